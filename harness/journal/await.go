@@ -1,0 +1,89 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// ErrSkip is what a match returns for an event that has nothing to do with what is awaited: it is not even a near miss.
+var ErrSkip = errors.New("not this event")
+
+// TimeoutError says what was seen while an awaited event did not come.
+type TimeoutError struct {
+	Seen    map[string]int // events since the mark, by "in CONNECT" and the like
+	Nearest *Event         // the last event that nearly matched, or nil
+	Miss    error          // why it did not match
+	Cause   error          // the context's error
+}
+
+// Error tells what was seen, most frequent first, and the nearest miss.
+func (e *TimeoutError) Error() string {
+	var b strings.Builder
+	b.WriteString("seen since the mark: " + seenText(e.Seen))
+	if e.Nearest != nil {
+		fmt.Fprintf(&b, "; nearest: event %d, %s: %v", e.Nearest.Seq, e.Nearest.Type, e.Miss)
+	}
+	return b.String()
+}
+
+// Unwrap gives the context's error, so that errors.Is finds DeadlineExceeded and Canceled.
+func (e *TimeoutError) Unwrap() error { return e.Cause }
+
+func seenText(seen map[string]int) string {
+	if len(seen) == 0 {
+		return "nothing"
+	}
+	kinds := make([]string, 0, len(seen))
+	for k := range seen {
+		kinds = append(kinds, k)
+	}
+	sort.Slice(kinds, func(a, b int) bool {
+		if seen[kinds[a]] != seen[kinds[b]] {
+			return seen[kinds[a]] > seen[kinds[b]]
+		}
+		return kinds[a] < kinds[b]
+	})
+	const most = 6
+	rest := len(kinds) - most
+	if rest > 0 {
+		kinds = kinds[:most]
+	}
+	for i, k := range kinds {
+		kinds[i] = fmt.Sprintf("%d %s", seen[k], k)
+	}
+	if rest > 0 {
+		kinds = append(kinds, fmt.Sprintf("%d other kinds", rest))
+	}
+	return strings.Join(kinds, ", ")
+}
+
+// Await returns the first event after mark for which match returns nil, waiting until ctx ends if need be. match returns ErrSkip
+// for events of no interest and any other error for a near miss. On time-out the error is a *TimeoutError.
+func (j *Journal) Await(ctx context.Context, mark uint64, match func(*Event) error) (*Event, error) {
+	timeout := &TimeoutError{Seen: map[string]int{}}
+	for {
+		events, wake := j.since(mark)
+		for _, e := range events {
+			mark = e.Seq
+			err := match(e)
+			if err == nil {
+				return e, nil
+			}
+			if e.Dir == In {
+				timeout.Seen[string(e.Layer)+" "+e.Type]++
+			}
+			if !errors.Is(err, ErrSkip) {
+				timeout.Nearest, timeout.Miss = e, err
+			}
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			timeout.Cause = ctx.Err()
+			return nil, timeout
+		}
+	}
+}

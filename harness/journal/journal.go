@@ -1,0 +1,178 @@
+// Package journal is the harness's memory of a run: an append-only, numbered list of timed events. Brokers write every packet
+// they see, the controller every Record and Message, the case its steps and lab acts. Verdicts are judged from it, so an event is
+// recorded first and judged later.
+package journal
+
+import (
+	"sync"
+	"time"
+)
+
+// Layer says at which height an event was seen or done.
+type Layer string
+
+// The layers, from the harness's own acts down to the wire.
+const (
+	LayerStep      Layer = "step"      // a step of the procedure begins
+	LayerLab       Layer = "lab"       // the harness launched, rebooted or reset the device
+	LayerScript    Layer = "script"    // a broker carried out a verb of its script
+	LayerNote      Layer = "note"      // something a reader should know: a cut packet, a refused connection
+	LayerMessage   Layer = "message"   // a USP Message
+	LayerRecord    Layer = "record"    // a USP Record
+	LayerMQTT      Layer = "mqtt"      // an MQTT control packet
+	LayerSTOMP     Layer = "stomp"     // a STOMP frame or heart-beat
+	LayerWebSocket Layer = "websocket" // a WebSocket handshake or frame
+	LayerHTTP      Layer = "http"      // a bulk-data request or its answer
+	LayerTLS       Layer = "tls"       // a handshake or an alert
+	LayerTCP       Layer = "tcp"       // a connection opened or closed
+)
+
+// Dir is the direction of an event, seen from the harness.
+type Dir string
+
+// The directions.
+const (
+	In  Dir = "in"  // from the device
+	Out Dir = "out" // to the device
+	Own Dir = "own" // the harness's own act
+)
+
+// Event is one entry. It must not be changed after Append.
+type Event struct {
+	Seq    uint64    // 1, 2, 3 … in the order of Append
+	At     time.Time // with the monotonic reading; set by Append when zero
+	Layer  Layer
+	Dir    Dir
+	Type   string // CONNECT, SUBSCRIBE, GetResp, ClientHello …
+	Conn   uint64 // number of the transport connection, from NextConn; 0 when there is none
+	Local  string // host:port of the harness's end
+	Remote string // host:port of the device's end
+	Text   string // one line for a reader
+	Raw    []byte // the bytes as on the wire, TLS in the clear
+	Body   any    // the decoded value; a Describer shows itself in the report
+}
+
+// Describer is a decoded body that can show itself as readable text of several lines.
+type Describer interface{ Describe() string }
+
+// minSecret is the shortest value that is masked: masking shorter ones would eat ordinary text.
+const minSecret = 4
+
+// Journal keeps the events of one worker. All methods are safe for concurrent use.
+type Journal struct {
+	mu        sync.Mutex
+	events    []*Event
+	first     uint64 // Seq of events[0], when there is one
+	last      uint64
+	rawBytes  int
+	conns     uint64
+	wake      chan struct{} // closed and replaced at each Append
+	listeners map[int]func(*Event)
+	nextID    int
+	secrets   map[string]struct{}
+}
+
+// MaxRawBytes bounds what the journal keeps of raw packets until the next Forget. Beyond it, events are kept without their bytes.
+const MaxRawBytes = 48 << 20
+
+// MaxEvents bounds how many events are kept until the next Forget: later ones are numbered and handed to the waiting, but a flood
+// drops the oldest.
+const MaxEvents = 60_000
+
+// New returns an empty journal.
+func New() *Journal {
+	return &Journal{first: 1, wake: make(chan struct{}), listeners: map[int]func(*Event){}, secrets: map[string]struct{}{}}
+}
+
+// Append numbers e, keeps it, calls the listeners in order and wakes whoever waits. It never waits for a reader. A listener must
+// not call Append.
+func (j *Journal) Append(e Event) *Event {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.last++
+	e.Seq = j.last
+	if e.At.IsZero() {
+		e.At = time.Now()
+	}
+	if j.rawBytes+len(e.Raw) > MaxRawBytes {
+		e.Raw = nil
+	}
+	j.rawBytes += len(e.Raw)
+	kept := &e
+	j.events = append(j.events, kept)
+	if len(j.events) > MaxEvents {
+		j.drop(len(j.events) / 4)
+	}
+	for id := 0; id < j.nextID; id++ {
+		if f := j.listeners[id]; f != nil {
+			f(kept)
+		}
+	}
+	close(j.wake)
+	j.wake = make(chan struct{})
+	return kept
+}
+
+// drop forgets the n oldest events.
+func (j *Journal) drop(n int) {
+	for _, e := range j.events[:n] {
+		j.rawBytes -= len(e.Raw)
+	}
+	j.events = append([]*Event(nil), j.events[n:]...)
+	j.first += uint64(n)
+}
+
+// Mark returns the number of the newest event: take it before an act, await after it.
+func (j *Journal) Mark() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.last
+}
+
+// Since returns the events after mark, oldest first.
+func (j *Journal) Since(mark uint64) []*Event {
+	events, _ := j.since(mark)
+	return events
+}
+
+// since also returns the channel that the next Append closes.
+func (j *Journal) since(mark uint64) ([]*Event, <-chan struct{}) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	from := 0
+	if mark >= j.first {
+		from = min(int(mark-j.first)+1, len(j.events))
+	}
+	return j.events[from:len(j.events):len(j.events)], j.wake
+}
+
+// Forget drops the events up to mark, for example when the case they belong to has been written.
+func (j *Journal) Forget(mark uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if mark >= j.first {
+		j.drop(min(int(mark-j.first)+1, len(j.events)))
+	}
+}
+
+// Listen calls f for every later event, in order, while the journal is locked: f must be quick and must not call the journal.
+func (j *Journal) Listen(f func(*Event)) (stop func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	id := j.nextID
+	j.nextID++
+	j.listeners[id] = f
+	return func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		delete(j.listeners, id)
+	}
+}
+
+// NextConn returns the number for a new transport connection.
+func (j *Journal) NextConn() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.conns++
+	return j.conns
+}
