@@ -1,0 +1,146 @@
+// Package result is the one model of a run that every renderer reads: run.json in Go. Verdict words are the same in code, console,
+// JSON and HTML.
+package result
+
+import "time"
+
+// Schema names the version of run.json. A file of another schema is refused.
+const Schema = "usptest/v1"
+
+// Run is everything one run found out. Its JSON form is run.json.
+type Run struct {
+	Schema     string     `json:"schema"`
+	Tool       Tool       `json:"tool"`
+	Plan       Plan       `json:"plan"`
+	Device     Device     `json:"device"`
+	Conclusion Conclusion `json:"conclusion"`
+	Started    time.Time  `json:"started"`
+	WallMS     int64      `json:"wallMs"`
+	// TimeScale divides every protocol interval; 1 is real time. A scaled run is never conformant.
+	TimeScale float64 `json:"timeScale"`
+	// Again is the command line that repeats this run.
+	Again []string `json:"again,omitempty"`
+	// Waivers, Alternates and Features are what the DUT file declared and what was found.
+	Waivers    []Waiver    `json:"waivers,omitempty"`
+	Alternates []Alternate `json:"alternates,omitempty"`
+	Features   []Feature   `json:"features,omitempty"`
+	Links      []Link      `json:"links"`
+}
+
+// Tool is the program that made the run.
+type Tool struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// Plan is the test plan that was followed. Hash is the SHA-256 of its data, hexadecimal.
+type Plan struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+	Hash    string `json:"hash"`
+}
+
+// Device is what was tested.
+type Device struct {
+	Vendor   string `json:"vendor,omitempty"`
+	Model    string `json:"model,omitempty"`
+	Software string `json:"software,omitempty"`
+	Endpoint string `json:"endpoint,omitempty"`
+	// Reference is true when the device is the project's own reference agent.
+	Reference bool `json:"reference,omitempty"`
+	// Defects are the named defects that the reference agent was given.
+	Defects []string `json:"defects,omitempty"`
+}
+
+// Waiver is a case whose failure the device's owner excuses until a day.
+type Waiver struct {
+	Case   string `json:"case"`
+	Reason string `json:"reason"`
+	Issue  string `json:"issue,omitempty"`
+	Until  string `json:"until"`
+}
+
+// Alternate is an element the plan allows to substitute: which one, and what stood in for it.
+type Alternate struct {
+	Role string `json:"role"`
+	Path string `json:"path"`
+}
+
+// Feature is one row of the plan's feature table, as declared and as detected.
+type Feature struct {
+	Number   int    `json:"number"`
+	Name     string `json:"name"`
+	Declared bool   `json:"declared"`
+	Detected string `json:"detected"` // yes, no or unknown
+}
+
+// Link is the run over one MTP.
+type Link struct {
+	Link   string `json:"link"`
+	WallMS int64  `json:"wallMs"`
+	// Trouble says why the link as a whole could not be run: no contact, a dead worker.
+	Trouble string `json:"trouble,omitempty"`
+	// DeviceLog are the last lines of the device's own output, when the harness launched it and there was trouble.
+	DeviceLog []string `json:"deviceLog,omitempty"`
+	Cases     []Case   `json:"cases"`
+}
+
+// Case is one case of the plan over one link.
+type Case struct {
+	ID         string    `json:"id"`
+	Title      string    `json:"title"`
+	Verdict    Verdict   `json:"verdict"`
+	Reason     string    `json:"reason,omitempty"`
+	Started    time.Time `json:"started,omitzero"`
+	DurationMS int64     `json:"durationMs"`
+	Metrics    []Metric  `json:"metrics,omitempty"`
+	Steps      []Step    `json:"steps,omitempty"`
+	// Notes are remarks for the reader: alternates used, a procedure that was adapted.
+	Notes []string `json:"notes,omitempty"`
+	// Errata are the ids of the plan's errata that touched a verdict of this case.
+	Errata  []string  `json:"errata,omitempty"`
+	CleanUp []CleanUp `json:"cleanUp,omitempty"`
+	// Journal is the file of this case's events, relative to run.json, with forward slashes.
+	Journal string `json:"journal,omitempty"`
+	// Timeline is the content of Journal. It is not part of run.json.
+	Timeline []Event `json:"-"`
+}
+
+// Metric is one judged metric. Where, Want and Got speak of the first check that failed; on a pass they are empty.
+type Metric struct {
+	N        int      `json:"n"`
+	Verdict  Verdict  `json:"verdict"`
+	Where    string   `json:"where,omitempty"`
+	Want     string   `json:"want,omitempty"`
+	Got      string   `json:"got,omitempty"`
+	Note     string   `json:"note,omitempty"`
+	Evidence []uint64 `json:"evidence,omitempty"` // numbers of events in the case's journal
+}
+
+// Step is a step of the procedure as it was carried out.
+type Step struct {
+	N    int    `json:"n"`
+	Text string `json:"text"`
+	Seq  uint64 `json:"seq"` // the event that marks its beginning
+}
+
+// CleanUp is one act that put the device back, and how it ended.
+type CleanUp struct {
+	Name  string `json:"name"`
+	Error string `json:"error,omitempty"`
+}
+
+// Event is one line of a case's journal file.
+type Event struct {
+	Seq     uint64  `json:"seq"`
+	AtMS    float64 `json:"atMs"` // since the case began
+	Layer   string  `json:"layer"`
+	Dir     string  `json:"dir"` // in: from the device, out: to the device, own: the harness's act
+	Type    string  `json:"type,omitempty"`
+	Conn    uint64  `json:"conn,omitempty"`
+	Local   string  `json:"local,omitempty"`
+	Remote  string  `json:"remote,omitempty"`
+	Text    string  `json:"text,omitempty"`
+	Decoded string  `json:"decoded,omitempty"` // readable text of the decoded packet, Record or Message
+	Raw     []byte  `json:"raw,omitempty"`     // base64 in JSON
+}
