@@ -20,6 +20,8 @@ type Run struct {
 	TimeScale float64 `json:"timeScale"`
 	// Again is the command line that repeats this run.
 	Again []string `json:"again,omitempty"`
+	// AgainCase is the same without selectors and links: AgainFor appends those of one case.
+	AgainCase []string `json:"againCase,omitempty"`
 	// Waivers, Alternates and Features are what the DUT file declared and what was found.
 	Waivers    []Waiver    `json:"waivers,omitempty"`
 	Alternates []Alternate `json:"alternates,omitempty"`
