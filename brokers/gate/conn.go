@@ -1,0 +1,181 @@
+package gate
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/usptest/usptest/harness/journal"
+)
+
+const (
+	// writeTimeout ends a connection whose peer has stopped reading, so that no sender waits for ever.
+	writeTimeout = 30 * time.Second
+	// farewell and farewellBytes bound how long and how much a Farewell listens.
+	farewell      = time.Second
+	farewellBytes = 1 << 20
+)
+
+// Conn is one connection with a device. What Read and Write carry is the plain text inside TLS. Its end is recorded once,
+// with who ended it and why.
+type Conn struct {
+	ID uint64 // its number in the journal
+
+	j             *journal.Journal
+	socket        *net.TCPConn
+	inner         net.Conn // the socket, or TLS on top of it
+	local, remote string
+	security      *TLS
+
+	end sync.Once
+}
+
+// newConn numbers a TCP connection. secure, when not nil, puts TLS on top of it; the handshake is still to be done.
+func newConn(j *journal.Journal, socket net.Conn, secure func(net.Conn) *tls.Conn) *Conn {
+	c := &Conn{ID: j.NextConn(), j: j, socket: socket.(*net.TCPConn), inner: socket,
+		local: socket.LocalAddr().String(), remote: socket.RemoteAddr().String()}
+	if secure != nil {
+		c.inner = secure(socket)
+	}
+	return c
+}
+
+// Dial connects to a device that listens. A nil config means plain TCP; otherwise the TLS handshake is done on return.
+func Dial(ctx context.Context, j *journal.Journal, addr string, config *tls.Config) (*Conn, error) {
+	socket, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		j.Append(journal.Event{Layer: journal.LayerTCP, Dir: journal.Out, Type: "open", Remote: addr, Text: "could not connect: " + err.Error()})
+		return nil, err
+	}
+	var secure func(net.Conn) *tls.Conn
+	if config != nil {
+		if config.ServerName == "" {
+			config = config.Clone()
+			config.ServerName, _, _ = net.SplitHostPort(addr)
+		}
+		secure = func(socket net.Conn) *tls.Conn { return tls.Client(socket, config) }
+	}
+	c := newConn(j, socket, secure)
+	c.Log(journal.Event{Layer: journal.LayerTCP, Dir: journal.Out, Type: "open", Text: "connected to " + c.remote})
+	if err := c.handshake(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Log appends e with the connection's number and addresses.
+func (c *Conn) Log(e journal.Event) *journal.Event {
+	e.Conn, e.Local, e.Remote = c.ID, c.local, c.remote
+	return c.j.Append(e)
+}
+
+// Note appends a remark about the connection: something cut, ignored or out of order.
+func (c *Conn) Note(format string, args ...any) {
+	c.Log(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "note", Text: fmt.Sprintf(format, args...)})
+}
+
+// TLS returns what the handshake agreed on, or nil on a plain connection.
+func (c *Conn) TLS() *TLS { return c.security }
+
+// Read implements net.Conn. An end or an alert that it meets is recorded.
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.inner.Read(p)
+	if err != nil {
+		c.failed(err)
+	}
+	return n, err
+}
+
+// Write implements net.Conn, with a time limit against a peer that does not read.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.inner.SetWriteDeadline(time.Now().Add(writeTimeout))
+	n, err := c.inner.Write(p)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.Abort(fmt.Sprintf("it read nothing for %s", writeTimeout))
+	case err != nil:
+		c.failed(err)
+	}
+	return n, err
+}
+
+// Close implements net.Conn; a broker that knows why uses End.
+func (c *Conn) Close() error {
+	c.End("the broker is done with it")
+	return nil
+}
+
+// LocalAddr implements net.Conn.
+func (c *Conn) LocalAddr() net.Addr { return c.socket.LocalAddr() }
+
+// RemoteAddr implements net.Conn.
+func (c *Conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
+
+// SetDeadline implements net.Conn for reading; every Write has its own limit.
+func (c *Conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+
+// SetWriteDeadline implements net.Conn and does nothing: every Write has its own limit.
+func (c *Conn) SetWriteDeadline(time.Time) error { return nil }
+
+// SetReadDeadline bounds the Reads to come; the zero time lifts the bound. What an expired one means is for the broker to
+// say, with End.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.inner.SetReadDeadline(t) }
+
+// End closes the connection in order, TLS with its close-notify. The reason is the first one given by anybody.
+func (c *Conn) End(reason string) {
+	c.ended(journal.Out, "closed by the harness: "+reason)
+	c.inner.Close()
+}
+
+// Farewell is End for a connection on which a last word was just written. Closing while input is unread would reset the
+// connection and destroy that word on its way, so it waits a moment for the device's own end. Only the reader may call it.
+func (c *Conn) Farewell(reason string) {
+	c.ended(journal.Out, "closed by the harness: "+reason)
+	if half, ok := c.inner.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		c.inner.SetReadDeadline(time.Now().Add(farewell))
+		io.CopyN(io.Discard, c.inner, farewellBytes)
+	}
+	c.inner.Close()
+}
+
+// Abort resets the TCP connection, without close-notify and without waiting for anything.
+func (c *Conn) Abort(reason string) {
+	c.ended(journal.Out, "reset by the harness: "+reason)
+	c.socket.SetLinger(0)
+	c.socket.Close()
+}
+
+// failed records why a Read or Write could not go on.
+func (c *Conn) failed(err error) {
+	switch {
+	case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+		// the harness's own doing, which says itself why
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		c.ended(journal.In, "closed by the device")
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		c.ended(journal.In, "reset by the device")
+	default:
+		alert := remoteAlert(err)
+		if alert == "" {
+			c.ended(journal.In, "failed: "+err.Error())
+			return
+		}
+		c.end.Do(func() {
+			c.Log(journal.Event{Layer: journal.LayerTLS, Dir: journal.In, Type: "alert", Text: alert})
+			c.Log(journal.Event{Layer: journal.LayerTCP, Dir: journal.In, Type: "close", Text: "ended by the device's TLS alert"})
+		})
+	}
+}
+
+func (c *Conn) ended(dir journal.Dir, text string) {
+	c.end.Do(func() {
+		c.Log(journal.Event{Layer: journal.LayerTCP, Dir: dir, Type: "close", Text: text})
+	})
+}

@@ -1,0 +1,203 @@
+// Package gate is the front door that every broker shares: a TCP listener, plain or TLS, that can be shut and opened again
+// on its port, and connections whose opening, handshake, alerts and end stand in the journal whatever protocol runs inside.
+package gate
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/usptest/usptest/harness/journal"
+)
+
+const (
+	// DefaultAddr is loopback with a port that the system chooses.
+	DefaultAddr = "127.0.0.1:0"
+	// MaxRaw is the most that one event keeps of a packet's bytes; its Text tells the true length.
+	MaxRaw = 1 << 20
+	// MaxConns is how many connections a gate serves at once. A device needs two or three.
+	MaxConns = 64
+
+	handshakeTimeout = 30 * time.Second      // for a TLS handshake, so that a silent peer does not keep its place for ever
+	acceptPause      = 50 * time.Millisecond // an accept that fails for want of descriptors fails again at once
+)
+
+// Options say where and how a Gate listens.
+type Options struct {
+	Addr string      // DefaultAddr when empty
+	TLS  *tls.Config // nil: plain TCP
+}
+
+// Gate accepts connections and hands each to the broker on a goroutine of its own. All methods are safe for concurrent use.
+type Gate struct {
+	j      *journal.Journal
+	secure func(net.Conn) *tls.Conn // nil: plain
+	serve  func(*Conn)
+	stop   func() bool // takes the gate off its context
+
+	serving sync.WaitGroup // accept loops and connections
+	done    chan struct{}  // closed by Close
+
+	mu       sync.Mutex
+	addr     string       // as bound first; Up binds it again
+	listener net.Listener // nil while down
+	conns    map[*Conn]struct{}
+	closed   bool
+}
+
+// Open listens and calls serve for every connection whose TLS handshake, if any, succeeded. The connection ends when serve
+// returns. When ctx ends the gate closes.
+func Open(ctx context.Context, j *journal.Journal, opts Options, serve func(*Conn)) (*Gate, error) {
+	if opts.Addr == "" {
+		opts.Addr = DefaultAddr
+	}
+	g := &Gate{j: j, serve: serve, addr: opts.Addr, done: make(chan struct{}), conns: map[*Conn]struct{}{}}
+	if opts.TLS != nil {
+		config := recordHello(opts.TLS)
+		g.secure = func(socket net.Conn) *tls.Conn { return tls.Server(socket, config) }
+	}
+	if err := g.Up(); err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	g.stop = context.AfterFunc(ctx, func() { g.Close() })
+	g.mu.Unlock()
+	return g, nil
+}
+
+// Addr returns host:port as bound. It stays the same over Down and Up.
+func (g *Gate) Addr() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.addr
+}
+
+// Up listens, on the port of before after a Down. It does nothing while the gate is up.
+func (g *Gate) Up() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return errors.New("gate: closed")
+	}
+	if g.listener != nil {
+		return nil
+	}
+	listener, err := net.Listen("tcp", g.addr)
+	if err != nil {
+		return fmt.Errorf("gate: %w", err)
+	}
+	g.listener, g.addr = listener, listener.Addr().String()
+	g.serving.Go(func() { g.accept(listener) })
+	return nil
+}
+
+// Down stops listening and cuts every connection, so that a device's attempts are refused until Up.
+func (g *Gate) Down() {
+	g.mu.Lock()
+	listener := g.listener
+	g.listener = nil
+	g.mu.Unlock()
+	if listener != nil {
+		listener.Close()
+	}
+	g.Drop("the broker went down")
+}
+
+// Drop cuts every connection without a word of the protocol inside, and keeps listening.
+func (g *Gate) Drop(reason string) {
+	for _, c := range g.Conns() {
+		c.Abort(reason)
+	}
+}
+
+// Conns returns the connections that are open now, in no order.
+func (g *Gate) Conns() []*Conn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	conns := make([]*Conn, 0, len(g.conns))
+	for c := range g.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// Close ends everything and returns when every serve has returned. It must not be called from serve.
+func (g *Gate) Close() error {
+	g.mu.Lock()
+	if !g.closed {
+		close(g.done)
+	}
+	g.closed = true
+	listener, stop := g.listener, g.stop
+	g.listener = nil
+	g.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	var err error
+	if listener != nil {
+		err = listener.Close()
+	}
+	for _, c := range g.Conns() {
+		c.End("the broker closed")
+	}
+	g.serving.Wait()
+	return err
+}
+
+func (g *Gate) accept(listener net.Listener) {
+	for {
+		socket, err := listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // out of descriptors, or the peer gave up: neither ends the broker
+			g.j.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "accept", Text: "accept failed: " + err.Error()})
+			select {
+			case <-time.After(acceptPause):
+				continue
+			case <-g.done:
+				return
+			}
+		}
+		g.admit(newConn(g.j, socket, g.secure))
+	}
+}
+
+func (g *Gate) admit(c *Conn) {
+	c.Log(journal.Event{Layer: journal.LayerTCP, Dir: journal.In, Type: "open", Text: "connection from " + c.remote})
+	g.mu.Lock()
+	refusal := ""
+	switch {
+	case g.closed || g.listener == nil:
+		refusal = "the broker went down"
+	case len(g.conns) >= MaxConns:
+		refusal = fmt.Sprintf("%d connections are open already", len(g.conns))
+	default:
+		g.conns[c] = struct{}{}
+		g.serving.Add(1)
+	}
+	g.mu.Unlock()
+	if refusal != "" {
+		c.Abort(refusal)
+		return
+	}
+	go func() {
+		defer g.serving.Done()
+		defer g.forget(c)
+		defer c.End("the broker is done with it")
+		if c.handshake(context.Background()) == nil {
+			g.serve(c)
+		}
+	}()
+}
+
+func (g *Gate) forget(c *Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.conns, c)
+}
