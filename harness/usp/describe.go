@@ -1,0 +1,176 @@
+package usp
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// Bounds of a description, in bytes.
+const (
+	maxDescription = 64 << 10
+	maxValue       = 1 << 10 // of one string
+)
+
+// redacted stands where a secret value was.
+const redacted = "(redacted)"
+
+// Describe writes a Record or Message (or any part of one) for a reader: one field a line, indented, maps in order of
+// their keys, types and codes by name, the payload of a Record decoded. The same value always gives the same text,
+// strings are quoted on one line, secret values (IsSecretName) are shown as (redacted), and what is long is cut. A nil
+// message is "(none)".
+func Describe(m proto.Message) string {
+	if m == nil || !m.ProtoReflect().IsValid() {
+		return "(none)\n"
+	}
+	d := &describer{}
+	d.line(0, string(m.ProtoReflect().Descriptor().Name()))
+	d.message(1, m.ProtoReflect())
+	return d.String()
+}
+
+// describer collects lines until it is full.
+type describer struct {
+	strings.Builder
+	full bool
+}
+
+func (d *describer) line(depth int, text string) {
+	if d.full {
+		return
+	}
+	if d.Len()+len(text)+2*depth > maxDescription {
+		d.full = true
+		d.WriteString("… (cut)\n")
+		return
+	}
+	d.WriteString(strings.Repeat("  ", depth))
+	d.WriteString(text)
+	d.WriteByte('\n')
+}
+
+func (d *describer) message(depth int, m protoreflect.Message) {
+	secret := secretValueField(m)
+	fields := m.Descriptor().Fields()
+	for i := 0; i < fields.Len() && !d.full; i++ {
+		fd := fields.Get(i)
+		if fd.ContainingOneof() != nil && !m.Has(fd) || fd.Message() != nil && !m.Has(fd) {
+			continue
+		}
+		name, v := string(fd.Name()), m.Get(fd)
+		switch {
+		case fd.IsMap():
+			d.line(depth, name)
+			d.entries(depth+1, m, v.Map())
+		case fd.IsList():
+			for i := 0; i < v.List().Len() && !d.full; i++ {
+				d.field(depth, fmt.Sprintf("%s[%d]", name, i), fd, m, v.List().Get(i))
+			}
+		case fd == secret && v.String() != "":
+			d.line(depth, name+": "+redacted)
+		default:
+			d.field(depth, name, fd, m, v)
+		}
+	}
+	if n := len(m.GetUnknown()); n > 0 {
+		d.line(depth, fmt.Sprintf("unknown fields: %d bytes", n))
+	}
+}
+
+func (d *describer) entries(depth int, m protoreflect.Message, entries protoreflect.Map) {
+	values := map[string]string{}
+	entries.Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+		values[k.String()] = v.String()
+		return true
+	})
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		value := show(values[key])
+		if values[key] != "" && isSecretKey(m, key) {
+			value = redacted
+		}
+		if d.line(depth, show(key)+": "+value); d.full {
+			return
+		}
+	}
+}
+
+func (d *describer) field(depth int, name string, fd protoreflect.FieldDescriptor, m protoreflect.Message, v protoreflect.Value) {
+	switch {
+	case fd.Message() != nil:
+		d.line(depth, name)
+		d.message(depth+1, v.Message())
+	case fd.Kind() == protoreflect.BytesKind:
+		if len(v.Bytes()) > 0 {
+			d.bytes(depth, name, fd, v.Bytes())
+		}
+	case fd.Kind() == protoreflect.StringKind:
+		d.line(depth, name+": "+show(v.String()))
+	case fd.Name() == "msg_type":
+		d.line(depth, name+": "+TypeName(MsgType(v.Enum())))
+	case fd.Kind() == protoreflect.EnumKind:
+		d.line(depth, name+": "+enumName(fd, v.Enum()))
+	case fd.Kind() == protoreflect.Fixed32Kind && v.Uint() != 0 && strings.HasSuffix(string(fd.Name()), "_code"):
+		d.line(depth, name+": "+ErrCode(v.Uint()).String())
+	default:
+		d.line(depth, name+": "+v.String())
+	}
+}
+
+// bytes shows a payload that is a Message decoded, a certificate as its text, anything else by its start in hex.
+func (d *describer) bytes(depth int, name string, fd protoreflect.FieldDescriptor, b []byte) {
+	if fd.Name() == "payload" {
+		if m, err := ParseMessage(b); err == nil && m.Header != nil {
+			d.line(depth, fmt.Sprintf("%s: %d bytes, a Message", name, len(b)))
+			d.message(depth+1, m.ProtoReflect())
+			return
+		}
+	}
+	const head = 64
+	text := fmt.Sprintf("% x", b[:min(len(b), head)])
+	if len(b) > head {
+		text += " …"
+	}
+	d.line(depth, fmt.Sprintf("%s: %d bytes, %s", name, len(b), text))
+}
+
+// show quotes a string and cuts it when it is long.
+func show(s string) string {
+	if len(s) <= maxValue {
+		return fmt.Sprintf("%q", s)
+	}
+	return fmt.Sprintf("%q… (%d bytes)", strings.ToValidUTF8(s[:maxValue], ""), len(s))
+}
+
+// enumName is the name of an enumeration's value, or its number when it has none.
+func enumName(fd protoreflect.FieldDescriptor, n protoreflect.EnumNumber) string {
+	if v := fd.Enum().Values().ByNumber(n); v != nil {
+		return string(v.Name())
+	}
+	return fmt.Sprintf("unknown value %d", n)
+}
+
+// Summary is a Record's content on one line: "GetResp msg-4 from os::00256D-1 to self::controller", or the type of
+// the Record when it carries no Message.
+func Summary(r *usppb.Record) string {
+	what := RecordType(r)
+	if payload := PayloadOf(r); payload != nil {
+		if m, err := ParseMessage(payload); err == nil {
+			what = TypeName(MsgTypeOf(m)) + " " + oneLine(m.GetHeader().GetMsgId())
+		}
+	}
+	return fmt.Sprintf("%s from %s to %s", what, oneLine(r.GetFromId()), oneLine(r.GetToId()))
+}
+
+// oneLine shows an identifier as it is if that is harmless, else quoted.
+func oneLine(s string) string {
+	if q := quote(s); q != `"`+s+`"` || s == "" {
+		return q
+	}
+	return s
+}

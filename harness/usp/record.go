@@ -1,0 +1,89 @@
+package usp
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// MaxRecordSize is the largest Record, and the largest Message, that is parsed: 16 MiB.
+const MaxRecordSize = 16 << 20
+
+// ParseRecord decodes one Record. It refuses, with a Mismatch, more than MaxRecordSize bytes, what is not protobuf,
+// text that is not UTF-8, and more elements than any honest peer sends. It does not judge the contents: see
+// ValidateRecord and ValidateWire.
+func ParseRecord(b []byte) (*usppb.Record, error) {
+	r := &usppb.Record{}
+	if err := parse("record", b, r); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// ParseMessage decodes one Message under the rules of ParseRecord. See ValidateMessage and ValidateWire.
+func ParseMessage(b []byte) (*usppb.Msg, error) {
+	m := &usppb.Msg{}
+	if err := parse("message", b, m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func parse(what string, b []byte, into proto.Message) error {
+	if len(b) > MaxRecordSize {
+		return &Mismatch{what, fmt.Sprintf("at most %d bytes", MaxRecordSize), fmt.Sprintf("%d bytes", len(b))}
+	}
+	if _, err := scanWire(what, b, into); err != nil {
+		return err
+	}
+	if err := proto.Unmarshal(b, into); err != nil {
+		return &Mismatch{what, "a protobuf " + string(into.ProtoReflect().Descriptor().Name()),
+			fmt.Sprintf("%d bytes that do not decode: %v", len(b), err)}
+	}
+	return nil
+}
+
+// Marshal encodes a Record or Message; the same value always gives the same bytes. It fails when a string is not UTF-8.
+func Marshal(m proto.Message) ([]byte, error) {
+	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
+}
+
+// WrapMessage puts a Message into a Record without session context. It fails when a string of the Message is not UTF-8.
+func WrapMessage(to, from EndpointID, version string, m *usppb.Msg) (*usppb.Record, error) {
+	payload, err := Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	return &usppb.Record{
+		Version: version, ToId: string(to), FromId: string(from),
+		RecordType: &usppb.Record_NoSessionContext{NoSessionContext: &usppb.NoSessionContextRecord{Payload: payload}},
+	}, nil
+}
+
+// PayloadOf returns the bytes of the one Message that a Record carries by itself: that of a Record without session
+// context, or of a plain one with session context whose payload is whole. Otherwise nil.
+func PayloadOf(r *usppb.Record) []byte {
+	if none := r.GetNoSessionContext(); none != nil {
+		return none.Payload
+	}
+	session := r.GetSessionContext()
+	if session != nil && r.PayloadSecurity == usppb.Record_PLAINTEXT && len(session.Payload) == 1 &&
+		session.PayloadSarState == usppb.SessionContextRecord_NONE {
+		return session.Payload[0]
+	}
+	return nil
+}
+
+// RecordType names what a Record is: "NoSessionContext", "SessionContext", "WebSocketConnect", "MQTTConnect",
+// "STOMPConnect", "UDSConnect", "Disconnect"; "no record type" when it says nothing.
+func RecordType(r *usppb.Record) string {
+	m := r.ProtoReflect()
+	fd := m.WhichOneof(m.Descriptor().Oneofs().Get(0))
+	if fd == nil {
+		return "no record type"
+	}
+	return strings.TrimSuffix(string(fd.Message().Name()), "Record")
+}

@@ -1,0 +1,218 @@
+package usp
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Op is an operator of a search expression.
+type Op string
+
+// The operators of TR-369, section "Searching with Expressions".
+const (
+	Equal        Op = "=="
+	NotEqual     Op = "!="
+	Contains     Op = "~=" // a list has this item
+	Less         Op = "<"
+	Greater      Op = ">"
+	LessEqual    Op = "<="
+	GreaterEqual Op = ">="
+)
+
+// operators in the order in which they are tried: the longer ones first.
+var operators = [...]Op{Equal, NotEqual, Contains, LessEqual, GreaterEqual, Less, Greater}
+
+// Condition is one component of a search expression: Stats.ErrorsSent>0.
+type Condition struct {
+	Left   []Segment // the parameter, relative to the row; names only, which may follow references
+	Op     Op
+	Value  string // with percent escapes resolved
+	Quoted bool   // the value stood in double quotes: it is a string
+}
+
+// Param is the left side as text: "Stats.ErrorsSent".
+func (c Condition) Param() string { return join(c.Left) }
+
+// String writes the condition without blanks, with the quotes that it had.
+func (c Condition) String() string {
+	value := c.Value
+	if c.Quoted {
+		value = `"` + strings.NewReplacer("%", "%25", `"`, "%22").Replace(value) + `"`
+	}
+	return c.Param() + string(c.Op) + value
+}
+
+// Match evaluates the condition for a parameter of type t (that of the items, if isList) with this value. The
+// error says why the condition does not fit the type: an operator or a value that the type does not have.
+func (c Condition) Match(t ValueType, isList bool, value string) (bool, error) {
+	where := "condition " + quote(c.String())
+	isString := t == TypeString || t == TypeBase64 || t == TypeHexBinary || t == TypeUnknown
+	ordered := c.Op != Equal && c.Op != NotEqual && c.Op != Contains
+	switch {
+	case c.Op == Contains && !isList, ordered && isList:
+		return false, mismatch(where, string(c.Op), "an operator for a %s", describeType(t, isList))
+	case ordered && (isString || t == TypeBoolean || t == TypeDateTime && (c.Value == UnknownTime || value == UnknownTime)):
+		return false, mismatch(where, string(c.Op), "== or != for a %s", describeType(t, isList))
+	case c.Quoted && !isString && t != TypeDateTime:
+		return false, mismatch(where, `"`+c.Value+`"`, "a value without quotes for a %s", describeType(t, isList))
+	}
+	switch c.Op {
+	case Equal, NotEqual:
+		if isList {
+			return EqualLists(t, c.Value, value) == (c.Op == Equal), nil
+		}
+		if err := Valid(t, c.Value); err != nil {
+			return false, err
+		}
+		return EqualValues(t, c.Value, value) == (c.Op == Equal), nil
+	case Contains:
+		if err := Valid(t, c.Value); err != nil {
+			return false, err
+		}
+		for _, item := range SplitList(value) {
+			if EqualValues(t, c.Value, item) {
+				return true, nil
+			}
+		}
+		return false, nil
+	}
+	order, err := Compare(t, value, c.Value)
+	if err != nil {
+		return false, err
+	}
+	switch c.Op {
+	case Less:
+		return order < 0, nil
+	case Greater:
+		return order > 0, nil
+	case LessEqual:
+		return order <= 0, nil
+	}
+	return order >= 0, nil
+}
+
+func describeType(t ValueType, isList bool) string {
+	if isList {
+		return "list of " + TypeNameOf(t)
+	}
+	return TypeNameOf(t)
+}
+
+// conditions reads a search expression after its '['.
+func (p *pathParser) conditions() ([]Condition, error) {
+	var all []Condition
+	for {
+		if len(all) == MaxConditions {
+			return nil, p.want(fmt.Sprintf("at most %d conditions", MaxConditions))
+		}
+		c, err := p.condition()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+		switch {
+		case p.take("]"):
+			return all, nil
+		case !p.take("&&"):
+			return nil, p.want("'&&' or ']'")
+		}
+	}
+}
+
+// condition reads one component. Blanks around its parts are tolerated (TR-369 R-ARC.9a).
+func (p *pathParser) condition() (Condition, error) {
+	var c Condition
+	p.blanks()
+	for {
+		start := p.at
+		if !p.name() {
+			return c, p.want("the name of a parameter")
+		}
+		s := Segment{Name: p.text[start:p.at]}
+		if err := p.follow(&s); err != nil {
+			return c, err
+		}
+		c.Left = append(c.Left, s)
+		if len(c.Left) > MaxPathSegments {
+			return c, p.want(fmt.Sprintf("at most %d segments", MaxPathSegments))
+		}
+		if !p.take(".") {
+			if s.Follow != 0 {
+				return c, p.want("'.' and a name after the reference")
+			}
+			break
+		}
+	}
+	p.blanks()
+	for _, op := range operators {
+		if p.take(string(op)) {
+			c.Op = op
+			break
+		}
+	}
+	if c.Op == "" {
+		return c, p.want("one of == != ~= < > <= >=")
+	}
+	p.blanks()
+	err := p.value(&c)
+	p.blanks()
+	return c, err
+}
+
+// value reads a string in quotes, or a number, boolean or time without them.
+func (p *pathParser) value(c *Condition) error {
+	start := p.at
+	if p.take(`"`) {
+		end := strings.IndexByte(p.text[p.at:], '"')
+		if end < 0 {
+			return p.want("a closing '\"'")
+		}
+		text, ok := unescape(p.text[p.at : p.at+end])
+		if !ok {
+			return p.want("percent signs only as %25 or in %22")
+		}
+		c.Value, c.Quoted = text, true
+		p.at += end + 1
+		return nil
+	}
+	for !p.done() && (isAlphaNum(p.next()) || strings.IndexByte("+-.:", p.next()) >= 0) {
+		p.at++
+	}
+	if c.Value = p.text[start:p.at]; c.Value == "" {
+		return p.want("a value")
+	}
+	return nil
+}
+
+func (p *pathParser) blanks() {
+	for p.next() == ' ' || p.next() == '\t' {
+		p.at++
+	}
+}
+
+// unescape resolves percent-encoded bytes.
+func unescape(s string) (string, bool) {
+	if !strings.Contains(s, "%") {
+		return s, true
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '%' {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]) {
+			return "", false
+		}
+		b.WriteByte(nibble(s[i+1])<<4 | nibble(s[i+2]))
+		i += 2
+	}
+	return b.String(), true
+}
+
+func nibble(c byte) byte {
+	if isDigit(c) {
+		return c - '0'
+	}
+	return c&^0x20 - 'A' + 10
+}

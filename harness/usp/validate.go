@@ -1,0 +1,170 @@
+package usp
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// ValidateRecord checks a Record against TR-369, section "Record Definition": required fields are there, enumeration
+// values are known, there is a record type (R-ENC.3) and a payload (R-E2E.26). It returns the first Mismatch. The
+// Endpoint IDs are only required; ParseEndpointID judges them. The payload is not looked into.
+func ValidateRecord(r *usppb.Record) error {
+	if !versionForm.MatchString(r.GetVersion()) {
+		return mismatch("version", r.GetVersion(), "<major>.<minor>")
+	}
+	if err := wellFormed(where{name: "Record", index: -1}, r.ProtoReflect()); err != nil {
+		return err
+	}
+	switch record := r.RecordType.(type) {
+	case *usppb.Record_NoSessionContext:
+		if r.PayloadSecurity != usppb.Record_PLAINTEXT { // R-E2E.41
+			return &Mismatch{"payload_security", "PLAINTEXT without a session context", r.PayloadSecurity.String()}
+		}
+	case *usppb.Record_SessionContext:
+		if id := record.SessionContext.SessionId; id < 2 { // R-E2E.3
+			return &Mismatch{"session_context.session_id", "a number greater than 1", fmt.Sprint(id)}
+		}
+	case *usppb.Record_MqttConnect:
+		if topic := record.MqttConnect.SubscribedTopic; strings.ContainsAny(topic, "+#") {
+			return mismatch("mqtt_connect.subscribed_topic", topic, "a topic without wildcards")
+		}
+	}
+	return nil
+}
+
+// ValidateMessage checks a Message against TR-369, sections "Message Structure" and "Message Encoding": header and body
+// are there (R-MSG.6, R-MSG.7) with a msg_id (R-MSG.8) and a msg_type that is the body's (R-MSG.10), every
+// oneof has its member (R-ENC.3), enumeration values are known (R-ENC.2), and no field that a Message means nothing
+// without is empty. It returns the first Mismatch. Paths are judged by ValidatePaths.
+func ValidateMessage(m *usppb.Msg) error {
+	if err := wellFormed(where{name: "Msg", index: -1}, m.ProtoReflect()); err != nil {
+		return err
+	}
+	if real := MsgTypeOf(m); m.Header.MsgType != real {
+		return &Mismatch{"header.msg_type", TypeName(real) + " as the body", TypeName(m.Header.MsgType)}
+	}
+	return nil
+}
+
+var versionForm = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}$`)
+
+// required lists the scalar fields that must not be empty or zero.
+var required = map[protoreflect.FullName]bool{
+	"usp_record.Record.to_id":                              true,
+	"usp_record.Record.from_id":                            true,
+	"usp_record.NoSessionContextRecord.payload":            true,
+	"usp_record.SessionContextRecord.sequence_id":          true,
+	"usp_record.SessionContextRecord.expected_id":          true,
+	"usp_record.MQTTConnectRecord.subscribed_topic":        true,
+	"usp_record.STOMPConnectRecord.subscribed_destination": true,
+
+	"usp.Header.msg_id":                                                                  true,
+	"usp.Error.err_code":                                                                 true,
+	"usp.Error.ParamError.param_path":                                                    true,
+	"usp.Error.ParamError.err_code":                                                      true,
+	"usp.GetResp.RequestedPathResult.requested_path":                                     true,
+	"usp.GetResp.ResolvedPathResult.resolved_path":                                       true,
+	"usp.GetInstancesResp.RequestedPathResult.requested_path":                            true,
+	"usp.GetInstancesResp.CurrInstance.instantiated_obj_path":                            true,
+	"usp.GetSupportedDMResp.RequestedObjectResult.req_obj_path":                          true,
+	"usp.GetSupportedDMResp.SupportedObjectResult.supported_obj_path":                    true,
+	"usp.GetSupportedDMResp.SupportedParamResult.param_name":                             true,
+	"usp.GetSupportedDMResp.SupportedCommandResult.command_name":                         true,
+	"usp.GetSupportedDMResp.SupportedEventResult.event_name":                             true,
+	"usp.GetSupportedProtocolResp.agent_supported_protocol_versions":                     true,
+	"usp.AddResp.CreatedObjectResult.requested_path":                                     true,
+	"usp.AddResp.CreatedObjectResult.OperationStatus.OperationFailure.err_code":          true,
+	"usp.AddResp.CreatedObjectResult.OperationStatus.OperationSuccess.instantiated_path": true,
+	"usp.AddResp.ParameterError.param":                                                   true,
+	"usp.AddResp.ParameterError.err_code":                                                true,
+	"usp.SetResp.UpdatedObjectResult.requested_path":                                     true,
+	"usp.SetResp.UpdatedObjectResult.OperationStatus.OperationFailure.err_code":          true,
+	"usp.SetResp.UpdatedInstanceFailure.affected_path":                                   true,
+	"usp.SetResp.UpdatedInstanceResult.affected_path":                                    true,
+	"usp.SetResp.ParameterError.param":                                                   true,
+	"usp.SetResp.ParameterError.err_code":                                                true,
+	"usp.DeleteResp.DeletedObjectResult.requested_path":                                  true,
+	"usp.DeleteResp.DeletedObjectResult.OperationStatus.OperationFailure.err_code":       true,
+	"usp.DeleteResp.UnaffectedPathError.unaffected_path":                                 true,
+	"usp.DeleteResp.UnaffectedPathError.err_code":                                        true,
+	"usp.Operate.command":                                                                true,
+	"usp.OperateResp.OperationResult.executed_command":                                   true,
+	"usp.OperateResp.OperationResult.req_obj_path":                                       true,
+	"usp.OperateResp.OperationResult.CommandFailure.err_code":                            true,
+	"usp.Notify.Event.obj_path":                                                          true,
+	"usp.Notify.Event.event_name":                                                        true,
+	"usp.Notify.ValueChange.param_path":                                                  true,
+	"usp.Notify.ObjectCreation.obj_path":                                                 true,
+	"usp.Notify.ObjectDeletion.obj_path":                                                 true,
+	"usp.Notify.OperationComplete.obj_path":                                              true,
+	"usp.Notify.OperationComplete.command_name":                                          true,
+	"usp.Notify.OperationComplete.CommandFailure.err_code":                               true,
+	"usp.Notify.OnBoardRequest.agent_supported_protocol_versions":                        true,
+}
+
+// wellFormed checks a message and all that it holds. A single message outside a oneof is required wherever USP has
+// one: header, body and oper_status.
+func wellFormed(at where, m protoreflect.Message) error {
+	fields, oneofs := m.Descriptor().Fields(), m.Descriptor().Oneofs()
+	for i := range oneofs.Len() {
+		if m.WhichOneof(oneofs.Get(i)) == nil {
+			return &Mismatch{at.String(), "one member of " + string(oneofs.Get(i).Name()), "none"}
+		}
+	}
+	for i := range fields.Len() {
+		fd := fields.Get(i)
+		if fd.IsMap() || fd.ContainingOneof() != nil && !m.Has(fd) {
+			continue
+		}
+		place, v := where{&at, string(fd.Name()), -1}, m.Get(fd)
+		if fd.IsList() {
+			for i := 0; fd.Message() != nil && i < v.List().Len(); i++ {
+				place.index = i
+				if err := wellFormed(place, v.List().Get(i).Message()); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		var err error
+		switch {
+		case fd.Message() != nil && !m.Has(fd):
+			err = &Mismatch{place.String(), "a " + string(fd.Message().Name()), "none"}
+		case fd.Message() != nil:
+			err = wellFormed(place, v.Message())
+		case fd.Enum() != nil && fd.Enum().Values().ByNumber(v.Enum()) == nil:
+			err = &Mismatch{place.String(), "a known " + string(fd.Enum().Name()), enumName(fd, v.Enum())}
+		case required[fd.FullName()] && isEmpty(fd, v):
+			err = &Mismatch{place.String(), "a value", emptyText(fd)}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isEmpty(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+	switch fd.Kind() {
+	case protoreflect.StringKind:
+		return v.String() == ""
+	case protoreflect.BytesKind:
+		return len(v.Bytes()) == 0
+	}
+	return v.Uint() == 0
+}
+
+func emptyText(fd protoreflect.FieldDescriptor) string {
+	switch fd.Kind() {
+	case protoreflect.StringKind:
+		return `""`
+	case protoreflect.BytesKind:
+		return "no bytes"
+	}
+	return "0"
+}
