@@ -1,0 +1,148 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Feature is one row of the plan's feature table.
+type Feature struct {
+	Number   int
+	Name     string
+	Text     string
+	Status   string   // active, removed or deprecated
+	Profiles []string // TR-181 profiles that the row speaks of
+	// Cases and Except are the plan's own mapping, as ids and globs. What a case requires is in the case.
+	Cases, Except []string
+	Detect        Rule
+}
+
+// The statuses of a Feature.
+const (
+	FeatureActive     = "active"
+	FeatureRemoved    = "removed"
+	FeatureDeprecated = "deprecated"
+)
+
+// Rule detects a feature from a device's data model. A path is a schema path with {i}; "create <table>" and "write <parameter>" demand
+// the access as well.
+type Rule struct {
+	All    []string          `yaml:"all"`    // every one is there
+	Any    []string          `yaml:"any"`    // at least one is there
+	Shows  Kind              `yaml:"shows"`  // something of this kind is anywhere in the model
+	Values map[string]string `yaml:"values"` // by parameter: an item of its value, a comma-separated list
+	None   string            `yaml:"none"`   // why the feature cannot be detected
+}
+
+// Kind is a kind of element that a Rule looks for.
+type Kind string
+
+// The kinds.
+const (
+	AnyCommand       Kind = "command"
+	CommandArguments Kind = "command-arguments"
+	AsyncCommand     Kind = "async-command"
+	EventArguments   Kind = "event-arguments"
+	NestedTable      Kind = "nested-table"
+)
+
+// Model is what a device says of itself: its supported data model, and the values of the parameters that rules ask for.
+type Model struct {
+	// Elements are all objects, parameters, commands and events by their schema path, such as Device.LocalAgent.Subscription.{i}.ID.
+	Elements map[string]Element
+	// Values are by full parameter path. A parameter that nobody read is missing.
+	Values map[string]string
+}
+
+// Element is one element of a Model.
+type Element struct {
+	Writable  bool // a parameter can be set
+	Creatable bool // rows of a table can be added
+	Async     bool // a command runs asynchronously
+	Arguments bool // a command has input arguments, an event has arguments
+}
+
+// Detected says whether a device shows a feature.
+type Detected string
+
+// The outcomes of a detection.
+const (
+	Yes     Detected = "yes"
+	No      Detected = "no"
+	Unknown Detected = "unknown"
+)
+
+// DetectableValues are the parameters whose values the rules ask for, sorted.
+func (p *Plan) DetectableValues() []string {
+	paths := map[string]bool{}
+	for _, f := range p.Features {
+		for path := range f.Detect.Values {
+			paths[path] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(paths))
+}
+
+// DetectIn applies the feature's rule to a model. The text says what settled the matter: what is missing, or why nothing can be said.
+func (f Feature) DetectIn(m Model) (Detected, string) {
+	r := f.Detect
+	if r.None != "" {
+		return Unknown, r.None
+	}
+	for _, want := range r.All {
+		if !m.has(want) {
+			return No, "not in the supported data model: " + want
+		}
+	}
+	if len(r.Any) > 0 && !slices.ContainsFunc(r.Any, m.has) {
+		return No, "not in the supported data model: " + strings.Join(r.Any, ", ")
+	}
+	if r.Shows != "" && !m.shows(r.Shows) {
+		return No, fmt.Sprintf("not in the supported data model: any %s", r.Shows)
+	}
+	for _, path := range slices.Sorted(maps.Keys(r.Values)) {
+		value, read := m.Values[path]
+		if !read {
+			return Unknown, path + " was not read"
+		}
+		items := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
+		if !slices.Contains(items, r.Values[path]) {
+			return No, fmt.Sprintf("%s: want %q in the list, got %q", path, r.Values[path], value)
+		}
+	}
+	return Yes, ""
+}
+
+// has says whether the model has what one line of a rule wants.
+func (m Model) has(want string) bool {
+	access, path, found := strings.Cut(want, " ")
+	if !found {
+		access, path = "", want
+	}
+	e, ok := m.Elements[path]
+	switch access {
+	case "create":
+		return ok && e.Creatable
+	case "write":
+		return ok && e.Writable
+	}
+	return ok
+}
+
+// shows says whether anything of a kind is in the model.
+func (m Model) shows(k Kind) bool {
+	for path, e := range m.Elements {
+		command, event := strings.HasSuffix(path, ")"), strings.HasSuffix(path, "!")
+		switch {
+		case k == AnyCommand && command,
+			k == CommandArguments && command && e.Arguments,
+			k == AsyncCommand && command && e.Async,
+			k == EventArguments && event && e.Arguments,
+			k == NestedTable && strings.Count(path, ".{i}.") > 1:
+			return true
+		}
+	}
+	return false
+}
