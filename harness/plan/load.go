@@ -110,9 +110,8 @@ type source struct {
 }
 
 // decode reads a file strictly: an unknown key, a key given twice or a wrong type is a problem with file, line, column and key.
-func (l *loader) decode(name string, into any) source {
+func (l *loader) decode(name string, into any) (s source, ok bool) {
 	text, err := fs.ReadFile(l.fsys, name)
-	s := source{name, text}
 	if err == nil {
 		err = yaml.UnmarshalWithOptions(text, into, yaml.Strict())
 	}
@@ -124,7 +123,7 @@ func (l *loader) decode(name string, into any) source {
 	case err != nil:
 		l.problems = append(l.problems, fmt.Errorf("%s: %w", name, err))
 	}
-	return s
+	return source{name, text}, err == nil
 }
 
 // bad notes a problem with the value at a YAML path such as $.cases[3].title, or with its nearest parent that is there.
@@ -147,7 +146,10 @@ func (l *loader) bad(s source, where, format string, args ...any) {
 
 func (l *loader) head() {
 	var f planFile
-	s := l.decode("plan.yaml", &f)
+	s, ok := l.decode("plan.yaml", &f)
+	if !ok {
+		return
+	}
 	if f.ID == "" || f.Version == "" {
 		l.bad(s, "$", "id and version must be given")
 	}
@@ -156,7 +158,10 @@ func (l *loader) head() {
 
 func (l *loader) needs() {
 	var f needFile
-	s := l.decode("needs.yaml", &f)
+	s, ok := l.decode("needs.yaml", &f)
+	if !ok {
+		return
+	}
 	for i, n := range f.Needs {
 		where := fmt.Sprintf("$.needs[%d]", i)
 		if n.Name == "" || n.Text == "" {
@@ -174,7 +179,10 @@ func (l *loader) needs() {
 
 func (l *loader) features() {
 	var f featureFile
-	s := l.decode("features.yaml", &f)
+	s, ok := l.decode("features.yaml", &f)
+	if !ok {
+		return
+	}
 	for i, e := range f.Features {
 		where := fmt.Sprintf("$.features[%d]", i)
 		if e.Status == "" {
@@ -218,7 +226,10 @@ func (l *loader) chapters() {
 	}
 	for _, name := range files {
 		var f chapterFile
-		s := l.decode(name, &f)
+		s, ok := l.decode(name, &f)
+		if !ok {
+			continue
+		}
 		if number, _, _ := strings.Cut(path.Base(name), "-"); strings.TrimLeft(number, "0") != strconv.Itoa(f.Chapter) || f.Title == "" {
 			l.bad(s, "$.chapter", "want the number that the file's name begins with, and a title")
 		}
@@ -291,7 +302,10 @@ func (l *loader) texts() {
 	}
 	for _, name := range files {
 		var f textFile
-		s := l.decode(name, &f)
+		s, ok := l.decode(name, &f)
+		if !ok {
+			continue
+		}
 		for i, e := range f.Cases {
 			where := fmt.Sprintf("$.cases[%d]", i)
 			at := slices.IndexFunc(l.plan.Cases, func(c Case) bool { return c.ID == e.ID })
@@ -320,7 +334,10 @@ func (l *loader) texts() {
 
 func (l *loader) profiles() {
 	var f profileFile
-	s := l.decode("profiles.yaml", &f)
+	s, ok := l.decode("profiles.yaml", &f)
+	if !ok {
+		return
+	}
 	for i, p := range f.Profiles {
 		where := fmt.Sprintf("$.profiles[%d]", i)
 		if p.Name == "" || p.Text == "" || p.Select == "" {
@@ -345,7 +362,10 @@ func (l *loader) profiles() {
 
 func (l *loader) errata() {
 	var f erratumFile
-	s := l.decode("errata.yaml", &f)
+	s, ok := l.decode("errata.yaml", &f)
+	if !ok {
+		return
+	}
 	for i, e := range f.Errata {
 		where := fmt.Sprintf("$.errata[%d]", i)
 		if e.ID == "" || e.Wrong == "" || e.Accept == "" || e.Why == "" || len(e.Touches) == 0 {

@@ -40,7 +40,7 @@ func Near(name string, names []string) []string {
 	for _, n := range names {
 		l := strings.ToLower(n)
 		switch cost := distance(low, l); {
-		case low != "" && (strings.Contains(l, low) || len(l) > 2 && strings.Contains(low, l)):
+		case low != "" && strings.Contains(l, low):
 			near = append(near, candidate{n, 0})
 		case cost <= max(1, len(low)/3):
 			near = append(near, candidate{n, cost})
