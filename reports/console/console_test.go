@@ -1,0 +1,210 @@
+package console
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/usptest/usptest/fixtures/runs"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares got with a file in testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; run with -update and look at the diff. got:\n%s", path, got)
+	}
+}
+
+// TestBlock holds the block of a failure against the form that the documentation shows, blank for blank.
+func TestBlock(t *testing.T) {
+	p := &plan.Plan{Cases: []plan.Case{{ID: "1.1", Requirements: []string{"R-ADD.3"},
+		Metrics: []plan.Metric{{N: 4, Text: "its values are the ones that were set"}}}}}
+	run := &result.Run{Plan: result.Plan{ID: "TP-469", Version: "1.4.0"}, Links: []result.Link{{Link: "mqtt5"}},
+		AgainCase: []string{"usptest", "run", "--dut", "lab.yaml"}}
+	c := result.Case{ID: "1.1", Title: "Add, allow_partial false, one object", Verdict: result.Fail,
+		Metrics: []result.Metric{{N: 1, Verdict: result.Pass}, {N: 2, Verdict: result.Pass}, {N: 3, Verdict: result.Pass},
+			{N: 4, Verdict: result.Fail, Where: "Device.LocalAgent.Subscription.3.Enable", Want: `"true"`, Got: `"false"`, Evidence: []uint64{42}}},
+		CleanUp: []result.CleanUp{{Name: "deleted Subscription.3"}},
+		Timeline: []result.Event{{Seq: 40, AtMS: 100, Layer: "message", Dir: "in", Type: "AddResp"}, {Seq: 41, AtMS: 101, Layer: "message", Dir: "out", Type: "Get"},
+			{Seq: 42, AtMS: 903, Layer: "message", Dir: "in", Type: "GetResp"}}}
+	want := `fail 1.1 Add, allow_partial false, one object                                             mqtt5
+  metric 4  its values are the ones that were set
+    want  Device.LocalAgent.Subscription.3.Enable = "true"
+    got   "false"   in GetResp, event 42, 0.8 s after the AddResp
+  metrics 1-3 pass; clean-up: deleted Subscription.3
+  plan TP-469 1.4.0 / 1.1   TR-369 R-ADD.3   report.html#mqtt5-1.1   again: usptest run --dut lab.yaml 1.1
+`
+	var b strings.Builder
+	Options{Report: "report.html"}.block(&b, run, p, "mqtt5", c)
+	if b.String() != want {
+		t.Errorf("want\n%s\ngot\n%s", want, b.String())
+	}
+}
+
+func TestRender(t *testing.T) {
+	for name, c := range map[string]struct {
+		run *result.Run
+		o   Options
+	}{
+		"example.txt": {runs.Example(), Options{Report: "report.html"}},
+		"quiet.txt":   {runs.Example(), Options{Quiet: true}},
+		"verbose.txt": {runs.Example(), Options{Verbose: true, Report: "report.html"}},
+		"clean.txt":   {runs.Clean(), Options{}},
+		"colour.txt":  {runs.Example(), Options{Color: true, Report: "report.html"}},
+	} {
+		var b bytes.Buffer
+		if err := Render(&b, c.run, runs.Plan(), c.o); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.String())
+	}
+}
+
+// TestNothingSteersTheTerminal puts traps everywhere a device can and looks for anything but text in the output.
+func TestNothingSteersTheTerminal(t *testing.T) {
+	const size = 1 << 20
+	var b bytes.Buffer
+	if err := Render(&b, runs.Hostile(size), runs.Plan(), Options{Verbose: true, Report: "report.html"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := result.Visible(b.String()); got != b.String() {
+		t.Error("there is something in the output that is not plain text")
+	}
+	if b.Len() > 64<<10 {
+		t.Errorf("a value of %d bytes made %d bytes of output", size, b.Len())
+	}
+	if !strings.Contains(b.String(), `\x1b[2J`) {
+		t.Error("the terminal sequence is not shown at all")
+	}
+}
+
+// live plays a run as a runner reports it.
+func live(t *testing.T, o Options, run *result.Run, exit int) string {
+	t.Helper()
+	var b bytes.Buffer
+	clock := time.Unix(0, 0)
+	o.Now = func() time.Time { clock = clock.Add(time.Second); return clock }
+	p := New(&b, runs.Plan(), o)
+	var totals []Total
+	for _, l := range run.Links {
+		n := 0
+		for _, c := range l.Cases {
+			if !c.Started.IsZero() {
+				n++
+			}
+		}
+		totals = append(totals, Total{Link: l.Link, Cases: n})
+	}
+	p.Start(run, totals)
+	p.Note("the device is up")
+	for _, l := range run.Links {
+		for _, c := range l.Cases {
+			if !c.Started.IsZero() {
+				p.CaseStarted(l.Link, c.ID)
+			}
+			p.CaseDone(l.Link, c)
+		}
+	}
+	p.Done(run, exit, []string{"out/run.json", "out/report.html"})
+	return b.String()
+}
+
+func TestProgressInAFile(t *testing.T) {
+	run := runs.Example()
+	golden(t, "progress.txt", live(t, Options{Report: "report.html"}, run, run.ExitCode()))
+}
+
+func TestProgressOnATerminal(t *testing.T) {
+	run := runs.Example()
+	const width = 60
+	got := live(t, Options{Terminal: true, Width: func() int { return width }}, run, run.ExitCode())
+	if !strings.Contains(got, "[########................] 16/45") {
+		t.Errorf("the bar does not show how far the run is: %q", got)
+	}
+	for _, part := range strings.Split(got, eraseLine) {
+		lines := strings.Split(part, "\n")
+		for i, line := range lines {
+			switch last := i == len(lines)-1; {
+			case strings.HasPrefix(line, "[") && !last:
+				t.Errorf("a status line was left behind: %q", line)
+			case last && utf8.RuneCountInString(line) >= width:
+				t.Errorf("a status line fills a terminal of %d columns: %q", width, line)
+			}
+		}
+	}
+	if strings.Contains(got, "\npass ") {
+		t.Error("a passed case has a line of its own on a terminal")
+	}
+}
+
+func TestQuietProgress(t *testing.T) {
+	if got := live(t, Options{Quiet: true, Terminal: true}, runs.Clean(), 0); strings.ContainsAny(got, "\r\x1b") || strings.Contains(got, "up") || !strings.Contains(got, "exit 0") {
+		t.Errorf("want the summary alone, got %q", got)
+	}
+}
+
+// TestOneTroubleIsToldOnce is a device that never connected: each of its cases has the same error.
+func TestOneTroubleIsToldOnce(t *testing.T) {
+	l := result.Link{Link: "mqtt5", Trouble: "no CONNECT within 120s"}
+	for range 50 {
+		l.Cases = append(l.Cases, result.Case{ID: "1.1", Verdict: result.Error, Reason: l.Trouble, Metrics: []result.Metric{{N: 1, Verdict: result.NotReached}}})
+	}
+	var b bytes.Buffer
+	if err := Render(&b, &result.Run{TimeScale: 1, Links: []result.Link{l}}, &plan.Plan{}, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), l.Trouble); n != 2 { // in the first block and in the summary
+		t.Errorf("the reason stands there %d times, want 2", n)
+	}
+}
+
+func TestDetect(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if o := Detect(f, func(string) string { return "" }); o.Terminal || o.Color || o.width() != fileWidth {
+		t.Errorf("a file is no terminal: %+v", o)
+	}
+}
+
+func TestRanges(t *testing.T) {
+	for want, numbers := range map[string][]int{"1": {1}, "1-2": {1, 2}, "1-3, 5, 7-8": {1, 2, 3, 5, 7, 8}, "": nil} {
+		if got := ranges(numbers); got != want {
+			t.Errorf("want %q, got %q", want, got)
+		}
+	}
+}
+
+// TestAnUnknownVerdictIsCounted keeps a verdict that this version does not know from vanishing.
+func TestAnUnknownVerdictIsCounted(t *testing.T) {
+	run := &result.Run{TimeScale: 1, Links: []result.Link{{Link: "mqtt5", Cases: []result.Case{{ID: "1.1", Verdict: "flaky"}}}}}
+	var b bytes.Buffer
+	if err := Render(&b, run, &plan.Plan{}, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "flaky") {
+		t.Errorf("got %s", b.String())
+	}
+}

@@ -1,0 +1,217 @@
+package console
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// Total is how many cases of a link will be carried out.
+type Total struct {
+	Link  string
+	Cases int
+}
+
+// Progress shows a run while it runs. Its methods are safe for concurrent use; a block is never torn apart. Errors of the writer are
+// ignored: the run goes on when nobody can watch it.
+type Progress struct {
+	w    io.Writer
+	plan *plan.Plan
+	o    Options
+
+	mu      sync.Mutex
+	run     *result.Run
+	began   time.Time
+	total   int
+	done    int
+	failed  int
+	errors  int
+	running []running
+	reasons map[string]string // by link: the reason of its newest error
+	status  bool              // the status line is on the screen
+	stop    chan struct{}     // ends the redrawing
+}
+
+// running is a case that has begun.
+type running struct{ link, id string }
+
+// New makes a Progress that writes to w.
+func New(w io.Writer, p *plan.Plan, o Options) *Progress {
+	return &Progress{w: w, plan: p, o: o, reasons: map[string]string{}}
+}
+
+// Start says what is about to run. run need not be more than its head: Tool, Plan, Device, Again.
+func (p *Progress) Start(run *result.Run, totals []Total) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.run, p.began = run, p.o.now()
+	var links []string
+	for _, t := range totals {
+		p.total += t.Cases
+		links = append(links, fmt.Sprintf("%s %d", t.Link, t.Cases))
+	}
+	if !p.o.Quiet {
+		p.print(fmt.Sprintf("%s\n%d cases to run: %s\n", heading(run), p.total, result.VisibleLine(strings.Join(links, ", "))))
+	}
+	if p.o.Terminal && !p.o.Quiet && p.o.Refresh > 0 {
+		p.stop = make(chan struct{})
+		go p.redraw(p.stop)
+	}
+}
+
+// CaseStarted says that a case has begun.
+func (p *Progress) CaseStarted(link, id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running = append(p.running, running{link, id})
+	p.print("")
+}
+
+// CaseDone shows how a case ended. A case that was never started was not run; it is counted in the summary.
+func (p *Progress) CaseDone(link string, c result.Case) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.running, running{link, c.ID}); i >= 0 {
+		p.running = slices.Delete(p.running, i, i+1)
+		p.done++
+	}
+	switch c.Verdict {
+	case result.Fail:
+		p.failed++
+	case result.Error:
+		p.errors++
+	}
+	var b strings.Builder
+	p.o.finished(&b, p.run, p.plan, link, c, p.reasons)
+	p.print(b.String())
+}
+
+// Note shows a line about the run as a whole. Quiet hides it.
+func (p *Progress) Note(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.o.Quiet {
+		p.print(value(line) + "\n")
+	}
+}
+
+// Stop takes the status line away for good. It may be called more than once.
+func (p *Progress) Stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stop != nil {
+		close(p.stop)
+		p.stop = nil
+	}
+	p.erase()
+	p.o.Terminal = false
+}
+
+// Done shows the summary of the finished run. exit is the exit code that follows; files are those that were written.
+func (p *Progress) Done(run *result.Run, exit int, files []string) {
+	p.Stop()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var b strings.Builder
+	p.o.summary(&b, run)
+	fmt.Fprintf(&b, "exit %d: %s\n", exit, Exit(exit))
+	if len(files) > 0 {
+		fmt.Fprintf(&b, "wrote %s\n", result.VisibleLine(strings.Join(files, ", ")))
+	}
+	p.print(b.String())
+}
+
+// redraw keeps the elapsed time moving while a long case runs.
+func (p *Progress) redraw(stop chan struct{}) {
+	tick := time.NewTicker(p.o.Refresh)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+			p.mu.Lock()
+			p.print("")
+			p.mu.Unlock()
+		}
+	}
+}
+
+// print writes text above the status line, in one piece.
+func (p *Progress) print(text string) {
+	var b strings.Builder
+	if p.status && p.o.Terminal {
+		b.WriteString(eraseLine)
+	}
+	b.WriteString(text)
+	p.status = p.o.Terminal && !p.o.Quiet && p.run != nil
+	if p.status {
+		b.WriteString(p.statusLine())
+	}
+	if b.Len() > 0 {
+		io.WriteString(p.w, b.String())
+	}
+}
+
+// eraseLine goes to the left edge and clears what is there.
+const eraseLine = "\r\x1b[K"
+
+func (p *Progress) erase() {
+	if p.status {
+		io.WriteString(p.w, eraseLine)
+		p.status = false
+	}
+}
+
+// barWidth is how many columns the bar of the status line has.
+const barWidth = 24
+
+// statusLine says how far the run is, in one line that fits the terminal.
+func (p *Progress) statusLine() string {
+	filled := 0
+	if p.total > 0 {
+		filled = min(barWidth, p.done*barWidth/p.total)
+	}
+	elapsed := p.o.now().Sub(p.began)
+	left := fmt.Sprintf("[%s%s] %d/%d  %d:%02d", strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled), p.done, p.total,
+		int(elapsed.Minutes()), int(elapsed.Seconds())%60)
+	faults := ""
+	if p.failed > 0 {
+		faults += fmt.Sprintf("  %d fail", p.failed)
+	}
+	if p.errors > 0 {
+		faults += fmt.Sprintf("  %d error", p.errors)
+	}
+	var now []string
+	for _, r := range p.running {
+		now = append(now, r.link+" "+r.id)
+	}
+	// the last column stays free: some terminals wrap when it is written
+	room := max(0, p.o.width()-1)
+	left = clip(left, room)
+	faults = clip(faults, room-utf8.RuneCountInString(left))
+	doing := clip("  "+result.VisibleLine(strings.Join(now, ", ")), room-utf8.RuneCountInString(left+faults))
+	colour := yellow
+	if p.failed > 0 {
+		colour = red
+	}
+	if faults != "" {
+		faults = p.o.paint(colour, faults)
+	}
+	return left + faults + p.o.paint(faint, doing)
+}
+
+// clip shortens s to at most n characters.
+func clip(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:max(0, n)])
+}

@@ -1,0 +1,200 @@
+package console
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// Render writes a finished run: its failures, then the summary.
+func Render(w io.Writer, run *result.Run, p *plan.Plan, o Options) error {
+	var b strings.Builder
+	b.WriteString(heading(run) + "\n")
+	for _, l := range run.Links {
+		reasons := map[string]string{}
+		for _, c := range l.Cases {
+			o.finished(&b, run, p, l.Link, c, reasons)
+		}
+	}
+	o.summary(&b, run)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// heading names the program, the plan and the device.
+func heading(run *result.Run) string {
+	d := run.Device
+	device := join(" ", d.Vendor, d.Model, d.Software)
+	if d.Endpoint != "" {
+		device = join(" ", device, "("+d.Endpoint+")")
+	}
+	if d.Reference {
+		device = join(", ", "the reference agent "+device, strings.Join(d.Defects, ", "))
+	}
+	return value(fmt.Sprintf("%s %s, %s %s: %s", run.Tool.Name, run.Tool.Version, run.Plan.ID, run.Plan.Version, device))
+}
+
+// finished writes what is to be said about one case when it ends. reasons holds the newest error of each link, so that one trouble
+// that hits every case is told once.
+func (o Options) finished(b *strings.Builder, run *result.Run, p *plan.Plan, link string, c result.Case, reasons map[string]string) {
+	judged := slices.ContainsFunc(c.Metrics, func(m result.Metric) bool { return m.Verdict == result.Fail || m.Verdict == result.Error })
+	switch {
+	case c.Verdict == result.Error && !judged && c.Reason != "" && c.Reason == reasons[link]:
+		o.header(b, link, c)
+		b.WriteString("  reason  as before\n")
+	case c.Verdict == result.Fail || c.Verdict == result.Error:
+		reasons[link] = c.Reason
+		o.block(b, run, p, link, c)
+	case o.Verbose || c.Verdict == result.Pass && !o.Quiet && !o.Terminal:
+		o.header(b, link, c)
+		if c.Reason != "" {
+			fmt.Fprintf(b, "  reason  %s\n", value(c.Reason))
+		}
+	}
+}
+
+// order is in which order verdicts are counted: what was judged first.
+var order = [...]result.Verdict{result.Pass, result.Fail, result.Error, result.Aborted, result.Waived, result.Deselected,
+	result.Unsupported, result.NotAutomated, result.Deprecated}
+
+// summary counts by link, says what was not run and why, and concludes.
+func (o Options) summary(b *strings.Builder, run *result.Run) {
+	b.WriteString("\n")
+	o.table(b, run)
+	b.WriteString("\n")
+	o.notRun(b, run)
+	for _, l := range run.Links {
+		if l.Trouble == "" {
+			continue
+		}
+		fmt.Fprintf(b, "%s %s: %s\n", o.paint(yellow, "trouble"), result.VisibleLine(l.Link), value(l.Trouble))
+		for _, line := range l.DeviceLog {
+			fmt.Fprintf(b, "  device: %s\n", value(line))
+		}
+	}
+	if run.TimeScale != 1 {
+		fmt.Fprintf(b, "protocol intervals were divided by %g; only a simulated device can be run like that\n", run.TimeScale)
+	}
+	colour := map[string]string{result.Conformant: green, result.Partial: yellow, result.NotConformant: red}[run.Conclusion.Value]
+	fmt.Fprintf(b, "%s: %s\n", o.paint(colour, result.VisibleLine(run.Conclusion.Value)), value(run.Conclusion.Reason))
+}
+
+// table has a line for each link and a column for each verdict that occurs.
+func (o Options) table(b *strings.Builder, run *result.Run) {
+	all := run.Counts()
+	var shown []result.Verdict
+	for _, v := range order {
+		if all[v] > 0 || v == result.Pass || v == result.Fail {
+			shown = append(shown, v)
+		}
+	}
+	for v := range all {
+		if !slices.Contains(order[:], v) {
+			shown = append(shown, v)
+		}
+	}
+	name := len("link")
+	for _, l := range run.Links {
+		name = max(name, len(l.Link))
+	}
+	line := func(link string, cell func(result.Verdict) string, time string) {
+		fmt.Fprintf(b, "%-*s", name, link)
+		for _, v := range shown {
+			text := fmt.Sprintf("%*s", max(len(v), 4)+2, cell(v))
+			if strings.TrimSpace(text) == "0" {
+				text = o.paint(faint, text)
+			} else if link != "link" {
+				text = o.paint(verdictColour(v), text)
+			}
+			b.WriteString(text)
+		}
+		fmt.Fprintf(b, "  %8s\n", time)
+	}
+	line("link", func(v result.Verdict) string { return string(v) }, "time")
+	count := func(counts map[result.Verdict]int) func(result.Verdict) string {
+		return func(v result.Verdict) string { return fmt.Sprint(counts[v]) }
+	}
+	for _, l := range run.Links {
+		one := result.Run{Links: []result.Link{l}}
+		line(result.VisibleLine(l.Link), count(one.Counts()), elapsed(l.WallMS))
+	}
+	if len(run.Links) > 1 {
+		line("all", count(all), elapsed(run.WallMS))
+	}
+}
+
+// notRun groups the cases that were not carried out, or not to their end, by the reason.
+func (o Options) notRun(b *strings.Builder, run *result.Run) {
+	type group struct {
+		verdict result.Verdict
+		reason  string
+	}
+	ids := map[group][]string{}
+	var groups []group
+	for _, l := range run.Links {
+		for _, c := range l.Cases {
+			switch c.Verdict {
+			case result.Pass, result.Fail, result.Error:
+				continue
+			}
+			g := group{c.Verdict, c.Reason}
+			if _, ok := ids[g]; !ok {
+				groups = append(groups, g)
+			}
+			if !slices.Contains(ids[g], c.ID) {
+				ids[g] = append(ids[g], c.ID)
+			}
+		}
+	}
+	slices.SortStableFunc(groups, func(a, b group) int { return slices.Index(order[:], a.verdict) - slices.Index(order[:], b.verdict) })
+	for _, g := range groups {
+		slices.SortFunc(ids[g], plan.Compare)
+		fmt.Fprintf(b, "%s %s: %s\n", o.verdict(g.verdict), o.list(ids[g]), value(g.reason))
+	}
+}
+
+// maxIDs is how many ids of a group are named unless every case is wanted.
+const maxIDs = 8
+
+func (o Options) list(ids []string) string {
+	shown := ids
+	if !o.Verbose {
+		shown = ids[:min(len(ids), maxIDs)]
+	}
+	text := result.VisibleLine(strings.Join(shown, " "))
+	if more := len(ids) - len(shown); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// elapsed writes milliseconds for a reader.
+func elapsed(ms int64) string {
+	d := time.Duration(ms) * time.Millisecond
+	if d < time.Minute {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return fmt.Sprintf("%d:%02d min", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+// Exit says what an exit code of usptest means.
+func Exit(code int) string {
+	switch code {
+	case 0:
+		return "everything selected passed"
+	case 1:
+		return "a device fault"
+	case 2:
+		return "usage or configuration"
+	case 3:
+		return "errors, but no device fault"
+	case 130:
+		return "interrupted"
+	}
+	return "unknown"
+}

@@ -1,0 +1,190 @@
+// Package junit writes a run as JUnit XML, the form that pipelines read. A fault of the device is a <failure>; a fault of the bench or
+// the harness, and a case that was cut off, is an <error>; whatever was not run is <skipped>, with its reason.
+package junit
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jstemmer/go-junit-report/v2/junit"
+
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// What of a device's text goes into the file; report.html and the journal have more.
+const (
+	maxValue   = 4 << 10 // bytes of a value
+	maxMessage = 500     // bytes of a message, which pipelines show in one line
+)
+
+// Render writes one suite for each link and one test case for each case, by the class name TP-469.<link>.<chapter>. The texts of the
+// metrics come from p.
+func Render(w io.Writer, run *result.Run, p *plan.Plan) error {
+	all := junit.Testsuites{Name: line(run.Plan.ID + " " + run.Plan.Version), Time: seconds(run.WallMS)}
+	for i, l := range run.Links {
+		all.AddSuite(suite(i, run, p, l))
+	}
+	// the schema of Jenkins has no such attribute here; each suite counts its own
+	all.Skipped = 0
+	if _, err := io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"); err != nil {
+		return err
+	}
+	return all.WriteXML(w)
+}
+
+// suite is the run over one link.
+func suite(id int, run *result.Run, p *plan.Plan, l result.Link) junit.Testsuite {
+	s := junit.Testsuite{
+		ID: id, Name: line(run.Plan.ID + "." + l.Link), Time: seconds(l.WallMS),
+		// without a zone, as the schema of Ant wants it; it is UTC
+		Timestamp: run.Started.UTC().Format("2006-01-02T15:04:05"),
+	}
+	for _, property := range [][2]string{
+		{"tool", run.Tool.Name + " " + run.Tool.Version},
+		{"plan", run.Plan.ID + " " + run.Plan.Version},
+		{"planHash", run.Plan.Hash},
+		{"link", l.Link},
+		{"device", strings.TrimSpace(run.Device.Vendor + " " + run.Device.Model)},
+		{"software", run.Device.Software},
+		{"endpoint", run.Device.Endpoint},
+		{"timeScale", fmt.Sprint(run.TimeScale)},
+		{"conclusion", run.Conclusion.Value + ": " + run.Conclusion.Reason},
+	} {
+		s.AddProperty(property[0], line(property[1]))
+	}
+	for _, c := range l.Cases {
+		s.AddTestcase(testcase(run, p, l.Link, c))
+	}
+	if l.Trouble != "" {
+		text := "trouble: " + block(l.Trouble)
+		for _, logged := range l.DeviceLog {
+			text += "\ndevice: " + line(logged)
+		}
+		s.SystemErr = &junit.Output{Data: text}
+		if s.Failures+s.Errors == 0 {
+			// trouble is never green, not even when no case bears it
+			s.AddTestcase(junit.Testcase{Classname: line(run.Plan.ID + "." + l.Link), Name: "link", Time: seconds(0),
+				Error: &junit.Result{Message: message(l.Trouble), Type: string(result.Error)}})
+		}
+	}
+	return s
+}
+
+// testcase is one case over one link.
+func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.Testcase {
+	chapter, _, _ := strings.Cut(c.ID, ".")
+	t := junit.Testcase{
+		Classname: line(run.Plan.ID + "." + link + "." + chapter),
+		Name:      line(c.ID + " " + c.Title),
+		Time:      seconds(c.DurationMS),
+	}
+	known, _ := p.Case(c.ID)
+	outcome := &junit.Result{Message: message(c.Reason), Type: string(c.Verdict)}
+	switch c.Verdict {
+	case result.Pass:
+	case result.Fail:
+		outcome.Data = findings(run, known, link, c)
+		t.Failure = outcome
+	case result.Waived, result.Deselected, result.Unsupported, result.NotAutomated, result.Deprecated:
+		t.Skipped = outcome
+	default: // error, aborted, and whatever this version does not know
+		outcome.Data = findings(run, known, link, c)
+		t.Error = outcome
+	}
+	if out := output(known, c); out != "" {
+		t.SystemOut = &junit.Output{Data: out}
+	}
+	return t
+}
+
+// findings says what went wrong, metric by metric, and how to repeat it.
+func findings(run *result.Run, known plan.Case, link string, c result.Case) string {
+	var b strings.Builder
+	for _, m := range c.Metrics {
+		if m.Verdict == result.Fail || m.Verdict == result.Error {
+			fmt.Fprintf(&b, "metric %d%s: %s\n", m.N, words(" (", text(known, m.N), ")"), block(m.Finding()))
+			if m.Note != "" && m.Note != m.Finding() {
+				fmt.Fprintf(&b, "  note: %s\n", block(m.Note))
+			}
+		}
+	}
+	if b.Len() == 0 {
+		fmt.Fprintf(&b, "%s\n", block(c.Reason))
+	}
+	if len(known.Requirements) > 0 {
+		fmt.Fprintf(&b, "TR-369 %s\n", strings.Join(known.Requirements, " "))
+	}
+	fmt.Fprintf(&b, "report.html#%s\n", line(link+"-"+c.ID))
+	fmt.Fprintf(&b, "again: %s", line(run.AgainFor(link, c.ID)))
+	return b.String()
+}
+
+// output lists every metric with its verdict, then the remarks on the case.
+func output(known plan.Case, c result.Case) string {
+	var lines []string
+	for _, m := range c.Metrics {
+		l := fmt.Sprintf("metric %d %s%s", m.N, m.Verdict, words(": ", text(known, m.N), ""))
+		if len(m.Evidence) > 0 {
+			l += fmt.Sprintf(" (event %s)", strings.Trim(fmt.Sprint(m.Evidence), "[]"))
+		}
+		lines = append(lines, line(l))
+	}
+	for _, n := range c.Notes {
+		lines = append(lines, "note: "+block(n))
+	}
+	for _, e := range c.Errata {
+		lines = append(lines, "erratum: "+line(e))
+	}
+	for _, a := range c.CleanUp {
+		l := "clean-up: " + line(a.Name)
+		if a.Error != "" {
+			l += ": failed: " + block(a.Error)
+		}
+		lines = append(lines, l)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// text is what metric n is about; empty when the plan has no words for it.
+func text(known plan.Case, n int) string {
+	for _, m := range known.Metrics {
+		if m.N == n {
+			return m.Text
+		}
+	}
+	return ""
+}
+
+// words puts s between before and after, unless there is nothing to put.
+func words(before, s, after string) string {
+	if s == "" {
+		return ""
+	}
+	return before + s + after
+}
+
+// seconds writes milliseconds the way JUnit counts.
+func seconds(ms int64) string { return fmt.Sprintf("%d.%03d", ms/1000, ms%1000) }
+
+// message is text for an attribute that is read in one line.
+func message(s string) string {
+	head, left := result.Cut(s, maxMessage)
+	if left > 0 {
+		return line(head) + "…"
+	}
+	return line(head)
+}
+
+// line is text for one line, block for several: cut, and free of what XML forbids.
+func line(s string) string  { return short(s, result.VisibleLine) }
+func block(s string) string { return short(s, result.Visible) }
+
+func short(s string, visible func(string) string) string {
+	head, left := result.Cut(s, maxValue)
+	if left == 0 {
+		return visible(head)
+	}
+	return visible(head) + fmt.Sprintf("… (%d bytes more)", left)
+}
