@@ -55,6 +55,9 @@ type Event struct {
 // Describer is a decoded body that can show itself as readable text of several lines.
 type Describer interface{ Describe() string }
 
+// Trimmer is a decoded body that shares its bulk with Raw. Trimmed returns what stays when the journal has no room for bytes.
+type Trimmer interface{ Trimmed() any }
+
 // minSecret is the shortest value that is masked: masking shorter ones would eat ordinary text.
 const minSecret = 4
 
@@ -72,7 +75,8 @@ type Journal struct {
 	secrets   map[string]struct{}
 }
 
-// MaxRawBytes bounds what the journal keeps of raw packets until the next Forget. Beyond it, events are kept without their bytes.
+// MaxRawBytes bounds what the journal keeps of raw packets until the next Forget. Beyond it, events are kept without their bytes
+// and with trimmed bodies.
 const MaxRawBytes = 48 << 20
 
 // MaxEvents bounds how many events are kept until the next Forget: later ones are numbered and handed to the waiting, but a flood
@@ -96,6 +100,9 @@ func (j *Journal) Append(e Event) *Event {
 	}
 	if j.rawBytes+len(e.Raw) > MaxRawBytes {
 		e.Raw = nil
+		if t, ok := e.Body.(Trimmer); ok {
+			e.Body = t.Trimmed()
+		}
 	}
 	j.rawBytes += len(e.Raw)
 	kept := &e

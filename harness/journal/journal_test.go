@@ -66,6 +66,24 @@ func TestAFloodIsBounded(t *testing.T) {
 	}
 }
 
+// bulky is a body with bulk.
+type bulky []byte
+
+func (bulky) Trimmed() any { return bulky(nil) }
+
+func TestWithoutRoomForBytesBodiesAreTrimmed(t *testing.T) {
+	j := New()
+	raw := make([]byte, MaxRawBytes)
+	first := j.Append(Event{Raw: raw, Body: bulky(raw)})
+	second := j.Append(Event{Raw: raw[:1], Body: bulky(raw[:1])})
+	if len(first.Raw) == 0 || len(first.Body.(bulky)) == 0 {
+		t.Error("the event that fits has lost its bytes")
+	}
+	if len(second.Raw) != 0 || len(second.Body.(bulky)) != 0 {
+		t.Error("the event that does not fit has kept its bytes")
+	}
+}
+
 func TestForgetKeepsTheNumbering(t *testing.T) {
 	j := New()
 	for range 5 {
