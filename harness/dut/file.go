@@ -1,0 +1,295 @@
+package dut
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// File is a DUT file. Load makes it from YAML; the runner makes one in Go for the reference agent. Whoever makes one by hand calls
+// SetDefaults.
+type File struct {
+	// Path is where it was read from; the paths in it are relative to its folder. Empty for one made in Go.
+	Path string
+	// Device says what is tested.
+	Device Identity
+	// Controller is the Endpoint ID the harness has as the device's Controller.
+	Controller usp.EndpointID
+	// Bind is the IP address on which the brokers listen, loopback unless the file says otherwise.
+	Bind string
+	// Host is the name or address by which the device reaches the brokers.
+	Host      string
+	Links     []LinkSpec
+	TLS       TLSSpec
+	Collector CollectorSpec
+	// Features are the numbers of the plan's features that the vendor declares.
+	Features []int
+	// Elements are the substitutes for elements of the plan's procedures, by role (see Roles).
+	Elements map[string]string
+	Lab      LabSpec
+	Waits    Waits
+	Waivers  []Waiver
+}
+
+// Identity is what the report says of the device.
+type Identity struct {
+	Vendor, Model, Software string
+	// Endpoint is the Agent's Endpoint ID. It may be a template over Instance; see File.AgentID.
+	Endpoint string
+}
+
+// The MTPs of a LinkSpec.
+const (
+	MQTT      = "mqtt"
+	STOMP     = "stomp"
+	WebSocket = "websocket"
+)
+
+// The roles an Agent can have on a WebSocket link.
+const (
+	RoleClient = "client" // it dials the harness
+	RoleServer = "server" // the harness dials it
+)
+
+// LinkSpec is one way to reach the device.
+type LinkSpec struct {
+	MTP     string // MQTT, STOMP or WebSocket
+	Version string // "5.0" or "3.1.1" for MQTT, else empty
+	TLS     bool
+	// Port is the one the harness listens on; 0 lets the system choose, which serves only a device that is launched by template.
+	Port int
+	// AgentTopic and ControllerTopic are the MQTT topics or STOMP destinations. Empty: the harness chooses.
+	AgentTopic, ControllerTopic string
+	// Username and Password are what the device logs in with; empty: it need not.
+	Username, Password string
+	// Role is the Agent's on a WebSocket link, else empty.
+	Role string
+	// Path is the path that a WebSocket client asks for.
+	Path string
+	// URL is where a WebSocket server listens, a template over Vars.
+	URL string
+}
+
+// Name is mqtt5, mqtt3, stomp or websocket, followed by +tls on a link with TLS.
+func (l LinkSpec) Name() string {
+	name := l.MTP
+	switch {
+	case l.MTP == MQTT && l.Version == "3.1.1":
+		name += "3"
+	case l.MTP == MQTT:
+		name += "5"
+	}
+	if l.TLS {
+		name += "+tls"
+	}
+	return name
+}
+
+// TLSSpec says which certificates stand on a TLS link. A launched device needs none of it: it is given those of the harness's own CA.
+type TLSSpec struct {
+	// Certificate and Key are the PEM files of what the brokers show. Empty: the harness makes its own.
+	Certificate, Key string
+	// Trust is a PEM file with the authorities whose client certificates are accepted. Empty: any certificate is, and none is, too.
+	Trust string
+}
+
+// CollectorSpec are the ports of the bulk data collector; 0 lets the system choose.
+type CollectorSpec struct {
+	HTTP, HTTPS int
+}
+
+// LabSpec says what the lab can do with the device.
+type LabSpec struct {
+	// Launch is nil for a device that runs by itself.
+	Launch                      *Launch
+	Reboot, FactoryReset, Power Hook
+}
+
+// The values of Launch.Fresh.
+const (
+	FreshPerCase = "per-case" // every case begins with an empty directory
+	FreshPerRun  = "per-run"  // one directory for a link
+)
+
+// Launch says how to start the device as a process. Exec, Env and the paths in Files are templates over Vars.
+type Launch struct {
+	// Exec is the command and its arguments. An argument whose template yields nothing is left out.
+	Exec []string
+	// Env is added to the environment of the harness.
+	Env map[string]string
+	// Files are written into the device's directory before its first start: name there -> path of a template.
+	Files map[string]string
+	Fresh string // FreshPerCase or FreshPerRun
+}
+
+// How a Hook is carried out.
+const (
+	ByUSP    = "usp"    // the harness sends the USP command
+	ByHand   = "manual" // the operator is asked
+	ByLaunch = "launch" // the process is killed and started again; for a factory reset in an empty directory
+	ByExec   = "exec"   // a command of the lab
+)
+
+// Hook is something the lab can do to the device. The zero value: it cannot.
+type Hook struct {
+	By   string
+	Exec []string // when By is ByExec: a command and its arguments, templates over Vars
+}
+
+// Waits bound how long the harness waits for the device. They are time-outs, never sleeps, but for Settle and Quiet.
+type Waits struct {
+	Connect   time.Duration // the first contact over a link
+	Response  time.Duration // a response to a request
+	Notify    time.Duration // a Notify after its cause
+	Reconnect time.Duration // the next contact after a reboot or an outage
+	Settle    time.Duration // until a subscription or another setting has taken effect
+	Quiet     time.Duration // how long nothing must come to count as silence
+	Tolerance time.Duration // how far a measured time may be off
+}
+
+// DefaultWaits hold where the DUT file says nothing.
+func DefaultWaits() Waits {
+	return Waits{
+		Connect: time.Minute, Response: 30 * time.Second, Notify: 30 * time.Second, Reconnect: 2 * time.Minute,
+		Settle: time.Second, Quiet: 10 * time.Second, Tolerance: time.Second,
+	}
+}
+
+// Waiver excuses a case until the end of a day.
+type Waiver struct {
+	Case, Reason, Issue string
+	Until               time.Time // midnight UTC at the beginning of the last day
+}
+
+// The defaults of a DUT file.
+const (
+	DefaultController = usp.EndpointID("self::usptest")
+	DefaultWSPath     = "/usp"
+	loopback          = "127.0.0.1"
+)
+
+// SetDefaults fills in what was left empty.
+func (f *File) SetDefaults() {
+	setDefault(&f.Controller, DefaultController)
+	setDefault(&f.Bind, loopback)
+	for i := range f.Links {
+		l := &f.Links[i]
+		if l.MTP != WebSocket {
+			continue
+		}
+		setDefault(&l.Role, RoleClient)
+		if l.Role == RoleClient {
+			setDefault(&l.Path, DefaultWSPath)
+		}
+	}
+	if f.Lab.Launch != nil {
+		setDefault(&f.Lab.Launch.Fresh, FreshPerCase)
+	}
+	d := DefaultWaits()
+	for _, w := range []struct{ have, def *time.Duration }{
+		{&f.Waits.Connect, &d.Connect}, {&f.Waits.Response, &d.Response}, {&f.Waits.Notify, &d.Notify}, {&f.Waits.Reconnect, &d.Reconnect},
+		{&f.Waits.Settle, &d.Settle}, {&f.Waits.Quiet, &d.Quiet}, {&f.Waits.Tolerance, &d.Tolerance},
+	} {
+		setDefault(w.have, *w.def)
+	}
+}
+
+// setDefault sets *have to def when it is the zero value.
+func setDefault[T comparable](have *T, def T) {
+	var zero T
+	if *have == zero {
+		*have = def
+	}
+}
+
+// LinkNames are the names of the links in the order of the file.
+func (f *File) LinkNames() []string {
+	names := make([]string, 0, len(f.Links))
+	for _, l := range f.Links {
+		names = append(names, l.Name())
+	}
+	return names
+}
+
+// Link finds a link by its name.
+func (f *File) Link(name string) (LinkSpec, bool) {
+	i := slices.IndexFunc(f.Links, func(l LinkSpec) bool { return l.Name() == name })
+	if i < 0 {
+		return LinkSpec{}, false
+	}
+	return f.Links[i], true
+}
+
+// WaiverReasons are the reasons of the waivers by case id, each with the issue and the last day.
+func (f *File) WaiverReasons() map[string]string {
+	reasons := make(map[string]string, len(f.Waivers))
+	for _, w := range f.Waivers {
+		text := w.Reason
+		if w.Issue != "" {
+			text += " (" + w.Issue + ")"
+		}
+		reasons[w.Case] = text + ", waived until " + w.Until.Format(time.DateOnly)
+	}
+	return reasons
+}
+
+// Offers says whether the lab provides a need of the plan.
+func (f *File) Offers(need string) bool {
+	switch need {
+	case "reboot":
+		return f.Lab.Reboot.By != ""
+	case "oob-recovery", "cert-store":
+		return f.Lab.Launch != nil || f.Lab.FactoryReset.By != "" && f.Lab.FactoryReset.By != ByUSP
+	}
+	return false
+}
+
+// AgentID is the device's Endpoint ID in an instance of the run, counted from 1.
+func (f *File) AgentID(instance int) (usp.EndpointID, error) {
+	text, err := renderText("device.endpoint", f.Device.Endpoint, struct{ Instance int }{instance})
+	if err != nil {
+		return "", err
+	}
+	return usp.ParseEndpointID(text)
+}
+
+// Vars gives the values of a link that the file knows: everything but Port, AgentPort and CollectorURL, which the runner learns when its
+// servers listen, and the paths, which the Device sets.
+func (f *File) Vars(l LinkSpec, instance int) (Vars, error) {
+	id, err := f.AgentID(instance)
+	if err != nil {
+		return Vars{}, fmt.Errorf("device.endpoint: %w", err)
+	}
+	v := Vars{
+		Link: l.Name(), MTP: l.MTP, Version: l.Version, TLS: l.TLS, Role: l.Role, Instance: instance,
+		Host: f.hostFor(l), Port: l.Port, Path: l.Path,
+		AgentID: string(id), ControllerID: string(f.Controller),
+		AgentTopic: l.AgentTopic, ControllerTopic: l.ControllerTopic, Username: l.Username, Password: l.Password,
+	}
+	setDefault(&v.AgentTopic, "usptest/"+strconv.Itoa(instance)+"/agent")
+	setDefault(&v.ControllerTopic, "usptest/"+strconv.Itoa(instance)+"/controller")
+	return v, nil
+}
+
+// hostFor is the name of the brokers for the device. Over TLS on loopback it is localhost, since many TLS stacks compare names only and
+// do not look at addresses in a certificate.
+func (f *File) hostFor(l LinkSpec) string {
+	switch ip := net.ParseIP(f.Bind); {
+	case f.Host != "":
+		return f.Host
+	case l.TLS && ip.IsLoopback():
+		return "localhost"
+	}
+	return f.Bind
+}
+
+// root is the folder from which the file's paths start.
+func (f *File) root() string { return filepath.Dir(f.Path) }
+
+// resolve makes a path of the file one of the file system.
+func (f *File) resolve(path string) string { return resolve(f.root(), path) }
