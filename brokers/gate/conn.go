@@ -18,7 +18,7 @@ import (
 const (
 	// writeTimeout ends a connection whose peer has stopped reading, so that no sender waits for ever.
 	writeTimeout = 30 * time.Second
-	// farewell and farewellBytes bound how long and how much a Farewell listens.
+	// farewell bounds how long a connection is kept for the device to read the last word, farewellBytes what is read meanwhile.
 	farewell      = time.Second
 	farewellBytes = 1 << 20
 )
@@ -34,7 +34,9 @@ type Conn struct {
 	local, remote string
 	security      *TLS
 
-	end sync.Once
+	end     sync.Once
+	mu      sync.Mutex
+	leaving bool
 }
 
 // newConn numbers a TCP connection. secure, when not nil, puts TLS on top of it; the handshake is still to be done.
@@ -125,8 +127,15 @@ func (c *Conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 func (c *Conn) SetWriteDeadline(time.Time) error { return nil }
 
 // SetReadDeadline bounds the Reads to come; the zero time lifts the bound. What an expired one means is for the broker to
-// say, with End.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.inner.SetReadDeadline(t) }
+// say, with End. After Leave it has no effect.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.leaving {
+		return nil
+	}
+	return c.inner.SetReadDeadline(t)
+}
 
 // End closes the connection in order, TLS with its close-notify. The reason is the first one given by anybody.
 func (c *Conn) End(reason string) {
@@ -134,14 +143,24 @@ func (c *Conn) End(reason string) {
 	c.inner.Close()
 }
 
-// Farewell is End for a connection on which a last word was just written. Closing while input is unread would reset the
-// connection and destroy that word on its way, so it waits a moment for the device's own end. Only the reader may call it.
-func (c *Conn) Farewell(reason string) {
+// Leave ends a connection on which a last word was just written. Closing while input is unread would reset the connection and
+// destroy that word on its way, so it closes the writing side only and gives the device a moment to close its own; whoever
+// reads gets what still comes, then an error, and ends the connection.
+func (c *Conn) Leave(reason string) {
 	c.ended(journal.Out, "closed by the harness: "+reason)
-	if half, ok := c.inner.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		c.inner.SetReadDeadline(time.Now().Add(farewell))
-		io.CopyN(io.Discard, c.inner, farewellBytes)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if half, ok := c.inner.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
 	}
+	c.inner.SetReadDeadline(time.Now().Add(farewell))
+	c.leaving = true
+}
+
+// Farewell is Leave for the reader itself, when what still comes is of no interest. It returns when the connection is closed.
+func (c *Conn) Farewell(reason string) {
+	c.Leave(reason)
+	io.CopyN(io.Discard, c.inner, farewellBytes)
 	c.inner.Close()
 }
 
