@@ -115,20 +115,25 @@ func (f Feature) DetectIn(m Model) (Detected, string) {
 	return Yes, ""
 }
 
+// The access that a line of a rule can demand.
+const (
+	wantCreate = "create"
+	wantWrite  = "write"
+)
+
+// splitWant takes a line of a rule apart: the access it demands, empty for none, and the path.
+func splitWant(want string) (access, path string) {
+	if access, path, found := strings.Cut(want, " "); found {
+		return access, path
+	}
+	return "", want
+}
+
 // has says whether the model has what one line of a rule wants.
 func (m Model) has(want string) bool {
-	access, path, found := strings.Cut(want, " ")
-	if !found {
-		access, path = "", want
-	}
+	access, path := splitWant(want)
 	e, ok := m.Elements[path]
-	switch access {
-	case "create":
-		return ok && e.Creatable
-	case "write":
-		return ok && e.Writable
-	}
-	return ok
+	return ok && (access != wantCreate || e.Creatable) && (access != wantWrite || e.Writable)
 }
 
 // shows says whether anything of a kind is in the model.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/token"
 )
 
 // The shapes of the files.
@@ -87,8 +88,8 @@ type loader struct {
 	problems []error
 }
 
-// load reads a plan from the files of fsys: plan.yaml, needs.yaml, features.yaml, profiles.yaml, errata.yaml, a file for each chapter whose name
-// begins with its number, and texts/.
+// load reads a plan from the files of fsys: plan.yaml, needs.yaml, features.yaml, profiles.yaml, a file for each chapter whose name begins with
+// its number, texts/ and errata/.
 func load(fsys fs.FS) (*Plan, error) {
 	l := loader{fsys: fsys, plan: &Plan{}}
 	// Each step stands on those before it, so the first with problems is the last.
@@ -118,12 +119,25 @@ func (l *loader) decode(name string, into any) (s source, ok bool) {
 	var at yaml.Error
 	switch {
 	case errors.As(err, &at) && at.GetToken() != nil:
-		pos := at.GetToken().Position
-		l.problems = append(l.problems, fmt.Errorf("%s:%d:%d: %s", name, pos.Line, pos.Column, at.GetMessage()))
+		pos, message := at.GetToken().Position, at.GetMessage()
+		if wrong := new(yaml.TypeError); errors.As(err, &wrong) {
+			message = fmt.Sprintf("%s: want a value of type %s, got %q", keyOf(wrong.Token), wrong.DstType, wrong.Token.Value)
+		}
+		l.problems = append(l.problems, fmt.Errorf("%s:%d:%d: %s", name, pos.Line, pos.Column, message))
 	case err != nil:
 		l.problems = append(l.problems, fmt.Errorf("%s: %w", name, err))
 	}
 	return source{name, text}, err == nil
+}
+
+// keyOf names the key whose value a token is, or is part of.
+func keyOf(t *token.Token) string {
+	for t = t.Prev; t != nil; t = t.Prev {
+		if t.Type == token.MappingValueType && t.Prev != nil {
+			return t.Prev.Value
+		}
+	}
+	return "the file"
 }
 
 // bad notes a problem with the value at a YAML path such as $.cases[3].title, or with its nearest parent that is there.
@@ -212,8 +226,8 @@ func (l *loader) rule(s source, where string, r Rule) {
 		l.bad(s, where+".shows", "unknown kind %q", r.Shows)
 	}
 	for _, want := range slices.Concat(r.All, r.Any) {
-		access, path, found := strings.Cut(want, " ")
-		if found && access != "create" && access != "write" || !strings.HasPrefix(path, "Device.") && found || !found && !strings.HasPrefix(want, "Device.") {
+		access, path := splitWant(want)
+		if !slices.Contains([]string{"", wantCreate, wantWrite}, access) || !strings.HasPrefix(path, "Device.") {
 			l.bad(s, where, "want a path, or create or write and a path, got %q", want)
 		}
 	}
@@ -260,11 +274,14 @@ func (l *loader) entry(s source, where string, chapter int, e caseEntry) {
 	if !slices.Contains([]Obligation{Mandatory, Conditional, None}, e.Obligation) {
 		l.bad(s, where+".obligation", "want mandatory, conditional or none, got %q", e.Obligation)
 	}
-	if active := e.Status == Active; active && (e.Obligation == None || e.Metrics < 1 || e.Budget < 1) {
-		l.bad(s, where, "%s is active and must have an obligation, metrics and a budget", e.ID)
+	if active := e.Status == Active; active && (e.Obligation == None || e.Metrics < 1) {
+		l.bad(s, where, "%s is active and must have an obligation and metrics", e.ID)
 	}
 	if e.Obligation == Conditional && e.Status == Active && len(e.Requires.Any)+len(e.Requires.All) == 0 {
 		l.bad(s, where, "%s is conditional and must require a feature", e.ID)
+	}
+	if e.Budget < 0 {
+		l.bad(s, where+".budget", "want seconds, got %d", e.Budget)
 	}
 	for _, f := range slices.Concat(e.Requires.Any, e.Requires.All) {
 		if row, ok := l.plan.Feature(f); !ok || row.Status == FeatureRemoved {
@@ -361,33 +378,43 @@ func (l *loader) profiles() {
 }
 
 func (l *loader) errata() {
-	var f erratumFile
-	s, ok := l.decode("errata.yaml", &f)
-	if !ok {
-		return
+	files, err := fs.Glob(l.fsys, "errata/*.yaml")
+	if err != nil {
+		l.problems = append(l.problems, err)
 	}
-	for i, e := range f.Errata {
-		where := fmt.Sprintf("$.errata[%d]", i)
-		if e.ID == "" || e.Wrong == "" || e.Accept == "" || e.Why == "" || len(e.Touches) == 0 {
-			l.bad(s, where, "id, touches, wrong, accept and why must be given")
+	for _, name := range files {
+		var f erratumFile
+		s, ok := l.decode(name, &f)
+		if !ok {
+			continue
 		}
-		if slices.ContainsFunc(l.plan.Errata, func(o Erratum) bool { return o.ID == e.ID }) {
-			l.bad(s, where+".id", "%q is given twice", e.ID)
+		for i, e := range f.Errata {
+			l.erratum(s, fmt.Sprintf("$.errata[%d]", i), e)
 		}
-		if !slices.Contains([]Weight{ChangesVerdict, Interpretation, Editorial}, e.Weight) {
-			l.bad(s, where+".weight", "want verdict, interpretation or editorial, got %q", e.Weight)
-		}
-		erratum := Erratum{ID: e.ID, Weight: e.Weight, Wrong: e.Wrong, Accept: e.Accept, Why: e.Why, Strict: e.Strict, Adapted: e.Adapted}
-		for _, text := range e.Touches {
-			t, err := parseTouch(text)
-			if c, ok := l.plan.Case(t.Case); err == nil && (!ok || t.Metric > len(c.Metrics)) {
-				err = fmt.Errorf("there is no %s", text)
-			}
-			if err != nil {
-				l.bad(s, where+".touches", "%v", err)
-			}
-			erratum.Touches = append(erratum.Touches, t)
-		}
-		l.plan.Errata = append(l.plan.Errata, erratum)
 	}
+}
+
+// erratum checks one erratum and adds it to the plan.
+func (l *loader) erratum(s source, where string, e erratumEntry) {
+	if e.ID == "" || e.Wrong == "" || e.Accept == "" || e.Why == "" || len(e.Touches) == 0 {
+		l.bad(s, where, "id, touches, wrong, accept and why must be given")
+	}
+	if slices.ContainsFunc(l.plan.Errata, func(o Erratum) bool { return o.ID == e.ID }) {
+		l.bad(s, where+".id", "%q is given twice", e.ID)
+	}
+	if !slices.Contains([]Weight{ChangesVerdict, Interpretation, Editorial}, e.Weight) {
+		l.bad(s, where+".weight", "want verdict, interpretation or editorial, got %q", e.Weight)
+	}
+	erratum := Erratum{ID: e.ID, Weight: e.Weight, Wrong: e.Wrong, Accept: e.Accept, Why: e.Why, Strict: e.Strict, Adapted: e.Adapted}
+	for _, text := range e.Touches {
+		t, err := parseTouch(text)
+		if c, ok := l.plan.Case(t.Case); err == nil && (!ok || t.Metric > len(c.Metrics)) {
+			err = fmt.Errorf("there is no %s", text)
+		}
+		if err != nil {
+			l.bad(s, where+".touches", "%v", err)
+		}
+		erratum.Touches = append(erratum.Touches, t)
+	}
+	l.plan.Errata = append(l.plan.Errata, erratum)
 }

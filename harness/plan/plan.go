@@ -71,7 +71,8 @@ type Case struct {
 	TLS  TLS
 	// Needs are names from Plan.Needs.
 	Needs []string
-	// Budget is the longest time the case may take on a real device that answers in time. Zero when the case is not active.
+	// Budget is the time that the procedure itself takes at worst: waits it prescribes, intervals it observes, a minute for a reboot. Zero
+	// for most cases. What a run grants for responses, notifications and reconnects comes on top.
 	Budget time.Duration
 	// Metrics are as many as the plan has; their texts are empty where the project has not written them yet.
 	Metrics []Metric
