@@ -28,21 +28,16 @@ type MsgBody interface {
 // New functions are shorthand for the common ones.
 func NewMsg[B MsgBody](msgID string, body B) *usppb.Msg {
 	m := &usppb.Msg{Header: &usppb.Header{MsgId: msgID}, Body: &usppb.Body{}}
+	request, response := &usppb.Request{}, &usppb.Response{}
 	switch {
-	case put(m.Body, body):
-	case put(&usppb.Request{}, body):
-		m.Body.MsgBody = &usppb.Body_Request{Request: with(&usppb.Request{}, body)}
-	default:
-		m.Body.MsgBody = &usppb.Body_Response{Response: with(&usppb.Response{}, body)}
+	case put(m.Body, body): // an Error
+	case put(request, body):
+		m.Body.MsgBody = &usppb.Body_Request{Request: request}
+	case put(response, body):
+		m.Body.MsgBody = &usppb.Body_Response{Response: response}
 	}
 	m.Header.MsgType = MsgTypeOf(m)
 	return m
-}
-
-// with returns parent holding member.
-func with[P proto.Message](parent P, member proto.Message) P {
-	put(parent, member)
-	return parent
 }
 
 // put sets that member of parent's oneof which has the type of member, and reports whether there is one.

@@ -31,7 +31,7 @@ func Describe(m proto.Message) string {
 	}
 	d := &describer{}
 	d.line(0, string(m.ProtoReflect().Descriptor().Name()))
-	d.message(1, m.ProtoReflect())
+	d.message(1, "", m.ProtoReflect())
 	return d.String()
 }
 
@@ -55,8 +55,10 @@ func (d *describer) line(depth int, text string) {
 	d.WriteByte('\n')
 }
 
-func (d *describer) message(depth int, m protoreflect.Message) {
-	secret := secretValueField(m)
+// message writes the fields of m; owner is the object or command that their names are relative to.
+func (d *describer) message(depth int, owner string, m protoreflect.Message) {
+	owner = ownerIn(m, owner)
+	secret := secretField(m, owner)
 	fields := m.Descriptor().Fields()
 	for i := 0; i < fields.Len() && !d.full; i++ {
 		fd := fields.Get(i)
@@ -67,15 +69,15 @@ func (d *describer) message(depth int, m protoreflect.Message) {
 		switch {
 		case fd.IsMap():
 			d.line(depth, name)
-			d.entries(depth+1, m, v.Map())
+			d.entries(depth+1, owner, v.Map())
 		case fd.IsList():
 			for i := 0; i < v.List().Len() && !d.full; i++ {
-				d.field(depth, fmt.Sprintf("%s[%d]", name, i), fd, m, v.List().Get(i))
+				d.field(depth, fmt.Sprintf("%s[%d]", name, i), owner, fd, v.List().Get(i))
 			}
 		case fd == secret && v.String() != "":
 			d.line(depth, name+": "+redacted)
 		default:
-			d.field(depth, name, fd, m, v)
+			d.field(depth, name, owner, fd, v)
 		}
 	}
 	if n := len(m.GetUnknown()); n > 0 {
@@ -83,7 +85,7 @@ func (d *describer) message(depth int, m protoreflect.Message) {
 	}
 }
 
-func (d *describer) entries(depth int, m protoreflect.Message, entries protoreflect.Map) {
+func (d *describer) entries(depth int, owner string, entries protoreflect.Map) {
 	values := map[string]string{}
 	entries.Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
 		values[k.String()] = v.String()
@@ -91,20 +93,18 @@ func (d *describer) entries(depth int, m protoreflect.Message, entries protorefl
 	})
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		value := show(values[key])
-		if values[key] != "" && isSecretKey(m, key) {
+		if values[key] != "" && IsSecretName(owner+key) {
 			value = redacted
 		}
-		if d.line(depth, show(key)+": "+value); d.full {
-			return
-		}
+		d.line(depth, show(key)+": "+value)
 	}
 }
 
-func (d *describer) field(depth int, name string, fd protoreflect.FieldDescriptor, m protoreflect.Message, v protoreflect.Value) {
+func (d *describer) field(depth int, name, owner string, fd protoreflect.FieldDescriptor, v protoreflect.Value) {
 	switch {
 	case fd.Message() != nil:
 		d.line(depth, name)
-		d.message(depth+1, v.Message())
+		d.message(depth+1, owner, v.Message())
 	case fd.Kind() == protoreflect.BytesKind:
 		if len(v.Bytes()) > 0 {
 			d.bytes(depth, name, fd, v.Bytes())
@@ -127,7 +127,7 @@ func (d *describer) bytes(depth int, name string, fd protoreflect.FieldDescripto
 	if fd.Name() == "payload" {
 		if m, err := ParseMessage(b); err == nil && m.Header != nil {
 			d.line(depth, fmt.Sprintf("%s: %d bytes, a Message", name, len(b)))
-			d.message(depth+1, m.ProtoReflect())
+			d.message(depth+1, "", m.ProtoReflect())
 			return
 		}
 	}

@@ -34,3 +34,15 @@ func quote(s string) string {
 	}
 	return fmt.Sprintf("%q… (%d bytes)", s[:maxQuoted], len(s))
 }
+
+// at puts a place before that of a Mismatch which was found within it. Other errors, and nil, pass.
+func at(place string, err error) error {
+	m, ok := err.(*Mismatch)
+	if !ok {
+		return err
+	}
+	if m.Where != "" {
+		place += "." + m.Where
+	}
+	return &Mismatch{place, m.Want, m.Got}
+}

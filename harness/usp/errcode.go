@@ -1,6 +1,9 @@
 package usp
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // ErrCode is an error code of TR-369, sections "Error Codes" and "USP Record Errors". Zero means no error.
 type ErrCode uint32
@@ -100,8 +103,7 @@ var codes = map[ErrCode]struct {
 	CodeSessionContextNotAllowed:  {"Session Context not allowed", []MsgType{Error}},
 }
 
-// sectionCodes lists what the section of each request calls appropriate, beyond the vendors' range. The sections and
-// the Applicability column differ; AllowedIn takes either.
+// sectionCodes lists what the section of each request calls appropriate, beyond the vendors' range.
 var sectionCodes = map[MsgType][]codeRange{
 	Add:            {{7000, 7019}, {7026, 7026}},
 	Set:            {{7000, 7016}, {7020, 7021}, {7026, 7026}},
@@ -154,19 +156,14 @@ func (c ErrCode) IsVendorDefined() bool { return c >= 7800 && c <= 7999 }
 
 // AllowedIn reports whether the code may answer a request of type t, be it in the response or in an Error; t is the
 // request or its response. An OperationComplete notification counts as Operate. For Error, of which nothing more is
-// known, every known code will do. What either the section of the request or the Applicability column of the
-// code table allows is allowed.
+// known, every known code will do. The section of each request and the Applicability
+// column of the code table differ: what either allows is allowed.
 func (c ErrCode) AllowedIn(t MsgType) bool {
 	if t == Error {
 		return c.Known()
 	}
-	for request := range sectionCodes {
-		if t == ResponseTo(request) {
-			t = request
-		}
-	}
-	if t == GetSupportedProtocolResp {
-		t = GetSupportedProtocol
+	if IsResponse(t) {
+		t = requestOf(t)
 	}
 	if !IsRequest(t) {
 		return false
@@ -180,13 +177,5 @@ func (c ErrCode) AllowedIn(t MsgType) bool {
 		}
 	}
 	known, ok := codes[c]
-	if !ok {
-		return false
-	}
-	for _, request := range known.requests {
-		if request == t {
-			return true
-		}
-	}
-	return known.requests == nil
+	return ok && (known.requests == nil || slices.Contains(known.requests, t))
 }

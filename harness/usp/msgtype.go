@@ -3,6 +3,7 @@ package usp
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -64,7 +65,7 @@ func TypeName(t MsgType) string {
 	switch {
 	case t == NoType:
 		return "no body"
-	case t < 0 || int(t) >= len(typeNames):
+	case !isKnown(t):
 		return fmt.Sprintf("unknown message type %d", int32(t))
 	}
 	return string(typeNames[t])
@@ -110,12 +111,18 @@ func ResponseTo(request MsgType) MsgType {
 	return MsgType(slices.Index(typeNames[:], typeNames[request]+"Resp"))
 }
 
+// requestOf is the type that a response answers.
+func requestOf(response MsgType) MsgType {
+	name := strings.TrimSuffix(string(typeNames[response]), "Resp")
+	return MsgType(slices.Index(typeNames[:], protoreflect.Name(name)))
+}
+
 // IsRequest reports whether t is one of the eleven request types.
 func IsRequest(t MsgType) bool { return isKnown(t) && t != Error && !IsResponse(t) }
 
 // IsResponse reports whether t is one of the eleven response types. Error is none of them.
 func IsResponse(t MsgType) bool {
-	return isKnown(t) && len(typeNames[t]) > 4 && typeNames[t][len(typeNames[t])-4:] == "Resp"
+	return isKnown(t) && strings.HasSuffix(string(typeNames[t]), "Resp")
 }
 
 func isKnown(t MsgType) bool { return t >= 0 && int(t) < len(typeNames) }

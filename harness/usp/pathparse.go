@@ -142,16 +142,15 @@ func (p *pathParser) segment(before []Segment) (Segment, error) {
 	return Segment{}, p.want("a name, an instance number, '*' or '['")
 }
 
-// name moves over a name: a letter or '_', then letters, digits and '_'. Vendors' names (X_0A-1B_Foo) have a hyphen too:
-// TR-106 gives an OUI or a domain name for the part between the underscores, and devices use both.
+// name moves over a name: a letter or '_', then letters, digits and '_'. A vendor's name may hold hyphens too, for the
+// dots of its domain: X_EXAMPLE-COM_Name (TR-106 3.3).
 func (p *pathParser) name() bool {
+	if isDigit(p.next()) {
+		return false
+	}
 	start := p.at
-	for !p.done() {
-		c := p.next()
-		vendor := strings.HasPrefix(p.text[start:p.at], "X_")
-		if !isAlphaNum(c) && c != '_' && !(c == '-' && vendor) || p.at == start && isDigit(c) {
-			break
-		}
+	vendor := strings.HasPrefix(p.text[start:], "X_")
+	for isAlphaNum(p.next()) || p.next() == '_' || vendor && p.next() == '-' {
 		p.at++
 	}
 	return p.at > start

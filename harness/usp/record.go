@@ -17,7 +17,7 @@ const MaxRecordSize = 16 << 20
 // ValidateRecord and ValidateWire.
 func ParseRecord(b []byte) (*usppb.Record, error) {
 	r := &usppb.Record{}
-	if err := parse("record", b, r); err != nil {
+	if err := parse(b, r); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -26,24 +26,21 @@ func ParseRecord(b []byte) (*usppb.Record, error) {
 // ParseMessage decodes one Message under the rules of ParseRecord. See ValidateMessage and ValidateWire.
 func ParseMessage(b []byte) (*usppb.Msg, error) {
 	m := &usppb.Msg{}
-	if err := parse("message", b, m); err != nil {
+	if err := parse(b, m); err != nil {
 		return nil, err
 	}
 	return m, nil
 }
 
-func parse(what string, b []byte, into proto.Message) error {
+func parse(b []byte, into proto.Message) error {
 	if len(b) > MaxRecordSize {
-		return &Mismatch{what, fmt.Sprintf("at most %d bytes", MaxRecordSize), fmt.Sprintf("%d bytes", len(b))}
+		return &Mismatch{string(into.ProtoReflect().Descriptor().Name()), fmt.Sprintf("at most %d bytes", MaxRecordSize),
+			fmt.Sprintf("%d bytes", len(b))}
 	}
-	if _, err := scanWire(what, b, into); err != nil {
+	if _, err := scanWire(b, into); err != nil {
 		return err
 	}
-	if err := proto.Unmarshal(b, into); err != nil {
-		return &Mismatch{what, "a protobuf " + string(into.ProtoReflect().Descriptor().Name()),
-			fmt.Sprintf("%d bytes that do not decode: %v", len(b), err)}
-	}
-	return nil
+	return proto.Unmarshal(b, into)
 }
 
 // Marshal encodes a Record or Message; the same value always gives the same bytes. It fails when a string is not UTF-8.

@@ -3,6 +3,7 @@ package usp
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Op is an operator of a search expression.
@@ -51,10 +52,12 @@ func (c Condition) Match(t ValueType, isList bool, value string) (bool, error) {
 	switch {
 	case c.Op == Contains && !isList, ordered && isList:
 		return false, mismatch(where, string(c.Op), "an operator for a %s", describeType(t, isList))
-	case ordered && (isString || t == TypeBoolean || t == TypeDateTime && (c.Value == UnknownTime || value == UnknownTime)):
+	case ordered && (isString || t == TypeBoolean || t == TypeDateTime && (isUnknownTime(c.Value) || isUnknownTime(value))):
 		return false, mismatch(where, string(c.Op), "== or != for a %s", describeType(t, isList))
 	case c.Quoted && !isString && t != TypeDateTime:
-		return false, mismatch(where, `"`+c.Value+`"`, "a value without quotes for a %s", describeType(t, isList))
+		return false, mismatch(where, c.Value, "a value without quotes for a %s", describeType(t, isList))
+	case !c.Quoted && t == TypeString:
+		return false, mismatch(where, c.Value, "a value in quotes for a %s", describeType(t, isList))
 	}
 	switch c.Op {
 	case Equal, NotEqual:
@@ -169,7 +172,7 @@ func (p *pathParser) value(c *Condition) error {
 		}
 		text, ok := unescape(p.text[p.at : p.at+end])
 		if !ok {
-			return p.want("percent signs only as %25 or in %22")
+			return p.want("percent escapes that make text, a percent sign as %25,")
 		}
 		c.Value, c.Quoted = text, true
 		p.at += end + 1
@@ -178,10 +181,17 @@ func (p *pathParser) value(c *Condition) error {
 	for !p.done() && (isAlphaNum(p.next()) || strings.IndexByte("+-.:", p.next()) >= 0) {
 		p.at++
 	}
-	if c.Value = p.text[start:p.at]; c.Value == "" {
-		return p.want("a value")
+	if c.Value = p.text[start:p.at]; !isBare(c.Value) {
+		p.at = start
+		return p.want("a string in quotes, a number, true or false")
 	}
 	return nil
+}
+
+// isBare reports whether s may stand without quotes: a boolean, a number or time, hexBinary.
+func isBare(s string) bool {
+	return s == "true" || s == "false" ||
+		s != "" && (isDigit(s[0]) || s[0] == '-' || s[0] == '+' || s[0] == '.' || all(s, isHex))
 }
 
 func (p *pathParser) blanks() {
@@ -190,7 +200,7 @@ func (p *pathParser) blanks() {
 	}
 }
 
-// unescape resolves percent-encoded bytes.
+// unescape resolves percent-encoded bytes, if they are well-formed and make UTF-8.
 func unescape(s string) (string, bool) {
 	if !strings.Contains(s, "%") {
 		return s, true
@@ -207,7 +217,7 @@ func unescape(s string) (string, bool) {
 		b.WriteByte(nibble(s[i+1])<<4 | nibble(s[i+2]))
 		i += 2
 	}
-	return b.String(), true
+	return b.String(), utf8.ValidString(b.String())
 }
 
 func nibble(c byte) byte {

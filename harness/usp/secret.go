@@ -13,15 +13,22 @@ import (
 // secured, and what vendors call theirs.
 var secretEndings = [...]string{
 	"password", "passphrase", "passwd", "passcode", "secret", "privatekey", "presharedkey", "psk", "wepkey",
-	"encryptionkey", "authenticationkey", "authenticationcode", "privatecredential", "token",
+	"encryptionkey", "authenticationkey", "keyvalue", "authenticationcode", "privatecredential", "token",
 }
 
-// IsSecretName reports whether a parameter or argument, by its name alone, holds a credential: a password,
-// passphrase, secret, PIN or key. The name may be a whole path.
+// IsSecretName reports whether a parameter or argument, by its name alone, holds a credential: a password, passphrase,
+// secret, PIN or key. The name may be a whole path: Value is secret below ControllerTrust.Challenge and as
+// the argument of ChallengeResponse() (TR-181).
 func IsSecretName(param string) bool {
 	name := param[strings.LastIndexByte(param, '.')+1:]
+	if i := strings.LastIndexByte(name, ')'); i >= 0 { // an argument behind its command
+		name = name[i+1:]
+	}
+	if name == "Value" {
+		return strings.Contains(param, "Challenge")
+	}
 	name = strings.TrimRight(name, "0123456789")
-	if strings.HasSuffix(name, "PIN") { // in capitals: a name may end in "…ping"
+	if strings.HasSuffix(name, "PIN") { // in capitals: other words end in "pin"
 		return true
 	}
 	name = strings.ToLower(name)
@@ -38,58 +45,62 @@ func IsSecretName(param string) bool {
 func Secrets(m *usppb.Msg) []string {
 	var found []string
 	if body := BodyOf(m); body != nil {
-		collectSecrets(body.ProtoReflect(), &found)
+		collectSecrets(body.ProtoReflect(), "", &found)
 	}
 	slices.Sort(found)
 	return slices.Compact(found)
 }
 
-func collectSecrets(m protoreflect.Message, found *[]string) {
-	if v := secretValueField(m); v != nil && m.Get(v).String() != "" {
-		*found = append(*found, m.Get(v).String())
+func collectSecrets(m protoreflect.Message, owner string, found *[]string) {
+	add := func(value string) {
+		if value != "" {
+			*found = append(*found, value)
+		}
+	}
+	owner = ownerIn(m, owner)
+	if fd := secretField(m, owner); fd != nil {
+		add(m.Get(fd).String())
 	}
 	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
 		case fd.IsMap():
 			v.Map().Range(func(key protoreflect.MapKey, value protoreflect.Value) bool {
-				if isSecretKey(m, key.String()) && value.String() != "" {
-					*found = append(*found, value.String())
+				if IsSecretName(owner + key.String()) {
+					add(value.String())
 				}
 				return true
 			})
-		case fd.IsList() && fd.Message() != nil:
+		case fd.Message() == nil:
+		case fd.IsList():
 			for i := range v.List().Len() {
-				collectSecrets(v.List().Get(i).Message(), found)
+				collectSecrets(v.List().Get(i).Message(), owner, found)
 			}
-		case fd.Message() != nil:
-			collectSecrets(v.Message(), found)
+		default:
+			collectSecrets(v.Message(), owner, found)
 		}
 		return true
 	})
 }
 
-// secretValueField returns the field of m that holds the value of a secret parameter which m names beside it.
-func secretValueField(m protoreflect.Message) protoreflect.FieldDescriptor {
-	var param string
-	var value protoreflect.Name
-	switch body := m.Interface().(type) {
-	case *usppb.Add_CreateParamSetting:
-		param, value = body.Param, "value"
-	case *usppb.Set_UpdateParamSetting:
-		param, value = body.Param, "value"
-	case *usppb.Notify_ValueChange:
-		param, value = body.ParamPath, "param_value"
+// ownerIn returns the object or command that m names and that the names within m are relative to; otherwise the
+// one from above.
+func ownerIn(m protoreflect.Message, above string) string {
+	for _, name := range [...]protoreflect.Name{"obj_path", "resolved_path", "affected_path", "instantiated_path",
+		"instantiated_obj_path", "command", "executed_command"} {
+		if fd := m.Descriptor().Fields().ByName(name); fd != nil {
+			return m.Get(fd).String()
+		}
 	}
-	if !IsSecretName(param) {
-		return nil
-	}
-	return m.Descriptor().Fields().ByName(value)
+	return above
 }
 
-// isSecretKey reports whether the map entry of this name in m is secret.
-func isSecretKey(m protoreflect.Message, name string) bool {
-	if operate, ok := m.Interface().(*usppb.Operate); ok && strings.HasSuffix(operate.Command, "ChallengeResponse()") {
-		return name == "Value" || IsSecretName(name) // TR-181: the answer that proves who the Controller is
+// secretField returns the field of m with the value of a parameter that m names beside it, if that is secret.
+func secretField(m protoreflect.Message, owner string) protoreflect.FieldDescriptor {
+	for _, pair := range [...][2]protoreflect.Name{{"param", "value"}, {"param_path", "param_value"}} {
+		param, value := m.Descriptor().Fields().ByName(pair[0]), m.Descriptor().Fields().ByName(pair[1])
+		if param != nil && value != nil && IsSecretName(owner+m.Get(param).String()) {
+			return value
+		}
 	}
-	return IsSecretName(name)
+	return nil
 }

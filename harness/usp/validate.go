@@ -17,7 +17,7 @@ func ValidateRecord(r *usppb.Record) error {
 	if !versionForm.MatchString(r.GetVersion()) {
 		return mismatch("version", r.GetVersion(), "<major>.<minor>")
 	}
-	if err := wellFormed(where{name: "Record", index: -1}, r.ProtoReflect()); err != nil {
+	if err := wellFormed(r.ProtoReflect()); err != nil {
 		return err
 	}
 	switch record := r.RecordType.(type) {
@@ -42,7 +42,7 @@ func ValidateRecord(r *usppb.Record) error {
 // oneof has its member (R-ENC.3), enumeration values are known (R-ENC.2), and no field that a Message means nothing
 // without is empty. It returns the first Mismatch. Paths are judged by ValidatePaths.
 func ValidateMessage(m *usppb.Msg) error {
-	if err := wellFormed(where{name: "Msg", index: -1}, m.ProtoReflect()); err != nil {
+	if err := wellFormed(m.ProtoReflect()); err != nil {
 		return err
 	}
 	if real := MsgTypeOf(m); m.Header.MsgType != real {
@@ -109,42 +109,45 @@ var required = map[protoreflect.FullName]bool{
 
 // wellFormed checks a message and all that it holds. A single message outside a oneof is required wherever USP has
 // one: header, body and oper_status.
-func wellFormed(at where, m protoreflect.Message) error {
+func wellFormed(m protoreflect.Message) error {
 	fields, oneofs := m.Descriptor().Fields(), m.Descriptor().Oneofs()
 	for i := range oneofs.Len() {
 		if m.WhichOneof(oneofs.Get(i)) == nil {
-			return &Mismatch{at.String(), "one member of " + string(oneofs.Get(i).Name()), "none"}
+			return &Mismatch{string(oneofs.Get(i).Name()), "one member", "none"}
 		}
 	}
 	for i := range fields.Len() {
 		fd := fields.Get(i)
-		if fd.IsMap() || fd.ContainingOneof() != nil && !m.Has(fd) {
-			continue
-		}
-		place, v := where{&at, string(fd.Name()), -1}, m.Get(fd)
-		if fd.IsList() {
-			for i := 0; fd.Message() != nil && i < v.List().Len(); i++ {
-				place.index = i
-				if err := wellFormed(place, v.List().Get(i).Message()); err != nil {
-					return err
+		switch {
+		case fd.IsMap(), fd.IsList() && fd.Message() == nil, fd.ContainingOneof() != nil && !m.Has(fd):
+		case fd.IsList():
+			list := m.Get(fd).List()
+			for i := range list.Len() {
+				if err := wellFormed(list.Get(i).Message()); err != nil {
+					return at(fmt.Sprintf("%s[%d]", fd.Name(), i), err)
 				}
 			}
-			continue
+		default:
+			if err := wellFormedField(m, fd); err != nil {
+				return at(string(fd.Name()), err)
+			}
 		}
-		var err error
-		switch {
-		case fd.Message() != nil && !m.Has(fd):
-			err = &Mismatch{place.String(), "a " + string(fd.Message().Name()), "none"}
-		case fd.Message() != nil:
-			err = wellFormed(place, v.Message())
-		case fd.Enum() != nil && fd.Enum().Values().ByNumber(v.Enum()) == nil:
-			err = &Mismatch{place.String(), "a known " + string(fd.Enum().Name()), enumName(fd, v.Enum())}
-		case required[fd.FullName()] && isEmpty(fd, v):
-			err = &Mismatch{place.String(), "a value", emptyText(fd)}
-		}
-		if err != nil {
-			return err
-		}
+	}
+	return nil
+}
+
+// wellFormedField checks a field that is no list.
+func wellFormedField(m protoreflect.Message, fd protoreflect.FieldDescriptor) error {
+	v := m.Get(fd)
+	switch {
+	case fd.Message() != nil && !m.Has(fd):
+		return &Mismatch{"", string(fd.Message().Name()), "none"}
+	case fd.Message() != nil:
+		return wellFormed(v.Message())
+	case fd.Enum() != nil && fd.Enum().Values().ByNumber(v.Enum()) == nil:
+		return &Mismatch{"", "a known " + string(fd.Enum().Name()), enumName(fd, v.Enum())}
+	case required[fd.FullName()] && isEmpty(fd, v):
+		return &Mismatch{"", "a value", emptyText(fd)}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/hex"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -118,13 +119,25 @@ func ParseBool(s string) (bool, error) {
 
 // ParseDateTime reads a dateTime. A time without zone is taken as UTC; the unknown time has the zero time.Time.
 func ParseDateTime(s string) (time.Time, error) {
-	for _, layout := range [...]string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05"} {
-		t, err := time.Parse(layout, s)
-		if err == nil && !strings.Contains(s, ",") { // Go takes a decimal comma, XML Schema does not
+	if zone := dateTimeForm.FindStringSubmatch(s); zone != nil {
+		layout := "2006-01-02T15:04:05"
+		if zone[1] != "" {
+			layout += "Z07:00"
+		}
+		if t, err := time.Parse(layout, s); err == nil {
 			return t.UTC(), nil
 		}
 	}
 	return time.Time{}, mismatch("value", s, "a dateTime such as 2026-01-31T23:59:59Z")
+}
+
+// dateTimeForm is stricter than package time, which takes hours of one digit and a decimal comma.
+var dateTimeForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(Z|[+-]\d\d:\d\d)?$`)
+
+// isUnknownTime reports whether s is a dateTime that means the unknown time.
+func isUnknownTime(s string) bool {
+	t, err := ParseDateTime(s)
+	return err == nil && t.IsZero()
 }
 
 // EqualValues compares by value and not by spelling: the booleans 1 and true are equal, and so are the ints 7 and +07.
@@ -171,19 +184,16 @@ func Compare(t ValueType, a, b string) (int, error) {
 	return 0, &Mismatch{"value", "a type with an order", TypeNameOf(t)}
 }
 
-// SplitList takes a comma-separated list apart. Blanks around items do not count, and percent-encoded
-// commas and blanks within them are resolved (TR-106 3.2.3). An empty text is a list without items.
+// SplitList takes a comma-separated list apart. Blanks around items do not count. Percent-encoded commas and spaces
+// within them are resolved (TR-106 3.2.3), nothing else: an item may be a path with escapes of its own. An empty
+// text is a list without items.
 func SplitList(list string) []string {
 	if strings.TrimSpace(list) == "" {
 		return nil
 	}
 	items := strings.Split(list, ",")
 	for i, item := range items {
-		item = strings.TrimSpace(item)
-		if text, ok := unescape(item); ok {
-			item = text
-		}
-		items[i] = item
+		items[i] = strings.NewReplacer("%2C", ",", "%2c", ",", "%20", " ").Replace(strings.TrimSpace(item))
 	}
 	return items
 }

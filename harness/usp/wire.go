@@ -1,7 +1,9 @@
 package usp
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -13,65 +15,61 @@ import (
 // a hundred times the room of its two bytes; the whole of TR-181 has less than a tenth of this number.
 const maxElements = 1 << 19
 
-// ValidateWire finds what decoding hides: a second member of a oneof, and a second instance of a single field that is
-// a message (TR-369 R-ENC.3, R-MSG.6, R-MSG.7). kind is an empty Record or Msg and says what b is.
+// ValidateWire finds what decoding hides: a second member of a oneof, a second instance of a single field that is a
+// message (TR-369 R-ENC.3, R-MSG.6, R-MSG.7), and a field of another wire type than the schema's. kind is an
+// empty Record or Msg and says what b is.
 func ValidateWire(b []byte, kind proto.Message) error {
-	s, err := scanWire("", b, kind)
+	s, err := scanWire(b, kind)
 	if err != nil {
 		return err
 	}
-	if s.twice != nil {
-		return s.twice
+	if s.hidden != nil {
+		return s.hidden
 	}
 	return nil
 }
 
+// scanWire walks over b without decoding it. The error says where b is no protobuf, no UTF-8, or too much.
+func scanWire(b []byte, kind proto.Message) (*scan, error) {
+	s := &scan{}
+	return s, s.message(b, kind.ProtoReflect().Descriptor())
+}
+
 // scan is one walk over undecoded bytes.
 type scan struct {
+	at       []step // the way from the outermost message to the field that is looked at
 	elements int
-	twice    *Mismatch // the first field that should be there once and is there twice
+	hidden   *Mismatch // the first thing that decoding hides
 }
 
-// scanWire walks over b without decoding it. The error says where b is no protobuf, no UTF-8, or too much.
-func scanWire(what string, b []byte, kind proto.Message) (*scan, error) {
-	s := &scan{}
-	md := kind.ProtoReflect().Descriptor()
-	if what == "" {
-		what = string(md.Name())
-	}
-	if err := s.message(where{name: what}, b, md); err != nil {
-		return nil, err
-	}
-	return s, nil
+// step is a field on the way.
+type step struct {
+	field protoreflect.FieldDescriptor
+	index int // in a list
 }
 
-// where is a place in a message; its text is only made when something is wrong there.
-type where struct {
-	up    *where
-	name  string
-	index int // of a list; -1 if the field is none
-}
-
-func (w where) String() string {
-	text := w.name
-	if w.index >= 0 && w.up != nil {
-		text = fmt.Sprintf("%s[%d]", w.name, w.index)
+// place is the way as text; what stands for the outermost message itself.
+func (s *scan) place(what string) string {
+	var names []string
+	for _, step := range s.at {
+		name := string(step.field.Name())
+		if step.field.Cardinality() == protoreflect.Repeated {
+			name = fmt.Sprintf("%s[%d]", name, step.index)
+		}
+		names = append(names, name)
 	}
-	if w.up == nil || w.up.up == nil {
-		return text
-	}
-	return w.up.String() + "." + text
+	return cmp.Or(strings.Join(names, "."), what)
 }
 
 // message walks over the fields of one message.
-func (s *scan) message(at where, b []byte, md protoreflect.MessageDescriptor) error {
+func (s *scan) message(b []byte, md protoreflect.MessageDescriptor) error {
 	seen := make([]int, md.Fields().Len()) // how often each field came, by its index
 	total := len(b)
 	for len(b) > 0 {
 		num, kind, n := protowire.ConsumeField(b)
 		if n < 0 {
-			return &Mismatch{at.String(), "protobuf of a " + string(md.Name()),
-				fmt.Sprintf("at byte %d of %d: %v", total-len(b), total, protowire.ParseError(n))}
+			return &Mismatch{s.place(string(md.Name())), "the protobuf encoding of a " + string(md.Name()),
+				fmt.Sprintf("%d bytes, broken from byte %d on", total, total-len(b))}
 		}
 		field := b[:n]
 		b = b[n:]
@@ -79,50 +77,76 @@ func (s *scan) message(at where, b []byte, md protoreflect.MessageDescriptor) er
 		if fd == nil {
 			continue // a newer version's field
 		}
-		place := where{&at, string(fd.Name()), -1}
-		if fd.Cardinality() == protoreflect.Repeated {
-			place.index = seen[fd.Index()]
-		}
+		s.at = append(s.at, step{fd, seen[fd.Index()]})
 		seen[fd.Index()]++
-		s.once(place, fd, seen)
-		if kind != protowire.BytesType {
-			continue
+		if err := s.field(field, kind, fd, seen); err != nil {
+			return err
 		}
-		_, _, tag := protowire.ConsumeTag(field)
-		value, _ := protowire.ConsumeBytes(field[tag:])
-		if fd.Cardinality() == protoreflect.Repeated || fd.Message() != nil {
-			if s.elements++; s.elements > maxElements {
-				return &Mismatch{place.String(), fmt.Sprintf("at most %d elements in all", maxElements), "more"}
-			}
+		s.at = s.at[:len(s.at)-1]
+	}
+	return nil
+}
+
+// field looks at one field, tag and all, of a message in which these fields were seen, this one included.
+func (s *scan) field(b []byte, kind protowire.Type, fd protoreflect.FieldDescriptor, seen []int) error {
+	if kind != wireType(fd) {
+		s.hide("wire type "+typeText(wireType(fd)), typeText(kind))
+		return nil
+	}
+	s.once(fd, seen)
+	if kind != protowire.BytesType {
+		return nil
+	}
+	_, _, tag := protowire.ConsumeTag(b)
+	value, _ := protowire.ConsumeBytes(b[tag:])
+	if fd.Cardinality() == protoreflect.Repeated || fd.Message() != nil {
+		if s.elements++; s.elements > maxElements {
+			return &Mismatch{s.place(""), fmt.Sprintf("at most %d elements in all", maxElements), "more"}
 		}
-		switch {
-		case fd.Message() != nil:
-			if err := s.message(place, value, fd.Message()); err != nil {
-				return err
-			}
-		case fd.Kind() == protoreflect.StringKind && !utf8.Valid(value):
-			return mismatch(place.String(), string(value), "text in UTF-8")
-		}
+	}
+	switch {
+	case fd.Message() != nil:
+		return s.message(value, fd.Message())
+	case fd.Kind() == protoreflect.StringKind && !utf8.Valid(value):
+		return mismatch(s.place(""), string(value), "text in UTF-8")
 	}
 	return nil
 }
 
 // once notes a second member of a oneof, and a single message that comes again.
-func (s *scan) once(at where, fd protoreflect.FieldDescriptor, seen []int) {
-	if s.twice != nil || fd.Cardinality() == protoreflect.Repeated {
+func (s *scan) once(fd protoreflect.FieldDescriptor, seen []int) {
+	if s.hidden != nil || fd.Cardinality() == protoreflect.Repeated {
 		return
 	}
 	oneof := fd.ContainingOneof()
-	if oneof != nil {
-		for i := range oneof.Fields().Len() {
-			if other := oneof.Fields().Get(i); other != fd && seen[other.Index()] > 0 {
-				s.twice = &Mismatch{at.up.String(), fmt.Sprintf("one member of %s", oneof.Name()),
-					fmt.Sprintf("%s and %s", other.Name(), fd.Name())}
-				return
-			}
+	if (oneof != nil || fd.Message() != nil) && seen[fd.Index()] > 1 {
+		s.hide("it once", "it again")
+	}
+	for i := 0; oneof != nil && i < oneof.Fields().Len(); i++ {
+		if other := oneof.Fields().Get(i); other != fd && seen[other.Index()] > 0 {
+			s.hide("no other member of "+string(oneof.Name()), string(other.Name())+" as well")
 		}
 	}
-	if (oneof != nil || fd.Message() != nil) && seen[fd.Index()] > 1 {
-		s.twice = &Mismatch{at.String(), "it once", "it twice"}
+}
+
+// hide keeps the first thing that decoding would hide.
+func (s *scan) hide(want, got string) {
+	if s.hidden == nil {
+		s.hidden = &Mismatch{s.place(""), want, got}
 	}
+}
+
+// wireType is how the fields of USP's kinds are encoded.
+func wireType(fd protoreflect.FieldDescriptor) protowire.Type {
+	switch fd.Kind() {
+	case protoreflect.MessageKind, protoreflect.StringKind, protoreflect.BytesKind:
+		return protowire.BytesType
+	case protoreflect.Fixed32Kind:
+		return protowire.Fixed32Type
+	}
+	return protowire.VarintType // bool, enum, uint64
+}
+
+func typeText(t protowire.Type) string {
+	return [...]string{"varint", "fixed64", "bytes", "start of group", "end of group", "fixed32"}[t]
 }
