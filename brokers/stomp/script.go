@@ -158,6 +158,7 @@ func (s *Server) leave() []*session {
 	for _, open := range s.sessions {
 		open.subscriptions, open.held, open.left = nil, nil, true
 	}
+	s.wake()
 	return append([]*session(nil), s.sessions...)
 }
 

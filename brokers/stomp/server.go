@@ -55,7 +55,8 @@ type Server struct {
 	mu       sync.Mutex
 	sessions []*session // in the order of their connections
 	script   script
-	messages uint64 // the last message-id
+	messages uint64        // the last message-id
+	changed  chan struct{} // closed and replaced when Subscriptions has another answer
 }
 
 // Start listens. The server closes when ctx ends.
@@ -66,7 +67,7 @@ func Start(ctx context.Context, j *journal.Journal, opts Options) (*Server, erro
 	if opts.Patience == 0 {
 		opts.Patience = defaultPatience
 	}
-	s := &Server{j: j, opts: opts}
+	s := &Server{j: j, opts: opts, changed: make(chan struct{})}
 	front, err := gate.Open(ctx, j, gate.Options{Addr: opts.Addr, TLS: opts.TLS}, s.serve)
 	if err != nil {
 		return nil, fmt.Errorf("stomp: %w", err)
@@ -133,6 +134,19 @@ func (s *Server) Subscriptions() []Subscription {
 	return subs
 }
 
+// Changed returns a channel that is closed when Subscriptions has another answer: take it before looking.
+func (s *Server) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// wake tells whoever holds Changed. The caller holds mu.
+func (s *Server) wake() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
 // Conns returns the journal numbers of the open connections, oldest first.
 func (s *Server) Conns() []uint64 {
 	s.mu.Lock()
@@ -184,6 +198,7 @@ func (s *Server) forget(gone *session) {
 	for i, open := range s.sessions {
 		if open == gone {
 			s.sessions = append(s.sessions[:i:i], s.sessions[i+1:]...)
+			s.wake()
 			break
 		}
 	}

@@ -96,7 +96,9 @@ func TestSubscriptions(t *testing.T) {
 	if got, want := s.Subscriptions(), []Subscription{{conn, "0", "a", "auto"}, {conn, "1", "b", ""}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("want %v, got %v", want, got)
 	}
+	changed := s.Changed()
 	d.write(frame.UNSUBSCRIBE, "id", "0", "receipt", "r2")
+	<-changed
 	if r := d.expect(frame.RECEIPT); r.Header.Get("receipt-id") != "r2" {
 		t.Errorf("receipt %v", r)
 	}

@@ -203,6 +203,7 @@ func (s *session) subscribe(f *Frame) (problem string) {
 	if len(s.subscriptions) >= maxSubscriptions {
 		return fmt.Sprintf("%d subscriptions are enough", maxSubscriptions)
 	}
+	s.server.wake()
 	s.subscriptions = append(s.subscriptions, Subscription{Conn: s.conn.ID, ID: id, Destination: destination, Ack: f.header(frame.Ack)})
 	return ""
 }
@@ -213,6 +214,7 @@ func (s *session) unsubscribe(id string) bool {
 	for i, sub := range s.subscriptions {
 		if sub.ID == id {
 			s.subscriptions = append(s.subscriptions[:i:i], s.subscriptions[i+1:]...)
+			s.server.wake()
 			return true
 		}
 	}
