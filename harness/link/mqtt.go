@@ -1,0 +1,221 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/usptest/usptest/brokers/mqtt"
+	"github.com/usptest/usptest/harness/journal"
+)
+
+const (
+	// contentType marks a PUBLISH of MQTT 5.0 that carries a Record (R-MQTT.27).
+	contentType = "usp.msg"
+	// replyMark begins the reply-to topic at the end of a topic of MQTT 3.1.1 (R-MQTT.24).
+	replyMark = "/reply-to="
+)
+
+// MQTTOptions describe a link over MQTT.
+type MQTTOptions struct {
+	Name            string // the link's name in results
+	Version         byte   // mqtt.V5 or mqtt.V311: how the link addresses the Agent
+	AgentTopic      string // where the Agent listens as long as it has not said otherwise
+	ControllerTopic string // where the Agent's Records come in; topics below it belong to the link too
+	QoS             byte   // of the Records to the Agent, 0 or 1
+	Broker          mqtt.Options
+}
+
+// MQTT is a link through a broker of its own.
+type MQTT struct {
+	journal *journal.Journal
+	o       MQTTOptions
+	receive func(Inbound)
+	broker  *mqtt.Server // set by Start
+
+	mu      sync.Mutex
+	own     map[string]struct{} // further reply-to topics of Controllers
+	topic   string              // the Agent's, "" when it has not said
+	conn    uint64              // the connection by which it said so, 0 for none
+	last    uint64              // the connection of its newest Record
+	learned chan struct{}       // closed when topic changes
+}
+
+// NewMQTT makes a link that listens once it is started. Options.Broker.OnPublish is the link's own.
+func NewMQTT(j *journal.Journal, o MQTTOptions) *MQTT {
+	return &MQTT{journal: j, o: o, receive: func(Inbound) {}, own: map[string]struct{}{}, learned: make(chan struct{})}
+}
+
+// Name implements Link.
+func (l *MQTT) Name() string { return l.o.Name }
+
+// Broker returns the broker, to be scripted, once the link is started.
+func (l *MQTT) Broker() *mqtt.Server { return l.broker }
+
+// OnRecord implements Link.
+func (l *MQTT) OnRecord(f func(Inbound)) { l.receive = f }
+
+// Start implements Link.
+func (l *MQTT) Start(ctx context.Context) error {
+	if l.o.Version != mqtt.V5 && l.o.Version != mqtt.V311 {
+		return fmt.Errorf("link %s: MQTT version %s, want 5.0 or 3.1.1", l.o.Name, mqtt.VersionName(l.o.Version))
+	}
+	o := l.o.Broker
+	o.OnPublish = l.published
+	broker, err := mqtt.Start(ctx, l.journal, o)
+	if err != nil {
+		return fmt.Errorf("link %s: %w", l.o.Name, err)
+	}
+	l.broker = broker
+	return nil
+}
+
+// Close implements Link.
+func (l *MQTT) Close() error {
+	if l.broker == nil {
+		return nil
+	}
+	return l.broker.Close()
+}
+
+// SetAgentTopic implements Link.
+func (l *MQTT) SetAgentTopic(topic string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.setTopic(topic, l.last)
+}
+
+// setTopic keeps where the Agent listens. The caller holds mu.
+func (l *MQTT) setTopic(topic string, conn uint64) {
+	if topic == l.topic && conn == l.conn {
+		return
+	}
+	l.topic, l.conn = topic, conn
+	close(l.learned)
+	l.learned = make(chan struct{})
+}
+
+// agentTopic returns where the Agent listens, and a channel that is closed when that changes. What an Agent said ends with the
+// connection by which it said it: after a reboot it may listen elsewhere.
+func (l *MQTT) agentTopic() (string, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.topic == "" || l.conn != 0 && !l.broker.Open(l.conn) {
+		return l.o.AgentTopic, l.learned
+	}
+	return l.topic, l.learned
+}
+
+// published takes what the Agent publishes on a topic of the link.
+func (l *MQTT) published(p mqtt.Publication) {
+	to, replyTo := p.Topic, p.ResponseTopic
+	if p.Version < mqtt.V5 {
+		to, replyTo = SplitReplyTo(p.Topic)
+	}
+	l.mu.Lock()
+	mine := l.isOwn(to)
+	if mine {
+		l.last = p.Conn
+		if replyTo != "" {
+			l.setTopic(replyTo, p.Conn)
+		}
+	}
+	l.mu.Unlock()
+	if mine {
+		l.receive(Inbound{Raw: p.Payload, Seq: p.Seq, Conn: p.Conn, To: to, ReplyTo: replyTo})
+	}
+}
+
+// isOwn says whether Records on a topic are meant for this link. The caller holds mu.
+func (l *MQTT) isOwn(topic string) bool {
+	if _, own := l.own[topic]; own {
+		return true
+	}
+	below, ok := strings.CutPrefix(topic, l.o.ControllerTopic)
+	return ok && (below == "" || below[0] == '/')
+}
+
+// Connected implements Link.
+func (l *MQTT) Connected(ctx context.Context) error {
+	for {
+		changed := l.broker.Changed()
+		topic, learned := l.agentTopic()
+		err := l.reachable(topic)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-learned:
+		case <-ctx.Done():
+			return fmt.Errorf("link %s: %w: %w", l.o.Name, err, ctx.Err())
+		}
+	}
+}
+
+// reachable says why a Record sent now would not arrive.
+func (l *MQTT) reachable(topic string) error {
+	published, _ := l.address(topic, l.o.ControllerTopic)
+	subscriber, ok := l.broker.Subscriber(published)
+	if !ok {
+		return fmt.Errorf("%w: nobody has subscribed to %q", ErrUnreachable, published)
+	}
+	if (subscriber.Version == mqtt.V5) != (l.o.Version == mqtt.V5) {
+		return fmt.Errorf("%w: the subscriber of %q speaks MQTT %s, this link speaks %s", ErrUnreachable, published,
+			mqtt.VersionName(subscriber.Version), mqtt.VersionName(l.o.Version))
+	}
+	return nil
+}
+
+// address returns the topic and the options of a PUBLISH to the Agent that asks for answers at replyTo.
+func (l *MQTT) address(topic, replyTo string) (string, mqtt.PublishOpts) {
+	if l.o.Version < mqtt.V5 {
+		return JoinReplyTo(topic, replyTo), mqtt.PublishOpts{QoS: l.o.QoS}
+	}
+	return topic, mqtt.PublishOpts{QoS: l.o.QoS, ContentType: contentType, ResponseTopic: replyTo}
+}
+
+// Send implements Link.
+func (l *MQTT) Send(ctx context.Context, record []byte) (uint64, error) {
+	return l.send(ctx, l.o.ControllerTopic, record)
+}
+
+// SendFrom implements Link.
+func (l *MQTT) SendFrom(ctx context.Context, replyTo string, record []byte) (uint64, error) {
+	l.mu.Lock()
+	l.own[replyTo] = struct{}{}
+	l.mu.Unlock()
+	return l.send(ctx, replyTo, record)
+}
+
+func (l *MQTT) send(ctx context.Context, replyTo string, record []byte) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	agent, _ := l.agentTopic()
+	topic, o := l.address(agent, replyTo)
+	seq, err := l.broker.Publish(topic, record, o)
+	if errors.Is(err, mqtt.ErrNoSubscriber) {
+		err = fmt.Errorf("%w: nobody has subscribed to %q", ErrUnreachable, topic)
+	}
+	if err != nil {
+		return seq, fmt.Errorf("link %s: %w", l.o.Name, err)
+	}
+	return seq, nil
+}
+
+// JoinReplyTo returns the topic of a PUBLISH of MQTT 3.1.1 that says where to answer (R-MQTT.24).
+func JoinReplyTo(topic, replyTo string) string {
+	return topic + replyMark + strings.ReplaceAll(replyTo, "/", "%2F")
+}
+
+// SplitReplyTo takes such a topic apart at its last mark (R-MQTT.25). Without a mark replyTo is "".
+func SplitReplyTo(published string) (topic, replyTo string) {
+	at := strings.LastIndex(published, replyMark)
+	if at < 0 {
+		return published, ""
+	}
+	return published[:at], strings.ReplaceAll(published[at+len(replyMark):], "%2F", "/")
+}
