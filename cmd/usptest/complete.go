@@ -1,0 +1,49 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/usptest/usptest/fixtures/agent"
+	"github.com/usptest/usptest/harness/plan"
+)
+
+// linkNames are the names of all links there can be.
+func linkNames() []string {
+	var names []string
+	for _, mtp := range []string{"mqtt5", "mqtt3", "stomp", "websocket"} {
+		names = append(names, mtp, mtp+"+tls")
+	}
+	return names
+}
+
+func completeCases(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	p, err := plan.Load()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var out []string
+	for _, c := range p.Cases {
+		out = append(out, c.ID+"\t"+c.Title)
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+func completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	p, err := plan.Load()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var out []string
+	for _, f := range p.Profiles {
+		out = append(out, f.Name+"\t"+f.Text)
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+func completeDefects(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var out []string
+	for _, d := range agent.Defects() {
+		out = append(out, d.Name+"\t"+d.Text)
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,94 @@
+// Command usptest tests USP (TR-369) Agents against the Broadband Forum's test plan TP-469.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usptest/usptest/harness/result"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		stop() // a second Ctrl-C ends the process at once
+	}()
+	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// exitError is an error that ends the program with a code of its own. Without a text it is silent: what is to be said was said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return fmt.Sprint(e.err) }
+func (e *exitError) Unwrap() error { return e.err }
+
+// execute runs one command line and returns the exit code: 2 for an error that names no other.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var exit *exitError
+	switch {
+	case err == nil:
+		return result.ExitPassed
+	case errors.As(err, &exit):
+		if exit.err != nil {
+			fmt.Fprintln(stderr, "usptest:", exit.err)
+		}
+		return exit.code
+	}
+	fmt.Fprintln(stderr, "usptest:", err)
+	return result.ExitUsage
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "usptest",
+		Short: "Test USP Agents against TP-469, the Broadband Forum's Agent test plan",
+		Long: `usptest plays the USP Controller: it listens with MQTT and STOMP brokers and WebSocket endpoints, lets a device
+connect, runs the cases of TP-469 against it and writes JUnit, JSON and an HTML report.
+
+Exit codes: 0 everything selected passed; 1 a device fault; 2 usage or configuration; 3 errors but no device
+fault; 130 interrupted.`,
+		Example: `  usptest run                      # the reference agent over five links: a look at what you get
+  usptest run --dut lab.yaml       # your own device
+  usptest run --dut lab.yaml 1.1   # one case again
+  usptest list '1.*'               # the cases of chapter 1`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version(),
+	}
+	root.AddCommand(runCommand(), listCommand(), showCommand(), checkCommand(), agentCommand(), workerCommand())
+	return root
+}
+
+// version is the version of the module, or the commit that was built.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "devel-" + s.Value[:12]
+		}
+	}
+	return "devel"
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/reports/html"
+	"github.com/usptest/usptest/reports/junit"
+)
+
+// The files of a run.
+const (
+	runFile    = "run.json"
+	junitFile  = "junit.xml"
+	reportFile = "report.html"
+	sumsFile   = "SHA256SUMS"
+	journalDir = "journal"
+	casesFile  = "cases.jsonl"
+)
+
+// prepareOut makes the output folder and removes an earlier run from it. A folder with anything else in it is refused, so that nothing
+// of the user's is ever overwritten.
+func prepareOut(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("--out: %w; choose a folder that can be written", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("--out: %w; choose a folder that can be read", err)
+	}
+	ours := []string{runFile, junitFile, reportFile, sumsFile, journalDir, casesFile}
+	for _, e := range entries {
+		if !slices.Contains(ours, e.Name()) {
+			return fmt.Errorf("--out: %s holds %q, which is not of an earlier run; choose another folder", dir, e.Name())
+		}
+	}
+	for _, name := range ours {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("--out: %w; choose another folder", err)
+		}
+	}
+	return nil
+}
+
+// writeReports writes run.json, the reports and the checksums of everything, and returns the names of the files for the summary. It writes
+// what it can: an error for one file does not cost the others.
+func writeReports(dir, extraJUnit string, run *result.Run, p *plan.Plan) (files []string, err error) {
+	write := func(path string, render func(io.Writer) error) {
+		if e := writeFile(path, render); e != nil {
+			err = errors.Join(err, e)
+			return
+		}
+		files = append(files, path)
+	}
+	path := filepath.Join(dir, runFile)
+	write(path, run.Write)
+	withTimelines := run
+	if loaded, e := result.Load(path); e == nil {
+		withTimelines = loaded
+	} else {
+		err = errors.Join(err, e)
+	}
+	junitTo := func(w io.Writer) error { return junit.Render(w, run, p) }
+	write(filepath.Join(dir, junitFile), junitTo)
+	if extraJUnit != "" {
+		write(extraJUnit, junitTo)
+	}
+	write(filepath.Join(dir, reportFile), func(w io.Writer) error { return html.Render(w, withTimelines, p) })
+	write(filepath.Join(dir, sumsFile), func(w io.Writer) error { return checksums(w, dir) })
+	return files, err
+}
+
+// writeFile writes a file whole or leaves the old one.
+func writeFile(path string, render func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	err = errors.Join(render(f), f.Chmod(0o644), f.Close())
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// checksums writes the SHA-256 of every file below dir but itself, in the form of sha256sum.
+func checksums(w io.Writer, dir string) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), ".") || e.Name() == sumsFile {
+			return err
+		}
+		data, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer data.Close()
+		sum := sha256.New()
+		if _, err := io.Copy(sum, data); err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "%x  %s\n", sum.Sum(nil), filepath.ToSlash(name))
+		return err
+	})
+}

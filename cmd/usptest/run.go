@@ -1,0 +1,245 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/runner"
+	"github.com/usptest/usptest/reports/console"
+)
+
+// runFlags are the flags of "usptest run".
+type runFlags struct {
+	dut      string
+	links    []string
+	selects  string
+	profiles []string
+	features []int
+	out      string
+	junit    string
+	defects  []string
+	// instances is 0 when the user left the number to the tool
+	instances      int
+	quiet, verbose bool
+}
+
+func runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run [SELECTOR...]",
+		Short: "Run cases against a device and write the reports",
+		Long: `run carries out the cases that the selectors name (an id, a glob such as '1.*', or the number of a chapter; none
+means all) and writes run.json, junit.xml, report.html and one journal for each case into the output folder.
+
+Without --dut it launches the reference agent that is built into usptest, over mqtt5, mqtt3, stomp, websocket
+and mqtt5+tls, with every protocol interval divided so that the run takes seconds.`,
+		Example: `  usptest run
+  usptest run --dut lab.yaml --link mqtt5 --link stomp+tls
+  usptest run --dut lab.yaml --select 'section:1 && !needs:reboot'
+  usptest run --dut lab.yaml --profile mandatory --out results
+  usptest run --defect add-resp-missing 1.1   # see what a failure looks like`,
+		RunE: func(cmd *cobra.Command, selectors []string) error { return f.run(cmd, selectors) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.dut, "dut", "", "DUT `file` that describes the device (default: the reference agent)")
+	flags.StringArrayVar(&f.links, "link", nil, "run over this `link` only: mqtt5, mqtt3, stomp or websocket, each with or without +tls; repeatable")
+	flags.StringVar(&f.selects, "select", "", "label `expression`, such as 'section:1 && !needs:reboot'")
+	flags.StringArrayVar(&f.profiles, "profile", nil, "cases of this `profile`, such as mandatory or Reboot:1; repeatable")
+	flags.IntSliceVar(&f.features, "feature", nil, "cases of this feature `number`; repeatable")
+	flags.StringVar(&f.out, "out", defaultOut, "output `folder`")
+	flags.StringVar(&f.junit, "junit", "", "write the JUnit `file` here as well")
+	flags.IntVar(&f.instances, "instances", 0, "how many devices to run at once, when usptest launches them (default: one for each link)")
+	flags.StringArrayVar(&f.defects, "defect", nil, "break the reference agent in this `way`; repeatable; see usptest agent --list-defects")
+	flags.BoolVar(&f.quiet, "quiet", false, "print failures and the summary only")
+	flags.BoolVar(&f.verbose, "verbose", false, "print every case, also those that pass or are not run")
+	cmd.MarkFlagsMutuallyExclusive("quiet", "verbose")
+	cmd.MarkFlagsMutuallyExclusive("dut", "defect")
+	must(cmd.RegisterFlagCompletionFunc("link", cobra.FixedCompletions(linkNames(), cobra.ShellCompDirectiveNoFileComp)))
+	must(cmd.RegisterFlagCompletionFunc("profile", completeProfiles))
+	must(cmd.RegisterFlagCompletionFunc("defect", completeDefects))
+	cmd.ValidArgsFunction = completeCases
+	return cmd
+}
+
+const defaultOut = "usptest-run"
+
+// must is for what can only fail when this program is wrong.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
+	p, err := plan.Load()
+	if err != nil {
+		return err
+	}
+	o := runner.Options{
+		Plan: p, Bodies: allBodies(), Selectors: selectors, Out: f.out, Scale: 1, Defects: f.defects,
+		Tool: result.Tool{Name: "usptest", Version: version()}, Again: append([]string{"usptest"}, os.Args[1:]...), AgainCase: f.againCase(),
+	}
+	if err := f.device(&o); err != nil {
+		return err
+	}
+	if o.Links, err = f.chosenLinks(o.DUT, o.Reference); err != nil {
+		return err
+	}
+	if o.Filters, err = f.filters(p); err != nil {
+		return err
+	}
+	if o.Instances = f.instances; o.Instances <= 0 {
+		o.Instances = 1
+		if o.DUT.Lab.Launch != nil {
+			o.Instances = len(o.Links)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	o.Worker = []string{self, "worker"}
+	if err := prepareOut(f.out); err != nil {
+		return err
+	}
+	view := console.Detect(os.Stdout, os.Getenv)
+	view.Quiet, view.Verbose, view.Report = f.quiet, f.verbose, filepath.Join(f.out, reportFile)
+	progress := console.New(cmd.OutOrStdout(), p, view)
+	o.Progress = watcher{progress, o.Links}
+	run, err := runner.Run(cmd.Context(), o)
+	progress.Stop()
+	if run == nil {
+		return err
+	}
+	files, writeErr := writeReports(f.out, f.junit, run, p)
+	code := run.ExitCode()
+	if cmd.Context().Err() != nil {
+		code = result.ExitInterrupted
+	}
+	if err = errors.Join(err, writeErr); err != nil && code == result.ExitPassed {
+		code = result.ExitError
+	}
+	progress.Done(run, code, files)
+	if code == result.ExitPassed {
+		return nil
+	}
+	return &exitError{code, err}
+}
+
+// watcher shows a run on the console.
+type watcher struct {
+	*console.Progress
+	links []string
+}
+
+func (w watcher) Start(run *result.Run, cases []int) {
+	var totals []console.Total
+	for i, l := range w.links {
+		totals = append(totals, console.Total{Link: l, Cases: cases[i]})
+	}
+	w.Progress.Start(run, totals)
+}
+
+func (w watcher) Note(link, text string) { w.Progress.Note(link + ": " + text) }
+
+// device loads the DUT file, or makes that of the reference agent.
+func (f *runFlags) device(o *runner.Options) error {
+	if f.dut != "" {
+		file, err := loadDUT(f.dut, o.Plan)
+		o.DUT = file
+		return err
+	}
+	file, err := referenceDUT(f.defects)
+	o.DUT, o.Reference, o.Scale = file, true, referenceScale
+	return err
+}
+
+// chosenLinks are the links of --link, or else those of the DUT file.
+func (f *runFlags) chosenLinks(d *dut.File, reference bool) ([]string, error) {
+	if len(f.links) == 0 {
+		if reference {
+			return referenceLinks(), nil
+		}
+		return d.LinkNames(), nil
+	}
+	var chosen []string
+	for _, name := range f.links {
+		if _, ok := d.Link(name); !ok {
+			return nil, fmt.Errorf("--link %q: the device has no such link; it has %s", name, strings.Join(d.LinkNames(), ", "))
+		}
+		if !slices.Contains(chosen, name) {
+			chosen = append(chosen, name)
+		}
+	}
+	return chosen, nil
+}
+
+// filters are --select, the profiles (any of them) and the features (any of them).
+func (f *runFlags) filters(p *plan.Plan) ([]plan.Filter, error) {
+	var out []plan.Filter
+	add := func(name, expression string) error {
+		match, err := runner.ParseFilter(expression)
+		if err != nil {
+			return fmt.Errorf("%s: malformed label expression: %w", name, err)
+		}
+		out = append(out, plan.Filter{Name: name, Match: match})
+		return nil
+	}
+	if f.selects != "" {
+		name := fmt.Sprintf("--select %q", f.selects)
+		if err := add(name, f.selects); err != nil {
+			return nil, err
+		}
+		if err := p.CheckLabels(f.selects); err != nil {
+			return nil, fmt.Errorf("--select: %w", err)
+		}
+	}
+	var anyProfile []string
+	for _, name := range f.profiles {
+		profile, err := p.Profile(name)
+		if err != nil {
+			return nil, err
+		}
+		anyProfile = append(anyProfile, "("+profile.Select+")")
+	}
+	var anyFeature []string
+	for _, number := range f.features {
+		if _, ok := p.Feature(number); !ok {
+			return nil, fmt.Errorf("--feature %d: the plan has features 1 to %d", number, len(p.Features))
+		}
+		anyFeature = append(anyFeature, "feature:"+strconv.Itoa(number))
+	}
+	for _, group := range []struct {
+		flag string
+		any  []string
+	}{{"--profile " + strings.Join(f.profiles, ", "), anyProfile}, {"--feature", anyFeature}} {
+		if len(group.any) > 0 {
+			if err := add(group.flag, strings.Join(group.any, " || ")); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// againCase is the command line that repeats any one case: the user's own, less selectors, links and filters.
+func (f *runFlags) againCase() []string {
+	words := []string{"usptest", "run"}
+	if f.dut != "" {
+		words = append(words, "--dut", f.dut)
+	}
+	for _, d := range f.defects {
+		words = append(words, "--defect", d)
+	}
+	return words
+}

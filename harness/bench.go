@@ -1,0 +1,130 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/usptest/usptest/brokers/collector"
+	"github.com/usptest/usptest/brokers/mqtt"
+	"github.com/usptest/usptest/brokers/stomp"
+	"github.com/usptest/usptest/brokers/websocket"
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// Bench is one device under test, connected over one Link. Of the brokers only the one of the Link is there; the others are nil.
+type Bench struct {
+	Link      string // mqtt5, mqtt3, stomp or websocket, with "+tls" when the Link is protected
+	Journal   *journal.Journal
+	Agent     *controller.Controller
+	MQTT      *mqtt.Server
+	STOMP     *stomp.Server
+	WebSocket *websocket.Server
+	Collector *collector.Server
+	Device    *dut.Device
+	DUT       *dut.File
+	// AgentAddress and ControllerAddress are the topics or destinations that both sides are configured with.
+	AgentAddress, ControllerAddress string
+	// Scale divides every protocol interval; 1 is real time.
+	Scale float64
+
+	adoption time.Duration // how long the Agent may take to adopt a changed Subscription, once known
+}
+
+// Run carries out one case and reports it. It never panics; whatever the body does, the clean-up runs. dirty says that the device may
+// not be as the case found it.
+func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case, dirty bool) {
+	limit := b.budget(p)
+	caseCtx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	c := &Case{Context: caseCtx, Bench: b, Plan: p, start: b.Journal.Mark(), began: time.Now()}
+	for _, m := range p.Metrics {
+		c.metrics = append(c.metrics, result.Metric{N: m.N, Verdict: result.NotReached})
+	}
+	exits := len(b.Device.Exits())
+	stopped := c.run(body)
+	timedOut := caseCtx.Err() != nil && ctx.Err() == nil
+	acts, dirty := c.cleanUp()
+	c.judgeUniversal(exits)
+
+	r = result.Case{
+		ID: p.ID, Title: p.Title, Started: c.began, DurationMS: time.Since(c.began).Milliseconds(),
+		Metrics: c.metrics, Steps: c.steps, Notes: c.notes, CleanUp: acts,
+	}
+	r.Verdict, r.Reason = result.CaseVerdict(c.metrics)
+	switch {
+	case r.Verdict == result.Fail:
+	case ctx.Err() != nil:
+		r.Verdict, r.Reason = result.Aborted, "the run was interrupted"
+	case stopped != nil:
+		r.Verdict, r.Reason = stopped.verdict, stopped.err.Error()
+	case timedOut:
+		r.Verdict, r.Reason = result.Error, fmt.Sprintf("the case did not end within its budget of %s", limit)
+	}
+	return r, dirty || r.Verdict != result.Pass
+}
+
+// run calls the body and says how it was stopped early, if it was. A panic of the body is a bug of the harness.
+func (c *Case) run(body Body) (stopped *stop) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case *stop:
+			stopped = p
+		default:
+			c.Journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "harness bug",
+				Text: fmt.Sprintf("%v\n%s", p, debug.Stack())})
+			stopped = &stop{result.Error, fmt.Errorf("harness bug: %v; please report it with this case's journal", p)}
+		}
+	}()
+	body(c)
+	return nil
+}
+
+// budget is how long a case may take: the wait that the plan forces, and patience for its requests and for reboots.
+func (b *Bench) budget(p plan.Case) time.Duration {
+	const requests = 12
+	return 2*b.Scaled(p.Budget) + requests*b.Agent.Timeout() + 2*b.Waits().Reconnect + 2*b.Waits().Notify
+}
+
+// judgeUniversal adds metric 0 when the device broke a universal metric in this case, or when its process, which had ended so many
+// times before, went away by itself.
+func (c *Case) judgeUniversal(exitsBefore int) {
+	if exits := c.Device.Exits(); len(exits)-exitsBefore > c.reboots {
+		last := exits[len(exits)-1]
+		c.metrics = append(c.metrics, result.Metric{Verdict: result.Fail, Where: "the device's process", Want: "to run through the case",
+			Got: "it ended: " + last.Text, Evidence: []uint64{last.Seq}})
+	}
+	// the first violation tells it; a broken agent would repeat it with every message
+	for _, v := range controller.Violations(c.Journal, c.start) {
+		m := result.Metric{Verdict: result.Fail, Note: string(v.Rule), Evidence: []uint64{v.Seq}}
+		m.Where, m.Want, m.Got = finding(v.Err)
+		c.metrics = append(c.metrics, m)
+		return
+	}
+}
+
+// finding splits a check's error into where, want and got; an error that is no comparison is all where.
+func finding(err error) (where, want, got string) {
+	var m *usp.Mismatch
+	if !errors.As(err, &m) {
+		return err.Error(), "", ""
+	}
+	return prefix(err, m) + m.Where, m.Want, m.Got
+}
+
+// prefix is what the errors around m say before it.
+func prefix(err error, m *usp.Mismatch) string {
+	whole, inner := err.Error(), m.Error()
+	if n := len(whole) - len(inner); n > 0 && whole[n:] == inner {
+		return whole[:n]
+	}
+	return ""
+}

@@ -1,0 +1,131 @@
+// Package harness has the words a case body is written in: Case, Metric, Step, clean-up and waits. A body is a plain function; what a
+// case is called, how many metrics it has and what it needs come from the plan.
+package harness
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// Body carries out one case of the plan.
+type Body func(c *Case)
+
+// Bodies maps ids of the plan to what carries them out. A duplicate id does not compile.
+type Bodies map[string]Body
+
+// Case is one run of one case over one Link. It is the context of everything the body does: it ends with the case's budget.
+type Case struct {
+	context.Context
+	*Bench
+	Plan plan.Case
+
+	ended   bool // the clean-up runs: its context is not the body's
+	start   uint64
+	began   time.Time
+	metrics []result.Metric
+	steps   []result.Step
+	notes   []string
+	cleanup []cleanup
+	fresh   int
+	stopped *stop
+	reboots int // how often the case made the device restart
+}
+
+// stop ends a body early, from DeviceMust and LabMust.
+type stop struct {
+	verdict result.Verdict
+	err     error
+}
+
+// Step writes into the journal and the report that step n of the procedure begins.
+func (c *Case) Step(n int, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	e := c.Journal.Append(journal.Event{Layer: journal.LayerStep, Dir: journal.Own, Type: fmt.Sprintf("step %d", n), Text: text})
+	c.steps = append(c.steps, result.Step{N: n, Text: text, Seq: e.Seq})
+}
+
+// Note adds a remark for the reader of the report: an alternate that was used, a procedure that was adapted.
+func (c *Case) Note(format string, args ...any) {
+	c.notes = append(c.notes, fmt.Sprintf(format, args...))
+}
+
+// DeviceMust ends the body when err is not nil: the device blocks the procedure, which is its fault.
+func (c *Case) DeviceMust(err error) {
+	if err != nil {
+		panic(&stop{result.Fail, err})
+	}
+}
+
+// LabMust ends the body when err is not nil: bench or harness is at fault, and nothing is said of the device.
+func (c *Case) LabMust(err error) {
+	if err != nil {
+		panic(&stop{result.Error, err})
+	}
+}
+
+// Fresh returns an id that no other case of this run uses and that a later run recognises as ours, for example "usptest-add-1-1-1".
+func (c *Case) Fresh(word string) string {
+	c.fresh++
+	return fmt.Sprintf("%s%s-%s-%d", Tag, word, strings.ReplaceAll(c.Plan.ID, ".", "-"), c.fresh)
+}
+
+// Tag begins every id that the harness gives to something on the device, so that leftovers of an aborted run can be found.
+const Tag = "usptest-"
+
+// Metric is one metric while it is judged.
+type Metric struct {
+	result *result.Metric
+}
+
+// failed ends the judging of one metric.
+type failed struct{ err error }
+
+// Metric judges metric n: check calls Must until one fails. It returns whether the metric passed. A metric is judged once.
+func (c *Case) Metric(n int, check func(m *Metric)) (passed bool) {
+	if n < 1 || n > len(c.metrics) {
+		panic(fmt.Sprintf("case %s has %d metrics in the plan, body judged metric %d", c.Plan.ID, len(c.metrics), n))
+	}
+	r := &c.metrics[n-1]
+	if r.Verdict != result.NotReached {
+		panic(fmt.Sprintf("case %s: metric %d judged twice", c.Plan.ID, n))
+	}
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+			r.Verdict, passed = result.Pass, true
+		case failed:
+			r.Verdict = result.Fail
+			r.Where, r.Want, r.Got = finding(p.err)
+		default:
+			panic(p)
+		}
+	}()
+	check(&Metric{r})
+	return true
+}
+
+// NotApplicable says that metric n has no meaning for this device, and why.
+func (c *Case) NotApplicable(n int, why string) {
+	c.metrics[n-1].Verdict, c.metrics[n-1].Note = result.NotApplicable, why
+}
+
+// Must ends the metric as failed when err is not nil. The evidence are the numbers of the events that were judged.
+func (m *Metric) Must(err error, evidence ...uint64) {
+	for _, seq := range evidence {
+		if seq != 0 {
+			m.result.Evidence = append(m.result.Evidence, seq)
+		}
+	}
+	if err != nil {
+		panic(failed{err})
+	}
+}
+
+// Note adds a remark to the metric, for example which of several lawful outcomes was seen.
+func (m *Metric) Note(format string, args ...any) { m.result.Note = fmt.Sprintf(format, args...) }

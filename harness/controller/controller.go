@@ -1,0 +1,286 @@
+// Package controller is the fake USP Controller: it sends requests to one Agent over one Link, finds the replies by msg_id, keeps an
+// inbox of Notifies and acknowledges them by policy. Whatever comes in is written to the journal first; waiting means reading the
+// journal.
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// Options name the two endpoints and the patience of the Controller.
+type Options struct {
+	ID      string        // the Controller's own Endpoint ID
+	AgentID string        // the Endpoint ID of the Agent under test
+	Version string        // what Records carry as USP version, for example "1.4"
+	Timeout time.Duration // how long a request waits for its reply (waits.response)
+}
+
+// Controller is one Controller endpoint. Its methods are safe for concurrent use.
+type Controller struct {
+	opts    Options
+	journal *journal.Journal
+	link    link.Link
+	acks    chan ack
+
+	mu       sync.Mutex
+	nextID   int
+	sent     map[string]bool // msg_ids of our requests; true once answered
+	withheld map[string]bool // subscription ids whose Notifies are not acknowledged
+
+	identities map[string]bool // other endpoints in whose name a request was sent
+}
+
+// ack is a Notify that waits for its NotifyResp.
+type ack struct {
+	msgID, subscription, controllerID string
+}
+
+// maxAcks bounds how many acknowledgements may wait to be sent. A flood of Notifies beyond it is not acknowledged, which the
+// journal says.
+const maxAcks = 20_000
+
+// New returns a Controller that listens on l. It works until ctx ends.
+func New(ctx context.Context, j *journal.Journal, l link.Link, o Options) *Controller {
+	c := &Controller{
+		opts: o, journal: j, link: l, acks: make(chan ack, maxAcks),
+		sent: map[string]bool{}, withheld: map[string]bool{}, identities: map[string]bool{},
+	}
+	l.OnRecord(c.receive)
+	go c.acknowledge(ctx)
+	return c
+}
+
+// ID returns the Controller's Endpoint ID.
+func (c *Controller) ID() string { return c.opts.ID }
+
+// AgentID returns the Endpoint ID of the Agent under test.
+func (c *Controller) AgentID() string { return c.opts.AgentID }
+
+// Timeout returns how long a request waits for its reply.
+func (c *Controller) Timeout() time.Duration { return c.opts.Timeout }
+
+// Connected waits until the Agent can be reached over the Link.
+func (c *Controller) Connected(ctx context.Context) error { return c.link.Connected(ctx) }
+
+// NewMsgID returns a msg_id that this Controller has not used yet.
+func (c *Controller) NewMsgID() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nextID++
+	return fmt.Sprintf("usptest-%d", c.nextID)
+}
+
+// Message is a USP Message from the Agent, as the journal keeps it.
+type Message struct {
+	*usppb.Msg
+	From, To string
+	Seq      uint64 // number of the event
+	At       time.Time
+	Conn     uint64 // the transport connection it came over
+	Packet   uint64 // number of the event of the packet that carried it
+}
+
+// Describe shows the Message as readable text.
+func (m *Message) Describe() string { return usp.Describe(m.Msg) }
+
+// Reply is what came back for a request. Msg is nil when nothing came in time; then Err says what was seen instead.
+type Reply struct {
+	*Message
+	Request *usppb.Msg
+	Sent    uint64 // number of the event of the request
+	Err     error
+}
+
+// Evidence returns the number of the reply's event, or of the request's when there was no reply: the evidence of a metric.
+func (r *Reply) Evidence() uint64 {
+	if r.Message == nil {
+		return r.Sent
+	}
+	return r.Message.Seq
+}
+
+// Type returns the name of the reply's type, such as "GetResp", or "" when there is none.
+func (r *Reply) Type() string {
+	if r.Message == nil {
+		return ""
+	}
+	return usp.TypeName(usp.MsgTypeOf(r.Msg))
+}
+
+// Body returns the reply's body, or an empty one when there is no reply: getters of protobuf then all return zero values.
+func (r *Reply) Body() *usppb.Body {
+	if r.Message == nil {
+		return nil
+	}
+	return r.Msg.GetBody()
+}
+
+// NoReplyError says that a request was not answered in time.
+type NoReplyError struct {
+	Request string // the type of the request
+	Timeout time.Duration
+	Cause   error
+}
+
+// Error names the request, the wait that ended and what was seen meanwhile.
+func (e *NoReplyError) Error() string {
+	return fmt.Sprintf("no reply to %s within %s (waits.response); %v", e.Request, e.Timeout, e.Cause)
+}
+
+// Unwrap gives the journal's time-out.
+func (e *NoReplyError) Unwrap() error { return e.Cause }
+
+// Do sends msg, whose msg_id it fills in when empty, and waits for the reply with the same msg_id.
+func (c *Controller) Do(ctx context.Context, msg *usppb.Msg) *Reply {
+	return c.as(ctx, c.opts.ID, msg)
+}
+
+// DoAs is Do in the name of another Controller endpoint.
+func (c *Controller) DoAs(ctx context.Context, controllerID string, msg *usppb.Msg) *Reply {
+	return c.as(ctx, controllerID, msg)
+}
+
+func (c *Controller) as(ctx context.Context, from string, msg *usppb.Msg) *Reply {
+	mark := c.journal.Mark()
+	reply := &Reply{Request: msg}
+	reply.Sent, reply.Err = c.send(ctx, from, msg)
+	if reply.Err != nil {
+		return reply
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
+	defer cancel()
+	id := msg.GetHeader().GetMsgId()
+	e, err := c.journal.Await(ctx, mark, func(e *journal.Event) error {
+		m, ok := e.Body.(*Message)
+		switch {
+		case !ok || e.Dir != journal.In || m.GetBody().GetRequest() != nil:
+			return journal.ErrSkip
+		case m.GetHeader().GetMsgId() != id:
+			return fmt.Errorf("msg_id: want %q, got %q", id, m.GetHeader().GetMsgId())
+		}
+		return nil
+	})
+	if err != nil {
+		reply.Err = &NoReplyError{Request: usp.TypeName(usp.MsgTypeOf(msg)), Timeout: c.opts.Timeout, Cause: err}
+		return reply
+	}
+	reply.Message = received(e)
+	return reply
+}
+
+// Send sends msg without waiting for a reply, and returns the number of its event.
+func (c *Controller) Send(ctx context.Context, msg *usppb.Msg) (uint64, error) {
+	return c.send(ctx, c.opts.ID, msg)
+}
+
+func (c *Controller) send(ctx context.Context, from string, msg *usppb.Msg) (uint64, error) {
+	if msg.GetHeader().GetMsgId() == "" {
+		msg.Header.MsgId = c.NewMsgID()
+	}
+	for _, secret := range usp.Secrets(msg) {
+		c.journal.Secret(secret)
+	}
+	if msg.GetBody().GetRequest() != nil {
+		c.mu.Lock()
+		c.sent[msg.GetHeader().GetMsgId()] = false
+		c.identities[from] = true
+		c.mu.Unlock()
+	}
+	e := c.journal.Append(journal.Event{
+		Layer: journal.LayerMessage, Dir: journal.Out, Type: usp.TypeName(usp.MsgTypeOf(msg)), Text: summary(msg),
+		Body: &Message{Msg: msg, From: from, To: c.opts.AgentID},
+	})
+	record, err := usp.WrapMessage(usp.EndpointID(c.opts.AgentID), usp.EndpointID(from), c.opts.Version, msg)
+	if err != nil {
+		return e.Seq, err
+	}
+	_, err = c.SendRecord(ctx, record)
+	return e.Seq, err
+}
+
+// SendRecord sends a Record as it is, also one that is against the rules, and returns the number of its event.
+func (c *Controller) SendRecord(ctx context.Context, record *usppb.Record) (uint64, error) {
+	raw, err := usp.Marshal(record)
+	if err != nil {
+		return 0, err
+	}
+	c.journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.Out, Type: usp.RecordType(record), Raw: raw,
+		Text: recordText(record), Body: record})
+	return c.SendRaw(ctx, raw)
+}
+
+// SendRaw sends bytes that need not be a Record, and returns the number of the packet's event.
+func (c *Controller) SendRaw(ctx context.Context, raw []byte) (uint64, error) {
+	seq, err := c.link.Send(ctx, raw)
+	if err != nil {
+		return seq, fmt.Errorf("sending to %s over %s: %w", c.opts.AgentID, c.link.Name(), err)
+	}
+	return seq, nil
+}
+
+// Withhold stops the acknowledgement of Notifies of one Subscription, until Acknowledge is called for it.
+func (c *Controller) Withhold(subscription string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.withheld[subscription] = true
+}
+
+// Acknowledge goes back to acknowledging every Notify of one Subscription. It does not answer those that were withheld.
+func (c *Controller) Acknowledge(subscription string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.withheld, subscription)
+}
+
+// AnswerNotify acknowledges one Notify that was withheld.
+func (c *Controller) AnswerNotify(ctx context.Context, m *Message) error {
+	_, err := c.Send(ctx, usp.NewNotifyResp(m.GetHeader().GetMsgId(), m.GetBody().GetRequest().GetNotify().GetSubscriptionId()))
+	return err
+}
+
+// AwaitNotify returns the first Notify after mark for which match returns nil. match returns journal.ErrSkip for Notifies of no
+// interest and any other error for a near miss.
+func (c *Controller) AwaitNotify(ctx context.Context, mark uint64, match func(*usppb.Notify) error) (*Message, error) {
+	e, err := c.journal.Await(ctx, mark, func(e *journal.Event) error {
+		m, ok := e.Body.(*Message)
+		if !ok || e.Dir != journal.In || m.GetBody().GetRequest().GetNotify() == nil {
+			return journal.ErrSkip
+		}
+		return match(m.GetBody().GetRequest().GetNotify())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return received(e), nil
+}
+
+// received returns a copy of the event's Message that knows its number and time, which are given only when it is in the journal.
+func received(e *journal.Event) *Message {
+	m := *e.Body.(*Message)
+	m.Seq, m.At = e.Seq, e.At
+	return &m
+}
+
+// acknowledge sends the NotifyResps one after the other, away from the goroutine that reads the Link.
+func (c *Controller) acknowledge(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case a := <-c.acks:
+			_, err := c.send(ctx, a.controllerID, usp.NewNotifyResp(a.msgID, a.subscription))
+			if err != nil && !errors.Is(err, context.Canceled) {
+				c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "unsent NotifyResp", Text: err.Error()})
+			}
+		}
+	}
+}

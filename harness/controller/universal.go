@@ -1,0 +1,154 @@
+package controller
+
+import (
+	"fmt"
+
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// Rule is one of the plan's universal metrics: what holds for everything an Agent sends, in every case.
+type Rule string
+
+// The universal metrics, and the echo of msg_id that correlation rests on (R-MSG.1).
+const (
+	endpointValid  Rule = "Endpoint IDs are valid"
+	schemaValid    Rule = "Records and Messages are valid by their schemas"
+	pathValid      Rule = "path names follow the path grammar"
+	instanceNumber Rule = "path names address instances by number"
+	msgIDEcho      Rule = "a reply echoes the msg_id of one request"
+)
+
+// Violation is a universal metric that the Agent broke. It stands in the journal as the body of a note.
+type Violation struct {
+	Rule Rule
+	Seq  uint64 // the event that broke it
+	Err  error
+}
+
+// Describe tells rule and finding.
+func (v *Violation) Describe() string { return fmt.Sprintf("%s: %v", v.Rule, v.Err) }
+
+// Violations returns the universal metrics broken since mark, oldest first.
+func Violations(j *journal.Journal, mark uint64) []*Violation {
+	var found []*Violation
+	for _, e := range j.Since(mark) {
+		if v, ok := e.Body.(*Violation); ok {
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+func (c *Controller) violation(seq uint64, rule Rule, err error) {
+	v := &Violation{rule, seq, err}
+	c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "universal metric broken", Text: v.Describe(), Body: v})
+}
+
+// judgeRecord holds a Record against the rules that need no Message: Endpoint IDs (R-ARC.3 to R-ARC.5) and the schema (R-ENC.0).
+func (c *Controller) judgeRecord(seq uint64, r *usppb.Record) {
+	if err := usp.ValidateRecord(r); err != nil {
+		c.violation(seq, schemaValid, err)
+	}
+	if _, err := usp.ParseEndpointID(r.GetFromId()); err != nil {
+		c.violation(seq, endpointValid, fmt.Errorf("from_id: %w", err))
+	} else if r.GetFromId() != c.opts.AgentID {
+		c.violation(seq, endpointValid, fmt.Errorf("from_id: want %q, got %q", c.opts.AgentID, r.GetFromId()))
+	}
+	if !c.isOurs(r.GetToId()) {
+		c.violation(seq, endpointValid, fmt.Errorf("to_id: want %q, got %q", c.opts.ID, r.GetToId()))
+	}
+}
+
+// isOurs says whether id is this Controller or another endpoint in whose name a request was sent.
+func (c *Controller) isOurs(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return id == c.opts.ID || c.identities[id]
+}
+
+// judgeMessage holds a Message against the schema (R-ENC.1, R-ENC.3), the path grammar (R-ARC.7), instance-number addressing
+// (R-MSG.3) and the echo of msg_id.
+func (c *Controller) judgeMessage(seq uint64, m *usppb.Msg) {
+	if err := usp.ValidateMessage(m); err != nil {
+		c.violation(seq, schemaValid, err)
+	}
+	for _, p := range resolvedPaths(m) {
+		path, err := usp.ParsePath(p.path)
+		switch {
+		case err != nil:
+			c.violation(seq, pathValid, fmt.Errorf("%s: %w", p.where, err))
+		case !path.ByNumber():
+			c.violation(seq, instanceNumber, fmt.Errorf("%s: want instance numbers, got %q", p.where, p.path))
+		}
+	}
+	if m.GetBody().GetRequest() != nil {
+		return
+	}
+	id := m.GetHeader().GetMsgId()
+	c.mu.Lock()
+	answered, known := c.sent[id]
+	if known {
+		c.sent[id] = true
+	}
+	c.mu.Unlock()
+	switch {
+	case !known:
+		c.violation(seq, msgIDEcho, fmt.Errorf("msg_id: want that of a request sent, got %q in %s", id, usp.TypeName(usp.MsgTypeOf(m))))
+	case answered:
+		c.violation(seq, msgIDEcho, fmt.Errorf("msg_id %q: want one reply, got a second one, %s", id, usp.TypeName(usp.MsgTypeOf(m))))
+	}
+}
+
+// located is a path and the field it stands in.
+type located struct{ where, path string }
+
+// resolvedPaths returns the paths that the Agent itself wrote into m. Paths that it only echoes from a request, and those of errors
+// about objects that do not exist, follow the request and are left out.
+func resolvedPaths(m *usppb.Msg) []located {
+	var out []located
+	add := func(where, path string) { out = append(out, located{where, path}) }
+	response, notify := m.GetBody().GetResponse(), m.GetBody().GetRequest().GetNotify()
+	for _, q := range response.GetGetResp().GetReqPathResults() {
+		for _, r := range q.GetResolvedPathResults() {
+			add("resolved_path", r.GetResolvedPath())
+		}
+	}
+	for _, q := range response.GetGetInstancesResp().GetReqPathResults() {
+		for _, r := range q.GetCurrInsts() {
+			add("instantiated_obj_path", r.GetInstantiatedObjPath())
+		}
+	}
+	for _, r := range response.GetAddResp().GetCreatedObjResults() {
+		if ok := r.GetOperStatus().GetOperSuccess(); ok != nil {
+			add("instantiated_path", ok.GetInstantiatedPath())
+		}
+	}
+	for _, r := range response.GetSetResp().GetUpdatedObjResults() {
+		for _, u := range r.GetOperStatus().GetOperSuccess().GetUpdatedInstResults() {
+			add("affected_path", u.GetAffectedPath())
+		}
+	}
+	for _, r := range response.GetDeleteResp().GetDeletedObjResults() {
+		for _, p := range r.GetOperStatus().GetOperSuccess().GetAffectedPaths() {
+			add("affected_paths", p)
+		}
+	}
+	if e := notify.GetEvent(); e != nil {
+		add("obj_path", e.GetObjPath())
+	}
+	if v := notify.GetValueChange(); v != nil {
+		add("param_path", v.GetParamPath())
+	}
+	if o := notify.GetObjCreation(); o != nil {
+		add("obj_path", o.GetObjPath())
+	}
+	if o := notify.GetObjDeletion(); o != nil {
+		add("obj_path", o.GetObjPath())
+	}
+	if o := notify.GetOperComplete(); o != nil {
+		add("obj_path", o.GetObjPath())
+	}
+	return out
+}

@@ -1,0 +1,160 @@
+// Package expect has the checks of case bodies. A check returns nil, or an error that says where, what was wanted and what was got:
+// a *usp.Mismatch wherever two things are compared. A missing reply fails every check with what was seen instead.
+package expect
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// mismatch builds the error of a comparison; got is text already fit to read.
+func mismatch(where, got, wantFormat string, args ...any) error {
+	return &usp.Mismatch{Where: where, Want: fmt.Sprintf(wantFormat, args...), Got: got}
+}
+
+// maxShown is how many bytes of a foreign string a finding shows.
+const maxShown = 200
+
+// quote shows a string of the device on one line.
+func quote(s string) string {
+	if len(s) <= maxShown {
+		return strconv.Quote(s)
+	}
+	return fmt.Sprintf("%q… (%d bytes)", s[:maxShown], len(s))
+}
+
+// quoteAll shows some strings of the device on one line.
+func quoteAll(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	const most = 8
+	shown := make([]string, 0, most+1)
+	for _, s := range list[:min(most, len(list))] {
+		shown = append(shown, quote(s))
+	}
+	if len(list) > most {
+		shown = append(shown, fmt.Sprintf("and %d more", len(list)-most))
+	}
+	return strings.Join(shown, ", ")
+}
+
+// Equal compares two strings.
+func Equal(where, want, got string) error {
+	if want == got {
+		return nil
+	}
+	return mismatch(where, quote(got), "%q", want)
+}
+
+// Count compares a number of things.
+func Count(where string, want, got int) error {
+	if want == got {
+		return nil
+	}
+	return mismatch(where, fmt.Sprint(got), "%d", want)
+}
+
+// AnyOf is a list of lawful sets of names.
+type AnyOf [][]string
+
+// Type says whether the reply is there and of the wanted type.
+func Type(r *controller.Reply, want usp.MsgType) error {
+	if r.Message == nil {
+		return r.Err
+	}
+	got := usp.MsgTypeOf(r.Msg)
+	if got == want {
+		return nil
+	}
+	shown := usp.TypeName(got)
+	if e := r.Body().GetError(); e != nil && got == usp.Error {
+		shown = fmt.Sprintf("Error %s: %s", usp.ErrCode(e.GetErrCode()), quote(e.GetErrMsg()))
+	}
+	return mismatch("reply to "+usp.TypeName(usp.MsgTypeOf(r.Request)), shown, "%s", usp.TypeName(want))
+}
+
+// Code says whether an error code may stand in the answer to a request of type t.
+func Code(where string, code uint32, t usp.MsgType) error {
+	if c := usp.ErrCode(code); !c.AllowedIn(t) {
+		return mismatch(where, c.String(), "an error code that TR-369 allows for %s", usp.TypeName(t))
+	}
+	return nil
+}
+
+// Keys compares the names of a map with the lawful sets, in any order.
+func Keys(where string, got usp.Params, want AnyOf) error {
+	names := got.Names()
+	var lawful []string
+	for _, set := range want {
+		sorted := slices.Sorted(slices.Values(set))
+		if slices.Equal(sorted, names) {
+			return nil
+		}
+		lawful = append(lawful, strings.Join(sorted, ", "))
+	}
+	return mismatch(where, orNone(strings.Join(names, ", ")), "%s", strings.Join(lawful, "; or "))
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// Value compares two values of type t by value: "1" and "true" are the same boolean.
+func Value(where string, t usp.ValueType, want, got string) error {
+	if usp.EqualValues(t, want, got) {
+		return nil
+	}
+	return mismatch(where, quote(got), "%q", want)
+}
+
+// WithoutDot removes the final dot, which references to objects may have or lack.
+func WithoutDot(path string) string { return strings.TrimSuffix(path, ".") }
+
+// SamePath compares two paths; the final dot of an object path does not count.
+func SamePath(where, want, got string) error {
+	if WithoutDot(want) == WithoutDot(got) {
+		return nil
+	}
+	return mismatch(where, quote(got), "%q", want)
+}
+
+// AtLeast compares a number of things with the least that is lawful.
+func AtLeast(where string, least, got int) error {
+	if got >= least {
+		return nil
+	}
+	return mismatch(where, fmt.Sprint(got), "at least %d", least)
+}
+
+// OneOf wants one of the lawful strings.
+func OneOf(where string, lawful []string, got string) error {
+	if slices.Contains(lawful, got) {
+		return nil
+	}
+	return mismatch(where, quote(got), "one of %s", quoteAll(lawful))
+}
+
+// NotEqual wants any string but one.
+func NotEqual(where, unwanted, got string) error {
+	if got != unwanted {
+		return nil
+	}
+	return mismatch(where, quote(got), "anything but %q", unwanted)
+}
+
+// NoError wants a result without an error code.
+func NoError(where string, code uint32, text string) error {
+	if code == 0 {
+		return nil
+	}
+	return mismatch(where, fmt.Sprintf("%s: %s", usp.ErrCode(code), quote(text)), "no error")
+}

@@ -1,0 +1,56 @@
+package expect
+
+import (
+	"fmt"
+
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// OneOperation wants an OperateResp with one operation_results element for the command.
+func OneOperation(r *controller.Reply, command string) (*usppb.OperateResp_OperationResult, error) {
+	if err := Type(r, usp.OperateResp); err != nil {
+		return nil, err
+	}
+	results := r.Body().GetResponse().GetOperateResp().GetOperationResults()
+	if err := Count("OperateResp: number of operation_results", 1, len(results)); err != nil {
+		return nil, err
+	}
+	return results[0], Equal("operation_results[0].executed_command", command, results[0].GetExecutedCommand())
+}
+
+// OutputArgs wants the result of a synchronous command: req_output_args, which must be there even when it is empty (R-ENC.3).
+func OutputArgs(result *usppb.OperateResp_OperationResult) error {
+	if _, ok := result.GetOperationResp().(*usppb.OperateResp_OperationResult_ReqOutputArgs); ok {
+		return nil
+	}
+	return mismatch("operation_results[0]", outcome(result), "req_output_args")
+}
+
+// RequestPath wants the result of an asynchronous command: the path of a row of Device.LocalAgent.Request., with or without final dot.
+func RequestPath(result *usppb.OperateResp_OperationResult) error {
+	member, ok := result.GetOperationResp().(*usppb.OperateResp_OperationResult_ReqObjPath)
+	if !ok {
+		return mismatch("operation_results[0]", outcome(result), "req_obj_path")
+	}
+	const table = "Device.LocalAgent.Request."
+	path, err := usp.ParsePath(WithoutDot(member.ReqObjPath) + ".")
+	if err != nil || path.Kind != usp.InstancePath || !path.ByNumber() || path.Parent().String() != table {
+		return mismatch("operation_results[0].req_obj_path", quote(member.ReqObjPath), "a row of %s by number", table)
+	}
+	return nil
+}
+
+// outcome names the member of operation_resp that is set.
+func outcome(result *usppb.OperateResp_OperationResult) string {
+	switch r := result.GetOperationResp().(type) {
+	case *usppb.OperateResp_OperationResult_ReqObjPath:
+		return "req_obj_path " + quote(r.ReqObjPath)
+	case *usppb.OperateResp_OperationResult_ReqOutputArgs:
+		return "req_output_args"
+	case *usppb.OperateResp_OperationResult_CmdFailure:
+		return fmt.Sprintf("cmd_failure %s: %s", usp.ErrCode(r.CmdFailure.GetErrCode()), quote(r.CmdFailure.GetErrMsg()))
+	}
+	return "no member of operation_resp"
+}

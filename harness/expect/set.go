@@ -1,0 +1,107 @@
+package expect
+
+import (
+	"fmt"
+
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// The protobuf messages of a SetResp under names that fit on a line.
+type (
+	updatedObject  = usppb.SetResp_UpdatedObjectResult
+	updatedSuccess = usppb.SetResp_UpdatedObjectResult_OperationStatus_OperationSuccess
+)
+
+// UpdatedObject wants one updated_obj_results element for path in a SetResp with n such elements, in any order.
+func UpdatedObject(r *controller.Reply, path string, n int) (*updatedObject, error) {
+	if err := Type(r, usp.SetResp); err != nil {
+		return nil, err
+	}
+	results := r.Body().GetResponse().GetSetResp().GetUpdatedObjResults()
+	if err := Count("SetResp: number of updated_obj_results", n, len(results)); err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, o := range results {
+		if o.GetRequestedPath() == path {
+			return o, nil
+		}
+		paths = append(paths, o.GetRequestedPath())
+	}
+	return nil, mismatch("updated_obj_results: requested_path", quoteAll(paths), "%q", path)
+}
+
+// UpdateSuccess wants oper_success for an object, without parameter errors, and in every instance's updated_params exactly the named
+// parameters.
+func UpdateSuccess(o *updatedObject, params ...string) (*updatedSuccess, error) {
+	where := "updated_obj_results for " + o.GetRequestedPath()
+	if f := o.GetOperStatus().GetOperFailure(); f != nil {
+		return nil, mismatch(where+": oper_status",
+			fmt.Sprintf("oper_failure %s: %s", usp.ErrCode(f.GetErrCode()), quote(f.GetErrMsg())), "oper_success")
+	}
+	ok := o.GetOperStatus().GetOperSuccess()
+	if ok == nil {
+		return nil, mismatch(where+": oper_status", "neither success nor failure", "oper_success")
+	}
+	for _, u := range ok.GetUpdatedInstResults() {
+		where := "updated_inst_results for " + u.GetAffectedPath()
+		for _, e := range u.GetParamErrs() {
+			return ok, mismatch(where+": param_errs", fmt.Sprintf("%s %s", quote(e.GetParam()), usp.ErrCode(e.GetErrCode())), "none")
+		}
+		if err := Keys(where+": updated_params", u.GetUpdatedParams(), AnyOf{params}); err != nil {
+			return ok, err
+		}
+	}
+	return ok, nil
+}
+
+// AffectedPaths are the instances that a success names, in its order.
+func AffectedPaths(ok *updatedSuccess) []string {
+	var paths []string
+	for _, u := range ok.GetUpdatedInstResults() {
+		paths = append(paths, u.GetAffectedPath())
+	}
+	return paths
+}
+
+// Contains wants every wanted string among the ones got.
+func Contains(where string, want, got []string) error {
+	have := map[string]bool{}
+	for _, s := range got {
+		have[s] = true
+	}
+	for _, s := range want {
+		if !have[s] {
+			return mismatch(where, quoteAll(got), "%q among them", s)
+		}
+	}
+	return nil
+}
+
+// UpdateFailure wants oper_failure for an object with a lawful code, one instance at path, and in it one parameter error for param.
+func UpdateFailure(o *updatedObject, path, param string) error {
+	where := "updated_obj_results for " + o.GetRequestedPath()
+	f := o.GetOperStatus().GetOperFailure()
+	if f == nil {
+		return mismatch(where+": oper_status", "oper_success", "oper_failure")
+	}
+	if err := Code(where+": err_code", f.GetErrCode(), usp.Set); err != nil {
+		return err
+	}
+	if err := Count(where+": number of updated_inst_failures", 1, len(f.GetUpdatedInstFailures())); err != nil {
+		return err
+	}
+	failure := f.GetUpdatedInstFailures()[0]
+	if err := Equal("updated_inst_failures[0].affected_path", path, failure.GetAffectedPath()); err != nil {
+		return err
+	}
+	if err := Count("updated_inst_failures[0]: number of param_errs", 1, len(failure.GetParamErrs())); err != nil {
+		return err
+	}
+	if err := Equal("param_errs[0].param", param, failure.GetParamErrs()[0].GetParam()); err != nil {
+		return err
+	}
+	return Code("param_errs[0].err_code", failure.GetParamErrs()[0].GetErrCode(), usp.Set)
+}

@@ -1,0 +1,349 @@
+package runner
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/usptest/usptest/brokers/collector"
+	"github.com/usptest/usptest/brokers/mqtt"
+	"github.com/usptest/usptest/brokers/stomp"
+	"github.com/usptest/usptest/brokers/websocket"
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/pki"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// bench is a harness.Bench with what has to be put together and taken down for it.
+type bench struct {
+	*harness.Bench
+	link   link.Link
+	cancel context.CancelFunc
+}
+
+// newBench starts the broker of the Link, the collector and the Controller, and prepares the device without starting it. The error is one
+// line with a remedy: a port in use, a file that is missing.
+func newBench(ctx context.Context, j job) (*bench, error) {
+	spec, ok := j.DUT.Link(j.Link)
+	if !ok {
+		return nil, fmt.Errorf("the DUT file has no link %q", j.Link)
+	}
+	vars, err := j.DUT.Vars(spec, j.Instance)
+	if err != nil {
+		return nil, err
+	}
+	journal := journal.New()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the clean-up after an interrupt still needs the brokers
+	b := &bench{cancel: cancel, Bench: &harness.Bench{
+		Link: j.Link, Journal: journal, DUT: j.DUT, Scale: j.Scale,
+		AgentAddress: vars.AgentTopic, ControllerAddress: vars.ControllerTopic,
+	}}
+	security, err := newSecurity(j.DUT, spec, vars)
+	if err != nil {
+		b.close()
+		return nil, err
+	}
+	if err := b.listen(ctx, spec, &vars, security); err != nil {
+		b.close()
+		return nil, err
+	}
+	b.Device = dut.NewDevice(journal, j.DUT, vars, dut.Options{CA: security.trust, Client: security.device, Ask: nil})
+	b.Agent = controller.New(ctx, journal, b.link, controller.Options{
+		ID: vars.ControllerID, AgentID: vars.AgentID, Version: usp.Version, Timeout: j.DUT.Waits.Response,
+	})
+	if err := b.link.Start(ctx); err != nil {
+		b.close()
+		return nil, fmt.Errorf("%w; free the port or change it in the DUT file", err)
+	}
+	b.scripts(&vars)
+	b.Device.SetVars(vars)
+	return b, nil
+}
+
+// security is what the two ends of a Link with TLS show and trust; all empty without TLS.
+type security struct {
+	server *tls.Config
+	client *tls.Config // when the harness dials a device that is a WebSocket server
+	trust  []byte      // PEM: what the device has to trust
+	device *tls.Certificate
+}
+
+func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars) (security, error) {
+	if !spec.TLS {
+		return security{}, nil
+	}
+	ca, err := pki.NewCA("usptest CA")
+	if err != nil {
+		return security{}, err
+	}
+	name := pki.Spec{CommonName: vars.Host, EndpointID: vars.ControllerID}
+	if ip := net.ParseIP(vars.Host); ip != nil {
+		name.IPs = []net.IP{ip}
+	} else {
+		name.DNS = []string{vars.Host}
+	}
+	server, err := ca.Issue(name)
+	if err != nil {
+		return security{}, err
+	}
+	device, err := ca.Issue(pki.Spec{CommonName: "usptest device", EndpointID: vars.AgentID, Client: true, DNS: []string{"localhost"}})
+	if err != nil {
+		return security{}, err
+	}
+	s := security{trust: ca.PEM(), device: &device}
+	if f.TLS.Certificate != "" {
+		if server, err = tls.LoadX509KeyPair(f.TLS.Certificate, f.TLS.Key); err != nil {
+			return security{}, fmt.Errorf("tls: %w", err)
+		}
+	}
+	s.server = &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS12}
+	// a device that is a server shows what certificate it likes: who it is, the plan asks elsewhere
+	s.client = &tls.Config{Certificates: []tls.Certificate{server}, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
+	return s, nil
+}
+
+// listen makes the link of the MTP and starts the collector.
+func (b *bench) listen(ctx context.Context, spec dut.LinkSpec, vars *dut.Vars, s security) error {
+	var err error
+	b.Collector, err = collector.Start(ctx, b.Journal, collector.Options{Addr: address(b.DUT.Bind, b.DUT.Collector.HTTP)})
+	if err != nil {
+		return fmt.Errorf("collector: %w; change collector.http in the DUT file", err)
+	}
+	vars.CollectorURL = "http://" + b.Collector.Addr()
+	addr := address(b.DUT.Bind, spec.Port)
+	switch spec.MTP {
+	case dut.MQTT:
+		version := byte(mqtt.V5)
+		if spec.Version == "3.1.1" {
+			version = mqtt.V311
+		}
+		b.link = link.NewMQTT(b.Journal, link.MQTTOptions{Name: b.Link, Version: version, AgentTopic: vars.AgentTopic,
+			ControllerTopic: vars.ControllerTopic, Broker: mqtt.Options{Addr: addr, TLS: s.server}})
+	case dut.STOMP:
+		b.link = link.NewSTOMP(b.Journal, link.STOMPOptions{Name: b.Link, ControllerDestination: vars.ControllerTopic,
+			Broker: stomp.Options{Addr: addr, TLS: s.server}})
+	case dut.WebSocket:
+		o := link.WebSocketOptions{Name: b.Link, ControllerID: vars.ControllerID, KeepAwake: true,
+			Server: websocket.Options{Addr: addr, TLS: s.server, Path: vars.Path}}
+		if spec.Role == dut.RoleServer {
+			if vars.AgentPort, err = freePort(b.DUT.Bind); err != nil {
+				return err
+			}
+		}
+		b.link = link.NewWebSocket(b.Journal, o)
+	default:
+		return fmt.Errorf("link %q has the unknown MTP %q", b.Link, spec.MTP)
+	}
+	return nil
+}
+
+// scripts hands the brokers to the cases and completes the template variables with what only a listening server knows.
+func (b *bench) scripts(vars *dut.Vars) {
+	var addr string
+	switch l := b.link.(type) {
+	case *link.MQTT:
+		b.MQTT, addr = l.Broker(), l.Broker().Addr()
+	case *link.STOMP:
+		b.STOMP, addr = l.Broker(), l.Broker().Addr()
+	case *link.WebSocket:
+		b.WebSocket, addr = l.Server(), l.Server().Addr()
+	}
+	if _, port, err := net.SplitHostPort(addr); err == nil {
+		vars.Port, _ = strconv.Atoi(port)
+	}
+}
+
+func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+// freePort finds a port that nobody listens on now.
+func freePort(host string) (int, error) {
+	l, err := net.Listen("tcp", address(host, 0))
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// close takes everything down. It is called once.
+func (b *bench) close() {
+	if b.Device != nil {
+		_ = b.Device.Close() // what stays in the temporary folder is no result of the run
+	}
+	if b.link != nil {
+		_ = b.link.Close()
+	}
+	if b.Collector != nil {
+		_ = b.Collector.Close()
+	}
+	b.cancel()
+}
+
+// contact starts the device and waits until it can be reached and answers.
+func (b *bench) contact(ctx context.Context) error {
+	mark := b.Journal.Mark()
+	if err := b.Device.Start(ctx); err != nil {
+		return err
+	}
+	return b.reachable(ctx, mark, b.DUT.Waits.Connect, "connect")
+}
+
+// reachable waits until the device is connected and answers a request.
+func (b *bench) reachable(ctx context.Context, mark uint64, patience time.Duration, wait string) error {
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var launch *dut.LaunchError
+	switch err := b.Device.WaitFor(waiting, b.Agent.Connected); {
+	case err == nil:
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &launch):
+		return err
+	default:
+		return fmt.Errorf("no device within %s (waits.%s): %w; %s", patience, wait, err, b.seen(mark))
+	}
+	for {
+		reply := b.Agent.Get(waiting, "Device.LocalAgent.EndpointID")
+		switch {
+		case reply.Message != nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case waiting.Err() != nil:
+			return fmt.Errorf("the device is connected but does not answer within %s (waits.%s): %w; it must know the Controller %q and grant it full access",
+				patience, wait, reply.Err, b.Agent.ID())
+		}
+		if err := b.Agent.Connected(waiting); err != nil {
+			return fmt.Errorf("no device within %s (waits.%s): %w; %s", patience, wait, err, b.seen(mark))
+		}
+	}
+}
+
+// seen tells what came over the wire since mark, for a device that is not there.
+func (b *bench) seen(mark uint64) string {
+	counts, order := map[string]int{}, []string{}
+	for _, e := range b.Journal.Since(mark) {
+		if e.Dir != journal.In {
+			continue
+		}
+		kind := fmt.Sprintf("%s %s", e.Layer, e.Type)
+		if counts[kind] == 0 {
+			order = append(order, kind)
+		}
+		counts[kind]++
+	}
+	if len(order) == 0 {
+		return fmt.Sprintf("seen: no TCP connection to %s; check that the device is configured for this address", b.address())
+	}
+	for i, kind := range order {
+		order[i] = fmt.Sprintf("%d %s", counts[kind], kind)
+	}
+	return "seen: " + strings.Join(order, ", ")
+}
+
+// address is where the broker of the Link listens.
+func (b *bench) address() string {
+	switch {
+	case b.MQTT != nil:
+		return b.MQTT.Addr()
+	case b.STOMP != nil:
+		return b.STOMP.Addr()
+	case b.WebSocket != nil:
+		return b.WebSocket.Addr()
+	}
+	return "the harness"
+}
+
+// identify asks the device who it is. What it does not tell stays empty.
+func (b *bench) identify(ctx context.Context) *identity {
+	id := &identity{Endpoint: b.Agent.AgentID()}
+	reply := b.Agent.Get(ctx, "Device.DeviceInfo.Manufacturer", "Device.DeviceInfo.ModelName", "Device.DeviceInfo.SoftwareVersion")
+	for _, q := range reply.Body().GetResponse().GetGetResp().GetReqPathResults() {
+		for _, r := range q.GetResolvedPathResults() {
+			for name, value := range r.GetResultParams() {
+				switch name {
+				case "Manufacturer":
+					id.Vendor = value
+				case "ModelName":
+					id.Model = value
+				case "SoftwareVersion":
+					id.Software = value
+				}
+			}
+		}
+	}
+	return id
+}
+
+// purge deletes Subscriptions that an aborted run left on the device.
+func (b *bench) purge(ctx context.Context) error {
+	const table = "Device.LocalAgent.Subscription."
+	reply := b.Agent.Get(ctx, table+"*.ID")
+	var stray []string
+	for _, q := range reply.Body().GetResponse().GetGetResp().GetReqPathResults() {
+		for _, r := range q.GetResolvedPathResults() {
+			if strings.HasPrefix(r.GetResultParams()["ID"], harness.Tag) {
+				stray = append(stray, r.GetResolvedPath())
+			}
+		}
+	}
+	if len(stray) == 0 {
+		return nil
+	}
+	return b.Agent.Delete(ctx, true, stray...).Err
+}
+
+// prepare brings the device into its first state, where the DUT file asks for that before each case.
+func (b *bench) prepare(ctx context.Context) error {
+	if b.DUT.Lab.Launch == nil || b.DUT.Lab.Launch.Fresh != dut.FreshPerCase {
+		return nil
+	}
+	return b.relaunch(ctx)
+}
+
+func (b *bench) relaunch(ctx context.Context) error {
+	mark := b.Journal.Mark()
+	if err := b.Device.Fresh(ctx); err != nil {
+		return err
+	}
+	return b.reachable(ctx, mark, b.DUT.Waits.Connect, "connect")
+}
+
+// reset ends every broker script.
+func (b *bench) reset() {
+	if b.MQTT != nil {
+		if err := b.MQTT.Reset(); err != nil {
+			b.note(err)
+		}
+	}
+	if b.STOMP != nil {
+		b.STOMP.Reset()
+	}
+	if b.WebSocket != nil {
+		b.WebSocket.Reset()
+	}
+	b.Collector.Reset()
+}
+
+func (b *bench) note(err error) {
+	b.Journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "broker", Text: err.Error()})
+}
+
+// recover makes sure of a device that a case may have left in another state: one that the harness launched starts afresh, any other is
+// waited for. how says what was done, for the reader.
+func (b *bench) recover(ctx context.Context) (how string, err error) {
+	if b.Device.Launched() {
+		return "the device was started afresh", b.relaunch(ctx)
+	}
+	mark := b.Journal.Mark()
+	return "", b.reachable(ctx, mark, b.DUT.Waits.Reconnect, "reconnect")
+}

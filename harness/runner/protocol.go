@@ -1,0 +1,37 @@
+package runner
+
+import (
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// job is the one JSON line that a worker reads first. The worker ends when its standard input does, or when the cases are done.
+type job struct {
+	DUT      *dut.File `json:"dut"`
+	Link     string    `json:"link"`
+	Cases    []string  `json:"cases"`
+	Out      string    `json:"out"`
+	Instance int       `json:"instance"` // 1, 2, … distinct among all workers of a run
+	Scale    float64   `json:"scale"`
+}
+
+// report is one JSON line that a worker writes. Exactly one field is set.
+type report struct {
+	Started string       `json:"started,omitempty"` // a case began: its id
+	Case    *result.Case `json:"case,omitempty"`    // a case ended
+	Note    string       `json:"note,omitempty"`    // a line for the reader
+	Device  *identity    `json:"device,omitempty"`  // what the device says of itself
+	Trouble *trouble     `json:"trouble,omitempty"` // the Link as a whole cannot be run
+	Done    bool         `json:"done,omitempty"`    // the worker ends in good order
+}
+
+// identity is what the device says of itself at first contact.
+type identity struct {
+	Vendor, Model, Software, Endpoint string
+}
+
+// trouble is why a Link cannot be run, with the last lines of the device's own log.
+type trouble struct {
+	Text      string
+	DeviceLog []string
+}

@@ -1,0 +1,226 @@
+// Package runner carries out a run: it decides which cases run over which Link, deals them to worker processes, gathers what they
+// report and concludes. It is the only package that knows ginkgo.
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// Options say what to run, on what, and who wants to hear of it.
+type Options struct {
+	Plan   *plan.Plan
+	Bodies harness.Bodies
+	DUT    *dut.File
+	// Links are names such as mqtt5 or stomp+tls.
+	Links []string
+	// Selectors are ids, globs or chapters; none means every case. Filters narrow them.
+	Selectors []string
+	Filters   []plan.Filter
+	// Out is the folder for cases.jsonl and the journals. It exists.
+	Out string
+	// Instances is how many devices run at once, where the harness can launch them.
+	Instances int
+	// Scale divides every protocol interval; 1 is real time.
+	Scale float64
+	// Reference says that the device is the project's own agent, with these Defects.
+	Reference bool
+	Defects   []string
+	// Worker is the command line of a worker process; its standard input and output carry JSON lines.
+	Worker []string
+	Tool   result.Tool
+	// Again is the command line that repeats the run, AgainCase the part of it that repeats any one case.
+	Again, AgainCase []string
+	Progress         Progress
+}
+
+// Progress hears of a run while it goes on. Its methods are called from one goroutine at a time.
+type Progress interface {
+	// Start gives the head of the run (its Links are empty) and how many cases will be carried out over each of Options.Links.
+	Start(run *result.Run, cases []int)
+	CaseStarted(link, id string)
+	CaseDone(link string, c result.Case)
+	// Note is a line for the reader: a worker's trouble, a device restarted.
+	Note(link, text string)
+}
+
+// Run carries out the cases and returns what was found. It returns an error only when there is nothing to report: a selection that
+// matches nothing, or a folder that cannot be written. When ctx ends, the clean-up still runs, and what was not carried out is aborted.
+func Run(ctx context.Context, o Options) (*result.Run, error) {
+	cases, err := o.Plan.Select(o.Selectors)
+	if err != nil {
+		return nil, err
+	}
+	started := time.Now()
+	run := &result.Run{
+		Schema: result.Schema, Tool: o.Tool, Again: o.Again, AgainCase: o.AgainCase, TimeScale: o.Scale, Started: started,
+		Plan: result.Plan{ID: o.Plan.ID, Version: o.Plan.Version, Hash: o.Plan.Hash()},
+		Device: result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Software: o.DUT.Device.Software,
+			Endpoint: o.DUT.Device.Endpoint, Reference: o.Reference, Defects: o.Defects},
+		Features: declaredFeatures(o.Plan, o.DUT),
+	}
+	for _, w := range o.DUT.Waivers {
+		run.Waivers = append(run.Waivers, result.Waiver{Case: w.Case, Reason: w.Reason, Issue: w.Issue, Until: w.Until.Format(time.DateOnly)})
+	}
+	decided := o.decide(cases)
+	if err := nothingToRun(decided); err != nil {
+		return nil, err
+	}
+	log, err := newCaseLog(filepath.Join(o.Out, "cases.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	s := &supervisor{Options: o, log: log}
+	var todo []int
+	for _, d := range decided {
+		todo = append(todo, len(d.run))
+	}
+	o.Progress.Start(run, todo)
+	run.Links = s.runAll(ctx, decided)
+	fillIn(&run.Device, s.identity)
+	run.WallMS = time.Since(started).Milliseconds()
+	run.Conclude()
+	return run, log.close()
+}
+
+// linkPlan is what a run does over one Link: the cases to carry out, and the results of the others, which are known beforehand.
+type linkPlan struct {
+	link string
+	run  []plan.Case
+	rest []result.Case
+}
+
+// decide sorts the cases of every Link. A case that belongs to another Link of this run is not reported twice.
+func (o Options) decide(cases []plan.Case) []linkPlan {
+	setup := plan.Setup{
+		Features: o.DUT.Features, Filters: o.Filters, Waivers: o.DUT.WaiverReasons(),
+		Automated: func(id string) bool { return o.Bodies[id] != nil },
+		Offers:    o.DUT.Offers,
+	}
+	var out []linkPlan
+	for i, link := range o.Links {
+		p := linkPlan{link: link}
+		setup.Link = link
+		for _, c := range cases {
+			d := o.Plan.Decide(c, setup)
+			verdict := result.Verdict(d.Choice)
+			switch d.Choice {
+			case plan.ChooseRun:
+				p.run = append(p.run, c)
+				continue
+			case plan.ChooseOtherLink:
+				if i > 0 || slices.ContainsFunc(o.Links, c.AppliesTo) {
+					continue
+				}
+				verdict = result.Unsupported
+			case plan.ChooseLacksNeed:
+				verdict = result.Error
+			case plan.ChooseDeprecated, plan.ChooseNotAutomated:
+				if i > 0 {
+					continue
+				}
+			}
+			p.rest = append(p.rest, result.Case{ID: c.ID, Title: c.Title, Verdict: verdict, Reason: d.Reason})
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// fillIn completes what the DUT file says of the device with what the device says of itself.
+func fillIn(d *result.Device, i identity) {
+	for _, f := range []struct {
+		to   *string
+		from string
+	}{{&d.Vendor, i.Vendor}, {&d.Model, i.Model}, {&d.Software, i.Software}, {&d.Endpoint, i.Endpoint}} {
+		if *f.to == "" {
+			*f.to = f.from
+		}
+	}
+}
+
+// nothingToRun is the error of a selection that leaves no case to carry out: nothing may be silently green.
+func nothingToRun(links []linkPlan) error {
+	reasons := map[string]int{}
+	for _, l := range links {
+		if len(l.run) > 0 {
+			return nil
+		}
+		for _, c := range l.rest {
+			reasons[fmt.Sprintf("%s: %s", c.Verdict, c.Reason)]++
+		}
+	}
+	most, count := "no case was selected", 0
+	for reason, n := range reasons {
+		if n > count || n == count && reason < most {
+			most, count = reason, n
+		}
+	}
+	return fmt.Errorf("nothing to run: of %d selected cases none can be carried out; the most frequent reason is %q", total(reasons), most)
+}
+
+func total(counts map[string]int) (sum int) {
+	for _, n := range counts {
+		sum += n
+	}
+	return sum
+}
+
+// declaredFeatures lists the feature rows with what the DUT file says of them. Detection fills in the rest.
+func declaredFeatures(p *plan.Plan, f *dut.File) []result.Feature {
+	var out []result.Feature
+	for _, row := range p.Features {
+		out = append(out, result.Feature{Number: row.Number, Name: row.Name, Declared: slices.Contains(f.Features, row.Number), Detected: "unknown"})
+	}
+	return out
+}
+
+// caseLog writes every finished case as one JSON line, so that a crash of this very process loses nothing that was measured.
+type caseLog struct {
+	mu   sync.Mutex
+	file *os.File
+	err  error
+}
+
+// loggedCase is one line of cases.jsonl.
+type loggedCase struct {
+	Link string      `json:"link"`
+	Case result.Case `json:"case"`
+}
+
+func newCaseLog(path string) (*caseLog, error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w; choose another folder with --out", err)
+	}
+	return &caseLog{file: f}, nil
+}
+
+// write keeps the first error, such as a full disk, for close: the run goes on.
+func (l *caseLog) write(link string, c result.Case) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	line, err := json.Marshal(loggedCase{link, c})
+	if err == nil {
+		_, err = l.file.Write(append(line, '\n'))
+	}
+	if l.err == nil {
+		l.err = err
+	}
+}
+
+func (l *caseLog) close() error {
+	return errors.Join(l.err, l.file.Close())
+}

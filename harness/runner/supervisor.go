@@ -1,0 +1,294 @@
+package runner
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// supervisor owns the worker processes of a run.
+type supervisor struct {
+	Options
+	log *caseLog
+	mu  sync.Mutex // one caller of Progress at a time
+
+	identity identity
+}
+
+// graceAfterInterrupt is how long workers may clean up when the run is interrupted.
+const graceAfterInterrupt = 30 * time.Second
+
+// runAll carries out every Link: as many workers at once as there are instances.
+func (s *supervisor) runAll(ctx context.Context, links []linkPlan) []result.Link {
+	out := make([]result.Link, len(links))
+	slots := make(chan struct{}, max(1, s.Instances))
+	var wg sync.WaitGroup
+	instance := 0
+	for i, l := range links {
+		out[i].Link, out[i].Cases = l.link, l.rest
+		if len(l.run) == 0 {
+			continue
+		}
+		parts := deal(l.run, s.share(len(links)))
+		var mu sync.Mutex
+		for _, part := range parts {
+			instance++
+			number := instance
+			wg.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				began := time.Now()
+				got := s.worker(ctx, job{DUT: s.DUT, Link: l.link, Cases: ids(part), Out: s.Out, Instance: number, Scale: s.Scale}, part)
+				mu.Lock()
+				defer mu.Unlock()
+				out[i].Cases = append(out[i].Cases, got.Cases...)
+				out[i].WallMS = max(out[i].WallMS, time.Since(began).Milliseconds())
+				if got.Trouble != "" {
+					out[i].Trouble, out[i].DeviceLog = got.Trouble, got.DeviceLog
+				}
+			})
+		}
+	}
+	wg.Wait()
+	for i := range out {
+		slices.SortFunc(out[i].Cases, func(a, b result.Case) int { return plan.Compare(a.ID, b.ID) })
+	}
+	return out
+}
+
+// share is how many instances one Link gets.
+func (s *supervisor) share(links int) int {
+	if s.DUT.Lab.Launch == nil {
+		return 1
+	}
+	return max(1, s.Instances/max(1, links))
+}
+
+// deal spreads cases over n parts, the long ones first, each to the part with the least to do, and puts each part in the plan's order.
+func deal(cases []plan.Case, n int) [][]plan.Case {
+	n = min(n, len(cases))
+	byLength := slices.Clone(cases)
+	slices.SortStableFunc(byLength, func(a, b plan.Case) int { return int(b.Budget - a.Budget) })
+	parts, load := make([][]plan.Case, n), make([]time.Duration, n)
+	for _, c := range byLength {
+		least := 0
+		for i := range load {
+			if load[i] < load[least] {
+				least = i
+			}
+		}
+		parts[least] = append(parts[least], c)
+		load[least] += c.Budget + time.Second
+	}
+	for _, part := range parts {
+		slices.SortFunc(part, func(a, b plan.Case) int { return plan.Compare(a.ID, b.ID) })
+	}
+	return parts
+}
+
+func ids(cases []plan.Case) []string {
+	var out []string
+	for _, c := range cases {
+		out = append(out, c.ID)
+	}
+	return out
+}
+
+// worker runs one worker process to its end and returns what it found. Whatever happens to the process, every case has a result.
+func (s *supervisor) worker(ctx context.Context, j job, cases []plan.Case) result.Link {
+	w := &workerRun{supervisor: s, link: j.Link, open: cases}
+	if ctx.Err() != nil {
+		w.settle(result.Aborted, "the run was interrupted")
+		return w.result
+	}
+	cmd := exec.Command(s.Worker[0], s.Worker[1:]...)
+	// its own process group: Ctrl-C must reach the supervisor alone, so that the workers can clean up
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stderr := &tail{}
+	cmd.Stderr = stderr
+	stdin, err1 := cmd.StdinPipe()
+	stdout, err2 := cmd.StdoutPipe()
+	if err := firstError(err1, err2); err != nil {
+		w.fail("cannot start a worker: " + err.Error())
+		return w.result
+	}
+	if err := cmd.Start(); err != nil {
+		w.fail("cannot start a worker: " + err.Error())
+		return w.result
+	}
+	done := make(chan struct{})
+	go s.stopWorker(ctx, done, cmd, stdin)
+	err := json.NewEncoder(stdin).Encode(j)
+	if err == nil {
+		err = w.read(stdout)
+	}
+	waitErr := cmd.Wait()
+	close(done)
+	switch {
+	case w.finished:
+	case ctx.Err() != nil:
+		w.settle(result.Aborted, "the run was interrupted")
+	default:
+		w.fail(fmt.Sprintf("worker process died: %v%s", firstError(waitErr, err, io.ErrUnexpectedEOF), stderr.text()))
+	}
+	return w.result
+}
+
+// stopWorker ends a worker when the run is interrupted: closing its input asks it to clean up and stop; then it is killed.
+func (s *supervisor) stopWorker(ctx context.Context, done <-chan struct{}, cmd *exec.Cmd, stdin io.Closer) {
+	select {
+	case <-done:
+		stdin.Close()
+		return
+	case <-ctx.Done():
+	}
+	stdin.Close()
+	t := time.NewTimer(graceAfterInterrupt)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+		cmd.Process.Kill()
+	}
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// workerRun gathers what one worker reports.
+type workerRun struct {
+	*supervisor
+	link     string
+	open     []plan.Case // not reported yet
+	running  string      // the case that has started
+	result   result.Link
+	finished bool
+}
+
+// maxReport bounds one line of a worker.
+const maxReport = 16 << 20
+
+func (w *workerRun) read(r io.Reader) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 64<<10), maxReport)
+	for lines.Scan() {
+		var m report
+		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
+			return fmt.Errorf("unreadable report of a worker: %w", err)
+		}
+		w.take(m)
+	}
+	return lines.Err()
+}
+
+func (w *workerRun) take(m report) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case m.Started != "":
+		w.running = m.Started
+		w.Progress.CaseStarted(w.link, m.Started)
+	case m.Case != nil:
+		w.add(*m.Case)
+	case m.Note != "":
+		w.Progress.Note(w.link, m.Note)
+	case m.Device != nil:
+		w.identity = *m.Device
+	case m.Trouble != nil:
+		w.result.Trouble, w.result.DeviceLog = m.Trouble.Text, m.Trouble.DeviceLog
+		w.Progress.Note(w.link, m.Trouble.Text)
+	case m.Done:
+		w.finished = true
+	}
+}
+
+func (w *workerRun) add(c result.Case) {
+	w.open = slices.DeleteFunc(w.open, func(p plan.Case) bool { return p.ID == c.ID })
+	w.running = ""
+	touch(w.Plan, &c)
+	w.result.Cases = append(w.result.Cases, c)
+	w.log.write(w.link, c)
+	w.Progress.CaseDone(w.link, c)
+}
+
+// fail books a worker's death: the case that ran is an error, the rest are aborted.
+func (w *workerRun) fail(why string) {
+	w.mu.Lock()
+	w.result.Trouble = why
+	w.Progress.Note(w.link, why)
+	running := w.running
+	w.mu.Unlock()
+	for _, p := range slices.Clone(w.open) {
+		if p.ID == running {
+			w.mu.Lock()
+			w.add(result.Case{ID: p.ID, Title: p.Title, Verdict: result.Error, Reason: why})
+			w.mu.Unlock()
+		}
+	}
+	w.settle(result.Aborted, why)
+}
+
+// settle gives every case without a result the same one.
+func (w *workerRun) settle(v result.Verdict, why string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range slices.Clone(w.open) {
+		w.add(result.Case{ID: p.ID, Title: p.Title, Verdict: v, Reason: why})
+	}
+}
+
+// touch names the errata that concern the judged metrics of a case.
+func touch(p *plan.Plan, c *result.Case) {
+	c.Errata = nil
+	for _, m := range c.Metrics {
+		for _, e := range p.ErrataFor(c.ID, m.N) {
+			if !slices.Contains(c.Errata, e.ID) {
+				c.Errata = append(c.Errata, e.ID)
+			}
+		}
+	}
+}
+
+// tail keeps the last bytes that a worker wrote to its standard error.
+type tail struct {
+	mu   sync.Mutex
+	last []byte
+}
+
+const maxTail = 4 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last = append(t.last, p...)
+	if len(t.last) > maxTail {
+		t.last = slices.Clone(t.last[len(t.last)-maxTail:])
+	}
+	return len(p), nil
+}
+
+func (t *tail) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.last) == 0 {
+		return ""
+	}
+	return "; its last words: " + strings.TrimSpace(string(t.last))
+}

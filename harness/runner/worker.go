@@ -1,0 +1,167 @@
+package runner
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// Work is the worker process: it reads one job from in, carries it out and reports to out, one JSON line each. It stops early, with
+// clean-up, when in ends.
+func Work(ctx context.Context, p *plan.Plan, bodies harness.Bodies, in io.Reader, out io.Writer) error {
+	input := bufio.NewReader(in)
+	line, err := input.ReadBytes('\n')
+	if err != nil {
+		return fmt.Errorf("reading the job: %w", err)
+	}
+	var j job
+	if err := json.Unmarshal(line, &j); err != nil {
+		return fmt.Errorf("reading the job: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		_, _ = io.Copy(io.Discard, input) // ends when the supervisor wants the worker to stop, or is gone
+		cancel()
+	}()
+	w := &worker{job: j, plan: p, bodies: bodies, out: json.NewEncoder(out)}
+	if err := w.run(ctx); err != nil {
+		return err
+	}
+	return w.report(report{Done: true})
+}
+
+// worker carries out one job.
+type worker struct {
+	job
+	plan   *plan.Plan
+	bodies harness.Bodies
+
+	mu  sync.Mutex
+	out *json.Encoder
+
+	bench *bench
+	lost  string // why the device cannot be reached any more; every later case is an error
+}
+
+func (w *worker) report(m report) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.out.Encode(m)
+}
+
+func (w *worker) note(format string, args ...any) {
+	w.report(report{Note: fmt.Sprintf(format, args...)})
+}
+
+func (w *worker) run(ctx context.Context) error {
+	var cases []plan.Case
+	for _, id := range w.Cases {
+		c, ok := w.plan.Case(id)
+		if !ok || w.bodies[id] == nil {
+			return fmt.Errorf("the job names case %q, which this worker does not have", id)
+		}
+		cases = append(cases, c)
+	}
+	bench, err := newBench(ctx, w.job)
+	if err != nil {
+		return w.giveUp(ctx, cases, err, nil)
+	}
+	defer bench.close()
+	w.bench = bench
+	if err := bench.contact(ctx); err != nil {
+		return w.giveUp(ctx, cases, err, bench.Device.LogTail(deviceLogLines))
+	}
+	w.report(report{Device: bench.identify(ctx)})
+	if err := bench.purge(ctx); err != nil {
+		w.note("leftovers of an earlier run stay on the device: %v", err)
+	}
+	runTree(ctx, w.Link, cases, w.one)
+	return nil
+}
+
+// deviceLogLines is how much of the device's own log stands in the report when there is trouble.
+const deviceLogLines = 20
+
+// giveUp books a Link that cannot be run: found once, not once per case.
+func (w *worker) giveUp(ctx context.Context, cases []plan.Case, why error, deviceLog []string) error {
+	verdict, text := result.Error, why.Error()
+	if ctx.Err() != nil {
+		verdict, text = result.Aborted, "the run was interrupted"
+	} else {
+		w.report(report{Trouble: &trouble{Text: text, DeviceLog: deviceLog}})
+	}
+	for _, c := range cases {
+		w.report(report{Case: &result.Case{ID: c.ID, Title: c.Title, Verdict: verdict, Reason: text}})
+	}
+	return nil
+}
+
+// one carries out one case, writes its journal and makes sure that the device is there for the next.
+func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
+	r := result.Case{ID: p.ID, Title: p.Title, Verdict: result.Aborted, Reason: "the run was interrupted"}
+	switch {
+	case ctx.Err() != nil:
+	case w.lost != "":
+		r.Verdict, r.Reason = result.Error, w.lost
+	default:
+		w.report(report{Started: p.ID})
+		mark := w.bench.Journal.Mark()
+		var dirty bool
+		if err := w.bench.prepare(ctx); err != nil {
+			r.Verdict, r.Reason, dirty = result.Error, err.Error(), true
+		} else {
+			r, dirty = w.bench.Run(ctx, p, w.bodies[p.ID])
+		}
+		w.bench.reset()
+		w.keepJournal(&r, mark)
+		if dirty && ctx.Err() == nil {
+			w.recover(ctx, p.ID)
+		}
+	}
+	w.report(report{Case: &r})
+	return r
+}
+
+// keepJournal writes the case's events and forgets them. A disk that is full costs the journal, not the verdict.
+func (w *worker) keepJournal(r *result.Case, mark uint64) {
+	began := r.Started
+	if began.IsZero() {
+		began = time.Now()
+	}
+	name, err := writeJournal(w.Out, w.Link, r.ID, began, w.bench.Journal.Since(mark), w.bench.Journal.Masker())
+	if err != nil {
+		r.Notes = append(r.Notes, "the journal could not be written: "+err.Error())
+		w.note("%s: the journal could not be written: %v", r.ID, err)
+	}
+	r.Journal = name
+	w.bench.Journal.Forget(w.bench.Journal.Mark())
+}
+
+// recover probes a device that may not be as it was, and relaunches it or waits for it.
+func (w *worker) recover(ctx context.Context, id string) {
+	how, err := w.bench.recover(ctx)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		w.lost = fmt.Sprintf("the device did not come back after case %s: %v", id, err)
+		w.report(report{Trouble: &trouble{Text: w.lost, DeviceLog: w.bench.Device.LogTail(deviceLogLines)}})
+	case how != "":
+		w.note("%s: %s", id, how)
+	}
+}
+
+// Worker is what the hidden command "usptest worker" calls: Work on the process's own standard input and output.
+func Worker(ctx context.Context, p *plan.Plan, bodies harness.Bodies) error {
+	out := os.Stdout
+	os.Stdout = os.Stderr // nothing but reports may be printed on the pipe, whatever a library does
+	return Work(ctx, p, bodies, os.Stdin, out)
+}

@@ -1,0 +1,232 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// Scaled divides a protocol interval by the time scale.
+func (b *Bench) Scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / b.Scale) }
+
+// Waits are the patience of the harness, from the DUT file.
+func (b *Bench) Waits() dut.Waits { return b.DUT.Waits }
+
+// Await returns the first event after mark for which match returns nil, or an error that says what was awaited, for how long, under
+// which name the wait is configured, and what was seen instead.
+func (c *Case) Await(what string, wait Wait, mark uint64, match func(*journal.Event) error) (*journal.Event, error) {
+	ctx, cancel := context.WithTimeout(c, wait.D)
+	defer cancel()
+	e, err := c.Journal.Await(ctx, mark, match)
+	if err != nil {
+		return nil, wait.missed(what, err)
+	}
+	return e, nil
+}
+
+// AwaitNotify is Await for a Notify.
+func (c *Case) AwaitNotify(what string, wait Wait, mark uint64, match func(*usppb.Notify) error) (*controller.Message, error) {
+	ctx, cancel := context.WithTimeout(c, wait.D)
+	defer cancel()
+	m, err := c.Agent.AwaitNotify(ctx, mark, match)
+	if err != nil {
+		return nil, wait.missed(what, err)
+	}
+	return m, nil
+}
+
+// Wait is how long something is awaited, and what the wait is called in the DUT file; "" when the plan fixes it.
+type Wait struct {
+	D    time.Duration
+	Name string
+}
+
+func (w Wait) missed(what string, cause error) error {
+	name := ""
+	if w.Name != "" {
+		name = " (waits." + w.Name + ")"
+	}
+	return fmt.Errorf("no %s within %s%s; %w", what, w.D, name, cause)
+}
+
+// NotifyWait is the patience for a Notify.
+func (b *Bench) NotifyWait() Wait { return Wait{b.Waits().Notify, "notify"} }
+
+// ReconnectWait is the patience for a device to come back.
+func (b *Bench) ReconnectWait() Wait { return Wait{b.Waits().Reconnect, "reconnect"} }
+
+// ResponseWait is the patience for an answer.
+func (b *Bench) ResponseWait() Wait { return Wait{b.Waits().Response, "response"} }
+
+// Quiet watches for window, a protocol interval that is divided by the time scale, and returns an error naming the first event after
+// mark for which match returns nil. It is for what must not happen, where no sentinel can prove it.
+func (c *Case) Quiet(window time.Duration, mark uint64, match func(*journal.Event) error) (*journal.Event, error) {
+	ctx, cancel := context.WithTimeout(c, c.Scaled(window))
+	defer cancel()
+	e, err := c.Journal.Await(ctx, mark, match)
+	switch {
+	case err == nil:
+		return e, fmt.Errorf("want silence for %s, got %s %s: %s", c.Scaled(window), e.Layer, e.Type, e.Text)
+	case c.Err() != nil:
+		return nil, c.Err()
+	}
+	return nil, nil
+}
+
+// Read returns the value of one parameter.
+func (c *Case) Read(param string) (string, error) {
+	values, err := c.ReadAll(param)
+	if err != nil {
+		return "", err
+	}
+	value, ok := values[param]
+	if !ok {
+		return "", fmt.Errorf("Get %s: the GetResp does not contain the parameter", param)
+	}
+	return value, nil
+}
+
+// ReadAll returns every parameter below the paths, by full path.
+func (c *Case) ReadAll(paths ...string) (usp.Params, error) {
+	reply := c.Agent.Get(c, paths...)
+	if reply.Err != nil {
+		return nil, reply.Err
+	}
+	if e := reply.Body().GetError(); e != nil {
+		return nil, fmt.Errorf("Get %s: %s: %q", paths[0], usp.ErrCode(e.GetErrCode()), e.GetErrMsg())
+	}
+	values := usp.Params{}
+	for _, q := range reply.Body().GetResponse().GetGetResp().GetReqPathResults() {
+		if q.GetErrCode() != 0 {
+			return nil, fmt.Errorf("Get %s: %s: %q", q.GetRequestedPath(), usp.ErrCode(q.GetErrCode()), q.GetErrMsg())
+		}
+		for _, r := range q.GetResolvedPathResults() {
+			for name, value := range r.GetResultParams() {
+				values[r.GetResolvedPath()+name] = value
+			}
+		}
+	}
+	return values, nil
+}
+
+// SettleSubscription waits until the Agent must have adopted a change of its Subscriptions: LocalAgent.MaxSubscriptionChangeAdoptionTime
+// where the device has it, waits.settle otherwise.
+func (c *Case) SettleSubscription() {
+	if c.adoption == 0 {
+		c.adoption = c.Waits().Settle
+		if text, err := c.Read("Device.LocalAgent.MaxSubscriptionChangeAdoptionTime"); err == nil {
+			if seconds, err := time.ParseDuration(text + "s"); err == nil {
+				c.adoption = min(seconds, time.Minute) + time.Nanosecond
+			}
+		}
+	}
+	c.Pause(c.Scaled(c.adoption))
+}
+
+// Pause lets d pass, which the procedure asks for; the body goes on early only when the case ends.
+func (c *Case) Pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.Done():
+	}
+}
+
+// IsConnect says whether e is the device opening a session with the broker: MQTT CONNECT, STOMP or CONNECT, WebSocket handshake.
+func IsConnect(e *journal.Event) error {
+	if e.Dir != journal.In {
+		return journal.ErrSkip
+	}
+	switch {
+	case e.Layer == journal.LayerMQTT && e.Type == "CONNECT",
+		e.Layer == journal.LayerSTOMP && (e.Type == "STOMP" || e.Type == "CONNECT"),
+		e.Layer == journal.LayerWebSocket && e.Type == "handshake":
+		return nil
+	}
+	return journal.ErrSkip
+}
+
+// ScaledTolerance is a tolerance that the plan gives, divided by the time scale, but never less than waits.tolerance: a scaled run is not
+// more exact than the machine it runs on.
+func (b *Bench) ScaledTolerance(d time.Duration) time.Duration {
+	return max(b.Scaled(d), b.Waits().Tolerance)
+}
+
+// ExpectRestart says that the device will restart in this case, once more for each call: an exit of its process is then no fault.
+func (c *Case) ExpectRestart() { c.reboots++ }
+
+// Reboot makes the device restart, in the way the DUT file says, and returns the mark before it. The device need not be back yet.
+func (c *Case) Reboot() (mark uint64) {
+	c.ExpectRestart()
+	mark = c.Journal.Mark()
+	if c.DUT.Lab.Reboot.By != dut.ByUSP {
+		c.LabMust(c.Device.Reboot(c))
+		return mark
+	}
+	reply := c.Agent.Operate(c, "Device.Reboot()", c.Fresh("reboot"), nil)
+	var noReply *controller.NoReplyError
+	if errors.As(reply.Err, &noReply) && c.Err() == nil {
+		// the response may be lost when the device goes down; whether it went down is seen by its coming back
+		return mark
+	}
+	c.DeviceMust(reply.Err)
+	if e := reply.Body().GetError(); e != nil {
+		c.DeviceMust(fmt.Errorf("Operate Device.Reboot(): %s: %q", usp.ErrCode(e.GetErrCode()), e.GetErrMsg()))
+	}
+	return mark
+}
+
+// Reconnected waits until the device, after mark, has opened a new session and can be reached. It returns the event of the session.
+func (c *Case) Reconnected(mark uint64) (*journal.Event, error) {
+	e, err := c.Await("new session of the device", c.ReconnectWait(), mark, IsConnect)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(c, c.ReconnectWait().D)
+	defer cancel()
+	if err := c.Agent.Connected(ctx); err != nil {
+		return e, fmt.Errorf("the device opened a session (event %d) but cannot be reached: %w", e.Seq, err)
+	}
+	return e, nil
+}
+
+// Element returns the element that plays a role of the plan on this device (see dut.Roles): the DUT file's substitute, or the plan's own.
+// A substitute is noted in the report, as the plan demands.
+func (c *Case) Element(role string) string {
+	element, substitute := c.DUT.Element(role)
+	if strings.Contains(element, "{controller}") {
+		row, err := c.ControllerRow()
+		c.DeviceMust(err)
+		element = strings.ReplaceAll(element, localController+"{controller}.", row)
+	}
+	if substitute {
+		c.Note("%s: %s", role, element)
+	}
+	return element
+}
+
+const localController = "Device.LocalAgent.Controller."
+
+// ControllerRow returns the row of the Controller table that stands for the harness, such as "Device.LocalAgent.Controller.1.".
+func (c *Case) ControllerRow() (string, error) {
+	values, err := c.ReadAll(localController)
+	if err != nil {
+		return "", err
+	}
+	for path, value := range values {
+		row, ok := strings.CutSuffix(path, "EndpointID")
+		if ok && value == c.Agent.ID() && strings.Count(row, ".") == strings.Count(localController, ".")+1 {
+			return row, nil
+		}
+	}
+	return "", fmt.Errorf("%s: want a row whose EndpointID is %q, got none", localController, c.Agent.ID())
+}

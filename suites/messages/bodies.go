@@ -1,0 +1,37 @@
+// Package messages has the cases of chapter 1: Messages and Path Names.
+package messages
+
+import "github.com/usptest/usptest/harness"
+
+// Bodies are the cases of chapter 1 by id.
+func Bodies() harness.Bodies {
+	return harness.Bodies{
+		"1.1":  addOneObject(false),
+		"1.2":  addOneObject(true),
+		"1.3":  addRequiredParameterFails,
+		"1.4":  addInvalidObject,
+		"1.6":  addSecondObjectInvalid,
+		"1.11": setOneObject,
+		"1.16": setSecondObjectFails,
+		"1.19": setWildcard,
+		"1.20": setWildcardUnknownParameter,
+		"1.24": deleteOneObject,
+		"1.28": deleteSecondObjectInvalid,
+		"1.34": deleteWildcard,
+		"1.36": getParameter,
+		"1.39": getObject,
+		"1.41": getUnknownParameter,
+		"1.47": getByNonEquivalence,
+		"1.52": notifyValueChange,
+		"1.54": notifyRetry,
+		"1.57": notifyObjectCreation,
+		"1.59": notifyPeriodic,
+		"1.61": operateReboot,
+		"1.64": operateAsync,
+		"1.66": instancesOfOneTable,
+		"1.72": supportedModelOfOneObject,
+		"1.79": operateWithArguments,
+		"1.80": supportedProtocol,
+		"1.89": getWithMaxDepth,
+	}
+}

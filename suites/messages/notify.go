@@ -1,0 +1,226 @@
+package messages
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// notifyValueChange is 1.52.
+func notifyValueChange(c *harness.Case) {
+	object, name := split(c.Element(dut.RoleChanging))
+	value := fresh(c, c.Restore(object, name))
+
+	c.Step(1, "add a ValueChange Subscription to %s%s", object, name)
+	id := c.Fresh("notify")
+	added := c.Agent.Add(c, false, usp.Create(subscriptions, usp.Params{"ReferenceList": object + name},
+		usp.Params{"Enable": "true", "ID": id, "NotifType": "ValueChange", "NotifRetry": "true"}))
+	c.Owns(added)
+	if !c.Metric(1, func(m *harness.Metric) {
+		_, err := expect.OneCreated(added)
+		m.Must(err, added.Evidence())
+	}) {
+		return
+	}
+	c.SettleSubscription()
+	c.Step(3, "set %s%s to %q", object, name, value)
+	mark := c.Journal.Mark()
+	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(object, usp.Params{name: value}, nil)), usp.SetResp))
+	c.Metric(2, func(m *harness.Metric) {
+		notify, err := c.AwaitNotify("ValueChange Notify of "+id, c.NotifyWait(), mark, valueChange(id, object+name, value))
+		m.Must(err)
+		m.Must(nil, notify.Seq)
+	})
+}
+
+// notifyRetry is 1.54: a Notify that is not answered comes again, first after 5 to 10 s, then after 10 to 20 s (R-NOT.2).
+func notifyRetry(c *harness.Case) {
+	object, name := split(c.Element(dut.RoleChanging))
+	value := fresh(c, c.Restore(object, name))
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	normal := usp.Params{"USPNotifRetryMinimumWaitInterval": "5", "USPNotifRetryIntervalMultiplier": "2000"}
+	for _, param := range normal.Names() {
+		if c.Restore(row, param) != normal[param] {
+			c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(row, usp.Params{param: normal[param]}, nil)), usp.SetResp))
+		}
+	}
+
+	c.Step(1, "add a ValueChange Subscription with NotifRetry to %s%s", object, name)
+	_, id := subscribe(c, usp.Params{"ReferenceList": object + name, "NotifRetry": "true"})
+	c.SettleSubscription()
+	c.Agent.Withhold(id)
+	defer c.Agent.Acknowledge(id)
+	c.Step(3, "set %s%s to %q and do not answer the Notify", object, name, value)
+	mark := c.Journal.Mark()
+	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(object, usp.Params{name: value}, nil)), usp.SetResp))
+	tolerance := c.Waits().Tolerance
+	var sent []*controller.Message
+	await := func(what string, longest time.Duration) error {
+		notify, err := c.AwaitNotify(what, harness.Wait{D: longest}, mark, valueChange(id, object+name, value))
+		if err != nil {
+			return err
+		}
+		mark, sent = notify.Seq, append(sent, notify)
+		return nil
+	}
+	first := await("ValueChange Notify of "+id, c.NotifyWait().D)
+	c.DeviceMust(first)
+	if !c.Metric(1, func(m *harness.Metric) {
+		m.Must(await("first retry of the Notify of "+id, c.Scaled(10*time.Second)+tolerance), sent[0].Seq)
+		m.Must(await("second retry of the Notify of "+id, c.Scaled(20*time.Second)+tolerance), sent[1].Seq)
+	}) {
+		return
+	}
+	c.Step(9, "answer the second retry")
+	c.LabMust(c.Agent.AnswerNotify(c, sent[2]))
+	c.Metric(2, func(m *harness.Metric) {
+		m.Must(gap("time to the first retry", sent[0], sent[1], c.Scaled(5*time.Second), c.Scaled(10*time.Second), tolerance), sent[0].Seq, sent[1].Seq)
+		m.Must(gap("time to the second retry", sent[1], sent[2], c.Scaled(10*time.Second), c.Scaled(20*time.Second), tolerance), sent[2].Seq)
+	})
+}
+
+// gap wants the time between two Messages to lie in a range, give or take a tolerance.
+func gap(where string, a, b *controller.Message, least, most, tolerance time.Duration) error {
+	got := b.At.Sub(a.At)
+	if got >= least-tolerance && got <= most+tolerance {
+		return nil
+	}
+	return &usp.Mismatch{Where: where, Want: fmt.Sprintf("%s to %s (give or take %s)", least, most, tolerance), Got: got.Round(time.Millisecond).String()}
+}
+
+// notifyObjectCreation is 1.57.
+func notifyObjectCreation(c *harness.Case) {
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	c.Step(1, "add an ObjectCreation Subscription to %s", subscriptions)
+	id := c.Fresh("notify")
+	added := c.Agent.Add(c, false, usp.Create(subscriptions, usp.Params{"ReferenceList": subscriptions},
+		usp.Params{"Enable": "true", "ID": id, "NotifType": "ObjectCreation", "NotifRetry": "true"}))
+	c.Owns(added)
+	if !c.Metric(1, func(m *harness.Metric) {
+		_, err := expect.OneCreated(added)
+		m.Must(err, added.Evidence())
+	}) {
+		return
+	}
+	c.SettleSubscription()
+	c.Step(3, "add a second Subscription")
+	mark := c.Journal.Mark()
+	second, secondID := subscribe(c, usp.Params{"NotifRetry": "true"})
+	c.Metric(2, func(m *harness.Metric) {
+		notify, err := c.AwaitNotify("ObjectCreation Notify of "+id, c.NotifyWait(), mark, func(n *usppb.Notify) error {
+			if n.GetSubscriptionId() != id || n.GetObjCreation().GetUniqueKeys()["ID"] == id {
+				return journal.ErrSkip
+			}
+			return expect.Equal("notification", "ObjectCreation", controller.NotifyKind(n))
+		})
+		m.Must(err)
+		created := notify.GetBody().GetRequest().GetNotify().GetObjCreation()
+		m.Must(expect.Equal("obj_creation.obj_path", second, created.GetObjPath()), notify.Seq)
+		keys := created.GetUniqueKeys()
+		m.Must(expect.Keys("obj_creation.unique_keys", keys, expect.AnyOf{{"Alias", "Recipient", "ID"}, {"Recipient", "ID"}}))
+		m.Must(expect.Equal("obj_creation.unique_keys: ID", secondID, keys["ID"]))
+		m.Must(expect.SamePath("obj_creation.unique_keys: Recipient", row, keys["Recipient"]))
+	})
+}
+
+// notifyPeriodic is 1.59: two Periodic! events 60 s apart, give or take 4 s.
+func notifyPeriodic(c *harness.Case) {
+	const interval, tolerance = 60 * time.Second, 4 * time.Second
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	params := usp.Params{"PeriodicNotifInterval": "60", "PeriodicNotifTime": "2019-01-01T00:00:00Z"}
+	for _, name := range params.Names() {
+		c.Restore(row, name)
+	}
+	c.Step(1, "set the period to 60 s")
+	set := c.Agent.Set(c, false, usp.Update(row, nil, params))
+	if !c.Metric(1, func(m *harness.Metric) {
+		object, err := expect.UpdatedObject(set, row, 1)
+		m.Must(err, set.Evidence())
+		_, err = expect.UpdateSuccess(object, params.Names()...)
+		m.Must(err)
+	}) {
+		return
+	}
+	c.Step(2, "add an Event Subscription to Device.LocalAgent.Periodic!")
+	id := c.Fresh("periodic")
+	mark := c.Journal.Mark()
+	added := c.Agent.Add(c, false, usp.Create(subscriptions, nil,
+		usp.Params{"Enable": "true", "ID": id, "NotifType": "Event", "ReferenceList": localAgent + "Periodic!"}))
+	c.Owns(added)
+	if !c.Metric(2, func(m *harness.Metric) {
+		_, err := expect.OneCreated(added)
+		m.Must(err, added.Evidence())
+	}) {
+		return
+	}
+	periodic := func(n *usppb.Notify) error {
+		switch e := n.GetEvent(); {
+		case n.GetSubscriptionId() != id:
+			return journal.ErrSkip
+		case e == nil:
+			return expect.Equal("notification", "Event", controller.NotifyKind(n))
+		case e.GetEventName() != "Periodic!":
+			return expect.Equal("event.event_name", "Periodic!", e.GetEventName())
+		default:
+			return expect.Equal("event.obj_path", localAgent, e.GetObjPath())
+		}
+	}
+	longest := harness.Wait{D: c.Scaled(interval+tolerance) + c.NotifyWait().D}
+	var first *controller.Message
+	c.Step(3, "wait for the first Periodic!")
+	if !c.Metric(3, func(m *harness.Metric) {
+		first, err = c.AwaitNotify("Periodic! event", longest, mark, periodic)
+		m.Must(err)
+		m.Must(nil, first.Seq)
+	}) {
+		return
+	}
+	c.Step(4, "wait for the second Periodic!")
+	c.Metric(4, func(m *harness.Metric) {
+		second, err := c.AwaitNotify("second Periodic! event", longest, first.Seq, periodic)
+		m.Must(err, first.Seq)
+		m.Must(gap("time between the events", first, second, c.Scaled(interval), c.Scaled(interval), c.ScaledTolerance(tolerance)), second.Seq)
+	})
+}
+
+// valueChange matches a ValueChange Notify of one Subscription.
+func valueChange(id, param, value string) func(*usppb.Notify) error {
+	return func(n *usppb.Notify) error {
+		v := n.GetValueChange()
+		switch {
+		case n.GetSubscriptionId() != id:
+			return fmt.Errorf("subscription_id: want %q, got %q", id, n.GetSubscriptionId())
+		case v == nil:
+			return expect.Equal("notification", "ValueChange", controller.NotifyKind(n))
+		case v.GetParamPath() != param:
+			return expect.Equal("value_change.param_path", param, v.GetParamPath())
+		}
+		return expect.Equal("value_change.param_value", value, v.GetParamValue())
+	}
+}
+
+// split divides a parameter path into its object, with the dot, and its name.
+func split(param string) (object, name string) {
+	at := strings.LastIndexByte(param, '.') + 1
+	return param[:at], param[at:]
+}
+
+// fresh returns a value that a text parameter does not have now.
+func fresh(c *harness.Case, now string) string {
+	value := "TestValue" + strings.ReplaceAll(c.Plan.ID, ".", "")
+	if now == value {
+		return value + "b"
+	}
+	return value
+}

@@ -1,0 +1,40 @@
+package messages
+
+import (
+	"maps"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// subscriptions is the table that most cases of this chapter work on: every Agent has it, and a Controller may add to it.
+const subscriptions = "Device.LocalAgent.Subscription."
+
+// changeable is the parameter of a Subscription that the cases about Set change: a boolean that does no harm.
+const changeable = "NotifRetry"
+
+// subscriptionTypes are the types of those parameters of a Subscription that are not strings.
+var subscriptionTypes = expect.Types{"Enable": usp.TypeBoolean, "Persistent": usp.TypeBoolean, "NotifRetry": usp.TypeBoolean}
+
+// subscribe adds a Subscription as a fixture, which is no metric of the case: a device that refuses it blocks the procedure. It is
+// deleted in the end. want overrides the defaults: an enabled ValueChange Subscription to a parameter that is always there.
+func subscribe(c *harness.Case, want usp.Params) (path, id string) {
+	params := usp.Params{
+		"Enable": "true", "ID": c.Fresh("fixture"), "NotifType": "ValueChange", "ReferenceList": c.Element(dut.RoleReadable),
+	}
+	maps.Copy(params, want)
+	added := c.Agent.Add(c, false, usp.Create(subscriptions, params, nil))
+	c.Owns(added)
+	created, err := expect.OneCreated(added)
+	c.DeviceMust(err)
+	return created.Path, params["ID"]
+}
+
+// rows takes a snapshot of the Subscription table.
+func rows(c *harness.Case) expect.Snapshot {
+	values, err := c.ReadAll(subscriptions)
+	c.DeviceMust(err)
+	return expect.Snapshot(values)
+}
