@@ -18,6 +18,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add(encoded(f, &usppb.Record{RecordType: &usppb.Record_SessionContext{SessionContext: &usppb.SessionContextRecord{SessionId: 2, Payload: [][]byte{{1}}}}}))
 	f.Add([]byte("\x0a\x031.4\x12\x80\x80\x80\x80\x08"))
 	f.Add([]byte{0x0b, 0x0b, 0x0c, 0x0c})
+	f.Add([]byte("\x80\xff\xff\xff00")) // a field number beyond the highest
 	f.Fuzz(func(t *testing.T, b []byte) {
 		wire := ValidateWire(b, &usppb.Record{})
 		r, err := ParseRecord(b)

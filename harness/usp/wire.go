@@ -67,7 +67,7 @@ func (s *scan) message(b []byte, md protoreflect.MessageDescriptor) error {
 	total := len(b)
 	for len(b) > 0 {
 		num, kind, n := protowire.ConsumeField(b)
-		if n < 0 {
+		if n < 0 || num > protowire.MaxValidNumber {
 			return &Mismatch{s.place(string(md.Name())), "the protobuf encoding of a " + string(md.Name()),
 				fmt.Sprintf("%d bytes, broken from byte %d on", total, total-len(b))}
 		}
