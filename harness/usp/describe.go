@@ -8,8 +8,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-
-	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 // Bounds of a description, in bytes.
@@ -122,7 +120,7 @@ func (d *describer) field(depth int, name, owner string, fd protoreflect.FieldDe
 	}
 }
 
-// bytes shows a payload that is a Message decoded, a certificate as its text, anything else by its start in hex.
+// bytes shows a payload that is a Message decoded, and anything else by its start in hex.
 func (d *describer) bytes(depth int, name string, fd protoreflect.FieldDescriptor, b []byte) {
 	if fd.Name() == "payload" {
 		if m, err := ParseMessage(b); err == nil && m.Header != nil {
@@ -139,13 +137,8 @@ func (d *describer) bytes(depth int, name string, fd protoreflect.FieldDescripto
 	d.line(depth, fmt.Sprintf("%s: %d bytes, %s", name, len(b), text))
 }
 
-// show quotes a string and cuts it when it is long.
-func show(s string) string {
-	if len(s) <= maxValue {
-		return fmt.Sprintf("%q", s)
-	}
-	return fmt.Sprintf("%q… (%d bytes)", strings.ToValidUTF8(s[:maxValue], ""), len(s))
-}
+// show quotes a string for the description.
+func show(s string) string { return quoteUpTo(s, maxValue) }
 
 // enumName is the name of an enumeration's value, or its number when it has none.
 func enumName(fd protoreflect.FieldDescriptor, n protoreflect.EnumNumber) string {
@@ -153,24 +146,4 @@ func enumName(fd protoreflect.FieldDescriptor, n protoreflect.EnumNumber) string
 		return string(v.Name())
 	}
 	return fmt.Sprintf("unknown value %d", n)
-}
-
-// Summary is a Record's content on one line: "GetResp msg-4 from os::00256D-1 to self::controller", or the type of
-// the Record when it carries no Message.
-func Summary(r *usppb.Record) string {
-	what := RecordType(r)
-	if payload := PayloadOf(r); payload != nil {
-		if m, err := ParseMessage(payload); err == nil {
-			what = TypeName(MsgTypeOf(m)) + " " + oneLine(m.GetHeader().GetMsgId())
-		}
-	}
-	return fmt.Sprintf("%s from %s to %s", what, oneLine(r.GetFromId()), oneLine(r.GetToId()))
-}
-
-// oneLine shows an identifier as it is if that is harmless, else quoted.
-func oneLine(s string) string {
-	if q := quote(s); q != `"`+s+`"` || s == "" {
-		return q
-	}
-	return s
 }

@@ -98,19 +98,6 @@ func TestDescribeIsBounded(t *testing.T) {
 	}
 }
 
-func TestSummary(t *testing.T) {
-	for want, r := range map[string]*usppb.Record{
-		`Disconnect from "" to ""`: {RecordType: &usppb.Record_Disconnect{}},
-		`NoSessionContext from "a\nb" to x`: {FromId: "a\nb", ToId: "x",
-			RecordType: &usppb.Record_NoSessionContext{NoSessionContext: &usppb.NoSessionContextRecord{Payload: []byte{0xff}}}},
-		`no record type from "" to ""`: nil,
-	} {
-		if got := Summary(r); got != want {
-			t.Errorf("want %s, got %s", want, got)
-		}
-	}
-}
-
 func TestIsSecretName(t *testing.T) {
 	for _, secret := range []string{
 		"Password", "Device.MQTT.Client.1.Password", "HTTP.Password", "KeyPassphrase", "PreSharedKey", "WEPKey", "SAEPassphrase", "PIN",

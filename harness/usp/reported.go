@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
@@ -47,22 +49,22 @@ type pathForm struct {
 }
 
 // The forms of the paths in an Agent's Messages.
-func object() pathForm   { return pathForm{ParsePath, []PathKind{ObjectPath, InstancePath}, false} }
-func row() pathForm      { return pathForm{ParsePath, []PathKind{InstancePath}, false} }
-func rowRef() pathForm   { return pathForm{ParseReference, []PathKind{InstancePath}, false} }
-func param() pathForm    { return pathForm{ParsePath, []PathKind{ParameterPath}, false} }
-func command() pathForm  { return pathForm{ParsePath, []PathKind{CommandPath}, false} }
-func relParam() pathForm { return pathForm{ParseRelativePath, []PathKind{ParameterPath}, false} }
-func relCommand() pathForm {
-	return pathForm{ParseRelativePath, []PathKind{CommandPath}, false}
-}
-func relEvent() pathForm { return pathForm{ParseRelativePath, []PathKind{EventPath}, false} }
-func schemaForm(kinds ...PathKind) pathForm {
-	return pathForm{ParseSchemaPath, kinds, true}
-}
-func relSchema(kind PathKind) pathForm {
-	return pathForm{ParseRelativeSchemaPath, []PathKind{kind}, true}
-}
+var (
+	objectForm     = pathForm{ParsePath, []PathKind{ObjectPath, InstancePath}, false}
+	rowForm        = pathForm{ParsePath, []PathKind{InstancePath}, false}
+	rowRefForm     = pathForm{ParseReference, []PathKind{InstancePath}, false}
+	paramForm      = pathForm{ParsePath, []PathKind{ParameterPath}, false}
+	commandForm    = pathForm{ParsePath, []PathKind{CommandPath}, false}
+	relParamForm   = pathForm{ParseRelativePath, []PathKind{ParameterPath}, false}
+	relCommandForm = pathForm{ParseRelativePath, []PathKind{CommandPath}, false}
+	relEventForm   = pathForm{ParseRelativePath, []PathKind{EventPath}, false}
+
+	modelObjectForm  = pathForm{ParseSchemaPath, []PathKind{ObjectPath, InstancePath}, true}
+	divergentForm    = pathForm{ParseSchemaPath, []PathKind{InstancePath, ObjectPath}, true}
+	modelParamForm   = pathForm{ParseRelativeSchemaPath, []PathKind{ParameterPath}, true}
+	modelCommandForm = pathForm{ParseRelativeSchemaPath, []PathKind{CommandPath}, true}
+	modelEventForm   = pathForm{ParseRelativeSchemaPath, []PathKind{EventPath}, true}
+)
 
 // reported walks over the paths that a Message reports, in order, until one is refused. The place is put before the
 // error on the way out (at), so that a Message without fault costs no text.
@@ -71,7 +73,23 @@ type reported struct {
 }
 
 func (v reported) message(m *usppb.Msg) error {
-	switch body := BodyOf(m).(type) {
+	if m.GetBody().GetRequest() != nil {
+		return at("body.request", v.request(m.Body.GetRequest()))
+	}
+	return at("body.response", v.response(BodyOf(m)))
+}
+
+func (v reported) request(r *usppb.Request) error {
+	if n := r.GetNotify(); n != nil {
+		return at("notify", v.notify(n))
+	}
+	return each("register.reg_paths", r.GetRegister().GetRegPaths(), func(p *usppb.Register_RegistrationPath) error {
+		return v.field("path", p.Path, modelObjectForm)
+	})
+}
+
+func (v reported) response(body proto.Message) error {
+	switch body := body.(type) {
 	case *usppb.GetResp:
 		return each("get_resp.req_path_results", body.ReqPathResults, v.getResult)
 	case *usppb.GetInstancesResp:
@@ -86,12 +104,6 @@ func (v reported) message(m *usppb.Msg) error {
 		return each("delete_resp.deleted_obj_results", body.DeletedObjResults, v.deletedResult)
 	case *usppb.OperateResp:
 		return each("operate_resp.operation_results", body.OperationResults, v.operationResult)
-	case *usppb.Notify:
-		return at("notify", v.notify(body))
-	case *usppb.Register:
-		return each("register.reg_paths", body.RegPaths, func(p *usppb.Register_RegistrationPath) error {
-			return v.field("path", p.Path, schemaForm(ObjectPath, InstancePath))
-		})
 	}
 	return nil
 }
@@ -100,16 +112,16 @@ func (v reported) getResult(r *usppb.GetResp_RequestedPathResult) error {
 	return each("resolved_path_results", r.ResolvedPathResults,
 		func(resolved *usppb.GetResp_ResolvedPathResult) error {
 			return firstOf(
-				v.field("resolved_path", resolved.ResolvedPath, object()),
-				v.keys("result_params", resolved.ResultParams, relParam()))
+				v.field("resolved_path", resolved.ResolvedPath, objectForm),
+				v.keys("result_params", resolved.ResultParams, relParamForm))
 		})
 }
 
 func (v reported) instancesResult(r *usppb.GetInstancesResp_RequestedPathResult) error {
 	return each("curr_insts", r.CurrInsts, func(inst *usppb.GetInstancesResp_CurrInstance) error {
 		return firstOf(
-			v.field("instantiated_obj_path", inst.InstantiatedObjPath, row()),
-			v.keys("unique_keys", inst.UniqueKeys, relParam()))
+			v.field("instantiated_obj_path", inst.InstantiatedObjPath, rowForm),
+			v.keys("unique_keys", inst.UniqueKeys, relParamForm))
 	})
 }
 
@@ -119,23 +131,23 @@ func (v reported) supportedResult(r *usppb.GetSupportedDMResp_RequestedObjectRes
 
 func (v reported) supportedObject(obj *usppb.GetSupportedDMResp_SupportedObjectResult) error {
 	return firstOf(
-		v.field("supported_obj_path", obj.SupportedObjPath, schemaForm(ObjectPath, InstancePath)),
+		v.field("supported_obj_path", obj.SupportedObjPath, modelObjectForm),
 		each("supported_params", obj.SupportedParams, func(p *usppb.GetSupportedDMResp_SupportedParamResult) error {
-			return v.field("param_name", p.ParamName, relSchema(ParameterPath))
+			return v.field("param_name", p.ParamName, modelParamForm)
 		}),
 		each("supported_commands", obj.SupportedCommands, func(c *usppb.GetSupportedDMResp_SupportedCommandResult) error {
 			return firstOf(
-				v.field("command_name", c.CommandName, relSchema(CommandPath)),
+				v.field("command_name", c.CommandName, modelCommandForm),
 				v.names("input_arg_names", c.InputArgNames),
 				v.names("output_arg_names", c.OutputArgNames))
 		}),
 		each("supported_events", obj.SupportedEvents, func(e *usppb.GetSupportedDMResp_SupportedEventResult) error {
 			return firstOf(
-				v.field("event_name", e.EventName, relSchema(EventPath)),
+				v.field("event_name", e.EventName, modelEventForm),
 				v.names("arg_names", e.ArgNames))
 		}),
 		each("divergent_paths", obj.DivergentPaths, func(path string) error {
-			return v.judge(path, schemaForm(InstancePath, ObjectPath))
+			return v.judge(path, divergentForm)
 		}),
 		each("unique_key_sets", obj.UniqueKeySets, func(set *usppb.GetSupportedDMResp_SupportedUniqueKeySet) error {
 			return v.names("key_names", set.KeyNames)
@@ -148,8 +160,8 @@ func (v reported) createdResult(r *usppb.AddResp_CreatedObjectResult) error {
 		return nil
 	}
 	return at("oper_status.oper_success", firstOf(
-		v.field("instantiated_path", ok.InstantiatedPath, row()),
-		v.keys("unique_keys", ok.UniqueKeys, relParam())))
+		v.field("instantiated_path", ok.InstantiatedPath, rowForm),
+		v.keys("unique_keys", ok.UniqueKeys, relParamForm)))
 }
 
 func (v reported) updatedResult(r *usppb.SetResp_UpdatedObjectResult) error {
@@ -158,13 +170,13 @@ func (v reported) updatedResult(r *usppb.SetResp_UpdatedObjectResult) error {
 			r.GetOperStatus().GetOperSuccess().GetUpdatedInstResults(),
 			func(inst *usppb.SetResp_UpdatedInstanceResult) error {
 				return firstOf(
-					v.field("affected_path", inst.AffectedPath, object()),
-					v.keys("updated_params", inst.UpdatedParams, relParam()))
+					v.field("affected_path", inst.AffectedPath, objectForm),
+					v.keys("updated_params", inst.UpdatedParams, relParamForm))
 			}),
 		each("oper_status.oper_failure.updated_inst_failures",
 			r.GetOperStatus().GetOperFailure().GetUpdatedInstFailures(),
 			func(inst *usppb.SetResp_UpdatedInstanceFailure) error {
-				return v.field("affected_path", inst.AffectedPath, object())
+				return v.field("affected_path", inst.AffectedPath, objectForm)
 			}))
 }
 
@@ -172,10 +184,10 @@ func (v reported) deletedResult(r *usppb.DeleteResp_DeletedObjectResult) error {
 	ok := r.GetOperStatus().GetOperSuccess()
 	return at("oper_status.oper_success", firstOf(
 		each("affected_paths", ok.GetAffectedPaths(), func(path string) error {
-			return v.judge(path, row())
+			return v.judge(path, rowForm)
 		}),
 		each("unaffected_path_errs", ok.GetUnaffectedPathErrs(), func(e *usppb.DeleteResp_UnaffectedPathError) error {
-			return v.field("unaffected_path", e.UnaffectedPath, row())
+			return v.field("unaffected_path", e.UnaffectedPath, rowForm)
 		})))
 }
 
@@ -184,12 +196,12 @@ func (v reported) operationResult(r *usppb.OperateResp_OperationResult) error {
 	switch result := r.OperationResp.(type) {
 	case *usppb.OperateResp_OperationResult_ReqObjPath:
 		return firstOf(
-			v.field("executed_command", r.ExecutedCommand, command()),
-			v.field("req_obj_path", result.ReqObjPath, rowRef()))
+			v.field("executed_command", r.ExecutedCommand, commandForm),
+			v.field("req_obj_path", result.ReqObjPath, rowRefForm))
 	case *usppb.OperateResp_OperationResult_ReqOutputArgs:
 		return firstOf(
-			v.field("executed_command", r.ExecutedCommand, command()),
-			v.keys("req_output_args.output_args", result.ReqOutputArgs.GetOutputArgs(), relParam()))
+			v.field("executed_command", r.ExecutedCommand, commandForm),
+			v.keys("req_output_args.output_args", result.ReqOutputArgs.GetOutputArgs(), relParamForm))
 	}
 	return nil
 }
@@ -198,22 +210,22 @@ func (v reported) notify(n *usppb.Notify) error {
 	switch body := n.Notification.(type) {
 	case *usppb.Notify_Event_:
 		return at("event", firstOf(
-			v.field("obj_path", body.Event.GetObjPath(), object()),
-			v.field("event_name", body.Event.GetEventName(), relEvent()),
-			v.keys("params", body.Event.GetParams(), relParam())))
+			v.field("obj_path", body.Event.GetObjPath(), objectForm),
+			v.field("event_name", body.Event.GetEventName(), relEventForm),
+			v.keys("params", body.Event.GetParams(), relParamForm)))
 	case *usppb.Notify_ValueChange_:
-		return v.field("value_change.param_path", body.ValueChange.GetParamPath(), param())
+		return v.field("value_change.param_path", body.ValueChange.GetParamPath(), paramForm)
 	case *usppb.Notify_ObjCreation:
 		return at("obj_creation", firstOf(
-			v.field("obj_path", body.ObjCreation.GetObjPath(), row()),
-			v.keys("unique_keys", body.ObjCreation.GetUniqueKeys(), relParam())))
+			v.field("obj_path", body.ObjCreation.GetObjPath(), rowForm),
+			v.keys("unique_keys", body.ObjCreation.GetUniqueKeys(), relParamForm)))
 	case *usppb.Notify_ObjDeletion:
-		return v.field("obj_deletion.obj_path", body.ObjDeletion.GetObjPath(), row())
+		return v.field("obj_deletion.obj_path", body.ObjDeletion.GetObjPath(), rowForm)
 	case *usppb.Notify_OperComplete:
 		return at("oper_complete", firstOf(
-			v.field("obj_path", body.OperComplete.GetObjPath(), object()),
-			v.field("command_name", body.OperComplete.GetCommandName(), relCommand()),
-			v.keys("req_output_args.output_args", body.OperComplete.GetReqOutputArgs().GetOutputArgs(), relParam())))
+			v.field("obj_path", body.OperComplete.GetObjPath(), objectForm),
+			v.field("command_name", body.OperComplete.GetCommandName(), relCommandForm),
+			v.keys("req_output_args.output_args", body.OperComplete.GetReqOutputArgs().GetOutputArgs(), relParamForm)))
 	}
 	return nil
 }
@@ -233,7 +245,7 @@ func (v reported) keys(name string, values map[string]string, form pathForm) err
 
 // names judges the names of arguments or key parameters of the supported data model.
 func (v reported) names(name string, names []string) error {
-	return each(name, names, func(name string) error { return v.judge(name, relSchema(ParameterPath)) })
+	return each(name, names, func(name string) error { return v.judge(name, modelParamForm) })
 }
 
 // each judges the items of a list until one is refused.

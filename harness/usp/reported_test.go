@@ -22,7 +22,7 @@ func TestReportedPaths(t *testing.T) {
 		return m.GetBody().GetResponse().GetGetSupportedDmResp().ReqObjResults[0].SupportedObjs[0]
 	}
 	notify := func(n *usppb.Notify) *usppb.Msg { return NewMsg("1", n) }
-	const resolved = "get_resp.req_path_results[0].resolved_path_results[0]"
+	const resolved = "body.response.get_resp.req_path_results[0].resolved_path_results[0]"
 	for _, c := range []struct {
 		name, where, want string
 		check             func(*usppb.Msg) error
@@ -59,7 +59,7 @@ func TestReportedPaths(t *testing.T) {
 			spoiled(GetSupportedDMResp, func(m *usppb.Msg) { model(m).SupportedEvents[0].EventName = "Boot" })},
 		{"a wildcard in the model", "supported_objs[0].supported_obj_path", "'{i}'", ValidatePaths,
 			spoiled(GetSupportedDMResp, func(m *usppb.Msg) { model(m).SupportedObjPath = "Device.X.*." })},
-		{"an event", "notify.event.event_name", "event path", ValidatePaths, notify(&usppb.Notify{
+		{"an event", "body.request.notify.event.event_name", "event path", ValidatePaths, notify(&usppb.Notify{
 			Notification: &usppb.Notify_Event_{Event: &usppb.Notify_Event{ObjPath: "Device.", EventName: "Boot"}}})},
 		{"a change", "notify.value_change.param_path", "parameter path", ValidatePaths, notify(&usppb.Notify{
 			Notification: &usppb.Notify_ValueChange_{ValueChange: &usppb.Notify_ValueChange{ParamPath: "Device.X."}}})},

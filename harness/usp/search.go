@@ -2,6 +2,7 @@ package usp
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -46,38 +47,17 @@ func (c Condition) String() string {
 // Match evaluates the condition for a parameter of type t (that of the items, if isList) with this value. The
 // error says why the condition does not fit the type: an operator or a value that the type does not have.
 func (c Condition) Match(t ValueType, isList bool, value string) (bool, error) {
-	where := "condition " + quote(c.String())
-	isString := t == TypeString || t == TypeBase64 || t == TypeHexBinary || t == TypeUnknown
-	ordered := c.Op != Equal && c.Op != NotEqual && c.Op != Contains
-	switch {
-	case c.Op == Contains && !isList, ordered && isList:
-		return false, mismatch(where, string(c.Op), "an operator for a %s", describeType(t, isList))
-	case ordered && (isString || t == TypeBoolean || t == TypeDateTime && (isUnknownTime(c.Value) || isUnknownTime(value))):
-		return false, mismatch(where, string(c.Op), "== or != for a %s", describeType(t, isList))
-	case c.Quoted && !isString && t != TypeDateTime:
-		return false, mismatch(where, c.Value, "a value without quotes for a %s", describeType(t, isList))
-	case !c.Quoted && t == TypeString:
-		return false, mismatch(where, c.Value, "a value in quotes for a %s", describeType(t, isList))
+	if err := c.fits(t, isList, value); err != nil {
+		return false, err
 	}
-	switch c.Op {
-	case Equal, NotEqual:
-		if isList {
-			return EqualLists(t, c.Value, value) == (c.Op == Equal), nil
-		}
-		if err := Valid(t, c.Value); err != nil {
-			return false, err
-		}
-		return EqualValues(t, c.Value, value) == (c.Op == Equal), nil
-	case Contains:
-		if err := Valid(t, c.Value); err != nil {
-			return false, err
-		}
-		for _, item := range SplitList(value) {
-			if EqualValues(t, c.Value, item) {
-				return true, nil
-			}
-		}
-		return false, nil
+	equal := func(item string) bool { return EqualValues(t, c.Value, item) }
+	switch {
+	case c.Op == Contains:
+		return slices.ContainsFunc(SplitList(value), equal), nil
+	case !c.ordered() && isList:
+		return EqualLists(t, c.Value, value) == (c.Op == Equal), nil
+	case !c.ordered():
+		return equal(value) == (c.Op == Equal), nil
 	}
 	order, err := Compare(t, value, c.Value)
 	if err != nil {
@@ -93,6 +73,29 @@ func (c Condition) Match(t ValueType, isList bool, value string) (bool, error) {
 	}
 	return order >= 0, nil
 }
+
+// fits checks operator and constant against the type.
+func (c Condition) fits(t ValueType, isList bool, value string) error {
+	where := "condition " + quote(c.String())
+	isText := t == TypeString || t == TypeBase64 || t == TypeHexBinary || t == TypeUnknown
+	isUnknown := t == TypeDateTime && (isUnknownTime(c.Value) || isUnknownTime(value))
+	switch {
+	case c.Op == Contains && !isList, c.ordered() && isList:
+		return mismatch(where, string(c.Op), "an operator for a %s", describeType(t, isList))
+	case c.ordered() && (isText || t == TypeBoolean || isUnknown):
+		return mismatch(where, string(c.Op), "== or != for a %s", describeType(t, isList))
+	case c.Quoted && !isText && t != TypeDateTime:
+		return mismatch(where, c.Value, "a value without quotes for a %s", describeType(t, isList))
+	case !c.Quoted && t == TypeString:
+		return mismatch(where, c.Value, "a value in quotes for a %s", describeType(t, isList))
+	case isList && c.Op != Contains:
+		return at(where, ValidList(t, c.Value))
+	}
+	return at(where, Valid(t, c.Value))
+}
+
+// ordered reports whether the operator needs values that have an order.
+func (c Condition) ordered() bool { return c.Op != Equal && c.Op != NotEqual && c.Op != Contains }
 
 func describeType(t ValueType, isList bool) string {
 	if isList {

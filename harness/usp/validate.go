@@ -53,7 +53,7 @@ func ValidateMessage(m *usppb.Msg) error {
 
 var versionForm = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}$`)
 
-// required lists the scalar fields that must not be empty or zero.
+// required lists the scalar fields that must not be empty or zero. What echoes a request is not among them.
 var required = map[protoreflect.FullName]bool{
 	"usp_record.Record.to_id":                              true,
 	"usp_record.Record.from_id":                            true,
@@ -65,35 +65,24 @@ var required = map[protoreflect.FullName]bool{
 
 	"usp.Header.msg_id":                                                                  true,
 	"usp.Error.err_code":                                                                 true,
-	"usp.Error.ParamError.param_path":                                                    true,
 	"usp.Error.ParamError.err_code":                                                      true,
-	"usp.GetResp.RequestedPathResult.requested_path":                                     true,
 	"usp.GetResp.ResolvedPathResult.resolved_path":                                       true,
-	"usp.GetInstancesResp.RequestedPathResult.requested_path":                            true,
 	"usp.GetInstancesResp.CurrInstance.instantiated_obj_path":                            true,
-	"usp.GetSupportedDMResp.RequestedObjectResult.req_obj_path":                          true,
 	"usp.GetSupportedDMResp.SupportedObjectResult.supported_obj_path":                    true,
 	"usp.GetSupportedDMResp.SupportedParamResult.param_name":                             true,
 	"usp.GetSupportedDMResp.SupportedCommandResult.command_name":                         true,
 	"usp.GetSupportedDMResp.SupportedEventResult.event_name":                             true,
 	"usp.GetSupportedProtocolResp.agent_supported_protocol_versions":                     true,
-	"usp.AddResp.CreatedObjectResult.requested_path":                                     true,
 	"usp.AddResp.CreatedObjectResult.OperationStatus.OperationFailure.err_code":          true,
 	"usp.AddResp.CreatedObjectResult.OperationStatus.OperationSuccess.instantiated_path": true,
-	"usp.AddResp.ParameterError.param":                                                   true,
 	"usp.AddResp.ParameterError.err_code":                                                true,
-	"usp.SetResp.UpdatedObjectResult.requested_path":                                     true,
 	"usp.SetResp.UpdatedObjectResult.OperationStatus.OperationFailure.err_code":          true,
 	"usp.SetResp.UpdatedInstanceFailure.affected_path":                                   true,
 	"usp.SetResp.UpdatedInstanceResult.affected_path":                                    true,
-	"usp.SetResp.ParameterError.param":                                                   true,
 	"usp.SetResp.ParameterError.err_code":                                                true,
-	"usp.DeleteResp.DeletedObjectResult.requested_path":                                  true,
 	"usp.DeleteResp.DeletedObjectResult.OperationStatus.OperationFailure.err_code":       true,
 	"usp.DeleteResp.UnaffectedPathError.unaffected_path":                                 true,
 	"usp.DeleteResp.UnaffectedPathError.err_code":                                        true,
-	"usp.Operate.command":                                                                true,
-	"usp.OperateResp.OperationResult.executed_command":                                   true,
 	"usp.OperateResp.OperationResult.req_obj_path":                                       true,
 	"usp.OperateResp.OperationResult.CommandFailure.err_code":                            true,
 	"usp.Notify.Event.obj_path":                                                          true,

@@ -1,0 +1,43 @@
+package usp
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Mismatch is a violated rule: at this place something else was wanted. It reads "<where>: want <x>, got <y>".
+type Mismatch struct {
+	Where string // a field ("body.response.get_resp.req_path_results[0].requested_path") or a thing ("endpoint id")
+	Want  string // the rule
+	Got   string // what was found, strings quoted
+}
+
+func (m *Mismatch) Error() string { return m.Where + ": want " + m.Want + ", got " + m.Got }
+
+// mismatch builds a Mismatch whose Got is quoted, and cut when it is long.
+func mismatch(where, got, wantFormat string, args ...any) error {
+	return &Mismatch{Where: where, Want: fmt.Sprintf(wantFormat, args...), Got: quote(got)}
+}
+
+// at puts a place before that of a Mismatch which was found within it. Other errors, and nil, pass.
+func at(place string, err error) error {
+	m, ok := err.(*Mismatch)
+	if !ok {
+		return err
+	}
+	if m.Where != "" {
+		place += "." + m.Where
+	}
+	return &Mismatch{place, m.Want, m.Got}
+}
+
+// quote shows a foreign string on one line of an error, whatever it holds, and cuts it when it is long.
+func quote(s string) string { return quoteUpTo(s, 200) }
+
+// quoteUpTo quotes s, and no more than its first max bytes.
+func quoteUpTo(s string, max int) string {
+	if len(s) <= max {
+		return fmt.Sprintf("%q", s)
+	}
+	return fmt.Sprintf("%q… (%d bytes)", strings.ToValidUTF8(s[:max], ""), len(s))
+}
