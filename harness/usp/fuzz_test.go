@@ -132,14 +132,14 @@ func FuzzValue(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string) {
 		for kind := TypeUnknown; kind <= TypeUnsignedLong; kind++ {
 			if !EqualValues(kind, a, a) || EqualValues(kind, a, b) != EqualValues(kind, b, a) {
-				t.Fatalf("%s: %q and %q", TypeNameOf(kind), a, b)
+				t.Fatalf("%s: %q and %q", ValueTypeName(kind), a, b)
 			}
 			x, err := Compare(kind, a, b)
 			if y, _ := Compare(kind, b, a); err == nil && x != -y {
-				t.Fatalf("%s: %q and %q: %d and %d", TypeNameOf(kind), a, b, x, y)
+				t.Fatalf("%s: %q and %q: %d and %d", ValueTypeName(kind), a, b, x, y)
 			}
 			if !EqualLists(kind, a, a) {
-				t.Fatalf("%s: the list %q does not equal itself", TypeNameOf(kind), a)
+				t.Fatalf("%s: the list %q does not equal itself", ValueTypeName(kind), a)
 			}
 		}
 	})

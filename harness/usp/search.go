@@ -99,9 +99,9 @@ func (c Condition) ordered() bool { return c.Op != Equal && c.Op != NotEqual && 
 
 func describeType(t ValueType, isList bool) string {
 	if isList {
-		return "list of " + TypeNameOf(t)
+		return "list of " + ValueTypeName(t)
 	}
-	return TypeNameOf(t)
+	return ValueTypeName(t)
 }
 
 // conditions reads a search expression after its '['.

@@ -44,8 +44,8 @@ var typesByName = map[string]ValueType{
 // ParseValueType finds a type by its name in TR-106, "unsignedInt"; TypeUnknown if there is none of that name.
 func ParseValueType(name string) ValueType { return typesByName[name] }
 
-// TypeNameOf is the name of a type in TR-106: "unsignedInt".
-func TypeNameOf(t ValueType) string {
+// ValueTypeName is the name of a type in TR-106: "unsignedInt".
+func ValueTypeName(t ValueType) string {
 	for name, known := range typesByName {
 		if known == t {
 			return name
@@ -181,7 +181,7 @@ func Compare(t ValueType, a, b string) (int, error) {
 		y, _ := ParseDateTime(b)
 		return x.Compare(y), nil
 	}
-	return 0, &Mismatch{"value", "a type with an order", TypeNameOf(t)}
+	return 0, &Mismatch{"value", "a type with an order", ValueTypeName(t)}
 }
 
 // SplitList takes a comma-separated list apart. Blanks around items do not count. Percent-encoded commas and spaces

@@ -27,11 +27,11 @@ func TestValid(t *testing.T) {
 	} {
 		for _, v := range c.good {
 			if err := Valid(c.kind, v); err != nil {
-				t.Errorf("%s %q: %v", TypeNameOf(c.kind), v, err)
+				t.Errorf("%s %q: %v", ValueTypeName(c.kind), v, err)
 			}
 		}
 		for _, v := range c.bad {
-			wantMismatch(t, TypeNameOf(c.kind)+" "+v, Valid(c.kind, v), "value", "")
+			wantMismatch(t, ValueTypeName(c.kind)+" "+v, Valid(c.kind, v), "value", "")
 		}
 	}
 }
@@ -53,7 +53,7 @@ func TestEqualValues(t *testing.T) {
 		{TypeInt, "x", "x", true}, {TypeInt, "x", "1", false},
 	} {
 		if got := EqualValues(c.kind, c.a, c.b); got != c.want {
-			t.Errorf("%s %q and %q: want %v, got %v", TypeNameOf(c.kind), c.a, c.b, c.want, got)
+			t.Errorf("%s %q and %q: want %v, got %v", ValueTypeName(c.kind), c.a, c.b, c.want, got)
 		}
 	}
 }
@@ -69,14 +69,14 @@ func TestCompare(t *testing.T) {
 			for j, b := range values {
 				order, err := Compare(kind, a, b)
 				if err != nil || (order < 0) != (i < j) || (order > 0) != (i > j) {
-					t.Errorf("%s %s and %s: got %d, %v", TypeNameOf(kind), a, b, order, err)
+					t.Errorf("%s %s and %s: got %d, %v", ValueTypeName(kind), a, b, order, err)
 				}
 			}
 		}
 	}
 	for _, kind := range []ValueType{TypeString, TypeBoolean, TypeBase64, TypeHexBinary} {
 		if _, err := Compare(kind, "0", "0"); err == nil {
-			t.Errorf("a %s has an order", TypeNameOf(kind))
+			t.Errorf("a %s has an order", ValueTypeName(kind))
 		}
 	}
 	_, err := Compare(TypeInt, "1", "x")
@@ -101,11 +101,11 @@ func TestLists(t *testing.T) {
 
 func TestTypeNames(t *testing.T) {
 	for name, kind := range typesByName {
-		if ParseValueType(name) != kind || TypeNameOf(kind) != name {
+		if ParseValueType(name) != kind || ValueTypeName(kind) != name {
 			t.Errorf("%s and %v do not find each other", name, kind)
 		}
 	}
-	if ParseValueType("float") != TypeUnknown || TypeNameOf(TypeUnknown) == "" {
+	if ParseValueType("float") != TypeUnknown || ValueTypeName(TypeUnknown) == "" {
 		t.Error("a type that is none has a name")
 	}
 }
