@@ -185,6 +185,13 @@ func (d *device) expectEnd() {
 	}
 }
 
+// leave closes the connection and waits until the broker has closed it too, so that its place is free.
+func (d *device) leave() {
+	d.conn.(*net.TCPConn).CloseWrite()
+	io.Copy(io.Discard, d.in)
+	d.conn.Close()
+}
+
 func (d *device) subscribe(filters ...string) *Packet {
 	d.t.Helper()
 	d.send(subscribePacket(filters...))

@@ -2,7 +2,7 @@ package mqtt
 
 import (
 	"fmt"
-	"strings"
+	"strconv"
 )
 
 // VersionName returns how people call a protocol level: "5.0", "3.1.1".
@@ -63,100 +63,172 @@ func (p *Packet) reasonName(code byte) string {
 	return fmt.Sprintf("%s (0x%02X)", name, code)
 }
 
-// field is one fact about a packet, shown when it is worth showing.
-type field struct{ name, value string }
-
-// fields lists what the packet says, in the order of its type's importance to a reader.
-func (p *Packet) fields() []field {
-	var f []field
-	add := func(show bool, name, format string, args ...any) {
-		if show {
-			f = append(f, field{name, fmt.Sprintf(format, args...)})
-		}
-	}
-	codes := func(list []byte) string {
-		names := make([]string, len(list))
-		for i, code := range list {
-			names[i] = p.reasonName(code)
-		}
-		return strings.Join(names, ", ")
-	}
-	switch p.Type {
-	case Connect:
-		add(true, "MQTT", "%s", VersionName(p.Version))
-		add(true, "client id", "%q", p.ClientID)
-		add(true, "clean start", "%t", p.CleanStart)
-		add(true, "keep alive", "%d s", p.KeepAlive)
-		add(p.HasUsername, "user name", "%q", p.Username)
-		add(p.HasPassword, "password", "of %d characters", len(p.Password))
-		add(p.Will, "will topic", "%q", p.WillTopic)
-		add(p.RequestResponseInfo, "request response information", "1")
-		add(p.HasSessionExpiry, "session expiry", "%d s", p.SessionExpiry)
-	case Connack:
-		add(true, "reason", "%s", p.reasonName(p.ReasonCode))
-		add(p.SessionPresent, "session present", "true")
-		add(p.AssignedClientID != "", "assigned client id", "%q", p.AssignedClientID)
-		add(p.ResponseInfo != "", "response information", "%q", p.ResponseInfo)
-		add(p.HasServerKeepAlive, "server keep alive", "%d s", p.ServerKeepAlive)
-	case Publish:
-		add(true, "topic", "%q", p.Topic)
-		add(true, "payload", "%d bytes", p.PayloadSize)
-		add(true, "QoS", "%d", p.QoS)
-		add(p.Dup, "dup", "true")
-		add(p.Retain, "retain", "true")
-		add(p.ResponseTopic != "", "response topic", "%q", p.ResponseTopic)
-		add(p.ContentType != "", "content type", "%q", p.ContentType)
-		add(len(p.CorrelationData) > 0, "correlation data", "%d bytes", len(p.CorrelationData))
-	case Subscribe:
-		for _, filter := range p.Filters {
-			add(true, "filter", "%q QoS %d", filter.Topic, filter.QoS)
-			add(filter.NoLocal, "no local", "true")
-		}
-	case Unsubscribe:
-		for _, filter := range p.Filters {
-			add(true, "filter", "%q", filter.Topic)
-		}
-	case Suback, Unsuback:
-		add(len(p.ReasonCodes) > 0, "reasons", "%s", codes(p.ReasonCodes))
-	case Pingreq, Pingresp:
-	default:
-		add(p.Version == V5, "reason", "%s", p.reasonName(p.ReasonCode))
-	}
-	add(p.MaximumPacketSize > 0, "maximum packet size", "%d", p.MaximumPacketSize)
-	add(p.ReceiveMaximum > 0, "receive maximum", "%d", p.ReceiveMaximum)
-	add(p.PacketID > 0, "packet id", "%d", p.PacketID)
-	add(p.ReasonString != "", "reason string", "%q", p.ReasonString)
-	for _, u := range p.UserProps {
-		add(true, "user property", "%q = %q", u.Name, u.Value)
-	}
-	return f
+// facts collects what a packet says, as one line or as a line each. It is written for speed: every packet passes through it.
+type facts struct {
+	text  []byte
+	lines bool // one fact on a line
+	limit int  // bytes after which the rest is left out, 0 for none
+	cut   bool // something was left out
 }
 
-// maxSummary bounds the one line, since a device may send thousands of filters or properties.
+// next begins a fact and says whether there is room for it.
+func (f *facts) next(name string) bool {
+	switch {
+	case f.lines:
+		f.text = append(f.text, "\n  "...)
+	case f.limit > 0 && len(f.text) > f.limit:
+		f.cut = true
+		return false
+	case len(f.text) > 0:
+		f.text = append(f.text, ", "...)
+	}
+	f.text = append(f.text, name...)
+	if f.lines {
+		f.text = append(f.text, ':')
+	}
+	f.text = append(f.text, ' ')
+	return true
+}
+
+func (f *facts) plain(name, value string) {
+	if f.next(name) {
+		f.text = append(f.text, value...)
+	}
+}
+
+func (f *facts) quoted(name, value string) {
+	if f.next(name) {
+		if f.limit > 0 && len(value) > f.limit {
+			value, f.cut = value[:f.limit], true
+		}
+		f.text = strconv.AppendQuote(f.text, value)
+	}
+}
+
+func (f *facts) number(name string, value int, unit string) {
+	if f.next(name) {
+		f.text = append(strconv.AppendInt(f.text, int64(value), 10), unit...)
+	}
+}
+
+func (f *facts) flag(name string, set bool) {
+	if set {
+		f.plain(name, "yes")
+	}
+}
+
+// tell says what the packet says, the most important first.
+func (p *Packet) tell(f *facts) {
+	switch p.Type {
+	case Connect:
+		p.tellConnect(f)
+	case Connack:
+		f.plain("reason", p.reasonName(p.ReasonCode))
+		f.flag("session present", p.SessionPresent)
+		if p.AssignedClientID != "" {
+			f.quoted("assigned client id", p.AssignedClientID)
+		}
+		if p.ResponseInfo != "" {
+			f.quoted("response information", p.ResponseInfo)
+		}
+		if p.HasServerKeepAlive {
+			f.number("server keep alive", int(p.ServerKeepAlive), " s")
+		}
+	case Publish:
+		p.tellPublish(f)
+	case Subscribe, Unsubscribe:
+		for _, filter := range p.Filters {
+			f.quoted("filter", filter.Topic)
+			if p.Type == Subscribe {
+				f.number("QoS", int(filter.QoS), "")
+			}
+			f.flag("no local", filter.NoLocal)
+		}
+	case Suback, Unsuback:
+		for _, code := range p.ReasonCodes {
+			f.plain("reason", p.reasonName(code))
+		}
+	case Pingreq, Pingresp:
+	default:
+		if p.Version == V5 {
+			f.plain("reason", p.reasonName(p.ReasonCode))
+		}
+	}
+	p.tellCommon(f)
+}
+
+func (p *Packet) tellConnect(f *facts) {
+	f.plain("MQTT", VersionName(p.Version))
+	f.quoted("client id", p.ClientID)
+	f.flag("clean start", p.CleanStart)
+	f.number("keep alive", int(p.KeepAlive), " s")
+	if p.HasUsername {
+		f.quoted("user name", p.Username)
+	}
+	if p.HasPassword {
+		f.number("password of", len(p.Password), " bytes")
+	}
+	if p.Will {
+		f.quoted("will topic", p.WillTopic)
+	}
+	f.flag("request response information", p.RequestResponseInfo)
+	if p.HasSessionExpiry {
+		f.number("session expiry", int(p.SessionExpiry), " s")
+	}
+}
+
+func (p *Packet) tellPublish(f *facts) {
+	f.quoted("topic", p.Topic)
+	f.number("payload", p.PayloadSize, " bytes")
+	f.number("QoS", int(p.QoS), "")
+	f.flag("dup", p.Dup)
+	f.flag("retain", p.Retain)
+	if p.ResponseTopic != "" {
+		f.quoted("response topic", p.ResponseTopic)
+	}
+	if p.ContentType != "" {
+		f.quoted("content type", p.ContentType)
+	}
+	if len(p.CorrelationData) > 0 {
+		f.number("correlation data", len(p.CorrelationData), " bytes")
+	}
+}
+
+// tellCommon says what more than one type of packet may carry.
+func (p *Packet) tellCommon(f *facts) {
+	if p.MaximumPacketSize > 0 {
+		f.number("maximum packet size", int(p.MaximumPacketSize), " bytes")
+	}
+	if p.ReceiveMaximum > 0 {
+		f.number("receive maximum", int(p.ReceiveMaximum), "")
+	}
+	if p.PacketID > 0 {
+		f.number("packet id", int(p.PacketID), "")
+	}
+	if p.ReasonString != "" {
+		f.quoted("reason string", p.ReasonString)
+	}
+	for _, u := range p.UserProps {
+		f.quoted("user property "+strconv.Quote(u.Name), u.Value)
+	}
+}
+
+// maxSummary bounds the one line in bytes, since a device may send thousands of filters or properties.
 const maxSummary = 500
 
 // summary is the packet in one line, without its type.
 func (p *Packet) summary() string {
-	var b strings.Builder
-	for i, f := range p.fields() {
-		if b.Len() > maxSummary {
-			b.WriteString(" …")
-			break
-		}
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(f.name + " " + f.value)
+	f := facts{text: make([]byte, 0, 160), limit: maxSummary}
+	p.tell(&f)
+	if f.cut {
+		f.text = append(f.text, " …"...)
 	}
-	return b.String()
+	return string(f.text)
 }
 
 // Describe shows the packet as text, one fact on a line. The password is not among them.
 func (p *Packet) Describe() string {
-	var b strings.Builder
-	b.WriteString(p.Type + "\n")
-	for _, f := range p.fields() {
-		b.WriteString("  " + f.name + ": " + f.value + "\n")
-	}
-	return b.String()
+	f := facts{text: []byte(p.Type), lines: true}
+	p.tell(&f)
+	return string(f.text)
 }

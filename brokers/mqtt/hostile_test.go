@@ -148,7 +148,7 @@ func TestRandomBytes(t *testing.T) {
 			d = connected(t, s.Addr(), versions[i/2%2])
 		}
 		d.conn.Write(junk)
-		d.conn.Close()
+		d.leave()
 	}
 	mustSurvive(t, s)
 }
@@ -327,7 +327,7 @@ func TestTooManySessions(t *testing.T) {
 		d := dial(t, s.Addr(), V5)
 		d.send(pk)
 		code := d.expect(Connack).ReasonCode
-		d.conn.Close()
+		d.leave()
 		if refused = code == 0x97; refused {
 			break
 		}

@@ -2,6 +2,8 @@ package mqtt
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -84,6 +86,23 @@ func TestReasonNames(t *testing.T) {
 		if got := tc.packet.reasonName(tc.code); got != tc.want {
 			t.Errorf("%s 0x%02X: %q, want %q", tc.packet.Type, tc.code, got, tc.want)
 		}
+	}
+}
+
+func TestSummary(t *testing.T) {
+	publish := Packet{Type: Publish, Version: V5, Topic: "a\n<b>", PayloadSize: 3, QoS: 1, PacketID: 9, ResponseTopic: "r", ContentType: "usp.msg",
+		UserProps: []Pair{{"n", "v"}}}
+	const want = `topic "a\n<b>", payload 3 bytes, QoS 1, response topic "r", content type "usp.msg", packet id 9, user property "n" "v"`
+	if got := publish.summary(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	long := Packet{Type: Publish, Topic: strings.Repeat("x", 60_000), UserProps: slices.Repeat([]Pair{{"name", "value"}}, 10_000)}
+	if got := long.summary(); len(got) > 2*maxSummary || !strings.HasSuffix(got, "…") {
+		t.Errorf("%d bytes: %.50s … %s", len(got), got, got[len(got)-10:])
+	}
+	if got, want := (&Packet{Type: Suback, Version: V311, PacketID: 2, ReasonCodes: []byte{1, 0x80}}).Describe(),
+		"SUBACK\n  reason: granted QoS 1 (0x01)\n  reason: unspecified error (0x80)\n  packet id: 2"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 

@@ -97,15 +97,15 @@ func (l *MQTT) setTopic(topic string, conn uint64) {
 	l.learned = make(chan struct{})
 }
 
-// agentTopic returns where the Agent listens, and a channel that is closed when that changes. What an Agent said ends with the
-// connection by which it said it: after a reboot it may listen elsewhere.
-func (l *MQTT) agentTopic() (string, <-chan struct{}) {
+// topics returns where the Agent may listen, the likeliest first, and a channel that is closed when that changes. What an Agent
+// said ends with the connection by which it said it: after a reboot it may listen elsewhere.
+func (l *MQTT) topics() ([]string, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.topic == "" || l.conn != 0 && !l.broker.Open(l.conn) {
-		return l.o.AgentTopic, l.learned
+	if l.topic == "" || l.topic == l.o.AgentTopic || l.conn != 0 && !l.broker.Open(l.conn) {
+		return []string{l.o.AgentTopic}, l.learned
 	}
-	return l.topic, l.learned
+	return []string{l.topic, l.o.AgentTopic}, l.learned
 }
 
 // published takes what the Agent publishes on a topic of the link.
@@ -141,8 +141,8 @@ func (l *MQTT) isOwn(topic string) bool {
 func (l *MQTT) Connected(ctx context.Context) error {
 	for {
 		changed := l.broker.Changed()
-		topic, learned := l.agentTopic()
-		err := l.reachable(topic)
+		topics, learned := l.topics()
+		_, err := l.reachable(topics)
 		if err == nil {
 			return nil
 		}
@@ -155,18 +155,24 @@ func (l *MQTT) Connected(ctx context.Context) error {
 	}
 }
 
-// reachable says why a Record sent now would not arrive.
-func (l *MQTT) reachable(topic string) error {
-	published, _ := l.address(topic, l.o.ControllerTopic)
-	subscriber, ok := l.broker.Subscriber(published)
-	if !ok {
-		return fmt.Errorf("%w: nobody has subscribed to %q", ErrUnreachable, published)
+// reachable returns the first of the topics on which a Record sent now would arrive, or why there is none: an Agent may name a
+// topic before it has subscribed to it.
+func (l *MQTT) reachable(topics []string) (topic string, err error) {
+	var failures []string
+	for _, topic := range topics {
+		published, _ := l.address(topic, l.o.ControllerTopic)
+		subscriber, ok := l.broker.Subscriber(published)
+		switch {
+		case !ok:
+			failures = append(failures, fmt.Sprintf("nobody has subscribed to %q", published))
+		case (subscriber.Version == mqtt.V5) != (l.o.Version == mqtt.V5):
+			failures = append(failures, fmt.Sprintf("the subscriber of %q speaks MQTT %s, this link speaks %s", published,
+				mqtt.VersionName(subscriber.Version), mqtt.VersionName(l.o.Version)))
+		default:
+			return topic, nil
+		}
 	}
-	if (subscriber.Version == mqtt.V5) != (l.o.Version == mqtt.V5) {
-		return fmt.Errorf("%w: the subscriber of %q speaks MQTT %s, this link speaks %s", ErrUnreachable, published,
-			mqtt.VersionName(subscriber.Version), mqtt.VersionName(l.o.Version))
-	}
-	return nil
+	return "", fmt.Errorf("%w: %s", ErrUnreachable, strings.Join(failures, "; "))
 }
 
 // address returns the topic and the options of a PUBLISH to the Agent that asks for answers at replyTo.
@@ -194,14 +200,18 @@ func (l *MQTT) send(ctx context.Context, replyTo string, record []byte) (uint64,
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	agent, _ := l.agentTopic()
-	topic, o := l.address(agent, replyTo)
-	seq, err := l.broker.Publish(topic, record, o)
-	if errors.Is(err, mqtt.ErrNoSubscriber) {
-		err = fmt.Errorf("%w: nobody has subscribed to %q", ErrUnreachable, topic)
+	topics, _ := l.topics()
+	topic, err := l.reachable(topics)
+	if err != nil {
+		return 0, fmt.Errorf("link %s: %w", l.o.Name, err)
+	}
+	published, o := l.address(topic, replyTo)
+	seq, err := l.broker.Publish(published, record, o)
+	if errors.Is(err, mqtt.ErrNoSubscriber) { // it has gone since
+		err = fmt.Errorf("%w: nobody has subscribed to %q", ErrUnreachable, published)
 	}
 	if err != nil {
-		return seq, fmt.Errorf("link %s: %w", l.o.Name, err)
+		return 0, fmt.Errorf("link %s: %w", l.o.Name, err)
 	}
 	return seq, nil
 }
