@@ -35,6 +35,7 @@ type Controller struct {
 	nextID   int
 	sent     map[string]bool // msg_ids of our requests; true once answered
 	withheld map[string]bool // subscription ids whose Notifies are not acknowledged
+	strays   int             // Errors that may have an unknown msg_id: one for each Record or bytes sent as they are
 
 	identities map[string]bool // other endpoints in whose name a request was sent
 }
@@ -182,7 +183,9 @@ func (c *Controller) Send(ctx context.Context, msg *usppb.Msg) (uint64, error) {
 	return c.send(ctx, c.opts.ID, msg)
 }
 
-func (c *Controller) send(ctx context.Context, from string, msg *usppb.Msg) (uint64, error) {
+// SendBetween is Send in a Record with the given from_id and to_id, which may be against the rules. Whatever to_id says, it goes to where
+// the Agent under test listens.
+func (c *Controller) SendBetween(ctx context.Context, from, to string, msg *usppb.Msg) (uint64, error) {
 	if msg.GetHeader().GetMsgId() == "" {
 		msg.Header.MsgId = c.NewMsgID()
 	}
@@ -196,30 +199,53 @@ func (c *Controller) send(ctx context.Context, from string, msg *usppb.Msg) (uin
 		c.mu.Unlock()
 	}
 	e := c.journal.Append(journal.Event{
-		Layer: journal.LayerMessage, Dir: journal.Out, Type: usp.TypeName(usp.MsgTypeOf(msg)), Text: summary(msg),
-		Body: &Message{Msg: msg, From: from, To: c.opts.AgentID},
+		Layer: journal.LayerMessage, Dir: journal.Out, Type: usp.TypeName(usp.MsgTypeOf(msg)), Text: Summary(msg),
+		Body: &Message{Msg: msg, From: from, To: to},
 	})
-	record, err := usp.WrapMessage(usp.EndpointID(c.opts.AgentID), usp.EndpointID(from), c.opts.Version, msg)
+	record, err := usp.WrapMessage(usp.EndpointID(to), usp.EndpointID(from), c.opts.Version, msg)
 	if err != nil {
 		return e.Seq, err
 	}
-	_, err = c.SendRecord(ctx, record)
+	_, err = c.sendRecord(ctx, record)
 	return e.Seq, err
 }
 
-// SendRecord sends a Record as it is, also one that is against the rules, and returns the number of its event.
+func (c *Controller) send(ctx context.Context, from string, msg *usppb.Msg) (uint64, error) {
+	return c.SendBetween(ctx, from, c.opts.AgentID, msg)
+}
+
+// SendRecord sends a Record as it is, also one that is against the rules, and returns the number of the packet's event. The Agent may
+// answer it with one Error whose msg_id is that of no request.
 func (c *Controller) SendRecord(ctx context.Context, record *usppb.Record) (uint64, error) {
+	c.expectStray()
+	return c.sendRecord(ctx, record)
+}
+
+func (c *Controller) sendRecord(ctx context.Context, record *usppb.Record) (uint64, error) {
 	raw, err := usp.Marshal(record)
 	if err != nil {
 		return 0, err
 	}
 	c.journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.Out, Type: usp.RecordType(record), Raw: raw,
 		Text: recordText(record), Body: record})
-	return c.SendRaw(ctx, raw)
+	return c.sendRaw(ctx, raw)
 }
 
-// SendRaw sends bytes that need not be a Record, and returns the number of the packet's event.
+// SendRaw sends bytes that need not be a Record, and returns the number of the packet's event. The Agent may answer them with one Error
+// whose msg_id is that of no request.
 func (c *Controller) SendRaw(ctx context.Context, raw []byte) (uint64, error) {
+	c.expectStray()
+	return c.sendRaw(ctx, raw)
+}
+
+// expectStray lets one more Error pass whose msg_id is that of no request.
+func (c *Controller) expectStray() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.strays++
+}
+
+func (c *Controller) sendRaw(ctx context.Context, raw []byte) (uint64, error) {
 	seq, err := c.link.Send(ctx, raw)
 	if err != nil {
 		return seq, fmt.Errorf("sending to %s over %s: %w", c.opts.AgentID, c.link.Name(), err)

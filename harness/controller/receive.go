@@ -42,7 +42,7 @@ func (c *Controller) receive(in link.Inbound) {
 	}
 	m := &Message{Msg: msg, From: record.GetFromId(), To: record.GetToId(), Conn: in.Conn, Packet: in.Seq}
 	seq = c.journal.Append(journal.Event{Layer: journal.LayerMessage, Dir: journal.In, Type: usp.TypeName(usp.MsgTypeOf(msg)),
-		Conn: in.Conn, Text: summary(msg), Body: m}).Seq
+		Conn: in.Conn, Text: Summary(msg), Body: m}).Seq
 	c.judgeMessage(seq, msg)
 	if notify := msg.GetBody().GetRequest().GetNotify(); notify != nil && notify.GetSendResp() {
 		c.queueAck(msg, notify, record.GetToId())
@@ -72,8 +72,8 @@ func recordText(r *usppb.Record) string {
 	return text
 }
 
-// summary is the one line that the timeline shows for a Message.
-func summary(m *usppb.Msg) string {
+// Summary is the one line that the timeline shows for a Message.
+func Summary(m *usppb.Msg) string {
 	text := fmt.Sprintf("%s %s", usp.TypeName(usp.MsgTypeOf(m)), m.GetHeader().GetMsgId())
 	if e := m.GetBody().GetError(); e != nil {
 		return fmt.Sprintf("%s %s: %q", text, usp.ErrCode(e.GetErrCode()), e.GetErrMsg())

@@ -89,11 +89,16 @@ func (c *Controller) judgeMessage(seq uint64, m *usppb.Msg) {
 	id := m.GetHeader().GetMsgId()
 	c.mu.Lock()
 	answered, known := c.sent[id]
-	if known {
+	stray := !known && m.GetBody().GetError() != nil && c.strays > 0
+	switch {
+	case known:
 		c.sent[id] = true
+	case stray:
+		c.strays--
 	}
 	c.mu.Unlock()
 	switch {
+	case stray:
 	case !known:
 		c.violation(seq, msgIDEcho, fmt.Errorf("msg_id: want that of a request sent, got %q in %s", id, usp.TypeName(usp.MsgTypeOf(m))))
 	case answered:
