@@ -20,6 +20,11 @@ const (
 	Aborted       Verdict = "aborted"        // the run ended before the case did
 )
 
+// CaseVerdicts are the verdicts a case can have, in the order in which reports count them: what was judged first.
+func CaseVerdicts() []Verdict {
+	return []Verdict{Pass, Fail, Error, Aborted, Waived, Deselected, Unsupported, NotAutomated, Deprecated}
+}
+
 // CaseVerdict rolls up the verdicts of a case's metrics. A proven device fault stays proven, so fail beats error; pass needs every
 // metric judged, and at least one.
 func CaseVerdict(metrics []Metric) (Verdict, string) {

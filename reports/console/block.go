@@ -28,6 +28,11 @@ func (o Options) block(b *strings.Builder, run *result.Run, p *plan.Plan, link s
 		}
 		shown = true
 		o.metric(b, known, c, m)
+		for _, e := range p.ErrataFor(c.ID, m.N) {
+			if slices.Contains(c.Errata, e.ID) {
+				fmt.Fprintf(b, "    erratum %s: %s\n", e.ID, e.Accept)
+			}
+		}
 	}
 	if !shown && c.Reason != "" {
 		fmt.Fprintf(b, "  reason  %s\n", value(c.Reason))

@@ -189,6 +189,24 @@ func TestDetect(t *testing.T) {
 	}
 }
 
+func TestChoose(t *testing.T) {
+	for _, c := range []struct {
+		terminal        bool
+		env             map[string]string
+		status, colours bool
+	}{
+		{false, nil, false, false},
+		{true, nil, true, true},
+		{true, map[string]string{"NO_COLOR": "1"}, true, false},
+		{true, map[string]string{"TERM": "dumb"}, false, false},
+		{true, map[string]string{"CI": "true"}, false, false},
+	} {
+		if o := choose(c.terminal, func(k string) string { return c.env[k] }); o.Terminal != c.status || o.Color != c.colours {
+			t.Errorf("terminal %v, %v: got status line %v, colours %v", c.terminal, c.env, o.Terminal, o.Color)
+		}
+	}
+}
+
 func TestRanges(t *testing.T) {
 	for want, numbers := range map[string][]int{"1": {1}, "1-2": {1, 2}, "1-3, 5, 7-8": {1, 2, 3, 5, 7, 8}, "": nil} {
 		if got := ranges(numbers); got != want {

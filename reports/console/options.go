@@ -34,9 +34,7 @@ const fileWidth = 95
 // a user who did not set NO_COLOR (no-color.org). getenv is os.Getenv.
 func Detect(f *os.File, getenv func(string) string) Options {
 	fd := int(f.Fd())
-	o := Options{Refresh: time.Second}
-	o.Terminal = term.IsTerminal(fd) && getenv("TERM") != "dumb" && getenv("CI") == ""
-	o.Color = o.Terminal && getenv("NO_COLOR") == ""
+	o := choose(term.IsTerminal(fd), getenv)
 	if o.Terminal {
 		o.Width = func() int {
 			width, _, err := term.GetSize(fd)
@@ -47,6 +45,12 @@ func Detect(f *os.File, getenv func(string) string) Options {
 		}
 	}
 	return o
+}
+
+// choose is what Detect makes of a file that is a terminal or not.
+func choose(terminal bool, getenv func(string) string) Options {
+	terminal = terminal && getenv("TERM") != "dumb" && getenv("CI") == ""
+	return Options{Terminal: terminal, Color: terminal && getenv("NO_COLOR") == "", Refresh: time.Second}
 }
 
 // width is how many columns a line may have.

@@ -27,7 +27,7 @@ type Progress struct {
 	o    Options
 
 	mu      sync.Mutex
-	run     *result.Run
+	head    result.Run // what is known of the run before it ends: no more than its links' names
 	began   time.Time
 	total   int
 	done    int
@@ -47,14 +47,16 @@ func New(w io.Writer, p *plan.Plan, o Options) *Progress {
 	return &Progress{w: w, plan: p, o: o, reasons: map[string]string{}}
 }
 
-// Start says what is about to run. run need not be more than its head: Tool, Plan, Device, Again.
+// Start says what is about to run. Of run it takes Tool, Plan, Device and AgainCase, and it keeps a copy.
 func (p *Progress) Start(run *result.Run, totals []Total) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.run, p.began = run, p.o.now()
+	p.head, p.began = *run, p.o.now()
+	p.head.Links = nil
 	var links []string
 	for _, t := range totals {
 		p.total += t.Cases
+		p.head.Links = append(p.head.Links, result.Link{Link: t.Link})
 		links = append(links, fmt.Sprintf("%s %d", t.Link, t.Cases))
 	}
 	if !p.o.Quiet {
@@ -89,7 +91,7 @@ func (p *Progress) CaseDone(link string, c result.Case) {
 		p.errors++
 	}
 	var b strings.Builder
-	p.o.finished(&b, p.run, p.plan, link, c, p.reasons)
+	p.o.finished(&b, &p.head, p.plan, link, c, p.reasons)
 	p.print(b.String())
 }
 
@@ -151,7 +153,7 @@ func (p *Progress) print(text string) {
 		b.WriteString(eraseLine)
 	}
 	b.WriteString(text)
-	p.status = p.o.Terminal && !p.o.Quiet && p.run != nil
+	p.status = p.o.Terminal && !p.o.Quiet && !p.began.IsZero()
 	if p.status {
 		b.WriteString(p.statusLine())
 	}

@@ -58,10 +58,6 @@ func (o Options) finished(b *strings.Builder, run *result.Run, p *plan.Plan, lin
 	}
 }
 
-// order is in which order verdicts are counted: what was judged first.
-var order = [...]result.Verdict{result.Pass, result.Fail, result.Error, result.Aborted, result.Waived, result.Deselected,
-	result.Unsupported, result.NotAutomated, result.Deprecated}
-
 // summary counts by link, says what was not run and why, and concludes.
 func (o Options) summary(b *strings.Builder, run *result.Run) {
 	b.WriteString("\n")
@@ -86,7 +82,7 @@ func (o Options) summary(b *strings.Builder, run *result.Run) {
 
 // table has a line for each link and a column for each verdict that occurs.
 func (o Options) table(b *strings.Builder, run *result.Run) {
-	all := run.Counts()
+	all, order := run.Counts(), result.CaseVerdicts()
 	var shown []result.Verdict
 	for _, v := range order {
 		if all[v] > 0 || v == result.Pass || v == result.Fail {
@@ -94,7 +90,7 @@ func (o Options) table(b *strings.Builder, run *result.Run) {
 		}
 	}
 	for v := range all {
-		if !slices.Contains(order[:], v) {
+		if !slices.Contains(order, v) {
 			shown = append(shown, v)
 		}
 	}
@@ -151,7 +147,8 @@ func (o Options) notRun(b *strings.Builder, run *result.Run) {
 			}
 		}
 	}
-	slices.SortStableFunc(groups, func(a, b group) int { return slices.Index(order[:], a.verdict) - slices.Index(order[:], b.verdict) })
+	order := result.CaseVerdicts()
+	slices.SortStableFunc(groups, func(a, b group) int { return slices.Index(order, a.verdict) - slices.Index(order, b.verdict) })
 	for _, g := range groups {
 		slices.SortFunc(ids[g], plan.Compare)
 		fmt.Fprintf(b, "%s %s: %s\n", o.verdict(g.verdict), o.list(ids[g]), value(g.reason))

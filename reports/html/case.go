@@ -1,0 +1,156 @@
+package html
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// maxEvidence is how many events a metric points to, maxList how long the other lists of a case may be.
+const (
+	maxEvidence = 20
+	maxList     = 100
+)
+
+// caseView is one case over one link.
+type caseView struct {
+	Anchor, ID, Link string
+	Title            text
+	Verdict          result.Verdict
+	Tone             string
+	Open             bool
+	Reason           text
+	Purpose          string
+	Obligation       string
+	Features         string // that the device must have
+	Requirements     []string
+	Started, Took    string
+	Again            text
+	Passed, Apply    int // of the metrics
+	Metrics          []metricView
+	Steps            []stepView
+	Planned          []string // steps of the plan, when none were recorded
+	Notes            []text
+	Errata           []erratum
+	CleanUp          []cleanUp
+	Timeline         timelineView
+}
+
+// judged is what a check found.
+type judged struct{ Where, Want, Got, Note text }
+
+type metricView struct {
+	N        int
+	Verdict  result.Verdict
+	Tone     string
+	Text     string
+	Evidence []ref
+	Errata   []string // that touch this metric
+	judged
+}
+
+type stepView struct {
+	N     int
+	Text  text
+	Event ref
+}
+
+type cleanUp struct{ Name, Error text }
+
+func (r *renderer) caseView(link string, c result.Case, d detail) caseView {
+	known, _ := r.plan.Case(c.ID)
+	at := anchor(link, c.ID)
+	v := caseView{
+		Anchor: at, ID: result.VisibleLine(c.ID), Link: result.VisibleLine(link), Title: line(c.Title, d.value),
+		Verdict: c.Verdict, Tone: tone(c.Verdict), Open: c.Verdict != result.Pass,
+		Purpose: known.Purpose, Obligation: string(known.Obligation), Requirements: known.Requirements, Features: r.features(known.Requires),
+		Started: clock(c.Started), Took: duration(c.DurationMS), Again: line(r.run.AgainFor(link, c.ID), d.value),
+		Timeline: timeline(at, c, d),
+	}
+	if !slices.ContainsFunc(c.Metrics, func(m result.Metric) bool { return m.Verdict == result.Fail || m.Verdict == result.Error }) {
+		v.Reason = block(c.Reason, d.value) // otherwise the metric says it
+	}
+	shown := map[uint64]bool{}
+	for _, e := range v.Timeline.Events {
+		shown[e.Seq] = true
+	}
+	event := func(seq uint64) ref {
+		to := ref{Name: fmt.Sprint(seq)}
+		if shown[seq] {
+			to.Anchor = fmt.Sprintf("%s-e%d", at, seq)
+		}
+		return to
+	}
+	for _, m := range c.Metrics {
+		if m.Verdict == result.Pass {
+			v.Passed++
+		}
+		if m.Verdict != result.NotApplicable {
+			v.Apply++
+		}
+		mv := metricView{N: m.N, Verdict: m.Verdict, Tone: tone(m.Verdict), Text: metricText(known, m.N), judged: judge(m, d.value)}
+		for _, seq := range m.Evidence[:min(len(m.Evidence), maxEvidence)] {
+			mv.Evidence = append(mv.Evidence, event(seq))
+		}
+		for _, e := range r.plan.ErrataFor(c.ID, m.N) {
+			if slices.Contains(c.Errata, e.ID) {
+				mv.Errata = append(mv.Errata, e.ID)
+			}
+		}
+		v.Metrics = append(v.Metrics, mv)
+	}
+	for _, s := range c.Steps[:min(len(c.Steps), maxList)] {
+		v.Steps = append(v.Steps, stepView{s.N, line(s.Text, d.value), event(s.Seq)})
+	}
+	if len(c.Steps) == 0 {
+		v.Planned = known.Steps
+	}
+	for _, n := range c.Notes[:min(len(c.Notes), maxList)] {
+		v.Notes = append(v.Notes, block(n, d.value))
+	}
+	for _, id := range c.Errata[:min(len(c.Errata), maxList)] {
+		v.Errata = append(v.Errata, r.erratum(id))
+	}
+	for _, a := range c.CleanUp[:min(len(c.CleanUp), maxList)] {
+		v.CleanUp = append(v.CleanUp, cleanUp{line(a.Name, d.value), block(a.Error, d.value)})
+	}
+	return v
+}
+
+// features names the features that make a case apply.
+func (r *renderer) features(needs plan.Requires) string {
+	names := func(numbers []int) []string {
+		var out []string
+		for _, n := range numbers {
+			f, _ := r.plan.Feature(n)
+			out = append(out, join(" ", fmt.Sprint("feature ", n), words("(", f.Name, ")")))
+		}
+		return out
+	}
+	return join(", and ", strings.Join(names(needs.Any), " or "), strings.Join(names(needs.All), " and "))
+}
+
+// words puts s between before and after, unless there is nothing to put.
+func words(before, s, after string) string {
+	if s == "" {
+		return ""
+	}
+	return before + s + after
+}
+
+// judge makes what a check found fit for a reader.
+func judge(m result.Metric, limit int) judged {
+	return judged{Where: line(m.Where, limit), Want: block(m.Want, limit), Got: block(m.Got, limit), Note: block(m.Note, limit)}
+}
+
+// metricText is what metric n is about, in the project's words; empty where there are none.
+func metricText(known plan.Case, n int) string {
+	i := slices.IndexFunc(known.Metrics, func(m plan.Metric) bool { return m.N == n })
+	if i < 0 {
+		return ""
+	}
+	return strings.TrimSpace(known.Metrics[i].Text)
+}

@@ -1,0 +1,458 @@
+package html
+
+import (
+	"fmt"
+	"html/template"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// What the first pages show of a text, in bytes, and of a list.
+const (
+	maxText     = 1 << 10
+	maxIdentity = 200
+	maxFindings = 300
+	maxLogLines = 40
+)
+
+// page is everything before the cases.
+type page struct {
+	Policy     string
+	Style      template.CSS
+	Title      text
+	Device     text
+	Plan       string
+	Identity   []fact
+	Conclusion conclusion
+	Notices    []notice
+	Judged     []count // cases that were begun
+	Skipped    []count // cases that were not run
+	NotRun     int
+	Links      []linkView
+	Findings   []finding
+	MoreFaults int
+	Chapters   []chapter
+	Features   []feature
+	Waivers    []waiver
+	Alternates []alternate
+	Errata     []erratum
+	Again      text
+	Tool       text
+	Scaled     bool
+}
+
+// fact is a line of the identity.
+type fact struct {
+	Name  string
+	Value text
+	Code  bool
+}
+
+type conclusion struct {
+	Tone, Icon, Word string
+	Reason           text
+}
+
+// notice is a plain sentence about the run as a whole.
+type notice struct {
+	Tone string
+	Text text
+	Log  []text
+}
+
+// count is how many cases have a verdict.
+type count struct {
+	Verdict result.Verdict
+	Tone    string
+	N       int
+}
+
+// linkView is a link as a whole, and the cases over it that were not begun.
+type linkView struct {
+	Anchor  string
+	Link    string
+	Cases   int
+	Elapsed string
+	Counts  []count
+	Bars    []bar
+	NotRun  []notRun
+}
+
+// bar is a piece of the bar that shows how a link did; X and Width are parts of 1000.
+type bar struct {
+	Tone     string
+	X, Width int
+}
+
+type notRun struct {
+	Anchor, ID string
+	Title      text
+	Verdict    result.Verdict
+	Tone       string
+	Reason     text
+}
+
+// finding is something that went wrong, the same over one or more links.
+type finding struct {
+	ID      string
+	Title   text
+	Verdict result.Verdict
+	Tone    string
+	Metric  int
+	Text    text
+	judged
+	Links []ref
+}
+
+// ref points to a case or an event in this file.
+type ref struct{ Name, Anchor string }
+
+// chapter is a part of the matrix of case by link.
+type chapter struct {
+	Number int
+	Title  string
+	Counts []count
+	Ran    bool
+	Links  []string
+	Rows   []row
+}
+
+type row struct {
+	ID         string
+	Title      text
+	Obligation string
+	Cells      []cell
+}
+
+// cell is a case over a link; without a verdict when the case is not for that link.
+type cell struct {
+	Verdict result.Verdict
+	Tone    string
+	Anchor  string
+}
+
+type feature struct {
+	Number   int
+	Name     text
+	Declared bool
+	Detected string
+	Remark   string
+	Tone     string
+}
+
+type waiver struct {
+	Case                 string
+	Reason, Issue, Until text
+	URL                  string
+}
+
+type alternate struct{ Role, Path text }
+
+type erratum struct {
+	ID                         text
+	Wrong, Accept, Why, Strict string
+	Adapted                    bool
+	Cases                      []ref
+}
+
+// page collects what stands before the cases.
+func (r *renderer) page() page {
+	run := r.run
+	d := run.Device
+	p := page{
+		Policy: r.policy, Style: r.style,
+		Device:     line(join(" ", d.Vendor, d.Model), maxIdentity),
+		Plan:       result.VisibleLine(run.Plan.ID + " " + run.Plan.Version),
+		Conclusion: conclude(run.Conclusion),
+		Again:      line(result.ShellLine(run.Again), maxText),
+		Tool:       line(run.Tool.Name+" "+run.Tool.Version, maxText),
+		Scaled:     run.TimeScale != 1,
+	}
+	if p.Device.Head == "" {
+		p.Device = line(d.Endpoint, maxIdentity)
+	}
+	p.Title = text{Head: p.Device.Head + " – " + p.Plan + " – " + p.Conclusion.Word}
+	p.Identity = r.identity()
+	p.Notices = r.notices()
+	for _, c := range counts(run.Counts(), result.Pass, result.Fail) {
+		if c.Tone != "rest" {
+			p.Judged = append(p.Judged, c)
+			continue
+		}
+		p.Skipped, p.NotRun = append(p.Skipped, c), p.NotRun+c.N
+	}
+	for _, l := range run.Links {
+		p.Links = append(p.Links, r.link(l))
+	}
+	p.Findings, p.MoreFaults = r.findings()
+	p.Chapters = r.matrix()
+	r.declarations(&p)
+	return p
+}
+
+func (r *renderer) identity() []fact {
+	d, run := r.run.Device, r.run
+	var facts []fact
+	add := func(name, value string, code bool) {
+		if value != "" {
+			facts = append(facts, fact{name, line(value, maxIdentity), code})
+		}
+	}
+	add("Vendor", d.Vendor, false)
+	add("Model", d.Model, false)
+	add("Software version", d.Software, false)
+	add("Endpoint ID", d.Endpoint, true)
+	add("Test plan", run.Plan.ID+" "+run.Plan.Version, false)
+	add("Plan data, SHA-256", run.Plan.Hash, true)
+	add("Test tool", run.Tool.Name+" "+run.Tool.Version, false)
+	if !run.Started.IsZero() {
+		add("Started", run.Started.UTC().Format("2 January 2006, 15:04:05 MST"), false)
+	}
+	add("Duration", duration(run.WallMS), false)
+	add("Time scale", scale(run.TimeScale), false)
+	return facts
+}
+
+func scale(s float64) string {
+	if s == 1 {
+		return "real time"
+	}
+	return fmt.Sprintf("protocol intervals divided by %g", s)
+}
+
+func conclude(c result.Conclusion) conclusion {
+	v := conclusion{Word: result.VisibleLine(c.Value), Reason: line(c.Reason, maxText), Tone: "rest", Icon: "–"}
+	switch c.Value {
+	case result.Conformant:
+		v.Tone, v.Icon, v.Word = "pass", "✓", "Conformant"
+	case result.Partial:
+		v.Tone, v.Icon, v.Word = "error", "!", "Partial"
+	case result.NotConformant:
+		v.Tone, v.Icon, v.Word = "fail", "✕", "Not conformant"
+	}
+	return v
+}
+
+// notices are what a reader must know before the figures: what was tested in truth, and what went wrong as a whole.
+func (r *renderer) notices() []notice {
+	run := r.run
+	var n []notice
+	if run.Device.Reference {
+		s := "The device is the reference agent that comes with the test tool, not a product."
+		if len(run.Device.Defects) > 0 {
+			s += " It was broken on purpose: " + strings.Join(run.Device.Defects, ", ") + "."
+		}
+		n = append(n, notice{Tone: "rest", Text: line(s, maxText)})
+	}
+	if run.TimeScale != 1 {
+		n = append(n, notice{Tone: "error", Text: line(fmt.Sprintf(
+			"Protocol intervals were divided by %g on both sides. Only a simulated device can be run like that, and such a run is never conformant.",
+			run.TimeScale), maxText)})
+	}
+	for _, l := range run.Links {
+		if l.Trouble == "" {
+			continue
+		}
+		t := notice{Tone: "error", Text: line(l.Link+": "+l.Trouble, maxText)}
+		for _, s := range l.DeviceLog[max(0, len(l.DeviceLog)-maxLogLines):] {
+			t.Log = append(t.Log, line(s, maxText))
+		}
+		n = append(n, t)
+	}
+	return n
+}
+
+// counts lists the verdicts that occur, and those of always even when they do not: none is an answer too.
+func counts(n map[result.Verdict]int, always ...result.Verdict) []count {
+	var out []count
+	order := result.CaseVerdicts()
+	for _, v := range order {
+		if n[v] > 0 || slices.Contains(always, v) {
+			out = append(out, count{v, tone(v), n[v]})
+		}
+	}
+	for v := range n {
+		if !slices.Contains(order, v) {
+			out = append(out, count{v, tone(v), n[v]})
+		}
+	}
+	return out
+}
+
+func (r *renderer) link(l result.Link) linkView {
+	n := map[result.Verdict]int{}
+	v := linkView{Anchor: "link-" + l.Link, Link: result.VisibleLine(l.Link), Cases: len(l.Cases), Elapsed: duration(l.WallMS)}
+	for _, c := range l.Cases {
+		n[c.Verdict]++
+		if !begun(c) {
+			v.NotRun = append(v.NotRun, notRun{anchor(l.Link, c.ID), c.ID, line(c.Title, maxText), c.Verdict, tone(c.Verdict), line(c.Reason, maxText)})
+		}
+	}
+	v.Counts = counts(n, result.Pass, result.Fail)
+	x := 0
+	for _, tone := range []string{"pass", "fail", "error", "rest"} {
+		sum := 0
+		for _, c := range v.Counts {
+			if c.Tone == tone {
+				sum += c.N
+			}
+		}
+		if width := sum * 1000 / max(1, len(l.Cases)); sum > 0 {
+			v.Bars = append(v.Bars, bar{tone, x, width})
+			x += width
+		}
+	}
+	return v
+}
+
+// findings groups what went wrong: the same fault over several links is told once.
+func (r *renderer) findings() (found []finding, more int) {
+	type key struct {
+		id     string
+		metric int
+		text   string
+	}
+	index := map[key]int{}
+	add := func(link string, c result.Case, f finding, text string) {
+		k := key{c.ID, f.Metric, text}
+		i, ok := index[k]
+		switch {
+		case !ok && len(found) == maxFindings:
+			more++
+			return
+		case !ok:
+			f.ID, f.Title = c.ID, line(c.Title, maxText)
+			i, index[k] = len(found), len(found)
+			found = append(found, f)
+		}
+		found[i].Links = append(found[i].Links, ref{link, anchor(link, c.ID)})
+	}
+	for _, l := range r.run.Links {
+		for _, c := range l.Cases {
+			if c.Verdict != result.Fail && c.Verdict != result.Error && c.Verdict != result.Aborted {
+				continue
+			}
+			known, _ := r.plan.Case(c.ID)
+			told := false
+			for _, m := range c.Metrics {
+				if m.Verdict == result.Fail || m.Verdict == result.Error {
+					told = true
+					add(l.Link, c, finding{Verdict: m.Verdict, Tone: tone(m.Verdict), Metric: m.N, Text: line(metricText(known, m.N), maxText),
+						judged: judge(m, maxText)}, m.Finding())
+				}
+			}
+			if !told {
+				add(l.Link, c, finding{Verdict: c.Verdict, Tone: tone(c.Verdict), judged: judged{Note: block(c.Reason, maxText)}}, c.Reason)
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b finding) int { return plan.Compare(a.ID, b.ID) })
+	return found, more
+}
+
+// matrix is case by link, chapter by chapter, in the plan's order.
+func (r *renderer) matrix() []chapter {
+	var links []string
+	cells := map[string][]cell{}
+	titles := map[string]string{}
+	for i, l := range r.run.Links {
+		links = append(links, result.VisibleLine(l.Link))
+		for _, c := range l.Cases {
+			if cells[c.ID] == nil {
+				cells[c.ID], titles[c.ID] = make([]cell, len(r.run.Links)), c.Title
+			}
+			cells[c.ID][i] = cell{c.Verdict, tone(c.Verdict), anchor(l.Link, c.ID)}
+		}
+	}
+	var chapters []chapter
+	for _, id := range slices.SortedFunc(maps.Keys(cells), plan.Compare) {
+		known, _ := r.plan.Case(id)
+		if len(chapters) == 0 || chapters[len(chapters)-1].Number != known.Chapter {
+			c := chapter{Number: known.Chapter, Links: links}
+			if i := slices.IndexFunc(r.plan.Chapters, func(p plan.Chapter) bool { return p.Number == known.Chapter }); i >= 0 {
+				c.Title = r.plan.Chapters[i].Title
+			}
+			chapters = append(chapters, c)
+		}
+		c := &chapters[len(chapters)-1]
+		c.Rows = append(c.Rows, row{id, line(titles[id], maxText), string(known.Obligation), cells[id]})
+	}
+	for i := range chapters {
+		n := map[result.Verdict]int{}
+		for _, row := range chapters[i].Rows {
+			for _, c := range row.Cells {
+				if c.Verdict != "" {
+					n[c.Verdict]++
+				}
+				chapters[i].Ran = chapters[i].Ran || c.Tone == "pass" || c.Tone == "fail" || c.Tone == "error"
+			}
+		}
+		chapters[i].Counts = counts(n)
+	}
+	return chapters
+}
+
+// declarations are what the device's owner said, and what the plan got wrong.
+func (r *renderer) declarations(p *page) {
+	for _, f := range r.run.Features {
+		v := feature{Number: f.Number, Name: line(f.Name, maxText), Declared: f.Declared, Detected: result.VisibleLine(f.Detected), Tone: "rest"}
+		switch {
+		case f.Detected == "yes" && !f.Declared:
+			v.Remark, v.Tone = "the device shows it, but it is not declared: its cases were not run", "error"
+		case f.Detected == "no" && f.Declared:
+			v.Remark, v.Tone = "declared, but the device does not show it", "error"
+		}
+		p.Features = append(p.Features, v)
+	}
+	for _, w := range r.run.Waivers {
+		v := waiver{Case: result.VisibleLine(w.Case), Reason: line(w.Reason, maxText), Issue: line(w.Issue, maxText), Until: line(w.Until, maxText)}
+		if strings.HasPrefix(w.Issue, "https://") || strings.HasPrefix(w.Issue, "http://") {
+			v.URL = w.Issue
+		}
+		p.Waivers = append(p.Waivers, v)
+	}
+	for _, a := range r.run.Alternates {
+		p.Alternates = append(p.Alternates, alternate{line(a.Role, maxText), line(a.Path, maxText)})
+	}
+	touched := map[string][]ref{}
+	var ids []string
+	for _, l := range r.run.Links {
+		for _, c := range l.Cases {
+			for _, id := range c.Errata {
+				if touched[id] == nil {
+					ids = append(ids, id)
+				}
+				touched[id] = append(touched[id], ref{c.ID + " over " + l.Link, anchor(l.Link, c.ID)})
+			}
+		}
+	}
+	for _, id := range ids {
+		e := r.erratum(id)
+		e.Cases = touched[id]
+		p.Errata = append(p.Errata, e)
+	}
+}
+
+// erratum finds an erratum of the plan by its id. An id that this plan does not know is shown alone.
+func (r *renderer) erratum(id string) erratum {
+	v := erratum{ID: line(id, maxText)}
+	for _, e := range r.plan.Errata {
+		if e.ID == id {
+			v.Wrong, v.Accept, v.Why, v.Strict, v.Adapted = e.Wrong, e.Accept, e.Why, e.Strict, e.Adapted
+		}
+	}
+	return v
+}
+
+// clock writes when a case began.
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("15:04:05.000 MST")
+}
