@@ -172,6 +172,7 @@ func (c *Case) Reboot() (mark uint64) {
 		c.LabMust(c.Device.Reboot(c))
 		return mark
 	}
+	c.DeviceMust(c.reachable()) // a change before may have made it connect anew
 	reply := c.Agent.Operate(c, "Device.Reboot()", c.Fresh("reboot"), nil)
 	var noReply *controller.NoReplyError
 	if errors.As(reply.Err, &noReply) && c.Err() == nil {
@@ -191,13 +192,29 @@ func (c *Case) Reconnected(mark uint64) (*journal.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(c, c.ReconnectWait().D)
-	defer cancel()
-	if err := c.Agent.Connected(ctx); err != nil {
+	if err := c.reachable(); err != nil {
 		return e, fmt.Errorf("the device opened a session (event %d) but cannot be reached: %w", e.Seq, err)
 	}
 	return e, nil
 }
+
+// reachable waits until the device can be reached.
+func (c *Case) reachable() error {
+	ctx, cancel := context.WithTimeout(c, c.ReconnectWait().D)
+	defer cancel()
+	return c.Agent.Connected(ctx)
+}
+
+// BackAfter waits until the device, which restarted after mark, has a new session and can be reached, and returns the session's event. A
+// device that stays away blocks the procedure.
+func (c *Case) BackAfter(mark uint64) *journal.Event {
+	session, err := c.Reconnected(mark)
+	c.DeviceMust(err)
+	return session
+}
+
+// IsMQTT5 says whether the Link is MQTT 5.0, with or without TLS.
+func (b *Bench) IsMQTT5() bool { return strings.HasPrefix(b.Link, "mqtt5") }
 
 // Element returns the element that plays a role of the plan on this device (see dut.Roles): the DUT file's substitute, or the plan's own.
 // A substitute is noted in the report, as the plan demands.

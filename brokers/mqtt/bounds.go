@@ -62,9 +62,9 @@ func filterWithinBounds(filter string) bool {
 	return len(filter) <= maxFilter && strings.Count(filter, "/") < maxLevels
 }
 
-// matches says whether a Topic Filter covers a topic (MQTT 5.0, section 4.7). A shared subscription is one like any other here,
+// Covers says whether a Topic Filter covers a topic (MQTT 5.0, section 4.7). A shared subscription is one like any other here,
 // since a device is alone in its group.
-func matches(filter, topic string) bool {
+func Covers(filter, topic string) bool {
 	if group, rest, ok := strings.Cut(strings.TrimPrefix(filter, "$share/"), "/"); ok && strings.HasPrefix(filter, "$share/") && group != "" {
 		filter = rest
 	}

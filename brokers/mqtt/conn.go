@@ -21,9 +21,8 @@ import (
 )
 
 const (
-	connectTimeout = 30 * time.Second // from the accept to the first byte of a CONNECT
-	packetTimeout  = 30 * time.Second // from the first byte of a packet to its last
-	smallPacket    = 64 << 10         // allocated at once; memory for a larger one grows as its bytes come
+	defaultPatience = 30 * time.Second // for the first byte of a CONNECT, and from the first byte of a packet to its last
+	smallPacket     = 64 << 10         // allocated at once; memory for a larger one grows as its bytes come
 )
 
 // errEnded tells the library to give a connection up whose end has been recorded already.
@@ -45,6 +44,7 @@ type conn struct {
 	granted   []Filter        // the others, with the QoS that was granted
 
 	disconnected atomic.Bool // the device has sent DISCONNECT
+	over         atomic.Bool // the library has ended the session: what still comes is of no interest
 
 	mu             sync.Mutex // one writer at a time; it guards what follows
 	version        byte       // 0 until CONNECT
@@ -65,12 +65,14 @@ func newConn(s *Server, g *gate.Conn) *conn {
 // SetDeadline does nothing: the library's own keep-alive arithmetic overflows for long intervals, so next sets the deadlines.
 func (c *conn) SetDeadline(time.Time) error { return nil }
 
-// Close is called by the library when it ends the session.
+// Close is called by the library, on any goroutine, when it ends the session, often after a last word to the device.
 func (c *conn) Close() error {
+	c.over.Store(true)
+	c.s.forget(c)
 	if c.disconnected.Load() {
-		c.End("the device said DISCONNECT")
+		c.Leave("the device said DISCONNECT")
 	} else {
-		c.End("the broker ended the session")
+		c.Leave("the broker ended the session")
 	}
 	return nil
 }
@@ -93,6 +95,9 @@ func (c *conn) next() error {
 	if err := c.awaitPacket(); err != nil {
 		return err
 	}
+	if c.over.Load() {
+		return errEnded
+	}
 	raw, header, err := c.readPacket()
 	if err != nil {
 		return err
@@ -110,7 +115,9 @@ func (c *conn) next() error {
 	if err := c.note(p); err != nil {
 		return err
 	}
-	if c.s.script.dropNow(c.Conn, p.Type) {
+	if c.s.script.dropNow(p.Type) {
+		c.s.forget(c)
+		c.End("the script drops the connection at this " + p.Type)
 		return errEnded
 	}
 	c.rest = raw
@@ -121,7 +128,7 @@ func (c *conn) next() error {
 func (c *conn) awaitPacket() error {
 	switch {
 	case c.version == 0:
-		c.SetReadDeadline(time.Now().Add(connectTimeout))
+		c.SetReadDeadline(time.Now().Add(c.s.patience))
 	case c.keepAlive > 0:
 		c.SetReadDeadline(time.Now().Add(c.keepAlive * 3 / 2))
 	default:
@@ -130,10 +137,10 @@ func (c *conn) awaitPacket() error {
 	_, err := c.stream.Peek(1)
 	switch {
 	case err == nil:
-		c.SetReadDeadline(time.Now().Add(packetTimeout))
+		c.SetReadDeadline(time.Now().Add(c.s.patience))
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 	case c.version == 0:
-		c.End(fmt.Sprintf("no CONNECT within %s", connectTimeout))
+		c.End(fmt.Sprintf("no CONNECT within %s", c.s.patience))
 	default:
 		return c.refuse(packets.ErrKeepAliveTimeout.Code, nil, fmt.Errorf("no packet within one and a half times the keep alive of %s", c.keepAlive))
 	}
@@ -180,7 +187,7 @@ func (c *conn) cutShort(begun []byte, err error) error {
 		return nil
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return c.refuse(packets.ErrMalformedPacket.Code, slices.Clone(begun), fmt.Errorf("its end did not come within %s", packetTimeout))
+		return c.refuse(packets.ErrMalformedPacket.Code, slices.Clone(begun), fmt.Errorf("its end did not come within %s", c.s.patience))
 	}
 	c.malformed(slices.Clone(begun), errors.New("the connection ended within it"))
 	return err
@@ -191,6 +198,7 @@ func (c *conn) refuse(code byte, raw []byte, why error) error {
 	if raw != nil {
 		c.malformed(raw, why)
 	}
+	c.s.forget(c)
 	c.bye(code)
 	c.Farewell(why.Error())
 	return errEnded
@@ -267,6 +275,7 @@ func (c *conn) note(p *Packet) error {
 		c.mu.Unlock()
 	case Disconnect:
 		c.disconnected.Store(true)
+		c.s.forget(c)
 	}
 	return nil
 }
@@ -297,7 +306,7 @@ func (c *conn) send(raw []byte) (uint64, error) {
 	}
 	switch c.s.script.outgoing(name) {
 	case swallow:
-		c.Log(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: "Swallow", Text: name + " not sent"})
+		c.Log(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: "Swallow", Text: "MQTT: " + name + " is not sent"})
 		return 0, nil
 	case hold:
 		c.holding = true
@@ -306,7 +315,7 @@ func (c *conn) send(raw []byte) (uint64, error) {
 		if len(c.held) == maxHeld {
 			return 0, fmt.Errorf("%d packets are held back already", maxHeld)
 		}
-		c.Log(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: "Hold", Text: name + " held back"})
+		c.Log(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: "Hold", Text: "MQTT: " + name + " is held back"})
 		c.held = append(c.held, raw)
 		return 0, nil
 	}

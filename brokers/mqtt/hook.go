@@ -55,6 +55,7 @@ func (h *hook) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 		if code != 0 {
 			cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Connack}, ReasonCode: code})
 		}
+		h.s.forget(c)
 		c.Farewell("the CONNECT was refused")
 		return errEnded
 	}

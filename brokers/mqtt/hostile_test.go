@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
@@ -199,6 +200,28 @@ func TestClaimedSizeIsNotAllocated(t *testing.T) {
 	mustSurvive(t, s) // slow ones do not hinder others
 	s.DisconnectAll(0)
 	awaitEvent(t, j, 0, journal.LayerMQTT, journal.In, Malformed)
+}
+
+// TestSlowDeviceIsEnded begins a CONNECT, a packet, and nothing at all.
+func TestSlowDeviceIsEnded(t *testing.T) {
+	s, j := startBroker(t, Options{})
+	s.patience = 20 * time.Millisecond // before any connection
+	for _, begun := range []string{"", "\x10", "\x10\x80", "\x10\x20\x00\x04MQ"} {
+		d := dial(t, s.Addr(), V311)
+		d.write([]byte(begun))
+		d.expectEnd()
+	}
+	d := dial(t, s.Addr(), V5)
+	d.send(connectPacket(V5))
+	d.expect(Connack)
+	mark := j.Mark()
+	d.write([]byte{0x30, 0x20, 0, 1})
+	if p := d.expect(Disconnect); p.ReasonCode != 0x81 {
+		t.Errorf("got %s", p.Describe())
+	}
+	if e := awaitEvent(t, j, mark, journal.LayerMQTT, journal.In, Malformed); !bytes.Equal(e.Raw, []byte{0x30, 0x20, 0, 1}) {
+		t.Errorf("% X is on record", e.Raw)
+	}
 }
 
 func TestBurstOfPublish(t *testing.T) {

@@ -39,7 +39,7 @@ func TestMatches(t *testing.T) {
 		{"usp/agent/#", "usp/agent/reply-to=usp%2Fcontroller", true},
 	}
 	for _, tc := range tests {
-		if got := matches(tc.filter, tc.topic); got != tc.want {
+		if got := Covers(tc.filter, tc.topic); got != tc.want {
 			t.Errorf("%q covers %q: %t", tc.filter, tc.topic, got)
 		}
 	}

@@ -112,7 +112,7 @@ func (s *Server) match(topic string) []target {
 	for _, c := range s.conns {
 		t := target{conn: c}
 		for name, filter := range c.subscriptions {
-			if !matches(name, topic) {
+			if !Covers(name, topic) {
 				continue
 			}
 			if t.first.Topic == "" || name < t.first.Topic {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -77,19 +76,15 @@ func (s *script) reject(filter string) byte {
 	return s.now.rejection
 }
 
-// dropNow counts a packet from the device and ends the connection when it is the one to drop at.
-func (s *script) dropNow(c *gate.Conn, packetType string) bool {
+// dropNow counts a packet from the device and says whether the connection is to be dropped at it.
+func (s *script) dropNow(packetType string) bool {
 	s.mu.Lock()
-	due := false
-	if s.now.dropLeft > 0 && s.now.dropType == packetType {
-		s.now.dropLeft--
-		due = s.now.dropLeft == 0
+	defer s.mu.Unlock()
+	if s.now.dropLeft == 0 || s.now.dropType != packetType {
+		return false
 	}
-	s.mu.Unlock()
-	if due {
-		c.End("the script drops the connection at this " + packetType)
-	}
-	return due
+	s.now.dropLeft--
+	return s.now.dropLeft == 0
 }
 
 // fate is what becomes of a packet to the device.
@@ -113,21 +108,21 @@ func (s *script) outgoing(packetType string) fate {
 	return send
 }
 
-// verb records that the harness has told the broker what to do.
-func (s *Server) verb(name, format string, args ...any) {
-	s.j.Append(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: name, Text: fmt.Sprintf(format, args...)})
+// did records a verb of the script.
+func (s *Server) did(verb, format string, args ...any) {
+	s.j.Append(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: verb, Text: "MQTT: " + fmt.Sprintf(format, args...)})
 }
 
 // AssignClientID makes the broker answer every MQTT 5.0 CONNECT that has an empty client id with this Assigned Client Identifier.
 // Otherwise it makes up another one each time.
 func (s *Server) AssignClientID(id string) {
-	s.verb("AssignClientID", "%q", id)
+	s.did("AssignClientID", "an empty client id is answered with %q", id)
 	s.script.set(func(r *rules) { r.assignedClientID = id })
 }
 
 // SubscribeTopics puts a User Property subscribe-topic for each topic into every CONNACK of MQTT 5.0, instead of those of Options.
 func (s *Server) SubscribeTopics(topics ...string) {
-	s.verb("SubscribeTopics", "%q", topics)
+	s.did("SubscribeTopics", "CONNACK carries subscribe-topic %q", topics)
 	s.script.set(func(r *rules) { r.subscribeTopics = slices.Clone(topics) })
 }
 
@@ -137,51 +132,59 @@ func (s *Server) NoSubscribeTopics() { s.SubscribeTopics() }
 // ResponseInfo puts Response Information into every CONNACK to a device that asked for it (MQTT 5.0 forbids it to others),
 // instead of that of Options; "" for none.
 func (s *Server) ResponseInfo(topic string) {
-	s.verb("ResponseInfo", "%q", topic)
+	s.did("ResponseInfo", "CONNACK carries Response Information %q where it was asked for", topic)
 	s.script.set(func(r *rules) { r.responseInfo = topic })
 }
 
 // ServerKeepAlive puts Server Keep Alive into every CONNACK of MQTT 5.0 and holds the device to it; 0 switches the
 // keep-alive off.
 func (s *Server) ServerKeepAlive(seconds uint16) {
-	s.verb("ServerKeepAlive", "%d s", seconds)
+	s.did("ServerKeepAlive", "CONNACK carries Server Keep Alive %d s", seconds)
 	s.script.set(func(r *rules) { r.serverKeepAlive, r.keepAliveGiven = seconds, true })
 }
 
 // RefuseNext refuses the next n CONNECTs, or all until Reset when n is Forever, with a reason code of MQTT 5.0, for which
 // MQTT 3.1.1 gets the nearest return code. Code 0 closes the connection without a CONNACK.
 func (s *Server) RefuseNext(n int, code byte) {
-	s.verb("RefuseNext", "%s with %s", times(n), (&Packet{Type: Connack, Version: V5}).reasonName(code))
-	s.script.set(func(r *rules) { r.refusals, r.refusalCode = n, code })
-}
-
-func times(n int) string {
+	count := fmt.Sprintf("the next %d", n)
 	if n < 0 {
-		return "every CONNECT"
+		count = "every"
 	}
-	return fmt.Sprintf("%d CONNECT", n)
+	how := "with " + (&Packet{Type: Connack, Version: V5}).reasonName(code)
+	if code == 0 {
+		how = "by closing the connection"
+	}
+	s.did("RefuseNext", "%s CONNECT is refused %s", count, how)
+	s.script.set(func(r *rules) { r.refusals, r.refusalCode = n, code })
 }
 
 // RejectSubscribe refuses, from now on, the given filters, or every filter when none is given, with a SUBACK code of 0x80 or
 // more, which for MQTT 3.1.1 is always 0x80. Code 0 accepts again.
 func (s *Server) RejectSubscribe(code byte, filters ...string) {
-	s.verb("RejectSubscribe", "0x%02X %q", code, filters)
-	if code != 0 {
+	which := "every filter"
+	if len(filters) > 0 {
+		which = fmt.Sprintf("%q", filters)
+	}
+	if code == 0 {
+		s.did("RejectSubscribe", "SUBACK accepts again")
+	} else {
 		code = max(code, packets.ErrUnspecifiedError.Code)
+		s.did("RejectSubscribe", "SUBACK refuses %s with %s", which, (&Packet{Type: Suback}).reasonName(code))
 	}
 	s.script.set(func(r *rules) { r.rejection, r.rejectedFilters = code, slices.Clone(filters) })
 }
 
 // DropAfter closes the TCP connection on the n-th packet of that type that a device sends from now on, without answering it.
+// 0 takes the order back.
 func (s *Server) DropAfter(n int, packetType string) {
-	s.verb("DropAfter", "%d %s", n, packetType)
+	s.did("DropAfter", "the connection is closed at %s number %d from now", packetType, n)
 	s.script.set(func(r *rules) { r.dropType, r.dropLeft = packetType, n })
 }
 
 // Hold keeps the next packet of one of these types back on each connection, and everything that would follow it there, until
 // Release. The broker goes on reading.
 func (s *Server) Hold(packetTypes ...string) {
-	s.verb("Hold", "%s", strings.Join(packetTypes, ", "))
+	s.did("Hold", "%s is held back", strings.Join(packetTypes, ", "))
 	s.script.set(func(r *rules) { r.held = slices.Clone(packetTypes) })
 }
 
@@ -190,7 +193,7 @@ func (s *Server) HoldConnack() { s.Hold(Connack) }
 
 // Release sends what was held back, and holds nothing more.
 func (s *Server) Release() {
-	s.verb("Release", "")
+	s.did("Release", "what was held back is sent")
 	s.release()
 }
 
@@ -203,52 +206,63 @@ func (s *Server) release() {
 
 // Swallow drops every packet of these types instead of sending it, from now on.
 func (s *Server) Swallow(packetTypes ...string) {
-	s.verb("Swallow", "%s", strings.Join(packetTypes, ", "))
+	s.did("Swallow", "%s is not sent", strings.Join(packetTypes, ", "))
 	s.script.set(func(r *rules) { r.swallowed = slices.Clone(packetTypes) })
 }
 
-// DisconnectAll ends every connection: with a DISCONNECT of that reason code where the device speaks MQTT 5.0, and by closing
-// TCP alone where it does not or where the code is 0.
+// DisconnectAll ends every connection in order: a device of MQTT 5.0 gets a DISCONNECT with that reason code first; MQTT 3.1.1
+// has none from the server, and TCP is closed alone.
 func (s *Server) DisconnectAll(code byte) {
-	s.verb("DisconnectAll", "%s", (&Packet{Type: Disconnect}).reasonName(code))
-	for _, c := range s.connections() {
-		if code != 0 {
-			c.bye(code)
-		}
-		c.End("the script disconnects everybody")
+	s.did("DisconnectAll", "DISCONNECT with %s on every connection", (&Packet{Type: Disconnect}).reasonName(code))
+	open := s.connections()
+	s.forget(open...)
+	for _, c := range open {
+		c.bye(code)
+		c.Leave("the script disconnects everybody")
 	}
 }
 
-// Inject writes raw bytes to a connection, whatever they are.
+// DropAll cuts every connection without a word and keeps listening.
+func (s *Server) DropAll() {
+	s.did("DropAll", "every connection is cut")
+	s.forget(s.connections()...)
+	s.gate.Drop("the script cuts every connection")
+}
+
+// Inject writes raw bytes to a connection, whatever they are; id 0 means the newest connection.
 func (s *Server) Inject(id uint64, raw []byte) error {
-	s.verb("Inject", "%d bytes into connection %d", len(raw), id)
-	for _, c := range s.connections() {
-		if c.ID == id {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			_, err := c.put(slices.Clone(raw))
-			return err
-		}
+	open := s.connections()
+	at := slices.IndexFunc(open, func(c *conn) bool { return c.ID == id })
+	if id == 0 {
+		at = len(open) - 1
 	}
-	return fmt.Errorf("mqtt: no connection %d is open", id)
+	if at < 0 {
+		return fmt.Errorf("mqtt: no open connection %d", id)
+	}
+	c := open[at]
+	s.did("Inject", "%d bytes on connection %d", len(raw), c.ID)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err := c.put(slices.Clone(raw))
+	return err
 }
 
-// Down stops listening and cuts every connection. Sessions survive it.
+// Down cuts every connection and stops listening, until Up. Sessions survive it.
 func (s *Server) Down() {
-	s.verb("Down", "")
+	s.did("Down", "%s stops listening", s.Addr())
+	s.forget(s.connections()...)
 	s.gate.Down()
 }
 
 // Up listens again on the same port.
 func (s *Server) Up() error {
-	s.verb("Up", "")
+	s.did("Up", "%s listens again", s.Addr())
 	return s.gate.Up()
 }
 
-// Reset returns to the behaviour of Options: nothing is refused, held or swallowed, and the broker is up. Connections stay.
-func (s *Server) Reset() error {
-	s.verb("Reset", "")
+// Reset returns to the behaviour of Options: nothing is refused, held or swallowed. Connections stay, and so does Down.
+func (s *Server) Reset() {
+	s.did("Reset", "default behaviour")
 	s.script.set(func(r *rules) { *r = s.script.initial })
 	s.release()
-	return s.gate.Up()
 }

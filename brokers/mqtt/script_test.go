@@ -255,6 +255,8 @@ func TestDisconnectAll(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version byte) {
 		s, _ := startBroker(t, Options{})
 		d := connected(t, s.Addr(), version)
+		d.subscribe("t")
+		awaitSubscriber(t, s, "t")
 		s.DisconnectAll(0x98)
 		if version == V5 {
 			if p := d.expect(Disconnect); p.ReasonCode != 0x98 {
@@ -262,8 +264,11 @@ func TestDisconnectAll(t *testing.T) {
 			}
 		}
 		d.expectEnd()
+		if _, ok := s.Subscriber("t"); ok {
+			t.Error("still a subscriber")
+		}
 		d = connected(t, s.Addr(), version)
-		s.DisconnectAll(0)
+		s.DropAll()
 		d.expectEnd()
 	})
 }
@@ -282,11 +287,6 @@ func TestDownAndUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	connected(t, addr, V5)
-	s.Down()
-	if err := s.Reset(); err != nil {
-		t.Fatal(err)
-	}
-	connected(t, addr, V5)
 }
 
 func TestInject(t *testing.T) {
@@ -297,6 +297,9 @@ func TestInject(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.expect(Pingresp)
+	if err := s.Inject(0, []byte{0xD0, 0}); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Inject(e.Conn+1000, []byte{0xD0, 0}); err == nil {
 		t.Error("injected into a connection that does not exist")
 	}
@@ -316,7 +319,7 @@ func TestEveryVerbIsRecordedOnce(t *testing.T) {
 		"Release":         func() { s.Release() },
 		"Swallow":         func() { s.Swallow(Pingresp) },
 		"DisconnectAll":   func() { s.DisconnectAll(0) },
-		"Inject":          func() { s.Inject(99, nil) },
+		"DropAll":         func() { s.DropAll() },
 		"Down":            func() { s.Down() },
 		"Up":              func() { s.Up() },
 		"Reset":           func() { s.Reset() },

@@ -48,6 +48,7 @@ type Server struct {
 	mochi     *mochi.Server
 	script    script
 	maxPacket int
+	patience  time.Duration // with a device that begins something and does not finish it
 	onPublish func(Publication)
 
 	journalFull atomic.Bool // the journal drops the bytes of packets
@@ -63,7 +64,8 @@ func Start(ctx context.Context, j *journal.Journal, o Options) (*Server, error) 
 	if o.MaxPacket == 0 {
 		o.MaxPacket = DefaultMaxPacket
 	}
-	s := &Server{j: j, maxPacket: o.MaxPacket, onPublish: o.OnPublish, conns: map[uint64]*conn{}, changed: make(chan struct{})}
+	s := &Server{j: j, maxPacket: o.MaxPacket, patience: defaultPatience, onPublish: o.OnPublish,
+		conns: map[uint64]*conn{}, changed: make(chan struct{})}
 	s.script.initial = rules{subscribeTopics: slices.Clone(o.SubscribeTopics), responseInfo: o.ResponseInfo}
 	s.script.now = s.script.initial
 
@@ -114,12 +116,21 @@ func (s *Server) serve(g *gate.Conn) {
 		if fault := recover(); fault != nil { // a device must not bring the harness down through a fault in the broker
 			c.Note("the broker failed on this connection: %v\n%s", fault, debug.Stack())
 		}
-		s.mu.Lock()
-		delete(s.conns, c.ID)
-		s.wake()
-		s.mu.Unlock()
+		s.forget(c)
 	}()
 	s.mochi.EstablishConnection("gate", c) // its error has been recorded, by next or by OnDisconnect
+	c.Farewell("the broker is done with it")
+}
+
+// forget takes a connection out that has ended or is about to: no message goes there any more, although its reader may live
+// for a moment.
+func (s *Server) forget(gone ...*conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range gone {
+		delete(s.conns, c.ID)
+	}
+	s.wake()
 }
 
 // connections returns the open connections, oldest first.

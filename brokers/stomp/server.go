@@ -32,6 +32,9 @@ type Options struct {
 	// Patience is how long a connection may take for its first frame, and for the rest of a frame once it has begun; one
 	// minute when 0.
 	Patience time.Duration
+	// TimeScale divides the interval at which the server sends the heart-beats it promised, for an agent whose time is
+	// scaled; 1 when 0.
+	TimeScale float64
 
 	// OnFrame is called for every frame of a device that the server has taken, in the order of each connection, from its
 	// reader: it must not wait for a later frame. seq is the frame's number in the journal.

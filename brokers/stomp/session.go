@@ -159,7 +159,7 @@ func (s *session) greet(f, answer *Frame) {
 	_, wanted, _ := f.HeartBeat()
 	sends, _, _ := answer.HeartBeat()
 	if sends > 0 && wanted > 0 {
-		go s.sendBeats(max(sends, wanted))
+		go s.sendBeats(time.Duration(float64(max(sends, wanted)) / max(1, s.server.opts.TimeScale)))
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -26,15 +27,15 @@ func referenceDUT(defects []string) (*dut.File, error) {
 		return nil, err
 	}
 	exec := []string{
-		self, "agent", "--link", "{{.Link}}", "--host", "{{.Host}}", "--port", "{{.Port}}",
-		"--endpoint", "{{.AgentID}}", "--controller", "{{.ControllerID}}",
-		"--agent-topic", "{{.AgentTopic}}", "--controller-topic", "{{.ControllerTopic}}",
-		"--username", "{{.Username}}", "--password", "{{.Password}}", "--path", "{{.Path}}",
-		"--trust", "{{.CA}}", "--certificate", "{{.ClientCert}}", "--key", "{{.ClientKey}}",
-		"--state", filepath.Join("{{.Dir}}", "state.json"), "--timescale", "20",
+		self, "agent", "--link={{.Link}}", "--host={{.Host}}", "--port={{.Port}}",
+		"--endpoint={{.AgentID}}", "--controller={{.ControllerID}}",
+		"--agent-topic={{.AgentTopic}}", "--controller-topic={{.ControllerTopic}}",
+		"--username={{.Username}}", "--password={{.Password}}", "--path={{.Path}}",
+		"--trust={{.CA}}", "--certificate={{.ClientCert}}", "--key={{.ClientKey}}",
+		"--state=" + filepath.Join("{{.Dir}}", "state.json"), fmt.Sprintf("--timescale=%d", referenceScale),
 	}
 	for _, d := range defects {
-		exec = append(exec, "--defect", d)
+		exec = append(exec, "--defect="+d)
 	}
 	f := &dut.File{
 		Device:   dut.Identity{Vendor: "usptest", Model: "reference agent", Software: version(), Endpoint: "proto::usptest-agent-{{.Instance}}"},

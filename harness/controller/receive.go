@@ -21,6 +21,9 @@ func (c *Controller) receive(in link.Inbound) {
 	}
 	seq := c.journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.In, Type: usp.RecordType(record), Conn: in.Conn,
 		Raw: in.Raw, Text: recordText(record), Body: record}).Seq
+	if err := usp.ValidateWire(in.Raw, &usppb.Record{}); err != nil {
+		c.violation(seq, schemaValid, err)
+	}
 	c.judgeRecord(seq, record)
 	if topic := record.GetMqttConnect().GetSubscribedTopic(); topic != "" {
 		c.link.SetAgentTopic(topic)
@@ -43,6 +46,9 @@ func (c *Controller) receive(in link.Inbound) {
 	m := &Message{Msg: msg, From: record.GetFromId(), To: record.GetToId(), Conn: in.Conn, Packet: in.Seq}
 	seq = c.journal.Append(journal.Event{Layer: journal.LayerMessage, Dir: journal.In, Type: usp.TypeName(usp.MsgTypeOf(msg)),
 		Conn: in.Conn, Text: Summary(msg), Body: m}).Seq
+	if err := usp.ValidateWire(plain.GetPayload(), &usppb.Msg{}); err != nil {
+		c.violation(seq, schemaValid, err)
+	}
 	c.judgeMessage(seq, msg)
 	if notify := msg.GetBody().GetRequest().GetNotify(); notify != nil && notify.GetSendResp() {
 		c.queueAck(msg, notify, record.GetToId())

@@ -74,14 +74,11 @@ func (c *Controller) judgeMessage(seq uint64, m *usppb.Msg) {
 	if err := usp.ValidateMessage(m); err != nil {
 		c.violation(seq, schemaValid, err)
 	}
-	for _, p := range resolvedPaths(m) {
-		path, err := usp.ParsePath(p.path)
-		switch {
-		case err != nil:
-			c.violation(seq, pathValid, fmt.Errorf("%s: %w", p.where, err))
-		case !path.ByNumber():
-			c.violation(seq, instanceNumber, fmt.Errorf("%s: want instance numbers, got %q", p.where, p.path))
-		}
+	if err := usp.ValidatePaths(m); err != nil {
+		c.violation(seq, pathValid, err)
+	}
+	if err := usp.ValidateAddressing(m); err != nil {
+		c.violation(seq, instanceNumber, err)
 	}
 	if m.GetBody().GetRequest() != nil {
 		return
@@ -104,56 +101,4 @@ func (c *Controller) judgeMessage(seq uint64, m *usppb.Msg) {
 	case answered:
 		c.violation(seq, msgIDEcho, fmt.Errorf("msg_id %q: want one reply, got a second one, %s", id, usp.TypeName(usp.MsgTypeOf(m))))
 	}
-}
-
-// located is a path and the field it stands in.
-type located struct{ where, path string }
-
-// resolvedPaths returns the paths that the Agent itself wrote into m. Paths that it only echoes from a request, and those of errors
-// about objects that do not exist, follow the request and are left out.
-func resolvedPaths(m *usppb.Msg) []located {
-	var out []located
-	add := func(where, path string) { out = append(out, located{where, path}) }
-	response, notify := m.GetBody().GetResponse(), m.GetBody().GetRequest().GetNotify()
-	for _, q := range response.GetGetResp().GetReqPathResults() {
-		for _, r := range q.GetResolvedPathResults() {
-			add("resolved_path", r.GetResolvedPath())
-		}
-	}
-	for _, q := range response.GetGetInstancesResp().GetReqPathResults() {
-		for _, r := range q.GetCurrInsts() {
-			add("instantiated_obj_path", r.GetInstantiatedObjPath())
-		}
-	}
-	for _, r := range response.GetAddResp().GetCreatedObjResults() {
-		if ok := r.GetOperStatus().GetOperSuccess(); ok != nil {
-			add("instantiated_path", ok.GetInstantiatedPath())
-		}
-	}
-	for _, r := range response.GetSetResp().GetUpdatedObjResults() {
-		for _, u := range r.GetOperStatus().GetOperSuccess().GetUpdatedInstResults() {
-			add("affected_path", u.GetAffectedPath())
-		}
-	}
-	for _, r := range response.GetDeleteResp().GetDeletedObjResults() {
-		for _, p := range r.GetOperStatus().GetOperSuccess().GetAffectedPaths() {
-			add("affected_paths", p)
-		}
-	}
-	if e := notify.GetEvent(); e != nil {
-		add("obj_path", e.GetObjPath())
-	}
-	if v := notify.GetValueChange(); v != nil {
-		add("param_path", v.GetParamPath())
-	}
-	if o := notify.GetObjCreation(); o != nil {
-		add("obj_path", o.GetObjPath())
-	}
-	if o := notify.GetObjDeletion(); o != nil {
-		add("obj_path", o.GetObjPath())
-	}
-	if o := notify.GetOperComplete(); o != nil {
-		add("obj_path", o.GetObjPath())
-	}
-	return out
 }

@@ -49,6 +49,13 @@ func NewDevice(j *journal.Journal, f *File, vars Vars, opts Options) *Device {
 	return &Device{j: j, lab: f.Lab, root: f.root(), opts: opts, log: newLogTail(), vars: vars}
 }
 
+// SetVars replaces the values that templates can name, for what only a listening broker knows. It is called before the first Start.
+func (d *Device) SetVars(vars Vars) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.vars = vars
+}
+
 // Launched says whether the harness starts the device itself.
 func (d *Device) Launched() bool { return d.lab.Launch != nil }
 

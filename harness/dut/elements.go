@@ -39,7 +39,7 @@ func Roles() []Role {
 			pathOf(usp.CommandPath, "a command path such as Device.Reboot()")},
 		{RoleAsyncCommand, "Device.IP.Diagnostics.TraceRoute()", "an asynchronous command that succeeds with the arguments given as async-arguments",
 			pathOf(usp.CommandPath, "a command path such as Device.SelfTestDiagnostics()")},
-		{RoleAsyncArguments, "Host=127.0.0.1", "the input arguments of async-command, Name=value with commas between; empty for none",
+		{RoleAsyncArguments, "Host=127.0.0.1,ProtocolVersion=IPv4", "the input arguments of async-command, Name=value with commas between; empty for none",
 			func(s string) error { _, err := ParseArguments(s); return err }},
 	}
 }

@@ -158,3 +158,6 @@ func NoError(where string, code uint32, text string) error {
 	}
 	return mismatch(where, fmt.Sprintf("%s: %s", usp.ErrCode(code), quote(text)), "no error")
 }
+
+// Nothing wants nothing; got says what there was, in words.
+func Nothing(where, got string) error { return mismatch(where, got, "none") }

@@ -153,6 +153,17 @@ func (j *Journal) since(mark uint64) ([]*Event, <-chan struct{}) {
 	return j.events[from:len(j.events):len(j.events)], j.wake
 }
 
+// At returns the event with that number, or nil when it was forgotten or does not exist yet.
+func (j *Journal) At(seq uint64) *Event {
+	if seq == 0 {
+		return nil
+	}
+	if events := j.Since(seq - 1); len(events) > 0 && events[0].Seq == seq {
+		return events[0]
+	}
+	return nil
+}
+
 // Forget drops the events up to mark, for example when the case they belong to has been written.
 func (j *Journal) Forget(mark uint64) {
 	j.mu.Lock()

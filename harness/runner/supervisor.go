@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -115,23 +116,27 @@ func (s *supervisor) worker(ctx context.Context, j job, cases []plan.Case) resul
 	cmd := exec.Command(s.Worker[0], s.Worker[1:]...)
 	// its own process group: Ctrl-C must reach the supervisor alone, so that the workers can clean up
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	stderr := &tail{}
-	cmd.Stderr = stderr
+	words := &tail{}
+	cmd.Stderr = words
 	stdin, err1 := cmd.StdinPipe()
-	stdout, err2 := cmd.StdoutPipe()
+	reports, theirs, err2 := os.Pipe()
 	if err := firstError(err1, err2); err != nil {
 		w.fail("cannot start a worker: " + err.Error())
 		return w.result
 	}
-	if err := cmd.Start(); err != nil {
+	defer reports.Close()
+	cmd.ExtraFiles = []*os.File{theirs} // becomes reportsFD
+	err := cmd.Start()
+	theirs.Close()
+	if err != nil {
 		w.fail("cannot start a worker: " + err.Error())
 		return w.result
 	}
 	done := make(chan struct{})
 	go s.stopWorker(ctx, done, cmd, stdin)
-	err := json.NewEncoder(stdin).Encode(j)
+	err = json.NewEncoder(stdin).Encode(j)
 	if err == nil {
-		err = w.read(stdout)
+		err = w.read(reports)
 	}
 	waitErr := cmd.Wait()
 	close(done)
@@ -140,7 +145,7 @@ func (s *supervisor) worker(ctx context.Context, j job, cases []plan.Case) resul
 	case ctx.Err() != nil:
 		w.settle(result.Aborted, "the run was interrupted")
 	default:
-		w.fail(fmt.Sprintf("worker process died: %v%s", firstError(waitErr, err, io.ErrUnexpectedEOF), stderr.text()))
+		w.fail(fmt.Sprintf("worker process died: %v%s", firstError(waitErr, err, io.ErrUnexpectedEOF), words.text()))
 	}
 	return w.result
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -159,9 +160,16 @@ func (w *worker) recover(ctx context.Context, id string) {
 	}
 }
 
-// Worker is what the hidden command "usptest worker" calls: Work on the process's own standard input and output.
+// reportsFD is the file descriptor on which a worker process reports. Its standard output is left to ginkgo, which prints there whatever
+// it is told.
+const reportsFD = 3
+
+// Worker is what the hidden command "usptest worker" calls: Work on the process's own standard input and the supervisor's pipe.
 func Worker(ctx context.Context, p *plan.Plan, bodies harness.Bodies) error {
-	out := os.Stdout
-	os.Stdout = os.Stderr // nothing but reports may be printed on the pipe, whatever a library does
+	out := os.NewFile(reportsFD, "reports")
+	if out == nil {
+		return errors.New("a worker is started by usptest run alone")
+	}
+	defer out.Close()
 	return Work(ctx, p, bodies, os.Stdin, out)
 }

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/usptest/usptest/fixtures/agent"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/runner"
+)
+
+// defectLinks are the links over which a defect is tried: the first to which its case applies.
+var defectLinks = []string{"mqtt5", "stomp", "websocket", "mqtt5+tls"}
+
+// only narrows TestDefects down while one works on a case: -only '^add-'.
+var only = flag.String("only", "", "run only the defects whose name matches this `expression`")
+
+// patience bounds one defect.
+const patience = 2 * time.Minute
+
+// TestDefects is the proof of the verdicts: with each defect the reference agent fails exactly the metric that the defect names, and every
+// metric of every automated case has a defect.
+func TestDefects(t *testing.T) {
+	p, err := plan.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen := regexp.MustCompile(*only)
+	caught := map[string]int{} // defects by metric
+	total := 0
+	for _, d := range agent.Defects() {
+		caught[metricName(d.Case, d.Metric)]++
+		total++
+	}
+	missing := 0
+	for id := range allBodies() {
+		c, _ := p.Case(id)
+		for _, m := range c.Metrics {
+			if caught[metricName(id, m.N)] == 0 {
+				missing++
+				t.Errorf("metric %s has no defect: %s", metricName(id, m.N), m.Text)
+			}
+		}
+	}
+	t.Logf("%d defects for %d metrics; %d metrics have none", total, len(caught), missing)
+	var instance atomic.Int64
+	for _, d := range agent.Defects() {
+		if !chosen.MatchString(d.Name) {
+			continue
+		}
+		t.Run(d.Name, func(t *testing.T) {
+			t.Parallel()
+			c, ok := p.Case(d.Case)
+			if !ok || d.Metric > len(c.Metrics) || allBodies()[d.Case] == nil {
+				t.Fatalf("the plan has no automated metric %s", metricName(d.Case, d.Metric))
+			}
+			r := runWith(t, c, int(instance.Add(1)), d.Name)
+			if err := exactly(r, d.Metric); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// exactly wants the one metric to fail, and no other one.
+func exactly(r result.Case, metric int) error {
+	hit := false
+	for _, m := range r.Metrics {
+		switch {
+		case m.N == metric:
+			hit = m.Verdict == result.Fail
+		case m.Verdict == result.Fail || m.Verdict == result.Error:
+			return fmt.Errorf("want only metric %d to fail, but metric %d does too: %s", metric, m.N, m.Finding())
+		}
+	}
+	if !hit {
+		return fmt.Errorf("want metric %d to fail, got the verdict %s %s; metrics %+v", metric, r.Verdict, r.Reason, r.Metrics)
+	}
+	return nil
+}
+
+func metricName(id string, n int) string { return fmt.Sprintf("%s/%d", id, n) }
+
+// runWith carries out one case against a reference agent of its own.
+func runWith(t *testing.T, c plan.Case, instance int, defects ...string) result.Case {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	d, err := referenceDUT(defects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := defectLinks[slices.IndexFunc(defectLinks, c.AppliesTo)]
+	out := t.TempDir()
+	r, err := runner.One{
+		DUT: d, Link: link, Instance: instance, Scale: referenceScale, Out: out, Case: c, Body: allBodies()[c.ID],
+	}.Run(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if testing.Verbose() {
+		t.Logf("%s over %s: %s %s (journal %s)", c.ID, link, r.Verdict, r.Reason, filepath.Base(r.Journal))
+	}
+	return r
+}

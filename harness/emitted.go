@@ -1,0 +1,92 @@
+package harness
+
+import (
+	"github.com/usptest/usptest/brokers/mqtt"
+	"github.com/usptest/usptest/brokers/stomp"
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// Emission is a Record that the device sent, to whomever.
+type Emission struct {
+	Seq    uint64 // number of the event that shows it
+	To     string // topic or destination; "" over WebSocket, which has none
+	Record *usppb.Record
+	Msg    *usppb.Msg // nil when the Record holds no Message that can be read
+}
+
+// Emitted returns the Records that the device sent after mark and up to the event until, oldest first. Over MQTT and STOMP it looks at
+// every topic and destination, also those at which nobody but the Agent listens: what must not be said must not be said anywhere.
+func (c *Case) Emitted(mark, until uint64) []Emission {
+	var out []Emission
+	for _, e := range c.Journal.Since(mark) {
+		if e.Seq > until {
+			break
+		}
+		if e.Dir != journal.In {
+			continue
+		}
+		if found, ok := emission(e, c.WebSocket != nil); ok {
+			out = append(out, found)
+		}
+	}
+	return out
+}
+
+// emission reads a Record out of one event: a packet, or over WebSocket, where every message is a Record, the Record itself.
+func emission(e *journal.Event, overWebSocket bool) (Emission, bool) {
+	found := Emission{Seq: e.Seq}
+	switch body := e.Body.(type) {
+	case *mqtt.Packet:
+		if body.Type != mqtt.Publish {
+			return found, false
+		}
+		found.To = body.Topic
+		found.Record, _ = usp.ParseRecord(body.Payload)
+	case *stomp.Frame:
+		if body.Command != "SEND" {
+			return found, false
+		}
+		found.To, _ = body.Header("destination")
+		found.Record, _ = usp.ParseRecord(body.Body)
+	case *usppb.Record:
+		if overWebSocket {
+			found.Record = body
+		}
+	}
+	// a payload that is no Record, for example of bulk data, may still parse as one without a type
+	if found.Record == nil || found.Record.GetRecordType() == nil {
+		return found, false
+	}
+	if payload := usp.PayloadOf(found.Record); payload != nil {
+		found.Msg, _ = usp.ParseMessage(payload)
+	}
+	return found, true
+}
+
+// Describe names what the Record holds and where it was sent to.
+func (e Emission) Describe() string {
+	what := "a Record of type " + usp.RecordType(e.Record)
+	if e.Msg != nil {
+		what = controller.Summary(e.Msg)
+	}
+	if e.To != "" {
+		what += " to " + e.To
+	}
+	return what
+}
+
+// Answers says whether the Record reacts to one of the harness: with a response, an Error or a Disconnect. A request of the device's own,
+// such as a Notify, and a Connect do not.
+func (e Emission) Answers() bool {
+	if e.Record.GetDisconnect() != nil {
+		return true
+	}
+	body := e.Msg.GetBody()
+	return body.GetResponse() != nil || body.GetError() != nil
+}
+
+// MsgID is the msg_id of the Message, "" when there is none.
+func (e Emission) MsgID() string { return e.Msg.GetHeader().GetMsgId() }

@@ -1,0 +1,68 @@
+package mqtt
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/usptest/usptest/brokers/mqtt"
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// packet returns what an event says of one control packet from the device, or nil when it is none of that type.
+func packet(e *journal.Event, packetType string) *mqtt.Packet {
+	p, ok := e.Body.(*mqtt.Packet)
+	if !ok || e.Dir != journal.In || p.Type != packetType {
+		return nil
+	}
+	return p
+}
+
+// isPacket matches the packets of one type from the device.
+func isPacket(packetType string) func(*journal.Event) error {
+	return func(e *journal.Event) error {
+		if packet(e, packetType) == nil {
+			return journal.ErrSkip
+		}
+		return nil
+	}
+}
+
+// client returns the row of Device.MQTT.Client. that the Agent's MTP uses, such as "Device.MQTT.Client.1.".
+func client(c *harness.Case) string {
+	values, err := c.ReadAll("Device.LocalAgent.MTP.")
+	c.DeviceMust(err)
+	for _, path := range values.Names() {
+		row, ok := strings.CutSuffix(path, "MQTT.Reference")
+		if !ok || values[path] == "" {
+			continue
+		}
+		if on, err := usp.ParseBool(values[row+"Enable"]); err == nil && on {
+			return expect.WithoutDot(values[path]) + "."
+		}
+	}
+	c.DeviceMust(fmt.Errorf("Device.LocalAgent.MTP.: want an enabled row whose MQTT.Reference names a client, got none"))
+	return ""
+}
+
+// askForResponseInformation makes the Agent set Request Response Information in its next CONNECT, where it has the parameter.
+func askForResponseInformation(c *harness.Case) {
+	row, name := client(c), "RequestResponseInfo"
+	value, err := c.Read(row + name)
+	if err != nil {
+		c.Note("the Agent has no %s%s", row, name)
+		return
+	}
+	if on, err := usp.ParseBool(value); err == nil && on {
+		return
+	}
+	c.Restore(row, name)
+	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(row, usp.Params{name: "true"}, nil)), usp.SetResp))
+}
+
+// topic makes a topic that nobody else uses.
+func topic(c *harness.Case, word string) string {
+	return fmt.Sprintf("%s/%s-%s", c.AgentAddress, strings.ReplaceAll(c.Plan.ID, ".", "-"), word)
+}

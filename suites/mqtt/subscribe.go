@@ -1,0 +1,120 @@
+package mqtt
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/usptest/usptest/brokers/mqtt"
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// subscribePacket is 11.8: topics that the broker names in CONNACK are subscribed to. The filters of all SUBSCRIBE packets of the
+// connection count together, and a filter with wildcards covers a topic (R-MQTT.15).
+func subscribePacket(c *harness.Case) {
+	askForResponseInformation(c)
+	named, information := topic(c, "subscribe"), topic(c, "information")
+	c.Step(1, "reboot the device; CONNACK will name %s as subscribe-topic and %s as Response Information", named, information)
+	c.MQTT.SubscribeTopics(named)
+	c.MQTT.ResponseInfo(information)
+	mark := c.Reboot()
+	c.Step(2, "wait until it connects")
+	var conn uint64
+	if !c.Metric(1, func(m *harness.Metric) {
+		e, err := c.Await("CONNECT packet", c.ReconnectWait(), mark, isPacket(mqtt.Connect))
+		m.Must(err)
+		mark, conn = e.Seq, e.Conn
+		if connect := packet(e, mqtt.Connect); !connect.RequestResponseInfo {
+			m.Must(&usp.Mismatch{Where: "CONNECT: Request Response Information", Want: "1", Got: "0 or absent"}, e.Seq)
+		}
+		m.Must(nil, e.Seq)
+	}) && conn == 0 {
+		return
+	}
+	c.Step(5, "wait until it subscribes")
+	for n, topic := range []string{2: named, 3: information} {
+		if topic == "" {
+			continue
+		}
+		c.Metric(n, func(m *harness.Metric) {
+			e, err := c.Await("SUBSCRIBE packet for "+topic, c.ReconnectWait(), mark, func(e *journal.Event) error { return subscribes(e, conn, topic) })
+			m.Must(err)
+			m.Must(nil, e.Seq)
+		})
+	}
+}
+
+// subscribes matches a SUBSCRIBE on one connection that covers a topic.
+func subscribes(e *journal.Event, conn uint64, topic string) error {
+	p := packet(e, mqtt.Subscribe)
+	if p == nil || e.Conn != conn {
+		return journal.ErrSkip
+	}
+	var filters []string
+	for _, f := range p.Filters {
+		if mqtt.Covers(f.Topic, topic) {
+			return nil
+		}
+		filters = append(filters, f.Topic)
+	}
+	return fmt.Errorf("filters: want one that covers %q, got %q", topic, filters)
+}
+
+// refusedSubscription is 11.11: an Agent that cannot subscribe leaves, and sends no Record on the way. A Periodic! event tempts it.
+func refusedSubscription(c *harness.Case) {
+	const interval, watched = "60", 120 * time.Second
+	const refusal = 0x87 // not authorized
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	c.Restore(row, "PeriodicNotifInterval")
+	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(row, usp.Params{"PeriodicNotifInterval": interval}, nil)), usp.SetResp))
+	added := c.Agent.Add(c, false, usp.Create("Device.LocalAgent.Subscription.",
+		usp.Params{"ReferenceList": "Device.LocalAgent.Periodic!", "NotifType": "Event", "Persistent": "true"},
+		usp.Params{"Enable": "true", "ID": c.Fresh("periodic")}))
+	c.Owns(added)
+	c.DeviceMust(expect.Type(added, usp.AddResp))
+
+	c.Step(1, "reboot the device; every SUBSCRIBE will be refused")
+	mark := c.Reboot()
+	c.Cleanup("accept subscriptions again", func(ctx context.Context) error { return rejoin(ctx, c) })
+	c.MQTT.RejectSubscribe(refusal)
+	c.Step(2, "wait until it subscribes")
+	subscribed, err := c.Await("SUBSCRIBE packet", c.ReconnectWait(), mark, isPacket(mqtt.Subscribe))
+	c.DeviceMust(err)
+	c.Step(4, "watch the connection for two periodic intervals")
+	quiet, silence := c.Quiet(watched, subscribed.Seq, carriesRecord)
+	c.Metric(1, func(m *harness.Metric) {
+		e, err := c.Await("DISCONNECT packet", c.ResponseWait(), subscribed.Seq, isPacket(mqtt.Disconnect))
+		m.Must(err, subscribed.Seq)
+		m.Must(nil, e.Seq)
+	})
+	c.Metric(2, func(m *harness.Metric) {
+		if quiet != nil {
+			m.Must(&usp.Mismatch{Where: "PUBLISH packets after the refusal", Want: "none that carries a USP Record", Got: quiet.Text}, quiet.Seq)
+		}
+		m.Must(silence)
+	})
+}
+
+// carriesRecord matches a PUBLISH from the device that holds a USP Record.
+func carriesRecord(e *journal.Event) error {
+	p := packet(e, mqtt.Publish)
+	if p == nil {
+		return journal.ErrSkip
+	}
+	if _, err := usp.ParseRecord(p.Payload); err != nil {
+		return journal.ErrSkip
+	}
+	return nil
+}
+
+// rejoin lets the device back in and waits for it.
+func rejoin(ctx context.Context, c *harness.Case) error {
+	c.MQTT.RejectSubscribe(0)
+	ctx, cancel := context.WithTimeout(ctx, c.ReconnectWait().D)
+	defer cancel()
+	return c.Agent.Connected(ctx)
+}
