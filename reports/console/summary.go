@@ -182,15 +182,15 @@ func elapsed(ms int64) string {
 // Exit says what an exit code of usptest means.
 func Exit(code int) string {
 	switch code {
-	case 0:
+	case result.ExitPassed:
 		return "everything selected passed"
-	case 1:
+	case result.ExitDeviceFault:
 		return "a device fault"
-	case 2:
+	case result.ExitUsage:
 		return "usage or configuration"
-	case 3:
+	case result.ExitError:
 		return "errors, but no device fault"
-	case 130:
+	case result.ExitInterrupted:
 		return "interrupted"
 	}
 	return "unknown"

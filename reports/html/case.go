@@ -66,7 +66,7 @@ func (r *renderer) caseView(link string, c result.Case, d detail) caseView {
 	v := caseView{
 		Anchor: at, ID: result.VisibleLine(c.ID), Link: result.VisibleLine(link), Title: line(c.Title, d.value),
 		Verdict: c.Verdict, Tone: tone(c.Verdict), Open: c.Verdict != result.Pass,
-		Purpose: known.Purpose, Obligation: string(known.Obligation), Requirements: known.Requirements, Features: r.features(known.Requires),
+		Purpose: known.Purpose, Obligation: obligation(known), Requirements: known.Requirements, Features: r.features(known.Requires),
 		Started: clock(c.Started), Took: duration(c.DurationMS), Again: line(r.run.AgainFor(link, c.ID), d.value),
 		Timeline: timeline(at, c, d),
 	}

@@ -43,7 +43,6 @@ type page struct {
 	Errata     []erratum
 	Again      text
 	Tool       text
-	Scaled     bool
 }
 
 // fact is a line of the identity.
@@ -112,12 +111,17 @@ type finding struct {
 // ref points to a case or an event in this file.
 type ref struct{ Name, Anchor string }
 
-// chapter is a part of the matrix of case by link.
+// chapter is a part of the matrix of case by link: first the cases of which something is known, then those that were not run at all.
 type chapter struct {
+	Number         int
+	Title          string
+	Counts         []count
+	Judged, NotRun table
+}
+
+// table is rows of the matrix.
+type table struct {
 	Number int
-	Title  string
-	Counts []count
-	Ran    bool
 	Links  []string
 	Rows   []row
 }
@@ -157,7 +161,13 @@ type erratum struct {
 	ID                         text
 	Wrong, Accept, Why, Strict string
 	Adapted                    bool
-	Cases                      []ref
+	Cases                      []touched
+}
+
+// touched is a case that an erratum touched, over one or more links.
+type touched struct {
+	ID    string
+	Links []ref
 }
 
 // page collects what stands before the cases.
@@ -171,7 +181,6 @@ func (r *renderer) page() page {
 		Conclusion: conclude(run.Conclusion),
 		Again:      line(result.ShellLine(run.Again), maxText),
 		Tool:       line(run.Tool.Name+" "+run.Tool.Version, maxText),
-		Scaled:     run.TimeScale != 1,
 	}
 	if p.Device.Head == "" {
 		p.Device = line(d.Endpoint, maxIdentity)
@@ -370,31 +379,39 @@ func (r *renderer) matrix() []chapter {
 		}
 	}
 	var chapters []chapter
+	var tally map[result.Verdict]int // of the newest chapter
 	for _, id := range slices.SortedFunc(maps.Keys(cells), plan.Compare) {
 		known, _ := r.plan.Case(id)
 		if len(chapters) == 0 || chapters[len(chapters)-1].Number != known.Chapter {
-			c := chapter{Number: known.Chapter, Links: links}
+			t := table{Number: known.Chapter, Links: links}
+			c := chapter{Number: known.Chapter, Judged: t, NotRun: t}
 			if i := slices.IndexFunc(r.plan.Chapters, func(p plan.Chapter) bool { return p.Number == known.Chapter }); i >= 0 {
 				c.Title = r.plan.Chapters[i].Title
 			}
-			chapters = append(chapters, c)
+			chapters, tally = append(chapters, c), map[result.Verdict]int{}
 		}
 		c := &chapters[len(chapters)-1]
-		c.Rows = append(c.Rows, row{id, line(titles[id], maxText), string(known.Obligation), cells[id]})
-	}
-	for i := range chapters {
-		n := map[result.Verdict]int{}
-		for _, row := range chapters[i].Rows {
-			for _, c := range row.Cells {
-				if c.Verdict != "" {
-					n[c.Verdict]++
-				}
-				chapters[i].Ran = chapters[i].Ran || c.Tone == "pass" || c.Tone == "fail" || c.Tone == "error"
+		into := &c.NotRun
+		for _, cell := range cells[id] {
+			if cell.Verdict != "" {
+				tally[cell.Verdict]++
+			}
+			if cell.Tone != "" && cell.Tone != "rest" {
+				into = &c.Judged
 			}
 		}
-		chapters[i].Counts = counts(n)
+		into.Rows = append(into.Rows, row{id, line(titles[id], maxText), obligation(known), cells[id]})
+		c.Counts = counts(tally)
 	}
 	return chapters
+}
+
+// obligation says who must pass a case; nothing when the plan does not say.
+func obligation(c plan.Case) string {
+	if c.Obligation == plan.None {
+		return ""
+	}
+	return string(c.Obligation)
 }
 
 // declarations are what the device's owner said, and what the plan got wrong.
@@ -419,22 +436,21 @@ func (r *renderer) declarations(p *page) {
 	for _, a := range r.run.Alternates {
 		p.Alternates = append(p.Alternates, alternate{line(a.Role, maxText), line(a.Path, maxText)})
 	}
-	touched := map[string][]ref{}
-	var ids []string
+	place := map[string]int{}
 	for _, l := range r.run.Links {
 		for _, c := range l.Cases {
 			for _, id := range c.Errata {
-				if touched[id] == nil {
-					ids = append(ids, id)
+				if _, ok := place[id]; !ok {
+					place[id], p.Errata = len(p.Errata), append(p.Errata, r.erratum(id))
 				}
-				touched[id] = append(touched[id], ref{c.ID + " over " + l.Link, anchor(l.Link, c.ID)})
+				e := &p.Errata[place[id]]
+				i := slices.IndexFunc(e.Cases, func(t touched) bool { return t.ID == c.ID })
+				if i < 0 {
+					i, e.Cases = len(e.Cases), append(e.Cases, touched{ID: c.ID})
+				}
+				e.Cases[i].Links = append(e.Cases[i].Links, ref{l.Link, anchor(l.Link, c.ID)})
 			}
 		}
-	}
-	for _, id := range ids {
-		e := r.erratum(id)
-		e.Cases = touched[id]
-		p.Errata = append(p.Errata, e)
 	}
 }
 
