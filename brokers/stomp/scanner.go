@@ -15,6 +15,8 @@ const (
 	readBuffer = 16 << 10
 	// maxHead bounds a frame's command and headers together.
 	maxHead = 64 << 10
+	// proof is how much of a body has to arrive before its content-length is believed.
+	proof = 1 << 20
 	// maxBeats bounds how many line ends make one event.
 	maxBeats = 256
 )
@@ -111,10 +113,14 @@ func (s *scanner) head(b *bytes.Buffer) (length int, err error) {
 	}
 }
 
-// counted reads a body of known length and the NUL behind it. Memory grows with what arrives, not with what is promised.
+// counted reads a body of known length and the NUL behind it. Memory for a long one is reserved once a part of it has come.
 func (s *scanner) counted(b *bytes.Buffer, length int) error {
-	if _, err := io.CopyN(b, s.r, int64(length)); err != nil {
-		return err
+	first := min(length, proof)
+	for _, part := range []int{first, length - first} {
+		b.Grow(part + 1 + bytes.MinRead)
+		if _, err := io.CopyN(b, s.r, int64(part)); err != nil {
+			return err
+		}
 	}
 	end, err := s.r.ReadByte()
 	if err != nil {

@@ -1,0 +1,292 @@
+package websocket
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/usptest/usptest/brokers/gate"
+	"github.com/usptest/usptest/harness/journal"
+)
+
+// ErrClosed is in the chain of what Send and the other writers return once CLOSE has gone out or the connection has ended.
+var ErrClosed = errors.New("the WebSocket connection is closed")
+
+// limits are what a device is allowed, and handlers whom its messages go to.
+type (
+	limits struct {
+		maxMessage int
+		patience   time.Duration
+	}
+	handlers struct {
+		message func(conn, seq uint64, payload []byte) // may be nil
+		end     func(conn uint64)                      // may be nil
+	}
+)
+
+// Conn is one open WebSocket connection with a device, on either side of it. All methods are safe for concurrent use.
+type Conn struct {
+	conn      *gate.Conn
+	r         *bufio.Reader
+	client    bool // the harness dialled
+	handshake *Handshake
+	script    *script
+	limits    limits
+	handlers  handlers
+	done      chan struct{}
+
+	sending sync.Mutex // held over all fragments of a message
+	writing sync.Mutex // held over a journal entry and its write, so that both are in one order
+
+	mu      sync.Mutex // never held over a read or a write: the reader must go on while a writer waits for the device to read
+	closing bool       // CLOSE has gone out
+
+	fragments []byte // of a message that is not complete; the reader's own
+	within    bool   // a message is not complete; the reader's own
+}
+
+// ID is the connection's number in the journal.
+func (c *Conn) ID() uint64 { return c.conn.ID }
+
+// Handshake returns the request that opened the connection, whichever side sent it.
+func (c *Conn) Handshake() *Handshake { return c.handshake }
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Send sends a binary message, in fragments if the script says so. seq is the journal number of its first frame.
+func (c *Conn) Send(payload []byte) (seq uint64, err error) {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	size := c.script.fragmentSize()
+	if size == 0 {
+		size = max(len(payload), 1)
+	}
+	opcode := OpBinary
+	for first := true; first || len(payload) > 0; first = false {
+		part := payload[:min(size, len(payload))]
+		payload = payload[len(part):]
+		sent, err := c.write(Frame{Opcode: opcode, Fin: len(payload) == 0, Payload: part})
+		if first {
+			seq = sent
+		}
+		if err != nil {
+			return seq, err
+		}
+		opcode = OpContinuation
+	}
+	return seq, nil
+}
+
+// WriteFrame sends one frame, valid or not; Masked and Size are filled in. A message in progress from Send is not waited for,
+// so that a control frame can stand between its fragments.
+func (c *Conn) WriteFrame(f Frame) (seq uint64, err error) { return c.write(f) }
+
+// Ping sends a PING.
+func (c *Conn) Ping(payload []byte) (seq uint64, err error) {
+	return c.write(Frame{Opcode: OpPing, Fin: true, Payload: payload})
+}
+
+// Pong sends a PONG, asked for or not.
+func (c *Conn) Pong(payload []byte) (seq uint64, err error) {
+	return c.write(Frame{Opcode: OpPong, Fin: true, Payload: payload})
+}
+
+// Close begins the closing handshake. The device has as long for its CLOSE as for a message; then, as before, the harness closes
+// TCP. CloseNoStatus sends a CLOSE without a code.
+func (c *Conn) Close(code int, text string) (seq uint64, err error) {
+	return c.write(Frame{Opcode: OpClose, Fin: true, Payload: closePayload(code, text)})
+}
+
+// Abort resets the TCP connection without a CLOSE.
+func (c *Conn) Abort(reason string) { c.conn.Abort(reason) }
+
+// Inject sends bytes as they are.
+func (c *Conn) Inject(raw []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.conn.Log(journal.Event{Layer: journal.LayerWebSocket, Dir: journal.Out, Type: "raw bytes",
+		Text: fmt.Sprintf("%d bytes as they are", len(raw)), Raw: kept(raw)})
+	_, err := c.conn.Write(raw)
+	return closedError(err)
+}
+
+// write records a frame and sends it. seq is the number of its event, also when sending fails.
+func (c *Conn) write(f Frame) (seq uint64, err error) {
+	f.Masked, f.Size = c.client, len(f.Payload)
+	raw := encode(&f)
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if !c.mayWrite(f.Opcode) {
+		return 0, ErrClosed
+	}
+	seq = c.log(journal.Out, &f, raw)
+	_, err = c.conn.Write(raw)
+	return seq, closedError(err)
+}
+
+// mayWrite is false once CLOSE has gone out. When opcode is that CLOSE, the device's time for its own begins.
+func (c *Conn) mayWrite(opcode Opcode) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return false
+	}
+	if opcode == OpClose {
+		c.closing = true
+		c.conn.SetReadDeadline(time.Now().Add(c.limits.patience))
+	}
+	return true
+}
+
+func closedError(err error) error {
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	return nil
+}
+
+func (c *Conn) log(dir journal.Dir, f *Frame, raw []byte) uint64 {
+	return c.conn.Log(journal.Event{Layer: journal.LayerWebSocket, Dir: dir, Type: f.Opcode.String(), Text: f.summary(),
+		Raw: kept(raw), Body: f.forJournal()}).Seq
+}
+
+// kept is what an event keeps of a packet.
+func kept(raw []byte) []byte {
+	if len(raw) <= gate.MaxRaw {
+		return raw
+	}
+	return append([]byte(nil), raw[:gate.MaxRaw]...)
+}
+
+// serve reads until the connection ends.
+func (c *Conn) serve() {
+	defer func() {
+		c.conn.End("the broker is done with it")
+		if c.handlers.end != nil {
+			c.handlers.end(c.conn.ID)
+		}
+		close(c.done)
+	}()
+	for {
+		c.allow(0)
+		f, raw, err := readFrame(c.r, !c.client, c.limits.maxMessage, func() { c.allow(c.limits.patience) })
+		if err != nil {
+			c.failed(raw, err)
+			return
+		}
+		seq := c.log(journal.In, f, raw)
+		if c.script.countDown() {
+			c.conn.Abort("DropAfter")
+			return
+		}
+		if !c.take(f, seq) {
+			return
+		}
+	}
+}
+
+// allow gives the device so long for what is to come, 0 meaning for ever. Once CLOSE has gone out it changes nothing.
+func (c *Conn) allow(patience time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closing:
+	case patience == 0:
+		c.conn.SetReadDeadline(time.Time{})
+	default:
+		c.conn.SetReadDeadline(time.Now().Add(patience))
+	}
+}
+
+// take acts on a frame of the device. It returns false when the connection is over.
+func (c *Conn) take(f *Frame, seq uint64) bool {
+	switch f.Opcode {
+	case OpPing:
+		if !c.script.pongWithheld() {
+			c.Pong(f.Payload)
+		}
+		return true
+	case OpPong:
+		return true
+	case OpClose:
+		c.closed(f)
+		return false
+	}
+	switch {
+	case f.Opcode == OpContinuation && !c.within:
+		return c.refuse(CloseProtocolError, "a CONTINUATION frame where no message has begun")
+	case f.Opcode != OpContinuation && c.within:
+		return c.refuse(CloseProtocolError, fmt.Sprintf("a %s frame within a fragmented message", f.Opcode))
+	case f.Opcode == OpText:
+		return c.refuse(CloseUnsupported, "a TEXT message; Records are binary (R-WS.14)")
+	case len(c.fragments)+f.Size > c.limits.maxMessage:
+		return c.refuse(CloseTooBig, fmt.Sprintf("a message of more than the %d bytes that this end takes", c.limits.maxMessage))
+	}
+	message := f.Payload
+	if c.within || !f.Fin {
+		c.fragments = append(c.fragments, f.Payload...)
+		message = c.fragments
+	}
+	c.within = !f.Fin
+	if c.within {
+		return true
+	}
+	c.fragments = nil
+	if c.handlers.message != nil {
+		c.handlers.message(c.conn.ID, seq, message)
+	}
+	return true
+}
+
+// closed answers a CLOSE, unless it is the answer to one, and ends the connection.
+func (c *Conn) closed(f *Frame) {
+	code, _ := f.CloseCode()
+	if problem := f.closeProblem(); problem != "" {
+		c.conn.Note("%s", problem)
+		code = CloseProtocolError
+	}
+	if _, err := c.Close(code, ""); errors.Is(err, ErrClosed) {
+		c.conn.Farewell("the closing handshake is complete")
+		return
+	}
+	c.conn.Farewell("the device sent CLOSE")
+}
+
+// refuse says why in a CLOSE and ends the connection. It returns false, what its callers return.
+func (c *Conn) refuse(code int, problem string) bool {
+	c.conn.Note("%s", problem)
+	c.Close(code, problem)
+	c.conn.Farewell(problem)
+	return false
+}
+
+// failed ends the connection after an error of readFrame; raw is what had come of a frame.
+func (c *Conn) failed(raw []byte, err error) {
+	var bad badFrame
+	if errors.As(err, &bad) {
+		c.remain(raw, bad.reason)
+		c.refuse(bad.code, bad.reason)
+		return
+	}
+	late := errors.Is(err, os.ErrDeadlineExceeded)
+	switch {
+	case late && len(raw) > 0:
+		reason := fmt.Sprintf("a frame did not end within %s of its first byte", c.limits.patience)
+		c.remain(raw, reason)
+		c.refuse(CloseProtocolError, reason)
+	case late:
+		c.conn.End(fmt.Sprintf("it did not answer CLOSE within %s", c.limits.patience))
+	case len(raw) > 0:
+		c.remain(raw, "the connection ended within a frame")
+	}
+}
+
+// remain records the bytes of a frame that never became one.
+func (c *Conn) remain(raw []byte, reason string) {
+	c.conn.Log(journal.Event{Layer: journal.LayerNote, Dir: journal.In, Type: "bad frame", Raw: kept(raw),
+		Text: fmt.Sprintf("%s, %d bytes were read", reason, len(raw))})
+}

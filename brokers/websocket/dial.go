@@ -1,0 +1,183 @@
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/usptest/usptest/brokers/gate"
+	"github.com/usptest/usptest/harness/journal"
+)
+
+// DialOptions say how the harness dials a device that listens.
+type DialOptions struct {
+	URL        string      // ws://host:port/path, or wss:// for TLS
+	TLS        *tls.Config // for wss; nil trusts what the system trusts
+	EndpointID string      // goes into the query as eid (R-WS.10b); "" leaves it out
+	Extension  bool        // offers bbf-usp-protocol with EndpointID, as before USP 1.3
+	// NoSubprotocol leaves Sec-WebSocket-Protocol out, which a device must refuse (R-WS.12a).
+	NoSubprotocol bool
+	// Fragment sends messages in fragments of that many bytes; 0 sends them whole.
+	Fragment int
+	// SuppressPong leaves PING frames unanswered.
+	SuppressPong bool
+	MaxMessage   int           // as in Options
+	Patience     time.Duration // as in Options
+	OnMessage    func(conn, seq uint64, payload []byte)
+	OnEnd        func(conn uint64)
+}
+
+// Dial opens a connection to a device. ctx bounds the opening alone. When the device refuses, the error says how it answered.
+func Dial(ctx context.Context, j *journal.Journal, opts DialOptions) (*Conn, error) {
+	if opts.MaxMessage == 0 {
+		opts.MaxMessage = defaultMaxMessage
+	}
+	if opts.Patience == 0 {
+		opts.Patience = defaultPatience
+	}
+	target, secured, err := opts.target()
+	if err != nil {
+		return nil, fmt.Errorf("websocket: %w", err)
+	}
+	if !secured {
+		opts.TLS = nil
+	} else if opts.TLS == nil {
+		opts.TLS = &tls.Config{}
+	}
+	conn, err := gate.Dial(ctx, j, target.Host, opts.TLS)
+	if err != nil {
+		return nil, fmt.Errorf("websocket: %w", err)
+	}
+	c := &Conn{conn: conn, r: bufio.NewReaderSize(conn, readBuffer), client: true, done: make(chan struct{}),
+		script: &script{fragment: max(opts.Fragment, 0), mute: opts.SuppressPong}, limits: limits{opts.MaxMessage, opts.Patience},
+		handlers: handlers{opts.OnMessage, opts.OnEnd}}
+	giveUp := context.AfterFunc(ctx, func() { conn.End("dialling was given up") })
+	err = c.open(ctx, target, opts)
+	if !giveUp() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		conn.Farewell("the device did not accept the WebSocket")
+		return nil, fmt.Errorf("websocket: %w", err)
+	}
+	go c.serve()
+	return c, nil
+}
+
+// target returns the URL with its port and the eid, and whether TLS is wanted. The scheme is always ws, since the gate does TLS.
+func (o *DialOptions) target() (target *url.URL, secured bool, err error) {
+	target, err = url.Parse(o.URL)
+	if err != nil {
+		return nil, false, err
+	}
+	port := map[string]string{"ws": "80", "wss": "443"}[target.Scheme]
+	if port == "" || target.Hostname() == "" {
+		return nil, false, fmt.Errorf("%q: want ws://host:port/path or wss://host:port/path", o.URL)
+	}
+	if target.Port() == "" {
+		target.Host = net.JoinHostPort(target.Hostname(), port)
+	}
+	secured = target.Scheme == "wss"
+	target.Scheme = "ws"
+	if o.EndpointID != "" {
+		query := target.Query()
+		query.Set("eid", o.EndpointID) // escapes a percent character too (R-WS.10c)
+		target.RawQuery = query.Encode()
+	}
+	return target, secured, nil
+}
+
+// open does the opening handshake with gorilla, on a connection that records both halves of it.
+func (c *Conn) open(ctx context.Context, target *url.URL, opts DialOptions) error {
+	headers := http.Header{}
+	if opts.Extension {
+		headers[extensionsKey] = []string{extensionValue(opts.EndpointID)}
+	}
+	wire := &opening{Conn: c.conn, c: c}
+	dialer := websocket.Dialer{
+		NetDialContext:   func(context.Context, string, string) (net.Conn, error) { return wire, nil },
+		HandshakeTimeout: opts.Patience,
+	}
+	if !opts.NoSubprotocol {
+		dialer.Subprotocols = []string{Subprotocol}
+	}
+	_, response, err := dialer.DialContext(ctx, target.String(), headers)
+	switch {
+	case wire.problem != nil:
+		return wire.problem
+	case err != nil && response != nil:
+		return fmt.Errorf("want 101 and an upgrade, got %d %s", response.StatusCode, http.StatusText(response.StatusCode))
+	case err != nil:
+		return err
+	}
+	if got := response.Header.Get("Sec-Websocket-Protocol"); !opts.NoSubprotocol && got != Subprotocol {
+		return fmt.Errorf("Sec-WebSocket-Protocol of the response: want %q, got %q (R-WS.12)", Subprotocol, got)
+	}
+	c.conn.SetReadDeadline(time.Time{})
+	return nil
+}
+
+// opening is the connection as gorilla sees it while it opens. It records the request as it goes out and the head of the
+// response as a whole, and hands out no byte beyond that: the frames behind it are the Conn's.
+type opening struct {
+	*gate.Conn
+	c       *Conn
+	head    bytes.Reader
+	read    bool
+	problem error
+}
+
+// Close leaves the end of the connection to Dial, which knows the reason.
+func (o *opening) Close() error { return nil }
+
+func (o *opening) Write(p []byte) (int, error) {
+	event := journal.Event{Layer: journal.LayerWebSocket, Dir: journal.Out, Type: HandshakeEvent, Raw: bytes.Clone(p)}
+	if _, h, err := parseRequest(p); err == nil {
+		o.c.handshake = h
+		event.Text, event.Body = h.summary(), h
+	}
+	o.Log(event)
+	return o.Conn.Write(p)
+}
+
+func (o *opening) Read(p []byte) (int, error) {
+	if !o.read {
+		o.read = true
+		if err := o.readHead(); err != nil {
+			o.problem = err
+			return 0, err
+		}
+	}
+	return o.head.Read(p)
+}
+
+// readHead reads the head of the response and records it.
+func (o *opening) readHead() error {
+	head, err := readHead(o.c.r)
+	event := journal.Event{Layer: journal.LayerWebSocket, Dir: journal.In, Type: HandshakeEvent, Raw: hideCredentials(head)}
+	if err == nil {
+		var h *Handshake
+		if h, err = parseResponse(head); err == nil {
+			event.Text, event.Body = h.summary(), h
+		}
+	}
+	if err != nil {
+		event.Layer, event.Type = journal.LayerNote, "bad response"
+		event.Text = fmt.Sprintf("%v, %d bytes were read", err, len(head))
+		if len(head) > 0 {
+			o.Log(event)
+		}
+		return fmt.Errorf("no response to the opening request: %w", err)
+	}
+	o.Log(event)
+	o.head.Reset(head)
+	return nil
+}
