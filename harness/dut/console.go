@@ -9,47 +9,71 @@ import (
 )
 
 // Console makes an Options.Ask that writes its plea to out and waits for a line from in. It may be shared by many devices: they ask one
-// after the other. Once called it keeps reading in until that ends.
+// after the other. A line that nobody waits for is dropped. Once called, it keeps reading in until that ends.
 func Console(in io.Reader, out io.Writer) func(ctx context.Context, what string) error {
-	var (
-		turn  = make(chan struct{}, 1)
-		lines = make(chan struct{})
-		start sync.Once
-		late  bool // nobody waited any more for the answer to the plea before
-	)
-	read := func() {
-		defer close(lines)
-		for s := bufio.NewScanner(in); s.Scan(); {
-			lines <- struct{}{}
-		}
+	c := &console{in: in, out: out, turn: make(chan struct{}, 1)}
+	return c.ask
+}
+
+// console is an operator at a terminal.
+type console struct {
+	in   io.Reader
+	out  io.Writer
+	turn chan struct{} // holds a value while somebody asks
+	read sync.Once
+
+	mu     sync.Mutex
+	answer chan error // of the plea at hand, nil when there is none
+	ended  bool       // there is nothing more to read
+}
+
+// ask writes a plea and waits for the answer.
+func (c *console) ask(ctx context.Context, what string) error {
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return func(ctx context.Context, what string) error {
-		select {
-		case turn <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		defer func() { <-turn }()
-		start.Do(func() { go read() })
-		if late {
-			select {
-			case <-lines:
-			default:
-			}
-		}
-		if _, err := fmt.Fprintf(out, "\nusptest: please %s now, then press Enter: ", what); err != nil {
-			return err
-		}
-		select {
-		case _, ok := <-lines:
-			if !ok {
-				return io.ErrUnexpectedEOF
-			}
-			late = false
-			return nil
-		case <-ctx.Done():
-			late = true
-			return ctx.Err()
-		}
+	answer := make(chan error, 1)
+	c.mu.Lock()
+	c.answer = answer
+	if c.ended {
+		c.reply(io.ErrUnexpectedEOF)
+	}
+	c.mu.Unlock()
+	c.read.Do(func() { go c.listen() })
+	if _, err := fmt.Fprintf(c.out, "\nusptest: please %s now, then press Enter: ", what); err != nil {
+		return err
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.answer = nil
+		return ctx.Err()
+	}
+}
+
+// listen hands every line to the plea at hand.
+func (c *console) listen() {
+	for s := bufio.NewScanner(c.in); s.Scan(); {
+		c.mu.Lock()
+		c.reply(nil)
+		c.mu.Unlock()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	c.reply(io.ErrUnexpectedEOF)
+}
+
+// reply ends the plea at hand, if there is one. c.mu is held.
+func (c *console) reply(err error) {
+	if c.answer != nil {
+		c.answer <- err
+		c.answer = nil
 	}
 }
