@@ -14,6 +14,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -25,7 +26,7 @@ func mustSurvive(t *testing.T, s *Server) {
 	eachVersion(t, func(t *testing.T, version byte) {
 		d := connected(t, s.Addr(), version)
 		d.subscribe("alive")
-		awaitSubscriber(t, s, "alive")
+		awaitSubscriber(t, s, "alive", version)
 		if _, err := s.Publish("alive", []byte("yes"), PublishOpts{}); err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +117,7 @@ func TestCutShort(t *testing.T) {
 		for n := range conversation {
 			d := dial(t, s.Addr(), version)
 			d.write(conversation[:n])
-			d.conn.Close()
+			d.leave()
 		}
 		ends := 0
 		_, err := j.Await(testContext(t), mark, func(e *journal.Event) error {
@@ -273,13 +274,13 @@ func TestFullJournalKeepsNoPayload(t *testing.T) {
 	s, _ := startBroker(t, Options{OnPublish: func(p Publication) { received <- len(p.Payload) }})
 	d := connected(t, s.Addr(), V5)
 	before := heap()
-	raw := encode(t, V5, publishPacket("t", make([]byte, 2<<20)))
-	const rounds = 70
+	raw := encode(t, V5, publishPacket("t", make([]byte, gate.MaxRaw+1000)))
+	const rounds = 60
 	for range rounds {
 		d.write(raw)
 	}
 	for range rounds {
-		if n := <-received; n != 2<<20 {
+		if n := <-received; n != gate.MaxRaw+1000 {
 			t.Fatalf("a payload of %d bytes was handed on", n)
 		}
 	}

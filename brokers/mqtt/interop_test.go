@@ -41,7 +41,7 @@ func TestForeignClientOfMQTT5(t *testing.T) {
 	if suback == nil || !slices.Equal(suback.Reasons, []byte{1, 0x97}) {
 		t.Fatalf("SUBACK: %+v, %v", suback, err)
 	}
-	awaitSubscriber(t, s, "usp/agent/1")
+	awaitSubscriber(t, s, "usp/agent/1", V5)
 	if _, err := s.Publish("usp/agent/1", []byte("to you"), PublishOpts{QoS: 1, ContentType: "usp.msg", ResponseTopic: "usp/controller"}); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestForeignClientOfMQTT311(t *testing.T) {
 	done(client.Connect())
 	received := make(chan paho3.Message, 1)
 	done(client.Subscribe("usp/agent/#", 1, func(_ paho3.Client, m paho3.Message) { received <- m }))
-	awaitSubscriber(t, s, "usp/agent")
+	awaitSubscriber(t, s, "usp/agent", V311)
 	if _, err := s.Publish("usp/agent/reply-to=usp%2Fcontroller", []byte("to you"), PublishOpts{QoS: 1}); err != nil {
 		t.Fatal(err)
 	}

@@ -159,7 +159,7 @@ func TestRejectSubscribe(t *testing.T) {
 		if _, ok := s.Subscriber("a"); ok {
 			t.Error("a is subscribed")
 		}
-		awaitSubscriber(t, s, "b")
+		awaitSubscriber(t, s, "b", version)
 		s.RejectSubscribe(0)
 		if got := d.subscribe("a"); !bytes.Equal(got.ReasonCodes, []byte{1}) {
 			t.Errorf("got %s", got.Describe())
@@ -202,7 +202,7 @@ func TestHoldAndRelease(t *testing.T) {
 		d.send(subscribePacket("t"))
 		// the broker reads on: the second packet is on record while the first is not answered
 		e, _ := awaitPacket(t, j, 0, journal.In, Subscribe)
-		awaitSubscriber(t, s, "t")
+		awaitSubscriber(t, s, "t", version)
 		for _, e := range j.Since(0) {
 			if e.Layer == journal.LayerMQTT && e.Dir == journal.Out {
 				t.Errorf("%s was sent", e.Type)
@@ -256,7 +256,7 @@ func TestDisconnectAll(t *testing.T) {
 		s, _ := startBroker(t, Options{})
 		d := connected(t, s.Addr(), version)
 		d.subscribe("t")
-		awaitSubscriber(t, s, "t")
+		awaitSubscriber(t, s, "t", version)
 		s.DisconnectAll(0x98)
 		if version == V5 {
 			if p := d.expect(Disconnect); p.ReasonCode != 0x98 {

@@ -177,9 +177,7 @@ func TestClientsReachEachOther(t *testing.T) {
 		d.send(connectPacket(d.version))
 		d.expect(Connack)
 		d.subscribe("both")
-		for awaitSubscriber(t, s, "both").Version != d.version {
-			<-s.Changed()
-		}
+		awaitSubscriber(t, s, "both", d.version)
 	}
 	pk := publishPacket("both", []byte("hello"))
 	pk.Properties.ContentType = "usp.msg"
@@ -200,7 +198,7 @@ func TestDeviceLimitsAreKept(t *testing.T) {
 	d.send(pk)
 	d.expect(Connack)
 	d.subscribe("t")
-	awaitSubscriber(t, s, "t")
+	awaitSubscriber(t, s, "t", V5)
 	if _, err := s.Publish("t", make([]byte, 200), PublishOpts{}); err == nil || !strings.Contains(err.Error(), "at most 100 bytes") {
 		t.Errorf("a packet beyond the device's Maximum Packet Size: %v", err)
 	}
@@ -214,7 +212,7 @@ func TestDeviceLimitsAreKept(t *testing.T) {
 
 func TestSessionGoesOn(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version byte) {
-		s, j := startBroker(t, Options{})
+		s, _ := startBroker(t, Options{})
 		pk := connectPacket(version)
 		pk.Connect.Clean, pk.Connect.ClientIdentifier = false, "me"
 		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = 100, true
@@ -225,14 +223,16 @@ func TestSessionGoesOn(t *testing.T) {
 		}
 		d.subscribe("t")
 		d.conn.Close()
-		awaitEvent(t, j, 0, journal.LayerTCP, journal.In, "close")
+		for changed := s.Changed(); len(s.connections()) > 0; changed = s.Changed() {
+			<-changed
+		}
 
 		d = dial(t, s.Addr(), version)
 		d.send(pk)
 		if !d.expect(Connack).SessionPresent {
 			t.Error("the session is gone")
 		}
-		awaitSubscriber(t, s, "t")
+		awaitSubscriber(t, s, "t", version)
 		if _, err := s.Publish("t", []byte("again"), PublishOpts{}); err != nil {
 			t.Error(err)
 		}
@@ -240,13 +240,14 @@ func TestSessionGoesOn(t *testing.T) {
 	})
 }
 
-func awaitSubscriber(t testing.TB, s *Server, topic string) Subscriber {
+// awaitSubscriber waits until the newest subscriber of topic speaks that version.
+func awaitSubscriber(t testing.TB, s *Server, topic string, version byte) {
 	t.Helper()
 	ctx := testContext(t)
 	for {
 		changed := s.Changed()
-		if subscriber, ok := s.Subscriber(topic); ok {
-			return subscriber
+		if subscriber, ok := s.Subscriber(topic); ok && subscriber.Version == version {
+			return
 		}
 		select {
 		case <-changed:
@@ -277,7 +278,7 @@ func TestTakenOverClientIsEnded(t *testing.T) {
 			}
 			old = d
 		}
-		awaitSubscriber(t, s, "t")
+		awaitSubscriber(t, s, "t", version)
 		if _, err := s.Publish("t", nil, PublishOpts{}); err != nil {
 			t.Error(err)
 		}
