@@ -28,7 +28,7 @@ func (c *Case) Emitted(mark, until uint64) []Emission {
 		if e.Dir != journal.In {
 			continue
 		}
-		if found, ok := emission(e, c.WebSocket != nil); ok {
+		if found, ok := emission(e, c.OverWebSocket()); ok {
 			out = append(out, found)
 		}
 	}

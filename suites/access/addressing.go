@@ -1,0 +1,63 @@
+package access
+
+import (
+	"fmt"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// fromItself is 2.1: a Record that names the Agent as its own sender (R-ARC.2).
+func fromItself(c *harness.Case) {
+	judgeIgnored(c, addresses{c.Agent.AgentID(), c.Agent.AgentID()})
+}
+
+// toSomebodyElse is 2.2: Records to other endpoints that arrive at the Agent (R-E2E.1). The sender is the Controller, so that nothing but
+// to_id is wrong with them.
+func toSomebodyElse(c *harness.Case) {
+	controller := c.Agent.ID()
+	judgeIgnored(c, addresses{controller, "proto::usptest-nobody"}, addresses{controller, c.Agent.AgentID() + "-"}, addresses{controller, ""})
+}
+
+// addresses are who a Record says it is from and to.
+type addresses struct{ from, to string }
+
+func (a addresses) String() string { return fmt.Sprintf("the Record from %q to %q", a.from, a.to) }
+
+// judgeIgnored sends a Get in a Record with each of the addresses, and judges that the Agent answers none of them, but the Gets of the
+// Controller that follow.
+func judgeIgnored(c *harness.Case, records ...addresses) {
+	const param = "Device.LocalAgent.EndpointID"
+	c.DeviceMust(expect.Type(c.Agent.Get(c, param), usp.GetResp))
+
+	mark := c.Journal.Mark()
+	sent := map[string]string{} // what was sent, by msg_id
+	var evidence []uint64
+	for i, a := range records {
+		c.Step(i+1, "send a Get in %s", a)
+		get := usp.NewGet("", param)
+		seq, err := c.Agent.SendBetween(c, a.from, a.to, get)
+		c.LabMust(err)
+		evidence = append(evidence, seq)
+		sent[get.GetHeader().GetMsgId()] = a.String()
+	}
+	c.Step(len(records)+1, "send Gets from the Controller to the Agent")
+	// the second one gives time to an Agent that works on several requests at once
+	first, second := c.Agent.Get(c, param), c.Agent.Get(c, param)
+	c.Metric(1, func(m *harness.Metric) {
+		m.Must(nil, evidence...)
+		m.Must(expect.Type(first, usp.GetResp), first.Evidence())
+		m.Must(expect.Type(second, usp.GetResp), second.Evidence())
+		for _, e := range c.Emitted(mark, second.Evidence()) {
+			if !e.Answers() || e.MsgID() == first.Request.GetHeader().GetMsgId() || e.MsgID() == second.Request.GetHeader().GetMsgId() {
+				continue
+			}
+			what, known := sent[e.MsgID()]
+			if !known {
+				what = "the Records that are not for it"
+			}
+			m.Must(expect.Nothing("answer to "+what, e.Describe()), e.Seq)
+		}
+	})
+}
