@@ -41,7 +41,8 @@ type Link interface {
 	Send(ctx context.Context, record []byte) (seq uint64, err error)
 
 	// SendFrom is Send for a further Controller identity, which wants its answers at another reply-to topic or destination.
-	// From then on the link takes Records sent there for its own. Over WebSocket replyTo has no meaning.
+	// From then on the link takes Records sent there for its own. Over WebSocket replyTo is the path by which the Agent dials
+	// that Controller.
 	SendFrom(ctx context.Context, replyTo string, record []byte) (seq uint64, err error)
 
 	// SetAgentTopic tells the link which topic or destination a Connect Record named as the Agent's. It holds, like a reply-to

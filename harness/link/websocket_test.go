@@ -1,0 +1,219 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	gorilla "github.com/gorilla/websocket"
+
+	"github.com/usptest/usptest/brokers/websocket"
+	"github.com/usptest/usptest/harness/journal"
+)
+
+const wsPatience = 20 * time.Second
+
+func startWebSocket(t *testing.T, o WebSocketOptions) (*WebSocket, chan Inbound, *journal.Journal) {
+	t.Helper()
+	j := journal.New()
+	o.Name = "websocket"
+	l := NewWebSocket(j, o)
+	arrivals := make(chan Inbound, 10)
+	l.OnRecord(func(in Inbound) { arrivals <- in })
+	if err := l.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l, arrivals, j
+}
+
+// dialWebSocket is an Agent that dials the link; it returns when the link knows the connection.
+func dialWebSocket(t *testing.T, l *WebSocket, path string) *gorilla.Conn {
+	t.Helper()
+	before := len(l.Broker().Conns())
+	dialer := gorilla.Dialer{Subprotocols: []string{websocket.Subprotocol}, HandshakeTimeout: wsPatience}
+	c, _, err := dialer.Dial("ws://"+l.Broker().Addr()+path+"?eid=os%3A%3A012345-A1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetReadDeadline(time.Now().Add(wsPatience))
+	for changed := l.Broker().Changed(); len(l.Broker().Conns()) == before; changed = l.Broker().Changed() {
+		<-changed
+	}
+	return c
+}
+
+func expectMessage(t *testing.T, c *gorilla.Conn, want string) {
+	t.Helper()
+	if kind, payload, err := c.ReadMessage(); kind != gorilla.BinaryMessage || string(payload) != want || err != nil {
+		t.Errorf("want %q, got %d %q, %v", want, kind, payload, err)
+	}
+}
+
+func TestWebSocketCarriesRecords(t *testing.T) {
+	l, arrivals, j := startWebSocket(t, WebSocketOptions{Broker: websocket.Options{Path: "/usp"}})
+	if _, err := l.Send(t.Context(), nil); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("want ErrUnreachable, got %v", err)
+	}
+	waiting := make(chan error, 1)
+	go func() { waiting <- l.Connected(t.Context()) }()
+	c := dialWebSocket(t, l, "/usp")
+	if err := <-waiting; err != nil {
+		t.Fatal(err)
+	}
+	seq, err := l.Send(t.Context(), []byte("request"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	expectMessage(t, c, "request")
+	if e := j.Since(seq - 1)[0]; e.Type != "BINARY" || e.Dir != journal.Out {
+		t.Errorf("event %d is %s %s", seq, e.Dir, e.Type)
+	}
+	c.WriteMessage(gorilla.BinaryMessage, []byte("reply"))
+	in := <-arrivals
+	if e := j.Since(in.Seq - 1)[0]; string(in.Raw) != "reply" || e.Type != "BINARY" || e.Dir != journal.In || e.Conn != in.Conn {
+		t.Errorf("got %+v, event %+v", in, e)
+	}
+}
+
+func TestWebSocketPrefersTheNewestConnectionOfItsPath(t *testing.T) {
+	l, _, _ := startWebSocket(t, WebSocketOptions{Broker: websocket.Options{Path: "/usp"}})
+	send := func(how func() (uint64, error)) {
+		t.Helper()
+		if _, err := how(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := dialWebSocket(t, l, "/usp")
+	second := dialWebSocket(t, l, "/usp/second")
+	send(func() (uint64, error) { return l.Send(t.Context(), []byte("1")) })
+	expectMessage(t, first, "1")
+	send(func() (uint64, error) { return l.SendFrom(t.Context(), "/usp/second", []byte("2")) })
+	expectMessage(t, second, "2")
+	send(func() (uint64, error) { return l.SendFrom(t.Context(), "/usp/third", []byte("3")) })
+	expectMessage(t, first, "3")
+	newer := dialWebSocket(t, l, "/usp")
+	send(func() (uint64, error) { return l.Send(t.Context(), []byte("4")) })
+	expectMessage(t, newer, "4")
+}
+
+func TestWebSocketDialsAndDialsAgain(t *testing.T) {
+	accepted := make(chan *gorilla.Conn, 3)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		upgrader := gorilla.Upgrader{Subprotocols: []string{websocket.Subprotocol}}
+		if c, err := upgrader.Upgrade(w, r, nil); err == nil {
+			accepted <- c
+		}
+	}))
+	defer server.Close()
+	url := "ws" + strings.TrimPrefix(server.URL, "http") + "/agent"
+	l, arrivals, _ := startWebSocket(t, WebSocketOptions{Dial: &websocket.DialOptions{URL: url, EndpointID: "self::controller"}})
+	for _, want := range []string{"first", "second"} {
+		c := <-accepted
+		if err := l.Connected(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.WriteMessage(gorilla.BinaryMessage, []byte(want))
+		if in := <-arrivals; string(in.Raw) != want {
+			t.Errorf("got %+v", in)
+		}
+		if _, err := l.Send(t.Context(), []byte("re: "+want)); err != nil {
+			t.Fatal(err)
+		}
+		expectMessage(t, c, "re: "+want)
+		gone, err := l.Conn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		<-gone.Done()
+	}
+}
+
+func TestWebSocketSaysWhyNobodyIsThere(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	l, _, _ := startWebSocket(t, WebSocketOptions{Broker: websocket.Options{Path: "/usp"}})
+	if err := l.Connected(ctx); !errors.Is(err, ErrUnreachable) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), `"/usp"`) {
+		t.Errorf("got %v", err)
+	}
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	l, _, _ = startWebSocket(t, WebSocketOptions{Dial: &websocket.DialOptions{URL: "ws" + strings.TrimPrefix(server.URL, "http")}})
+	for deadline := time.After(wsPatience); ; {
+		_, changed, err := l.conn("")
+		if err != nil && strings.Contains(err.Error(), "got 404 Not Found") {
+			break
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("the last reason is %v", err)
+		}
+	}
+}
+
+func TestWebSocketWakesASlowAgent(t *testing.T) {
+	l, arrivals, j := startWebSocket(t, WebSocketOptions{KeepAwake: true})
+	c := dialWebSocket(t, l, "/usp")
+	pings := make(chan string, 20)
+	c.SetPingHandler(func(payload string) error {
+		pings <- payload
+		// the Agent wakes up with the first PING
+		return c.WriteMessage(gorilla.BinaryMessage, []byte("late"))
+	})
+	if _, err := l.Send(t.Context(), []byte("request")); err != nil {
+		t.Fatal(err)
+	}
+	expectMessage(t, c, "request")
+	go c.ReadMessage() // runs the handler
+	if in := <-arrivals; string(in.Raw) != "late" {
+		t.Errorf("got %+v", in)
+	}
+	if payload := <-pings; payload != "awake" {
+		t.Errorf("PING %q", payload)
+	}
+	for _, e := range j.Since(0) {
+		if e.Type == "PING" && e.Dir != journal.Out {
+			t.Errorf("event %+v", e)
+		}
+	}
+}
+
+func TestWakerStopsWhenNothingIsOutstanding(t *testing.T) {
+	pings := make(chan struct{}, 100)
+	w := &waker{ping: func() { pings <- struct{}{} }}
+	w.sent()
+	if w.timer != nil {
+		t.Error("armed while off")
+	}
+	w.set(true)
+	w.sent()
+	w.sent()
+	w.arrived()
+	<-pings // one is still missing
+	w.arrived()
+	if w.timer.Stop() {
+		t.Error("armed with nothing outstanding")
+	}
+	w.arrived() // unasked
+	if w.outstanding != 0 {
+		t.Errorf("%d outstanding", w.outstanding)
+	}
+	w.sent()
+	w.set(false)
+	if w.timer.Stop() {
+		t.Error("armed after it was switched off")
+	}
+	w.set(true)
+	w.outstanding, w.pings = 1, maxWakes-1
+	w.fire()
+	if w.outstanding != 0 || w.timer.Stop() {
+		t.Error("never gives up")
+	}
+}
