@@ -11,16 +11,12 @@ import (
 // Controller would have had it all along. Neither touches the rights to Permissions, and rows can be deleted throughout.
 func creationAllowed(c *harness.Case) {
 	own := ownRoles(c)
-	_, err := expect.OneCreated(own.permit(subscriptions, usp.Params{"Obj": "r---"}))
-	c.DeviceMust(err)
-	denied := c.Agent.Add(c, false, usp.Create(subscriptions, nil, nil))
-	c.Owns(denied)
-	if expect.Denied(denied) != nil {
-		c.Note("the Permission that denies to add Subscriptions had no effect, so metric 2 does not depend on the one under test")
+	if !denyCreation(c, own) {
+		c.Note("a Permission that denies to add Subscriptions has no effect, so metric 2 does not depend on the one under test")
 	}
 
 	c.Step(1, "add a Permission to the Controller's Role that lets it add Subscriptions")
-	if !judgePermission(c, 1, own.permitFirst(subscriptions, usp.Params{"Obj": "rw--"})) {
+	if !judgePermission(c, 1, own.permit(subscriptions, usp.Params{"Obj": "rw--"})) {
 		return
 	}
 	c.Step(2, "add a Subscription without parameters")
@@ -36,16 +32,30 @@ func creationAllowed(c *harness.Case) {
 	})
 }
 
+// denyCreation takes the right to add Subscriptions away from every Role of the Controller, and says whether that has an effect.
+func denyCreation(c *harness.Case, own *roles) bool {
+	denial := usp.Params{"Obj": "r---"}
+	if _, err := expect.OneCreated(own.permit(subscriptions, denial)); err != nil {
+		return false
+	}
+	own.permitElsewhere(subscriptions, denial)
+	added := c.Agent.Add(c, false, usp.Create(subscriptions, nil, nil))
+	c.Owns(added)
+	return expect.Denied(added) == nil
+}
+
 // updateNotAllowed is 2.16: parameters of one Subscription can be read only. That the Set is lawful otherwise is tried first.
 func updateNotAllowed(c *harness.Case) {
 	own := ownRoles(c)
 	path := subscription(c)
 	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(path, usp.Params{"Enable": "true"}, nil)), usp.SetResp))
 
-	c.Step(1, "add a Permission to each Role of the Controller that lets it only read the parameters of %s", path)
-	if !judgePermission(c, 1, own.permit(path, usp.Params{"Param": "r---"})) {
+	c.Step(1, "add a Permission to the Controller's Role that lets it only read the parameters of %s", path)
+	readOnly := usp.Params{"Param": "r---"}
+	if !judgePermission(c, 1, own.permit(path, readOnly)) {
 		return
 	}
+	own.permitElsewhere(path, readOnly)
 	c.Step(2, "set Enable of %s to false", path)
 	set := c.Agent.Set(c, false, usp.Update(path, usp.Params{"Enable": "false"}, nil))
 	c.Metric(2, func(m *harness.Metric) {
