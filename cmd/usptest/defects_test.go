@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,8 +16,14 @@ import (
 	"github.com/usptest/usptest/harness/runner"
 )
 
-// defectLinks are the links over which a defect is tried: the first to which its case applies.
-var defectLinks = []string{"mqtt5", "stomp", "websocket", "mqtt5+tls"}
+// defectLinks are the links over which a defect is tried: the first to which its metric applies.
+var defectLinks = []string{"mqtt5", "mqtt3", "stomp", "websocket", "mqtt5+tls"}
+
+// A universal metric is numbered 0 and belongs to every case; its defects are tried with this one.
+const (
+	universalMetric = 0
+	universalCase   = "1.1"
+)
 
 // only narrows TestDefects down while one works on a case: -only '^add-'.
 var only = flag.String("only", "", "run only the defects whose name matches this `expression`")
@@ -58,14 +63,28 @@ func TestDefects(t *testing.T) {
 		}
 		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
-			c, ok := p.Case(d.Case)
-			if !ok || d.Metric > len(c.Metrics) || allBodies()[d.Case] == nil {
-				t.Fatalf("the plan has no automated metric %s", metricName(d.Case, d.Metric))
+			id := d.Case
+			if d.Metric == universalMetric {
+				id = universalCase
 			}
-			r := runWith(t, c, int(instance.Add(1)), d.Name)
-			if err := exactly(r, d.Metric); err != nil {
-				t.Error(err)
+			c, ok := p.Case(id)
+			if !ok || d.Metric > len(c.Metrics) || allBodies()[id] == nil {
+				t.Fatalf("the plan has no automated metric %s", metricName(id, d.Metric))
 			}
+			for _, link := range defectLinks {
+				if !c.AppliesTo(link) {
+					continue
+				}
+				r := runWith(t, c, link, int(instance.Add(1)), d.Name)
+				if d.Metric != universalMetric && r.Metrics[d.Metric-1].Verdict == result.NotApplicable {
+					continue // the metric speaks of another version of the protocol
+				}
+				if err := exactly(r, d.Metric); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			t.Errorf("metric %s applies to none of the links %v", metricName(id, d.Metric), defectLinks)
 		})
 	}
 }
@@ -90,7 +109,7 @@ func exactly(r result.Case, metric int) error {
 func metricName(id string, n int) string { return fmt.Sprintf("%s/%d", id, n) }
 
 // runWith carries out one case against a reference agent of its own.
-func runWith(t *testing.T, c plan.Case, instance int, defects ...string) result.Case {
+func runWith(t *testing.T, c plan.Case, link string, instance int, defects ...string) result.Case {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -98,7 +117,6 @@ func runWith(t *testing.T, c plan.Case, instance int, defects ...string) result.
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := defectLinks[slices.IndexFunc(defectLinks, c.AppliesTo)]
 	out := t.TempDir()
 	r, err := runner.One{
 		DUT: d, Link: link, Instance: instance, Scale: referenceScale, Out: out, Case: c, Body: allBodies()[c.ID],

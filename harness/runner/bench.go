@@ -132,12 +132,17 @@ func (b *bench) listen(ctx context.Context, spec dut.LinkSpec, vars *dut.Vars, s
 		b.link = link.NewSTOMP(b.Journal, link.STOMPOptions{Name: b.Link, ControllerDestination: vars.ControllerTopic,
 			Broker: stomp.Options{Addr: addr, TLS: s.server, TimeScale: b.Scale}})
 	case dut.WebSocket:
-		o := link.WebSocketOptions{Name: b.Link, ControllerID: vars.ControllerID, KeepAwake: true,
-			Server: websocket.Options{Addr: addr, TLS: s.server, Path: vars.Path}}
+		o := link.WebSocketOptions{Name: b.Link, KeepAwake: true,
+			Broker: websocket.Options{Addr: addr, TLS: s.server, Path: vars.Path, EndpointID: vars.ControllerID}}
 		if spec.Role == dut.RoleServer {
 			if vars.AgentPort, err = freePort(b.DUT.Bind); err != nil {
 				return err
 			}
+			url, err := spec.Endpoint(*vars)
+			if err != nil {
+				return err
+			}
+			o.Dial = &websocket.DialOptions{URL: url.String(), TLS: s.client, EndpointID: vars.ControllerID}
 		}
 		b.link = link.NewWebSocket(b.Journal, o)
 	default:
@@ -155,7 +160,9 @@ func (b *bench) scripts(vars *dut.Vars) {
 	case *link.STOMP:
 		b.STOMP, addr = l.Broker(), l.Broker().Addr()
 	case *link.WebSocket:
-		b.WebSocket, addr = l.Server(), l.Server().Addr()
+		if b.WebSocket = l.Broker(); b.WebSocket != nil {
+			addr = b.WebSocket.Addr()
+		}
 	}
 	if _, port, err := net.SplitHostPort(addr); err == nil {
 		vars.Port, _ = strconv.Atoi(port)

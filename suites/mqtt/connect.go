@@ -65,11 +65,13 @@ func emptyClientID(c *harness.Case) {
 	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(row, usp.Params{"ClientID": ""}, nil)), usp.SetResp))
 	c.Step(2, "reboot the device")
 	rebooted := c.Reboot()
-	c.Metric(1, func(m *harness.Metric) {
+	if !c.Metric(1, func(m *harness.Metric) {
 		e, err := c.Await("CONNECT packet", c.ReconnectWait(), mark, isPacket(mqtt.Connect))
 		m.Must(err)
 		m.Must(expect.Equal("CONNECT: client identifier", "", packet(e, mqtt.Connect).ClientID), e.Seq)
-	})
+	}) {
+		return // an identifier of the Agent's own leaves the broker none to assign
+	}
 	c.BackAfter(rebooted)
 	c.Step(5, "get %sClientID", row)
 	got := c.Agent.Get(c, row+"ClientID")
