@@ -62,8 +62,11 @@ func TestHeartBeatsAreAgreedOn(t *testing.T) {
 }
 
 func TestHeartBeatsGoBothWays(t *testing.T) {
-	s, j := start(t, Options{})
-	d, _ := connected(t, s, "heart-beat", "10,10")
+	s, j := start(t, Options{TimeScale: 100})
+	d, greeting := connected(t, s, "heart-beat", "1000,1000")
+	if got := greeting.Header.Get("heart-beat"); got != "1000,1000" {
+		t.Errorf("the header is not scaled, got %q", got)
+	}
 	for range 3 {
 		if f, err := d.r.Read(); f != nil || err != nil {
 			t.Fatalf("want a heart-beat, got %v, %v", f, err)

@@ -3,6 +3,7 @@
 package stomp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -64,12 +65,9 @@ type Server struct {
 
 // Start listens. The server closes when ctx ends.
 func Start(ctx context.Context, j *journal.Journal, opts Options) (*Server, error) {
-	if opts.MaxBody == 0 {
-		opts.MaxBody = defaultMaxBody
-	}
-	if opts.Patience == 0 {
-		opts.Patience = defaultPatience
-	}
+	opts.MaxBody = cmp.Or(opts.MaxBody, defaultMaxBody)
+	opts.Patience = cmp.Or(opts.Patience, defaultPatience)
+	opts.TimeScale = cmp.Or(opts.TimeScale, 1)
 	s := &Server{j: j, opts: opts, changed: make(chan struct{})}
 	front, err := gate.Open(ctx, j, gate.Options{Addr: opts.Addr, TLS: opts.TLS}, s.serve)
 	if err != nil {

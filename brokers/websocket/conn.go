@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -48,8 +49,16 @@ type Conn struct {
 	within    bool   // a message is not complete; the reader's own
 }
 
+// fill sets what a device is allowed, 0 meaning the default.
+func (l *limits) fill(maxMessage int, patience time.Duration) {
+	l.maxMessage, l.patience = cmp.Or(maxMessage, defaultMaxMessage), cmp.Or(patience, defaultPatience)
+}
+
 // ID is the connection's number in the journal.
 func (c *Conn) ID() uint64 { return c.conn.ID }
+
+// Dialled tells whether the harness opened the connection.
+func (c *Conn) Dialled() bool { return c.client }
 
 // Handshake returns the request that opened the connection, whichever side sent it.
 func (c *Conn) Handshake() *Handshake { return c.handshake }

@@ -3,6 +3,7 @@ package websocket
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -25,24 +26,41 @@ type DialOptions struct {
 	Extension  bool        // offers bbf-usp-protocol with EndpointID, as before USP 1.3
 	// NoSubprotocol leaves Sec-WebSocket-Protocol out, which a device must refuse (R-WS.12a).
 	NoSubprotocol bool
-	// Fragment sends messages in fragments of that many bytes; 0 sends them whole.
-	Fragment int
-	// SuppressPong leaves PING frames unanswered.
-	SuppressPong bool
-	MaxMessage   int           // as in Options
-	Patience     time.Duration // as in Options
-	OnMessage    func(conn, seq uint64, payload []byte)
-	OnEnd        func(conn uint64)
+	// What follows is as in Options, and without effect in a Server's Dial.
+	MaxMessage int
+	Patience   time.Duration
+	OnMessage  func(conn, seq uint64, payload []byte)
+	OnEnd      func(conn uint64)
 }
 
-// Dial opens a connection to a device. ctx bounds the opening alone. When the device refuses, the error says how it answered.
+// Dial opens a connection to a device that belongs to no Server and follows no script. ctx bounds the opening alone. When the
+// device refuses, the error says how it answered.
 func Dial(ctx context.Context, j *journal.Journal, opts DialOptions) (*Conn, error) {
-	if opts.MaxMessage == 0 {
-		opts.MaxMessage = defaultMaxMessage
+	c, err := dial(ctx, j, opts)
+	if err != nil {
+		return nil, err
 	}
-	if opts.Patience == 0 {
-		opts.Patience = defaultPatience
+	c.script = &script{}
+	c.limits.fill(opts.MaxMessage, opts.Patience)
+	c.handlers = handlers{opts.OnMessage, opts.OnEnd}
+	go c.serve()
+	return c, nil
+}
+
+// Dial opens a connection to a device that listens. It is among Conns and follows the script like those that the device opens.
+func (s *Server) Dial(ctx context.Context, opts DialOptions) (*Conn, error) {
+	opts.Patience = s.opts.Patience
+	c, err := dial(ctx, s.j, opts)
+	if err != nil {
+		return nil, err
 	}
+	s.adopt(c)
+	go c.serve()
+	return c, nil
+}
+
+// dial opens a connection, which is still to be served.
+func dial(ctx context.Context, j *journal.Journal, opts DialOptions) (*Conn, error) {
 	target, secured, err := opts.target()
 	if err != nil {
 		return nil, fmt.Errorf("websocket: %w", err)
@@ -56,9 +74,7 @@ func Dial(ctx context.Context, j *journal.Journal, opts DialOptions) (*Conn, err
 	if err != nil {
 		return nil, fmt.Errorf("websocket: %w", err)
 	}
-	c := &Conn{conn: conn, r: bufio.NewReaderSize(conn, readBuffer), client: true, done: make(chan struct{}),
-		script: &script{fragment: max(opts.Fragment, 0), mute: opts.SuppressPong}, limits: limits{opts.MaxMessage, opts.Patience},
-		handlers: handlers{opts.OnMessage, opts.OnEnd}}
+	c := &Conn{conn: conn, r: bufio.NewReaderSize(conn, readBuffer), client: true, done: make(chan struct{})}
 	giveUp := context.AfterFunc(ctx, func() { conn.End("dialling was given up") })
 	err = c.open(ctx, target, opts)
 	if !giveUp() {
@@ -68,7 +84,6 @@ func Dial(ctx context.Context, j *journal.Journal, opts DialOptions) (*Conn, err
 		conn.Farewell("the device did not accept the WebSocket")
 		return nil, fmt.Errorf("websocket: %w", err)
 	}
-	go c.serve()
 	return c, nil
 }
 
@@ -104,7 +119,7 @@ func (c *Conn) open(ctx context.Context, target *url.URL, opts DialOptions) erro
 	wire := &opening{Conn: c.conn, c: c}
 	dialer := websocket.Dialer{
 		NetDialContext:   func(context.Context, string, string) (net.Conn, error) { return wire, nil },
-		HandshakeTimeout: opts.Patience,
+		HandshakeTimeout: cmp.Or(opts.Patience, defaultPatience),
 	}
 	if !opts.NoSubprotocol {
 		dialer.Subprotocols = []string{Subprotocol}

@@ -44,13 +44,12 @@ func TestDial(t *testing.T) {
 		}
 	})
 	messages := make(chan string, 2)
-	j := journal.New()
-	c, err := Dial(t.Context(), j, DialOptions{URL: url + "/agent?x=1", EndpointID: "self::controller%21", Extension: true, Fragment: 4,
-		OnMessage: func(_, _ uint64, payload []byte) { messages <- string(payload) }})
+	s, j := start(t, Options{OnMessage: func(_, _ uint64, payload []byte) { messages <- string(payload) }})
+	s.Fragment(4)
+	c, err := s.Dial(t.Context(), DialOptions{URL: url + "/agent?x=1", EndpointID: "self::controller%21", Extension: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Abort("the test is over")
 	r := <-requests
 	if r.URL.Path != "/agent" || r.URL.RawQuery != "eid=self%3A%3Acontroller%2521&x=1" {
 		t.Errorf("request for %s", r.URL)
@@ -78,9 +77,39 @@ func TestDial(t *testing.T) {
 	if e := await(t, j, journal.Out, HandshakeEvent, "/agent?"); !strings.HasPrefix(string(e.Raw), "GET /agent?") {
 		t.Errorf("raw %q", e.Raw)
 	}
+	if open, err := s.Conn(0); open != c || err != nil || !c.Dialled() {
+		t.Errorf("newest connection %v, %v", open, err)
+	}
 	c.Close(CloseNormal, "")
 	<-c.Done()
 	await(t, j, journal.In, "CLOSE", "1000")
+	if len(s.Conns()) != 0 {
+		t.Error("still listed as open")
+	}
+}
+
+func TestTheServersEndIsThatOfItsDialledConnections(t *testing.T) {
+	url := listener(t, nil, func(c *websocket.Conn, _ *http.Request) { c.ReadMessage() })
+	for name, end := range map[string]func(*Server){"DropAll": (*Server).DropAll, "Down": (*Server).Down, "Close": func(s *Server) { s.Close() }} {
+		s, j := start(t, Options{})
+		c, err := s.Dial(t.Context(), DialOptions{URL: url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := Dial(t.Context(), j, DialOptions{URL: url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		end(s)
+		if len(s.Conns()) != 0 {
+			t.Errorf("%s: still listed as open", name)
+		}
+		<-c.Done()
+		if _, err := other.Ping(nil); err != nil {
+			t.Errorf("%s: a connection that is not the server's: %v", name, err)
+		}
+		other.Abort("the test is over")
+	}
 }
 
 func TestDialIsRefused(t *testing.T) {

@@ -140,7 +140,7 @@ func (s *Server) DropAfter(n int) {
 // Down cuts every connection and stops listening, until Up.
 func (s *Server) Down() {
 	s.did("Down", "%s stops listening", s.Addr())
-	s.leave()
+	s.leave("the broker went down")
 	s.gate.Down()
 }
 
@@ -153,8 +153,7 @@ func (s *Server) Up() error {
 // DropAll resets every connection and keeps listening.
 func (s *Server) DropAll() {
 	s.did("DropAll", "every connection is cut")
-	s.leave()
-	s.gate.Drop("DropAll")
+	s.leave("DropAll")
 }
 
 // CloseAll begins the closing handshake on every connection.
@@ -165,7 +164,15 @@ func (s *Server) CloseAll(code int, text string) {
 	}
 }
 
-// leave takes every connection off the list at once, although their readers may live for a moment.
-func (s *Server) leave() {
-	s.alter(func([]*Conn) []*Conn { return nil })
+// leave resets every connection and takes it off the list at once, although its reader may live for a moment.
+func (s *Server) leave(reason string) {
+	var conns []*Conn
+	s.alter(func(now []*Conn) []*Conn {
+		conns = now
+		return nil
+	})
+	for _, c := range conns {
+		c.Abort(reason)
+	}
+	s.gate.Drop(reason) // those whose opening request is on its way
 }

@@ -6,6 +6,7 @@ package websocket
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -64,12 +65,7 @@ type Server struct {
 
 // Start listens. The server closes when ctx ends.
 func Start(ctx context.Context, j *journal.Journal, opts Options) (*Server, error) {
-	if opts.MaxMessage == 0 {
-		opts.MaxMessage = defaultMaxMessage
-	}
-	if opts.Patience == 0 {
-		opts.Patience = defaultPatience
-	}
+	opts.Patience = cmp.Or(opts.Patience, defaultPatience)
 	s := &Server{j: j, opts: opts, changed: make(chan struct{})}
 	s.script.reset()
 	front, err := gate.Open(ctx, j, gate.Options{Addr: opts.Addr, TLS: opts.TLS}, s.serve)
@@ -84,7 +80,14 @@ func Start(ctx context.Context, j *journal.Journal, opts Options) (*Server, erro
 func (s *Server) Addr() string { return s.gate.Addr() }
 
 // Close ends every connection without a CLOSE and stops listening. It must not be called from a callback.
-func (s *Server) Close() error { return s.gate.Close() }
+func (s *Server) Close() error {
+	err := s.gate.Close()
+	for _, c := range s.Conns() { // those that are left were dialled
+		c.Abort("the server closed")
+		<-c.Done()
+	}
+	return err
+}
 
 // Conns returns the open connections, oldest first.
 func (s *Server) Conns() []*Conn {
@@ -138,8 +141,15 @@ func (s *Server) serve(conn *gate.Conn) {
 	if !s.upgrade(conn, request, handshake) {
 		return
 	}
-	c := &Conn{conn: conn, r: r, handshake: handshake, script: &s.script, done: make(chan struct{}),
-		limits: limits{s.opts.MaxMessage, s.opts.Patience}}
+	c := &Conn{conn: conn, r: r, handshake: handshake, done: make(chan struct{})}
+	s.adopt(c)
+	c.serve()
+}
+
+// adopt makes an open connection one of the server's.
+func (s *Server) adopt(c *Conn) {
+	c.script = &s.script
+	c.limits.fill(s.opts.MaxMessage, s.opts.Patience)
 	c.handlers = handlers{message: s.opts.OnMessage, end: func(id uint64) {
 		s.alter(func(conns []*Conn) []*Conn {
 			return slices.DeleteFunc(slices.Clone(conns), func(open *Conn) bool { return open == c })
@@ -149,7 +159,6 @@ func (s *Server) serve(conn *gate.Conn) {
 		}
 	}}
 	s.alter(func(conns []*Conn) []*Conn { return append(slices.Clone(conns), c) })
-	c.serve()
 }
 
 // request reads and records the opening request. Without one it ends the connection and returns nil.

@@ -18,8 +18,8 @@ const (
 	redialMost  = time.Second
 )
 
-// WebSocketOptions describe a link over WebSocket. The Agent dials the link, unless Dial is given: then the link dials the
-// Agent, and again whenever that connection ends.
+// WebSocketOptions describe a link over WebSocket. The Agent dials the link; if Dial is given, the link also dials the Agent, and
+// again whenever that connection ends.
 type WebSocketOptions struct {
 	Name string // the link's name in results
 	// KeepAwake sends a PING when an answer is late, since some Agents leave it in a queue until something else happens on the
@@ -29,26 +29,24 @@ type WebSocketOptions struct {
 	Dial      *websocket.DialOptions
 }
 
-// WebSocket is a link through a server, or a client, of its own. When several connections are open, Records go to the newest one
-// that the Agent opened with the server's very path; those below that path belong to further Controllers.
+// WebSocket is a link through a server of its own. When several connections are open, Records go to the newest one that the link
+// has dialled or that the Agent opened with the server's very path; those below that path belong to further Controllers.
 type WebSocket struct {
 	journal *journal.Journal
 	o       WebSocketOptions
 	receive func(Inbound)
-	broker  *websocket.Server // set by Start; nil when the link dials
+	broker  *websocket.Server // set by Start
 	waker   *waker
 	stop    context.CancelFunc // of the dialling; set by Start
 	dialler sync.WaitGroup
 
 	mu      sync.Mutex
-	dialled *websocket.Conn // the connection that the link has dialled
-	failure error           // of the last attempt to dial
-	changed chan struct{}   // closed when dialled changes
+	failure error // of the last attempt to dial
 }
 
-// NewWebSocket makes a link that listens, or dials, once it is started. OnMessage of both Options is the link's own.
+// NewWebSocket makes a link that listens, and dials, once it is started. Options.Broker.OnMessage is the link's own.
 func NewWebSocket(j *journal.Journal, o WebSocketOptions) *WebSocket {
-	l := &WebSocket{journal: j, o: o, receive: func(Inbound) {}, changed: make(chan struct{}), failure: errors.New("it has not been tried yet")}
+	l := &WebSocket{journal: j, o: o, receive: func(Inbound) {}}
 	l.waker = &waker{on: o.KeepAwake, ping: l.wake}
 	return l
 }
@@ -56,7 +54,7 @@ func NewWebSocket(j *journal.Journal, o WebSocketOptions) *WebSocket {
 // Name implements Link.
 func (l *WebSocket) Name() string { return l.o.Name }
 
-// Broker returns the server, to be scripted, once the link is started; nil when the link dials.
+// Broker returns the server, to be scripted, once the link is started. A connection that the link has dialled is among its own.
 func (l *WebSocket) Broker() *websocket.Server { return l.broker }
 
 // OnRecord implements Link.
@@ -70,11 +68,6 @@ func (l *WebSocket) SetAgentTopic(string) {}
 
 // Start implements Link.
 func (l *WebSocket) Start(ctx context.Context) error {
-	if l.o.Dial != nil {
-		ctx, l.stop = context.WithCancel(ctx)
-		l.dialler.Go(func() { l.dial(ctx) })
-		return nil
-	}
 	o := l.o.Broker
 	o.OnMessage = l.arrived
 	broker, err := websocket.Start(ctx, l.journal, o)
@@ -82,6 +75,10 @@ func (l *WebSocket) Start(ctx context.Context) error {
 		return fmt.Errorf("link %s: %w", l.o.Name, err)
 	}
 	l.broker = broker
+	if l.o.Dial != nil {
+		ctx, l.stop = context.WithCancel(ctx)
+		l.dialler.Go(func() { l.dial(ctx) })
+	}
 	return nil
 }
 
@@ -100,21 +97,19 @@ func (l *WebSocket) Close() error {
 
 // dial keeps one connection to the Agent open until ctx ends.
 func (l *WebSocket) dial(ctx context.Context) {
-	o := *l.o.Dial
-	o.OnMessage = l.arrived
 	for pause := redialFirst; ; {
-		c, err := websocket.Dial(ctx, l.journal, o)
-		l.setDialled(c, err)
+		c, err := l.broker.Dial(ctx, *l.o.Dial)
 		if err == nil {
 			pause = redialFirst
 			select {
 			case <-c.Done():
+				err = errors.New("the connection has ended")
 			case <-ctx.Done():
 				c.Abort("the link closed")
-				<-c.Done()
+				return
 			}
-			l.setDialled(nil, errors.New("the connection has ended"))
 		}
+		l.fail(err)
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, redialMost)
@@ -124,12 +119,11 @@ func (l *WebSocket) dial(ctx context.Context) {
 	}
 }
 
-func (l *WebSocket) setDialled(c *websocket.Conn, failure error) {
+// fail keeps why there is no connection that the link has dialled.
+func (l *WebSocket) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.dialled, l.failure = c, failure
-	close(l.changed)
-	l.changed = make(chan struct{})
+	l.failure = err
 }
 
 func (l *WebSocket) arrived(conn, seq uint64, payload []byte) {
@@ -138,39 +132,32 @@ func (l *WebSocket) arrived(conn, seq uint64, payload []byte) {
 }
 
 // Conn returns the Agent's connection, to send single frames on. The error wraps ErrUnreachable.
-func (l *WebSocket) Conn() (*websocket.Conn, error) {
-	c, _, err := l.conn("")
-	return c, err
-}
+func (l *WebSocket) Conn() (*websocket.Conn, error) { return l.conn("") }
 
-// conn returns the newest connection that was opened with that path, "" meaning the Agent's for this link, and a channel that is
-// closed when there may be another answer.
-func (l *WebSocket) conn(path string) (*websocket.Conn, <-chan struct{}, error) {
-	if l.broker == nil {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.dialled == nil {
-			return nil, l.changed, fmt.Errorf("link %s: %w: the link could not dial it: %w", l.o.Name, ErrUnreachable, l.failure)
-		}
-		return l.dialled, l.changed, nil
-	}
-	changed := l.broker.Changed()
-	own := l.o.Broker.Path
-	if path == "" {
-		path = own
+// conn returns the newest connection that was opened with that path, "" meaning the Agent's for this link.
+func (l *WebSocket) conn(path string) (*websocket.Conn, error) {
+	own := path == ""
+	if own {
+		path = l.o.Broker.Path
 	}
 	for _, c := range slices.Backward(l.broker.Conns()) {
-		if path == "" || c.Handshake().Path == path {
-			return c, changed, nil
+		if path == "" || c.Handshake().Path == path && !c.Dialled() || own && c.Dialled() {
+			return c, nil
 		}
 	}
-	return nil, changed, fmt.Errorf("link %s: %w: it has not opened a WebSocket at %q", l.o.Name, ErrUnreachable, path)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failure != nil {
+		return nil, fmt.Errorf("link %s: %w: the link could not dial it: %w", l.o.Name, ErrUnreachable, l.failure)
+	}
+	return nil, fmt.Errorf("link %s: %w: it has not opened a WebSocket at %q", l.o.Name, ErrUnreachable, path)
 }
 
 // Connected implements Link.
 func (l *WebSocket) Connected(ctx context.Context) error {
 	for {
-		_, changed, err := l.conn("")
+		changed := l.broker.Changed()
+		_, err := l.conn("")
 		if err == nil {
 			return nil
 		}
@@ -184,7 +171,7 @@ func (l *WebSocket) Connected(ctx context.Context) error {
 
 // Send implements Link.
 func (l *WebSocket) Send(ctx context.Context, record []byte) (uint64, error) {
-	c, _, err := l.conn("")
+	c, err := l.conn("")
 	if err != nil {
 		return 0, err
 	}
@@ -194,9 +181,9 @@ func (l *WebSocket) Send(ctx context.Context, record []byte) (uint64, error) {
 // SendFrom implements Link. replyTo is the path by which the Agent dials that Controller; while it has not done so, the first
 // Controller's connection serves.
 func (l *WebSocket) SendFrom(ctx context.Context, replyTo string, record []byte) (uint64, error) {
-	c, _, err := l.conn(replyTo)
+	c, err := l.conn(replyTo)
 	if err != nil {
-		c, _, err = l.conn("")
+		c, err = l.conn("")
 	}
 	if err != nil {
 		return 0, err

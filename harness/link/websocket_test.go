@@ -144,17 +144,23 @@ func TestWebSocketSaysWhyNobodyIsThere(t *testing.T) {
 	}
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	l, _, _ = startWebSocket(t, WebSocketOptions{Dial: &websocket.DialOptions{URL: "ws" + strings.TrimPrefix(server.URL, "http")}})
-	for deadline := time.After(wsPatience); ; {
-		_, changed, err := l.conn("")
-		if err != nil && strings.Contains(err.Error(), "got 404 Not Found") {
-			break
+	l, _, j := startWebSocket(t, WebSocketOptions{Dial: &websocket.DialOptions{URL: "ws" + strings.TrimPrefix(server.URL, "http")}})
+	refused, cancel := context.WithTimeout(t.Context(), wsPatience)
+	defer cancel()
+	for seq, attempt := uint64(0), 1; attempt <= 2; attempt++ { // with the second, the failure of the first is known
+		e, err := j.Await(refused, seq, func(e *journal.Event) error {
+			if e.Type != websocket.HandshakeEvent || e.Dir != journal.Out {
+				return journal.ErrSkip
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		select {
-		case <-changed:
-		case <-deadline:
-			t.Fatalf("the last reason is %v", err)
-		}
+		seq = e.Seq
+	}
+	if err := l.Connected(ctx); err == nil || !strings.Contains(err.Error(), "got 404 Not Found") {
+		t.Errorf("got %v", err)
 	}
 }
 
