@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -83,7 +84,11 @@ func (d *decoder) syntax(err error) {
 // add records a problem with a value.
 func (d *decoder) add(v value, got, allowed, remedy string) {
 	p := Problem{File: d.file, Key: v.key, Value: got, Allowed: allowed, Remedy: remedy}
-	if t := v.node.GetToken(); t != nil && t.Position != nil {
+	node := v.node
+	if m, ok := node.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
+		node = m.Values[0].Key // the token of a block mapping is its first colon
+	}
+	if t := node.GetToken(); t != nil && t.Position != nil {
 		p.Line, p.Column = t.Position.Line, t.Position.Column
 	}
 	d.problems = append(d.problems, p)
@@ -197,7 +202,7 @@ func (d *decoder) filled(v value, into *string) bool {
 	if !d.text(v, &s) {
 		return false
 	}
-	if strings.TrimSpace(s) == "" || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if strings.TrimSpace(s) == "" || strings.ContainsFunc(s, unicode.IsControl) {
 		d.add(v, strconv.Quote(s), "one line of text", "")
 		return false
 	}
@@ -289,6 +294,9 @@ func describe(n ast.Node) string {
 	case *ast.MappingNode:
 		return "a mapping"
 	case *ast.SequenceNode:
+		if len(n.Values) == 0 {
+			return "an empty list"
+		}
 		return "a list"
 	case *ast.NullNode:
 		return "nothing"

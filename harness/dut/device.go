@@ -51,6 +51,7 @@ func NewDevice(j *journal.Journal, f *File, vars Vars, opts Options) *Device {
 
 // SetVars replaces the values that templates can name, for what only a listening broker knows. It is called before the first Start.
 func (d *Device) SetVars(vars Vars) {
+	d.j.Secret(vars.Password)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.vars = vars

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/goccy/go-yaml/ast"
 )
 
 // lab reads what the lab can do.
@@ -128,7 +130,7 @@ func (d *fileDecoder) command(v value, into *[]string) {
 // hook reads something that the lab can do: one of some words, or a mapping with a command.
 func (d *fileDecoder) hook(into *Hook, words ...string) func(value) {
 	return func(v value) {
-		if describe(v.node) == "a mapping" {
+		if _, ok := v.node.(*ast.MappingNode); ok {
 			d.mapping(v, field{"exec", true, func(v value) { d.command(v, &into.Exec) }})
 			into.By = ByExec
 			return

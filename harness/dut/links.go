@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+
+	"github.com/goccy/go-yaml/ast"
 )
 
 // links reads the links.
@@ -21,50 +24,28 @@ func (d *fileDecoder) links(v value) {
 // link reads one link.
 func (d *fileDecoder) link(v value) {
 	var l LinkSpec
-	var mtp, version, role, port value
-	// only keeps a key to the MTPs that know it.
-	type limited struct {
-		value
-		mtps []string
-	}
-	var given []limited
-	only := func(read func(value), mtps ...string) func(value) {
-		return func(v value) { given = append(given, limited{v, mtps}); read(v) }
+	given := map[string]value{}
+	key := func(name string, required bool, read func(value)) field {
+		return field{name, required, func(v value) { given[name] = v; read(v) }}
 	}
 	faults := len(d.problems)
 	d.mapping(v,
-		field{"mtp", true, func(v value) { mtp = v; d.oneOf(v, &l.MTP, MQTT, STOMP, WebSocket) }},
-		field{"version", false, only(func(v value) { version = v; d.oneOf(v, &l.Version, "5.0", "3.1.1") }, MQTT)},
-		field{"tls", false, func(v value) { d.boolean(v, &l.TLS) }},
-		field{"port", false, func(v value) { port = v; d.number(v, &l.Port, 0, maxPort) }},
-		field{"agentTopic", false, only(func(v value) { d.topic(v, &l.AgentTopic) }, MQTT, STOMP)},
-		field{"controllerTopic", false, only(func(v value) { d.topic(v, &l.ControllerTopic) }, MQTT, STOMP)},
-		field{"username", false, only(func(v value) { d.credential(v, &l.Username) }, MQTT, STOMP)},
-		field{"password", false, only(func(v value) { d.credential(v, &l.Password) }, MQTT, STOMP)},
-		field{"role", false, only(func(v value) { role = v; d.oneOf(v, &l.Role, RoleClient, RoleServer) }, WebSocket)},
-		field{"path", false, only(func(v value) { d.wsPath(v, &l.Path) }, WebSocket)},
-		field{"url", false, only(func(v value) { d.url(v, &l.URL) }, WebSocket)},
+		key("mtp", true, func(v value) { d.oneOf(v, &l.MTP, MQTT, STOMP, WebSocket) }),
+		key("version", false, func(v value) { d.oneOf(v, &l.Version, "5.0", "3.1.1") }),
+		key("tls", false, func(v value) { d.boolean(v, &l.TLS) }),
+		key("port", false, func(v value) { d.number(v, &l.Port, 0, maxPort) }),
+		key("agentTopic", false, func(v value) { d.topic(v, &l.AgentTopic) }),
+		key("controllerTopic", false, func(v value) { d.topic(v, &l.ControllerTopic) }),
+		key("username", false, func(v value) { d.credential(v, &l.Username) }),
+		key("password", false, func(v value) { d.credential(v, &l.Password) }),
+		key("role", false, func(v value) { d.oneOf(v, &l.Role, RoleClient, RoleServer) }),
+		key("path", false, func(v value) { d.wsPath(v, &l.Path) }),
+		key("url", false, func(v value) { d.url(v, &l.URL) }),
 	)
-	if l.MTP == "" || len(d.problems) > faults {
+	if l.MTP == "" {
 		return
 	}
-	for _, g := range given {
-		if !slices.Contains(g.mtps, l.MTP) {
-			d.add(g.value, describe(g.node), "", fmt.Sprintf("a link with mtp %s has no such key; remove it", l.MTP))
-		}
-	}
-	switch {
-	case l.MTP == MQTT && version.node == nil:
-		d.add(value{v.key + ".version", mtp.node}, "nothing", "\"5.0\" or \"3.1.1\"", "the key is missing")
-	case l.Role == RoleServer && l.URL == "":
-		d.add(value{v.key + ".url", role.node}, "nothing", "where the device listens, such as ws://192.168.1.1:5683/usp", "the key is missing")
-	case l.Role == RoleServer && (l.Port != 0 || l.Path != ""):
-		d.add(value{v.key, role.node}, "port or path", "", "a device that listens itself is dialled at its url; remove port and path")
-	case l.Role != RoleServer && l.URL != "":
-		d.add(value{v.key + ".url", v.node}, strconv.Quote(l.URL), "", "url is for role: server; the device dials the harness at host, port and path")
-	case l.Role == RoleServer && strings.HasPrefix(l.URL, "wss:") != l.TLS:
-		d.add(value{v.key + ".url", role.node}, strconv.Quote(l.URL), "wss:// with tls: true, ws:// without", "")
-	}
+	d.fits(v, l, given)
 	if len(d.problems) > faults {
 		return
 	}
@@ -74,17 +55,77 @@ func (d *fileDecoder) link(v value) {
 	}
 	d.f.Links = append(d.f.Links, l)
 	d.later = append(d.later, func() {
-		at := port
-		if at.node == nil {
-			at = value{v.key + ".port", mtp.node}
-		}
-		switch {
-		case d.f.Lab.Launch == nil && l.Role != RoleServer && l.Port == 0:
-			d.add(at, "0", "", "a device that the harness does not launch needs a port that stays the same; set port, and the device to it")
-		case l.Port != 0 && slices.ContainsFunc(d.f.Links, func(o LinkSpec) bool { return o.Port == l.Port && o.Name() != l.Name() }):
-			d.add(at, strconv.Itoa(l.Port), "a port for each link", "")
+		d.port(at(given, "port", v), l)
+		if l.TLS && d.f.Lab.Launch == nil && l.Role != RoleServer && d.f.TLS.Certificate == "" {
+			d.add(given["tls"], "true", "", "a device that the harness does not launch cannot know the harness's own CA; "+
+				"set tls.certificate and tls.key to a certificate that the device trusts")
 		}
 	})
+}
+
+// at is the value of a key, or the place where it should be.
+func at(given map[string]value, name string, parent value) value {
+	if v, ok := given[name]; ok {
+		return v
+	}
+	return value{under(parent.key, name), parent.node}
+}
+
+// unknownKeys are the keys that a link of this MTP and role does not have, each with the reason.
+func (l LinkSpec) unknownKeys() map[string]string {
+	unknown := map[string]string{}
+	forbid := func(why string, keys ...string) {
+		for _, k := range keys {
+			unknown[k] = why
+		}
+	}
+	switch {
+	case l.MTP == WebSocket && l.Role == RoleServer:
+		forbid("a device that is a WebSocket server is dialled at its url", "port", "path")
+	case l.MTP == WebSocket:
+		forbid("it is for role: server; the device dials the harness at host, port and path", "url")
+	default:
+		forbid("it is for mtp: websocket", "role", "path", "url")
+	}
+	if l.MTP != MQTT {
+		forbid("it is for mtp: mqtt", "version")
+	}
+	if l.MTP == WebSocket {
+		forbid("it is for mtp: mqtt and stomp", "agentTopic", "controllerTopic", "username", "password")
+	}
+	return unknown
+}
+
+// fits checks that the keys of a link fit together.
+func (d *fileDecoder) fits(v value, l LinkSpec, given map[string]value) {
+	unknown := l.unknownKeys()
+	for _, name := range sortedKeys(given) {
+		if why, bad := unknown[name]; bad {
+			d.add(given[name], "a key that does not fit", "", why+"; remove it")
+		}
+	}
+	if _, ok := given["version"]; l.MTP == MQTT && !ok {
+		d.add(at(given, "version", v), "nothing", "\"5.0\" or \"3.1.1\"", "the key is missing")
+	}
+	if l.MTP != WebSocket || l.Role != RoleServer {
+		return
+	}
+	switch _, ok := given["url"]; {
+	case !ok:
+		d.add(at(given, "url", v), "nothing", "where the device listens, such as ws://192.168.1.1:5683/usp", "the key is missing")
+	case strings.HasPrefix(l.URL, "ws:") && l.TLS || strings.HasPrefix(l.URL, "wss:") && !l.TLS:
+		d.add(given["url"], strconv.Quote(l.URL), "wss:// with tls: true, ws:// without", "")
+	}
+}
+
+// port checks the port of a link against the rest of the file.
+func (d *fileDecoder) port(v value, l LinkSpec) {
+	switch {
+	case d.f.Lab.Launch == nil && l.Role != RoleServer && l.Port == 0:
+		d.add(v, "0", "", "a device that the harness does not launch needs a port that stays the same; set port, and the device to it")
+	case l.Port != 0 && slices.ContainsFunc(d.f.Links, func(o LinkSpec) bool { return o.Port == l.Port && o.Name() != l.Name() }):
+		d.add(v, strconv.Itoa(l.Port), "a port for each link", "")
+	}
 }
 
 // topic reads an MQTT topic or a STOMP destination.
@@ -94,15 +135,22 @@ func (d *fileDecoder) topic(v value, into *string) {
 	}
 }
 
-// credential reads a username or password, never showing it. It may be a template that takes it from the environment.
+// credential reads a username or password without ever showing it. It may be a template that takes it from the environment.
 func (d *fileDecoder) credential(v value, into *string) {
-	var s string
-	if !d.text(v, &s) {
+	const hidden = "a value that is not shown"
+	if t := v.node.Type(); t != ast.StringType {
+		d.add(v, hidden, "text", "put it in quotes")
 		return
 	}
+	var s string
+	d.text(v, &s)
 	s, err := renderText(v.key, s, nil)
 	if err != nil {
-		d.add(v, "a template", "text, or {{env \"NAME\"}}", err.Error())
+		d.add(v, hidden, `text, or {{env "NAME"}} for an environment variable`, err.Error())
+		return
+	}
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		d.add(v, hidden, "text without control characters", "")
 		return
 	}
 	*into = s

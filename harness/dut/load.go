@@ -154,7 +154,7 @@ func (d *fileDecoder) features(v value) {
 		case !ok:
 			d.add(v, strconv.Itoa(n), fmt.Sprintf("a number of the plan's feature table, 1 to %d", high), "")
 		case f.Status == plan.FeatureRemoved:
-			d.add(v, strconv.Itoa(n), "a feature that the plan still has", fmt.Sprintf("the plan has removed %q; remove the number", f.Name))
+			d.add(v, strconv.Itoa(n), "a feature that the plan still has", "the plan has removed this one; remove the number")
 		case slices.Contains(d.f.Features, n):
 			d.add(v, strconv.Itoa(n)+" again", "each feature once", "")
 		default:
