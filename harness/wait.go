@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
@@ -149,7 +150,7 @@ func IsConnect(e *journal.Event) error {
 	switch {
 	case e.Layer == journal.LayerMQTT && e.Type == "CONNECT",
 		e.Layer == journal.LayerSTOMP && (e.Type == "STOMP" || e.Type == "CONNECT"),
-		e.Layer == journal.LayerWebSocket && e.Type == "handshake":
+		e.Layer == journal.LayerWebSocket && e.Type == websocket.HandshakeEvent:
 		return nil
 	}
 	return journal.ErrSkip

@@ -44,7 +44,7 @@ func referenceDUT(defects []string) (*dut.File, error) {
 			Launch: &dut.Launch{Exec: exec, Fresh: dut.FreshPerRun},
 			Reboot: dut.Hook{By: dut.ByUSP}, FactoryReset: dut.Hook{By: dut.ByLaunch}, Power: dut.Hook{By: dut.ByLaunch},
 		},
-		Waits: dut.Waits{Connect: 20 * time.Second, Response: 4 * time.Second, Notify: 4 * time.Second, Reconnect: 10 * time.Second},
+		Waits: dut.Waits{Connect: 20 * time.Second, Response: 4 * time.Second, Notify: 4 * time.Second, Reconnect: 10 * time.Second, Tolerance: 150 * time.Millisecond},
 	}
 	for _, l := range []dut.LinkSpec{{MTP: dut.MQTT, Version: "5.0"}, {MTP: dut.MQTT, Version: "3.1.1"}, {MTP: dut.STOMP}, {MTP: dut.WebSocket}} {
 		if l.MTP != dut.WebSocket {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
@@ -118,9 +119,14 @@ func carriesRecord(e *journal.Event) error {
 	return nil
 }
 
-// rejoin lets the device back in and waits for it.
+// rejoin lets the device back in and waits for it. Its retries have grown rare by now, so it is switched off and on where the lab can.
 func rejoin(ctx context.Context, c *harness.Case) error {
 	c.MQTT.RejectSubscribe(0)
+	if c.DUT.Lab.Power.By == dut.ByLaunch || c.DUT.Lab.Power.By == dut.ByExec {
+		if err := c.Device.PowerCycle(ctx); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.ReconnectWait().D)
 	defer cancel()
 	return c.Agent.Connected(ctx)
