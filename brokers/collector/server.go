@@ -1,0 +1,171 @@
+// Package collector is an HTTP or HTTPS sink for bulk data that records every request and answers as a script tells it. It knows
+// nothing of what the reports say.
+package collector
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/usptest/usptest/brokers/gate"
+	"github.com/usptest/usptest/harness/journal"
+)
+
+const (
+	// MaxBody is the size of the largest body that is taken, in bytes. A larger one is answered with 413.
+	MaxBody = 4 << 20
+
+	maxHeader   = 64 << 10
+	maxLarge    = 8                // bodies beyond gate.MaxRaw that the journal holds at once
+	headTimeout = 30 * time.Second // for the head of a request
+	bodyTimeout = 60 * time.Second // for all of it
+	idleTimeout = 5 * time.Minute  // between requests on one connection
+)
+
+// Options say where a collector listens. The zero value is plain HTTP on a free port of loopback.
+type Options struct {
+	Addr string      // host:port; gate.DefaultAddr when empty
+	TLS  *tls.Config // nil: HTTP
+}
+
+// Server is a running collector. All methods are safe for concurrent use.
+type Server struct {
+	j      *journal.Journal
+	gate   *gate.Gate
+	http   *http.Server
+	queue  *queue
+	script script
+
+	recording   sync.Mutex
+	journalFull bool     // the journal drops the bytes of requests
+	large       []uint64 // numbers of requests whose body is larger than what the journal counts
+}
+
+// Start listens. The collector stops when ctx ends or Close is called.
+func Start(ctx context.Context, j *journal.Journal, o Options) (*Server, error) {
+	s := &Server{j: j, queue: &queue{conns: make(chan net.Conn), closed: make(chan struct{})}}
+	s.http = &http.Server{
+		Handler:           http.HandlerFunc(s.answer),
+		ReadHeaderTimeout: headTimeout,
+		ReadTimeout:       bodyTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          log.New(io.Discard, "", 0), // what goes wrong stands in the journal
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
+	}
+	var err error
+	if s.gate, err = gate.Open(ctx, j, gate.Options{Addr: o.Addr, TLS: o.TLS}, s.serve); err != nil {
+		return nil, fmt.Errorf("collector: %w", err)
+	}
+	go s.http.Serve(s.queue) // ends with Close
+	context.AfterFunc(ctx, func() { s.Close() })
+	return s, nil
+}
+
+// Addr returns host:port.
+func (s *Server) Addr() string { return s.gate.Addr() }
+
+// Close ends every connection and stops listening.
+func (s *Server) Close() error {
+	return errors.Join(s.http.Close(), s.gate.Close())
+}
+
+// serve hands a connection to the HTTP server and waits until that is done with it.
+func (s *Server) serve(g *gate.Conn) {
+	c := &conn{Conn: g, s: s, done: make(chan struct{})}
+	select {
+	case s.queue.conns <- c:
+		<-c.done
+	case <-s.queue.closed:
+	}
+}
+
+// answer records one request and answers it.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
+	c := r.Context().Value(connKey{}).(*conn)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	s.record(c, newRequest(r, body, err))
+	var tooLarge *http.MaxBytesError
+	code, delay := s.script.next(r.Method)
+	switch {
+	case errors.As(err, &tooLarge):
+		code = http.StatusRequestEntityTooLarge
+	case err != nil:
+		code = http.StatusBadRequest
+	}
+	if delay > 0 {
+		timer := time.NewTimer(delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	if code == 0 {
+		c.Abort("the script closes the connection instead of an answer")
+		return
+	}
+	w.WriteHeader(code)
+}
+
+// record appends a request whose body has been read.
+func (s *Server) record(c *conn, q *Request) {
+	s.j.Secret(q.Password)
+	s.recording.Lock()
+	defer s.recording.Unlock()
+	large := len(q.Body) > gate.MaxRaw
+	if s.journalFull || large && !s.roomForLarge() {
+		q.Body, q.Problem = nil, "the journal has no room for the body"
+	}
+	e := c.Log(journal.Event{Layer: journal.LayerHTTP, Dir: journal.In, Type: Received, Text: q.summary(), Raw: withoutCredentials(c.take()), Body: q})
+	s.journalFull = e.Raw == nil // then the next requests go without their body as well
+	if large && q.Body != nil {
+		s.large = append(s.large, e.Seq)
+	}
+}
+
+// roomForLarge says whether the journal holds few enough bodies that are larger than what it counts of a request.
+func (s *Server) roomForLarge() bool {
+	s.large = slices.DeleteFunc(s.large, func(seq uint64) bool {
+		events := s.j.Since(seq - 1)
+		return len(events) == 0 || events[0].Seq != seq // it was forgotten
+	})
+	return len(s.large) < maxLarge
+}
+
+// queue is the listener of the HTTP server: it hands out what the gate lets in.
+type queue struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+// Accept implements net.Listener.
+func (q *queue) Accept() (net.Conn, error) {
+	select {
+	case c := <-q.conns:
+		return c, nil
+	case <-q.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (q *queue) Close() error {
+	q.once.Do(func() { close(q.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (q *queue) Addr() net.Addr { return &net.TCPAddr{} }
