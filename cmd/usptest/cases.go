@@ -4,14 +4,21 @@ import (
 	"maps"
 
 	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/suites/access"
+	"github.com/usptest/usptest/suites/bulkdata"
 	"github.com/usptest/usptest/suites/messages"
 	"github.com/usptest/usptest/suites/mqtt"
+	"github.com/usptest/usptest/suites/mtp"
+	"github.com/usptest/usptest/suites/records"
+	"github.com/usptest/usptest/suites/stomp"
 )
 
 // allBodies are the bodies of every chapter. Ids are distinct: a chapter's package holds only its own.
 func allBodies() harness.Bodies {
 	all := harness.Bodies{}
-	for _, chapter := range []harness.Bodies{messages.Bodies(), mqtt.Bodies()} {
+	for _, chapter := range []harness.Bodies{
+		messages.Bodies(), access.Bodies(), records.Bodies(), mtp.Bodies(), stomp.Bodies(), bulkdata.Bodies(), mqtt.Bodies(),
+	} {
 		maps.Copy(all, chapter)
 	}
 	return all
