@@ -30,6 +30,8 @@ type Bench struct {
 	Collector *collector.Server
 	Device    *dut.Device
 	DUT       *dut.File
+	// CollectorURL is where the device reaches the collector, without a path.
+	CollectorURL string
 	// AgentAddress and ControllerAddress are the topics or destinations that both sides are configured with.
 	AgentAddress, ControllerAddress string
 	// Scale divides every protocol interval; 1 is real time.

@@ -118,7 +118,12 @@ func (b *bench) listen(ctx context.Context, spec dut.LinkSpec, vars *dut.Vars, s
 	if err != nil {
 		return fmt.Errorf("collector: %w; change collector.http in the DUT file", err)
 	}
-	vars.CollectorURL = "http://" + b.Collector.Addr()
+	_, port, err := net.SplitHostPort(b.Collector.Addr())
+	if err != nil {
+		return err
+	}
+	vars.CollectorURL = "http://" + net.JoinHostPort(vars.Host, port)
+	b.CollectorURL = vars.CollectorURL
 	addr := address(b.DUT.Bind, spec.Port)
 	switch spec.MTP {
 	case dut.MQTT:

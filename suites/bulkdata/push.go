@@ -1,0 +1,108 @@
+package bulkdata
+
+import (
+	"fmt"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+const push = "Push!"
+
+// pushed is 10.10: reports come as Push! events of the profile. The Subscription gets its ID from the Agent.
+func pushed(c *harness.Case) {
+	every, name := interval(c), encodingType(c)
+	profile := addProfile(c, every, usp.Params{"Protocol": "USPEventNotif", "EncodingType": name})
+	format := encodingOf(c, profile, name)
+	c.Step(5, "add an Event Subscription to %s%s, without ID", profile, push)
+	id := subscribe(c, profile+push)
+	c.SettleSubscription()
+	c.Step(6, "enable bulk data and the profile")
+	mark := enable(c, profile)
+	c.Step(7, "wait for two events")
+	var reports []*journal.Event
+	if !c.Metric(1, func(m *harness.Metric) {
+		var err error
+		reports, err = twoReports(c, push+" event", every, mark, isPush(id, profile))
+		for _, e := range reports {
+			m.Must(nil, e.Seq)
+		}
+		m.Must(err)
+	}) {
+		return
+	}
+	data := func(e *journal.Event) []byte { return []byte(pushOf(e).GetParams()["Data"]) }
+	where := func(i int) string { return fmt.Sprintf("Data of %s %d", push, i+1) }
+	c.Metric(2, func(m *harness.Metric) {
+		for i, e := range reports {
+			m.Must(expect.Contains(fmt.Sprintf("params of %s %d", push, i+1), []string{"Data"}, usp.Params(pushOf(e).GetParams()).Names()), e.Seq)
+			judgeEncoding(m, where(i), format, data(e), e.Seq)
+		}
+	})
+	c.Metric(3, func(m *harness.Metric) {
+		for i, e := range reports {
+			judgeReport(m, where(i), format, data(e), e.Seq)
+		}
+	})
+}
+
+// encodingType is JSON, or CSV on a device that does not offer JSON.
+func encodingType(c *harness.Case) string {
+	const param = bulkData + "EncodingTypes"
+	list, err := c.Read(param)
+	c.DeviceMust(err)
+	for _, name := range []string{"JSON", "CSV"} {
+		if offered(list, name) {
+			return name
+		}
+	}
+	c.DeviceMust(&usp.Mismatch{Where: param, Want: "JSON or CSV among them", Got: value{text: list}.shown()})
+	return ""
+}
+
+// encodingOf reads transfers of a profile.
+func encodingOf(c *harness.Case, profile, encodingType string) encoding {
+	if encodingType == "JSON" {
+		return jsonEncoding{}
+	}
+	object := profile + "CSVEncoding."
+	values, err := c.ReadAll(object)
+	c.DeviceMust(err)
+	return newCSV(values[object+"FieldSeparator"], values[object+"RowSeparator"], values[object+"EscapeCharacter"])
+}
+
+// subscribe adds a Subscription to an event, as a fixture, and returns the ID that the Agent has given it.
+func subscribe(c *harness.Case, event string) (id string) {
+	added := c.Agent.Add(c, false, usp.Create("Device.LocalAgent.Subscription.", nil,
+		usp.Params{"Enable": "true", "NotifType": "Event", "ReferenceList": event}))
+	c.Owns(added)
+	created, err := expect.OneCreated(added)
+	c.DeviceMust(err)
+	if id := created.UniqueKeys["ID"]; id != "" {
+		return id
+	}
+	id, err = c.Read(created.Path + "ID")
+	c.DeviceMust(err)
+	return id
+}
+
+// isPush says whether an event is a Notify that brings the Push! of a profile.
+func isPush(subscription, profile string) func(*journal.Event) bool {
+	return func(e *journal.Event) bool {
+		m, ok := e.Body.(*controller.Message)
+		if !ok || e.Dir != journal.In || m.GetBody().GetRequest().GetNotify().GetSubscriptionId() != subscription {
+			return false
+		}
+		event := pushOf(e)
+		return event.GetObjPath() == profile && event.GetEventName() == push
+	}
+}
+
+// pushOf returns the event that a Notify brings, or nil when it brings something else.
+func pushOf(e *journal.Event) *usppb.Notify_Event {
+	return e.Body.(*controller.Message).GetBody().GetRequest().GetNotify().GetEvent()
+}
