@@ -70,22 +70,14 @@ func (c *Conn) Done() <-chan struct{} { return c.done }
 func (c *Conn) Send(payload []byte) (seq uint64, err error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	size := c.script.fragmentSize()
-	if size == 0 {
-		size = max(len(payload), 1)
-	}
-	opcode := OpBinary
-	for first := true; first || len(payload) > 0; first = false {
-		part := payload[:min(size, len(payload))]
-		payload = payload[len(part):]
-		sent, err := c.write(Frame{Opcode: opcode, Fin: len(payload) == 0, Payload: part})
-		if first {
+	for f := range fragments(payload, c.script.fragmentSize()) {
+		sent, err := c.write(f)
+		if seq == 0 {
 			seq = sent
 		}
 		if err != nil {
 			return seq, err
 		}
-		opcode = OpContinuation
 	}
 	return seq, nil
 }

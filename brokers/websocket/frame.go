@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -313,4 +314,26 @@ func closePayload(code int, text string) []byte {
 		}
 	}
 	return payload
+}
+
+// fragments cuts a message into frames of so many bytes, 0 meaning one frame for all. Behind the first of several come an empty one and
+// a PING, which a receiver has to bear (RFC 6455, section 5.4).
+func fragments(payload []byte, size int) iter.Seq[Frame] {
+	return func(yield func(Frame) bool) {
+		if size == 0 || len(payload) <= size {
+			yield(Frame{Opcode: OpBinary, Fin: true, Payload: payload})
+			return
+		}
+		if !yield(Frame{Opcode: OpBinary, Payload: payload[:size]}) ||
+			!yield(Frame{Opcode: OpContinuation}) || !yield(Frame{Opcode: OpPing, Fin: true, Payload: []byte("between fragments")}) {
+			return
+		}
+		for payload = payload[size:]; len(payload) > 0; {
+			part := payload[:min(size, len(payload))]
+			payload = payload[len(part):]
+			if !yield(Frame{Opcode: OpContinuation, Fin: len(payload) == 0, Payload: part}) {
+				return
+			}
+		}
+	}
 }

@@ -113,11 +113,12 @@ func (s *Server) Subprotocol(name string) {
 	s.change(func(now *script) { now.protocol = name }, "Subprotocol", "answers with subprotocol %q", name)
 }
 
-// Fragment sends messages in fragments of that many bytes; 0 sends each in one frame again.
+// Fragment sends messages in fragments of that many bytes, with an empty one and a PING behind the first; 0 sends each in one frame
+// again.
 func (s *Server) Fragment(size int) {
 	text := "messages are sent whole"
 	if size > 0 {
-		text = fmt.Sprintf("messages are sent in fragments of %d bytes", size)
+		text = fmt.Sprintf("messages are sent in fragments of %d bytes, an empty one and a PING among them", size)
 	}
 	s.change(func(now *script) { now.fragment = max(size, 0) }, "Fragment", "%s", text)
 }

@@ -132,7 +132,8 @@ func TestFragment(t *testing.T) {
 	c := newest(t, s)
 	s.Fragment(3)
 	c.Send([]byte("12345678"))
-	want := []Frame{{Opcode: OpBinary, Payload: []byte("123")}, {Opcode: OpContinuation, Payload: []byte("456")},
+	want := []Frame{{Opcode: OpBinary, Payload: []byte("123")}, {Opcode: OpContinuation},
+		{Opcode: OpPing, Fin: true, Payload: []byte("between fragments")}, {Opcode: OpContinuation, Payload: []byte("456")},
 		{Opcode: OpContinuation, Fin: true, Payload: []byte("78")}}
 	for _, w := range want {
 		if f := d.expect(w.Opcode); f.Fin != w.Fin || string(f.Payload) != string(w.Payload) {
