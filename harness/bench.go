@@ -27,6 +27,8 @@ type Bench struct {
 	MQTT      *mqtt.Server
 	STOMP     *stomp.Server
 	WebSocket *websocket.Server
+	// KeepAwake switches the PINGs that wake a slow Agent off and on again; nil unless the Link is one over WebSocket.
+	KeepAwake func(on bool)
 	Collector *collector.Server
 	Device    *dut.Device
 	DUT       *dut.File

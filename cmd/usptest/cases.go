@@ -11,13 +11,14 @@ import (
 	"github.com/usptest/usptest/suites/mtp"
 	"github.com/usptest/usptest/suites/records"
 	"github.com/usptest/usptest/suites/stomp"
+	"github.com/usptest/usptest/suites/websocket"
 )
 
 // allBodies are the bodies of every chapter. Ids are distinct: a chapter's package holds only its own.
 func allBodies() harness.Bodies {
 	all := harness.Bodies{}
 	for _, chapter := range []harness.Bodies{
-		messages.Bodies(), access.Bodies(), records.Bodies(), mtp.Bodies(), stomp.Bodies(), bulkdata.Bodies(), mqtt.Bodies(),
+		messages.Bodies(), access.Bodies(), records.Bodies(), mtp.Bodies(), stomp.Bodies(), websocket.Bodies(), bulkdata.Bodies(), mqtt.Bodies(),
 	} {
 		maps.Copy(all, chapter)
 	}

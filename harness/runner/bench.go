@@ -165,6 +165,7 @@ func (b *bench) scripts(vars *dut.Vars) {
 	case *link.STOMP:
 		b.STOMP, addr = l.Broker(), l.Broker().Addr()
 	case *link.WebSocket:
+		b.KeepAwake = l.SetKeepAwake
 		if b.WebSocket = l.Broker(); b.WebSocket != nil {
 			addr = b.WebSocket.Addr()
 		}
