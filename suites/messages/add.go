@@ -35,7 +35,10 @@ func addOneObject(allowPartial bool) harness.Body {
 		}
 		c.Step(4, "get the new Subscription %s", created.Path)
 		got := c.Agent.Get(c, created.Path)
-		if !c.Metric(3, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+		if !c.Metric(3, func(m *harness.Metric) {
+			_, err := expect.OneResult(got, created.Path)
+			m.Must(err, got.Evidence())
+		}) {
 			return
 		}
 		c.Metric(4, func(m *harness.Metric) {

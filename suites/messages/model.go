@@ -60,7 +60,10 @@ func volatile(path string) bool { return strings.HasPrefix(path, localAgent+"Req
 // instances call for. Objects without parameters may be left out; one object may be split over several elements.
 func complete(q *usppb.GetResp_RequestedPathResult, root string, model dataModel, instances []string) error {
 	got := expect.Resolved(q)
-	objects := expect.Snapshot(got).Rows()
+	var objects []string
+	for _, r := range q.GetResolvedPathResults() {
+		objects = append(objects, r.GetResolvedPath())
+	}
 	for _, path := range slices.Sorted(maps.Keys(model)) {
 		object := model[path]
 		if len(readableParams(object)) == 0 {

@@ -84,7 +84,8 @@ func completeModel(got *controller.Reply, objects []*supportedObject, instantiat
 			return err
 		}
 	}
-	if root := model[localAgent]; !slices.Contains(eventNames(root), "Periodic!") {
+	// whether the names are well formed is the matter of metric 5
+	if root := model[localAgent]; !slices.ContainsFunc(eventNames(root), func(name string) bool { return strings.HasPrefix(name, "Periodic") }) {
 		return &usp.Mismatch{Where: localAgent + " supported_events", Want: "Periodic! among them", Got: fmt.Sprintf("%q", eventNames(root))}
 	}
 	subscription := model[subscriptions+"{i}."]
@@ -116,20 +117,24 @@ func eventNames(o *supportedObject) []string {
 	return names
 }
 
-// standardTypes are the types of parameters that TR-181 fixes and every Agent has, by supported path.
-var standardTypes = map[string]usp.ValueType{
-	localAgent + "EndpointID":                  usp.TypeString,
-	subscriptions + "{i}.Enable":               usp.TypeBoolean,
-	subscriptions + "{i}.ID":                   usp.TypeString,
-	subscriptions + "{i}.NotifType":            usp.TypeString,
-	subscriptions + "{i}.ReferenceList":        usp.TypeString,
-	subscriptions + "{i}.CreationDate":         usp.TypeDateTime,
-	subscriptions + "{i}.TimeToLive":           usp.TypeUnsignedInt,
-	controllers + "{i}.EndpointID":             usp.TypeString,
-	controllers + "{i}.Enable":                 usp.TypeBoolean,
-	controllers + "{i}.PeriodicNotifTime":      usp.TypeDateTime,
-	localAgent + "SubscriptionNumberOfEntries": usp.TypeUnsignedInt,
-	localAgent + "ControllerNumberOfEntries":   usp.TypeUnsignedInt,
+// standard are parameters that every Agent has, with what TR-181 says of them, by supported path. An Agent may refuse to write what the
+// standard lets a Controller write, but not the other way round.
+var standard = map[string]struct {
+	t        usp.ValueType
+	readOnly bool
+}{
+	localAgent + "EndpointID":                  {usp.TypeString, true},
+	localAgent + "ControllerNumberOfEntries":   {usp.TypeUnsignedInt, true},
+	localAgent + "SubscriptionNumberOfEntries": {usp.TypeUnsignedInt, true},
+	subscriptions + "{i}.Enable":               {usp.TypeBoolean, false},
+	subscriptions + "{i}.ID":                   {usp.TypeString, false},
+	subscriptions + "{i}.NotifType":            {usp.TypeString, false},
+	subscriptions + "{i}.ReferenceList":        {usp.TypeString, false},
+	subscriptions + "{i}.CreationDate":         {usp.TypeDateTime, true},
+	subscriptions + "{i}.TimeToLive":           {usp.TypeUnsignedInt, false},
+	controllers + "{i}.EndpointID":             {usp.TypeString, false},
+	controllers + "{i}.Enable":                 {usp.TypeBoolean, false},
+	controllers + "{i}.PeriodicNotifTime":      {usp.TypeDateTime, false},
 }
 
 // The grammar of names (TR-106): parameters, commands and events are NCNames, vendor names begin with X_.
@@ -156,8 +161,12 @@ func validParams(o *supportedObject) error {
 		if _, known := usppb.GetSupportedDMResp_ValueChangeType_name[int32(p.GetValueChange())]; !known || p.GetValueChange() == usppb.GetSupportedDMResp_VALUE_CHANGE_UNKNOWN {
 			return &usp.Mismatch{Where: where + ": value_change", Want: "VALUE_CHANGE_ALLOWED or VALUE_CHANGE_WILL_IGNORE", Got: p.GetValueChange().String()}
 		}
-		if t, standard := standardTypes[o.GetSupportedObjPath()+p.GetParamName()]; standard && t != p.GetValueType() {
-			return &usp.Mismatch{Where: where + ": value_type", Want: t.String() + " (TR-181)", Got: p.GetValueType().String()}
+		known, ok := standard[o.GetSupportedObjPath()+p.GetParamName()]
+		switch {
+		case ok && known.t != p.GetValueType():
+			return &usp.Mismatch{Where: where + ": value_type", Want: known.t.String() + " (TR-181)", Got: p.GetValueType().String()}
+		case ok && known.readOnly && p.GetAccess() != usppb.GetSupportedDMResp_PARAM_READ_ONLY:
+			return &usp.Mismatch{Where: where + ": access", Want: "PARAM_READ_ONLY (TR-181)", Got: p.GetAccess().String()}
 		}
 	}
 	return nil
