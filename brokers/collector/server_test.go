@@ -19,7 +19,7 @@ import (
 	"github.com/usptest/usptest/harness/pki"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func start(t *testing.T, o Options) (*Server, *journal.Journal) {
 	t.Helper()

@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds every wait of the tests; none of them takes that long unless it fails.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func testContext(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -42,6 +42,7 @@ type conn struct {
 	keepAlive time.Duration
 	denied    map[string]byte // filters of the current SUBSCRIBE that are refused, with the code to say so
 	granted   []Filter        // the others, with the QoS that was granted
+	calling   bool            // the harness has the word, in OnPublish
 
 	disconnected atomic.Bool // the device has sent DISCONNECT
 	over         atomic.Bool // the library has ended the session: what still comes is of no interest
@@ -175,10 +176,10 @@ func (c *conn) readPacket() (raw []byte, header int, err error) {
 	return buffer.Bytes(), header, c.cutShort(buffer.Bytes(), err)
 }
 
-// buffered returns a copy of what has arrived, as evidence.
+// buffered returns what has arrived, as evidence. It holds until the next read.
 func (c *conn) buffered() []byte {
 	b, _ := c.stream.Peek(c.stream.Buffered())
-	return slices.Clone(b)
+	return b
 }
 
 // cutShort records the beginning of a packet whose end did not come.
@@ -187,9 +188,9 @@ func (c *conn) cutShort(begun []byte, err error) error {
 		return nil
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return c.refuse(packets.ErrMalformedPacket.Code, slices.Clone(begun), fmt.Errorf("its end did not come within %s", c.s.patience))
+		return c.refuse(packets.ErrMalformedPacket.Code, begun, fmt.Errorf("its end did not come within %s", c.s.patience))
 	}
-	c.malformed(slices.Clone(begun), errors.New("the connection ended within it"))
+	c.malformed(begun, errors.New("the connection ended within it"))
 	return err
 }
 

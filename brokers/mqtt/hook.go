@@ -4,12 +4,14 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// hook lets the script into the library's broker. All methods run on the reader of the connection they concern.
+// hook lets the script into the library's broker. Its methods run on the reader of the connection they concern, except that a
+// client which is taken over is unsubscribed and told so by the one that takes over.
 type hook struct {
 	mochi.HookBase
 	s *Server
@@ -65,7 +67,7 @@ func (h *hook) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 	rules := h.s.script.get()
 	if rules.keepAliveGiven {
 		cl.State.Keepalive, cl.State.ServerKeepalive = rules.serverKeepAlive, true
-		c.setKeepAlive(rules.serverKeepAlive)
+		c.keepAlive = time.Duration(rules.serverKeepAlive) * time.Second
 	}
 	if pk.Connect.ClientIdentifier == "" && rules.assignedClientID != "" {
 		cl.ID, cl.Properties.Props.AssignedClientID = rules.assignedClientID, rules.assignedClientID

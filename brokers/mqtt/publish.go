@@ -59,7 +59,9 @@ func (s *Server) Publish(topic string, payload []byte, o PublishOpts) (seq uint6
 func (s *Server) published(c *conn) {
 	p := c.current
 	if s.onPublish != nil {
+		c.calling = true
 		s.onPublish(Publication{Packet: p, Conn: c.ID, Seq: c.seq})
+		c.calling = false
 	}
 	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: min(p.QoS, 1)}, TopicName: p.Topic, Payload: p.Payload,
 		Properties: packets.Properties{ContentType: p.ContentType, ResponseTopic: p.ResponseTopic, CorrelationData: p.CorrelationData}}

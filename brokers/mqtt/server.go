@@ -112,11 +112,14 @@ func (s *Server) serve(g *gate.Conn) {
 	s.mu.Lock()
 	s.conns[c.ID] = c
 	s.mu.Unlock()
+	defer s.forget(c)
 	defer func() {
+		if c.calling {
+			return // a fault of the harness must not be hidden
+		}
 		if fault := recover(); fault != nil { // a device must not bring the harness down through a fault in the broker
 			c.Note("the broker failed on this connection: %v\n%s", fault, debug.Stack())
 		}
-		s.forget(c)
 	}()
 	s.mochi.EstablishConnection("gate", c) // its error has been recorded, by next or by OnDisconnect
 	c.Farewell("the broker is done with it")
@@ -144,6 +147,3 @@ func (s *Server) connections() []*conn {
 	}
 	return all
 }
-
-// setKeepAlive makes the broker expect packets at that interval, in seconds.
-func (c *conn) setKeepAlive(seconds uint16) { c.keepAlive = time.Duration(seconds) * time.Second }

@@ -257,6 +257,30 @@ func awaitSubscriber(t testing.TB, s *Server, topic string, version byte) {
 	}
 }
 
+func TestDisconnectIsRecorded(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version byte) {
+		s, j := startBroker(t, Options{})
+		d := connected(t, s.Addr(), version)
+		d.subscribe("t")
+		awaitSubscriber(t, s, "t", version)
+		changed := s.Changed()
+		pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ReasonCode: 0x80}
+		d.send(pk)
+		e, p := awaitPacket(t, j, 0, journal.In, Disconnect)
+		if version == V5 && p.ReasonCode != 0x80 {
+			t.Errorf("recorded as %s", p.Describe())
+		}
+		<-changed
+		if _, ok := s.Subscriber("t"); ok || s.Open(e.Conn) {
+			t.Error("still a subscriber")
+		}
+		d.expectEnd()
+		if end := awaitEvent(t, j, 0, journal.LayerTCP, journal.Out, "close"); !strings.Contains(end.Text, "the device said DISCONNECT") {
+			t.Errorf("the connection was %s", end.Text)
+		}
+	})
+}
+
 func TestTakenOverClientIsEnded(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version byte) {
 		s, _ := startBroker(t, Options{})

@@ -18,7 +18,7 @@ import (
 const (
 	agentTopic      = "usptest/1/agent"
 	controllerTopic = "usptest/1/controller"
-	mqttPatience    = 20 * time.Second
+	mqttPatience    = time.Minute
 )
 
 // mqttMessage is what went over the wire, with the reply-to topic taken from where its version puts it.
