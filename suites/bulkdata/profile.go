@@ -1,6 +1,7 @@
 package bulkdata
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -56,16 +57,16 @@ func enable(c *harness.Case, profile string) (mark uint64) {
 	return mark
 }
 
-// twoReports waits for two reports in two intervals and 10 s, wherever they lie. what names one of them.
+// twoReports waits for two reports in two intervals and 10 s, wherever they lie. what names several of them.
 func twoReports(c *harness.Case, what string, every time.Duration, mark uint64, isReport func(*journal.Event) bool) ([]*journal.Event, error) {
 	var reports []*journal.Event
 	longest := harness.Wait{D: c.Scaled(2*every+10*time.Second) + c.Waits().Tolerance}
-	_, err := c.Await("two "+what+"s", longest, mark, func(e *journal.Event) error {
+	_, err := c.Await("two "+what, longest, mark, func(e *journal.Event) error {
 		if !isReport(e) {
 			return journal.ErrSkip
 		}
 		if reports = append(reports, e); len(reports) < 2 {
-			return fmt.Errorf("the only %s", what)
+			return errors.New("the only one")
 		}
 		return nil
 	})

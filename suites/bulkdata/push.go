@@ -27,7 +27,7 @@ func pushed(c *harness.Case) {
 	var reports []*journal.Event
 	if !c.Metric(1, func(m *harness.Metric) {
 		var err error
-		reports, err = twoReports(c, push+" event", every, mark, isPush(id, profile))
+		reports, err = twoReports(c, push+" events", every, mark, isPush(id, profile))
 		for _, e := range reports {
 			m.Must(nil, e.Seq)
 		}
@@ -37,12 +37,14 @@ func pushed(c *harness.Case) {
 	}
 	data := func(e *journal.Event) []byte { return []byte(pushOf(e).GetParams()["Data"]) }
 	where := func(i int) string { return fmt.Sprintf("Data of %s %d", push, i+1) }
-	c.Metric(2, func(m *harness.Metric) {
+	if !c.Metric(2, func(m *harness.Metric) {
 		for i, e := range reports {
 			m.Must(expect.Contains(fmt.Sprintf("params of %s %d", push, i+1), []string{"Data"}, usp.Params(pushOf(e).GetParams()).Names()), e.Seq)
 			judgeEncoding(m, where(i), format, data(e), e.Seq)
 		}
-	})
+	}) {
+		return
+	}
 	c.Metric(3, func(m *harness.Metric) {
 		for i, e := range reports {
 			judgeReport(m, where(i), format, data(e), e.Seq)
