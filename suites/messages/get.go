@@ -34,7 +34,7 @@ func getParameter(c *harness.Case) {
 // getObject is 1.39. What must be there is known from the supported data model and from the instances, asked for beforehand.
 func getObject(c *harness.Case) {
 	model := supported(c, localAgent)
-	instances := instancesBelow(c, localAgent)
+	instances := instancesBelow(c, model.tables()...)
 	c.Step(1, "get %s", localAgent)
 	got := c.Agent.Get(c, localAgent)
 	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
@@ -120,7 +120,7 @@ func sameNames(row string, want, got expect.Snapshot) error {
 // level (R-GET.5).
 func getWithMaxDepth(c *harness.Case) {
 	model := supported(c, localAgent)
-	instances := instancesBelow(c, localAgent)
+	instances := instancesBelow(c, model.tables()...)
 	var replies []*controller.Reply
 	for i, depth := range []uint32{1, 2, 0} {
 		c.Step(2*i+1, "get %s with max_depth %d", localAgent, depth)

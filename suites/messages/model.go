@@ -28,14 +28,26 @@ func supported(c *harness.Case, path string) dataModel {
 	return model
 }
 
-// instancesBelow lists the rows of every table below an object, as GetInstances tells them.
-func instancesBelow(c *harness.Case, path string) []string {
-	reply := c.Agent.GetInstances(c, false, path)
+// instancesBelow lists the rows of tables, and of the tables inside their rows, as GetInstances tells them.
+func instancesBelow(c *harness.Case, tables ...string) []string {
+	reply := c.Agent.GetInstances(c, false, tables...)
 	c.DeviceMust(expect.Type(reply, usp.GetInstancesResp))
 	var out []string
 	for _, q := range reply.Body().GetResponse().GetGetInstancesResp().GetReqPathResults() {
+		c.DeviceMust(expect.NoError("GetInstances of "+q.GetRequestedPath(), q.GetErrCode(), q.GetErrMsg()))
 		for _, i := range q.GetCurrInsts() {
 			out = append(out, i.GetInstantiatedObjPath())
+		}
+	}
+	return out
+}
+
+// tables are the multi-instance objects of a model that stand in no other one's rows.
+func (model dataModel) tables() []string {
+	var out []string
+	for _, path := range slices.Sorted(maps.Keys(model)) {
+		if table, ok := strings.CutSuffix(path, "{i}."); ok && !strings.Contains(table, "{i}") {
+			out = append(out, table)
 		}
 	}
 	return out
