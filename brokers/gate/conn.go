@@ -32,7 +32,6 @@ type Conn struct {
 	socket        *net.TCPConn
 	inner         net.Conn // the socket, or TLS on top of it
 	local, remote string
-	security      *TLS
 
 	end     sync.Once
 	mu      sync.Mutex
@@ -82,9 +81,6 @@ func (c *Conn) Log(e journal.Event) *journal.Event {
 func (c *Conn) Note(format string, args ...any) {
 	c.Log(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "note", Text: fmt.Sprintf(format, args...)})
 }
-
-// TLS returns what the handshake agreed on, or nil on a plain connection.
-func (c *Conn) TLS() *TLS { return c.security }
 
 // Read implements net.Conn. An end or an alert that it meets is recorded.
 func (c *Conn) Read(p []byte) (int, error) {

@@ -249,8 +249,8 @@ func TestDial(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask(t, c)
-	if c.TLS() == nil || c.TLS().Peer[0].Subject.CommonName != "device" {
-		t.Errorf("TLS %+v", c.TLS())
+	if agreed := await(t, j, journal.LayerTLS, "handshake", "").Body.(*TLS); agreed.Peer[0].Subject.CommonName != "device" {
+		t.Errorf("got %+v", agreed)
 	}
 	c.End("a test")
 	await(t, j, journal.LayerTCP, "close", "closed by the harness: a test")

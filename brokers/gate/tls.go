@@ -85,7 +85,7 @@ func (c *Conn) handshake(ctx context.Context) error {
 		return err
 	}
 	state := secured.ConnectionState()
-	c.security = &TLS{
+	agreed := &TLS{
 		Version:     tls.VersionName(state.Version),
 		CipherSuite: tls.CipherSuiteName(state.CipherSuite),
 		ServerName:  state.ServerName,
@@ -93,7 +93,7 @@ func (c *Conn) handshake(ctx context.Context) error {
 		Peer:        state.PeerCertificates,
 		Resumed:     state.DidResume,
 	}
-	c.Log(journal.Event{Layer: journal.LayerTLS, Dir: journal.In, Type: "handshake", Text: c.security.text(), Body: c.security})
+	c.Log(journal.Event{Layer: journal.LayerTLS, Dir: journal.In, Type: "handshake", Text: agreed.text(), Body: agreed})
 	return nil
 }
 

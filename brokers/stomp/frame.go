@@ -96,23 +96,22 @@ const maxTrimmedHeaders = 1024
 // maxSummaryValue bounds one header's value in the one-line text, since a device may send a long one.
 const maxSummaryValue = 120
 
-// summary is the frame in one line: what a reader of a time line looks for.
+// summary is the frame in one line, without its command: what a reader of a time line looks for.
 func (f *Frame) summary() string {
-	var b strings.Builder
-	b.WriteString(f.Command)
+	var parts []string
 	for _, name := range []string{frame.Destination, "reply-to-dest", frame.Subscription, frame.Id, frame.Host, "endpoint-id",
 		frame.HeartBeat, "subscribe-dest", frame.Receipt, frame.ReceiptId, frame.Message} {
 		if value, ok := f.Header(name); ok {
 			if len(value) > maxSummaryValue {
 				value = value[:maxSummaryValue] + "…"
 			}
-			fmt.Fprintf(&b, ", %s %q", name, value)
+			parts = append(parts, fmt.Sprintf("%s %q", name, value))
 		}
 	}
 	if f.Size > 0 {
-		fmt.Fprintf(&b, ", %d bytes", f.Size)
+		parts = append(parts, fmt.Sprintf("%d bytes", f.Size))
 	}
-	return b.String()
+	return strings.Join(parts, ", ")
 }
 
 // forJournal returns f with its body in the bytes that an event keeps of the frame, where it begins at the given offset.

@@ -40,8 +40,6 @@ type Options struct {
 	// OnFrame is called for every frame of a device that the server has taken, in the order of each connection, from its
 	// reader: it must not wait for a later frame. seq is the frame's number in the journal.
 	OnFrame func(conn, seq uint64, f *Frame)
-	// OnEnd is called when a connection that OnFrame may have spoken of has ended.
-	OnEnd func(conn uint64)
 }
 
 // Subscription is one that a device holds now.
@@ -196,15 +194,12 @@ func (s *Server) serve(conn *gate.Conn) {
 func (s *Server) forget(gone *session) {
 	close(gone.done)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i, open := range s.sessions {
 		if open == gone {
 			s.sessions = append(s.sessions[:i:i], s.sessions[i+1:]...)
 			s.wake()
-			break
+			return
 		}
-	}
-	s.mu.Unlock()
-	if s.opts.OnEnd != nil {
-		s.opts.OnEnd(gone.conn.ID)
 	}
 }

@@ -52,7 +52,7 @@ func (s *session) write(f *Frame) (seq uint64, err error) {
 
 // beat records a burst of line ends from the device.
 func (s *session) beat(t token) {
-	text := "heart-beat"
+	text := ""
 	if t.beats > 1 {
 		text = fmt.Sprintf("%d line ends at once", t.beats)
 	}
@@ -177,7 +177,7 @@ func (s *session) sendBeats(period time.Duration) {
 			continue
 		}
 		s.writing.Lock()
-		s.conn.Log(journal.Event{Layer: journal.LayerSTOMP, Dir: journal.Out, Type: HeartBeatEvent, Text: "heart-beat", Raw: []byte("\n")})
+		s.conn.Log(journal.Event{Layer: journal.LayerSTOMP, Dir: journal.Out, Type: HeartBeatEvent, Raw: []byte("\n")})
 		_, err := s.conn.Write([]byte("\n"))
 		s.writing.Unlock()
 		if err != nil {

@@ -16,17 +16,11 @@ import (
 // ErrClosed is in the chain of what Send and the other writers return once CLOSE has gone out or the connection has ended.
 var ErrClosed = errors.New("the WebSocket connection is closed")
 
-// limits are what a device is allowed, and handlers whom its messages go to.
-type (
-	limits struct {
-		maxMessage int
-		patience   time.Duration
-	}
-	handlers struct {
-		message func(conn, seq uint64, payload []byte) // may be nil
-		end     func(conn uint64)                      // may be nil
-	}
-)
+// limits are what a device is allowed.
+type limits struct {
+	maxMessage int
+	patience   time.Duration
+}
 
 // Conn is one open WebSocket connection with a device, on either side of it. All methods are safe for concurrent use.
 type Conn struct {
@@ -36,7 +30,8 @@ type Conn struct {
 	handshake *Handshake
 	script    *script
 	limits    limits
-	handlers  handlers
+	message   func(conn, seq uint64, payload []byte) // takes the device's messages; may be nil
+	ended     func()                                 // may be nil
 	done      chan struct{}
 
 	sending sync.Mutex // held over all fragments of a message
@@ -167,8 +162,8 @@ func kept(raw []byte) []byte {
 func (c *Conn) serve() {
 	defer func() {
 		c.conn.End("the broker is done with it")
-		if c.handlers.end != nil {
-			c.handlers.end(c.conn.ID)
+		if c.ended != nil {
+			c.ended()
 		}
 		close(c.done)
 	}()
@@ -237,8 +232,8 @@ func (c *Conn) take(f *Frame, seq uint64) bool {
 		return true
 	}
 	c.fragments = nil
-	if c.handlers.message != nil {
-		c.handlers.message(c.conn.ID, seq, message)
+	if c.message != nil {
+		c.message(c.conn.ID, seq, message)
 	}
 	return true
 }
@@ -257,12 +252,17 @@ func (c *Conn) closed(f *Frame) {
 	c.conn.Farewell("the device sent CLOSE")
 }
 
-// refuse says why in a CLOSE and ends the connection. It returns false, what its callers return.
+// refuse notes what is wrong, says so in a CLOSE and ends the connection. It returns false, what its callers return.
 func (c *Conn) refuse(code int, problem string) bool {
 	c.conn.Note("%s", problem)
-	c.Close(code, problem)
-	c.conn.Farewell(problem)
+	c.leave(code, problem)
 	return false
+}
+
+// leave ends the connection with a CLOSE.
+func (c *Conn) leave(code int, problem string) {
+	c.Close(code, problem) // no error matters any more
+	c.conn.Farewell(problem)
 }
 
 // failed ends the connection after an error of readFrame; raw is what had come of a frame.
@@ -270,7 +270,7 @@ func (c *Conn) failed(raw []byte, err error) {
 	var bad badFrame
 	if errors.As(err, &bad) {
 		c.remain(raw, bad.reason)
-		c.refuse(bad.code, bad.reason)
+		c.leave(bad.code, bad.reason)
 		return
 	}
 	late := errors.Is(err, os.ErrDeadlineExceeded)
@@ -278,7 +278,7 @@ func (c *Conn) failed(raw []byte, err error) {
 	case late && len(raw) > 0:
 		reason := fmt.Sprintf("a frame did not end within %s of its first byte", c.limits.patience)
 		c.remain(raw, reason)
-		c.refuse(CloseProtocolError, reason)
+		c.leave(CloseProtocolError, reason)
 	case late:
 		c.conn.End(fmt.Sprintf("it did not answer CLOSE within %s", c.limits.patience))
 	case len(raw) > 0:

@@ -30,7 +30,6 @@ type DialOptions struct {
 	MaxMessage int
 	Patience   time.Duration
 	OnMessage  func(conn, seq uint64, payload []byte)
-	OnEnd      func(conn uint64)
 }
 
 // Dial opens a connection to a device that belongs to no Server and follows no script. ctx bounds the opening alone. When the
@@ -42,7 +41,7 @@ func Dial(ctx context.Context, j *journal.Journal, opts DialOptions) (*Conn, err
 	}
 	c.script = &script{}
 	c.limits.fill(opts.MaxMessage, opts.Patience)
-	c.handlers = handlers{opts.OnMessage, opts.OnEnd}
+	c.message = opts.OnMessage
 	go c.serve()
 	return c, nil
 }

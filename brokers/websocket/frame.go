@@ -9,7 +9,6 @@ import (
 	"io"
 	"iter"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -109,26 +108,23 @@ func (f *Frame) closeProblem() string {
 	return ""
 }
 
-// summary is the frame in one line.
+// summary is the frame in one line, without its opcode.
 func (f *Frame) summary() string {
-	var b strings.Builder
-	b.WriteString(f.Opcode.String())
 	if f.Opcode == OpClose {
 		code, text := f.CloseCode()
-		fmt.Fprintf(&b, " %s", closeText(code))
-		if text != "" {
-			fmt.Fprintf(&b, " %q", text)
+		if text == "" {
+			return closeText(code)
 		}
-		return b.String()
+		return fmt.Sprintf("%s %q", closeText(code), text)
 	}
-	fmt.Fprintf(&b, ", %d bytes", f.Size)
+	text := fmt.Sprintf("%d bytes", f.Size)
 	if f.Opcode.control() && f.Size > 0 {
-		fmt.Fprintf(&b, " %q", f.Payload)
+		text += fmt.Sprintf(" %q", f.Payload)
 	}
 	if !f.Fin {
-		b.WriteString(", more follows")
+		text += ", more follows"
 	}
-	return b.String()
+	return text
 }
 
 func closeText(code int) string {
@@ -143,11 +139,11 @@ func closeText(code int) string {
 
 // Describe shows the frame as text.
 func (f *Frame) Describe() string {
-	text := f.summary()
+	text := f.Opcode.String() + "\n  " + f.summary() + "\n"
 	if f.Masked {
-		text += "\n  masked"
+		text += "  masked\n"
 	}
-	return text + "\n"
+	return text
 }
 
 // forJournal returns f with no more of its payload than an event may keep.

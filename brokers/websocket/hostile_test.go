@@ -54,15 +54,15 @@ func TestBadFramesAreAnsweredWithTheRightCode(t *testing.T) {
 		{"text", masked(0x81, 5) + "hello", CloseUnsupported, "R-WS.14"},
 		{"a frame of 64 MiB", masked(0x82, 64<<20), CloseTooBig, "a BINARY frame of 67108864 bytes"},
 		{"a frame of 2^63 bytes", masked(0x82, 1<<63), CloseTooBig, "9223372036854775808"},
-		{"fragments of 5 MiB", strings.Repeat(masked(0x02, 1<<20)+strings.Repeat("x", 1<<20), 1) +
-			strings.Repeat(masked(0x00, 1<<20)+strings.Repeat("x", 1<<20), 4), CloseTooBig, "a message of more than"},
+		{"too many fragments", masked(0x02, 1<<16) + strings.Repeat("x", 1<<16) +
+			strings.Repeat(masked(0x00, 1<<16)+strings.Repeat("x", 1<<16), 4), CloseTooBig, "a message of more than"},
 		{"half a close code", masked(0x88, 1) + "x", CloseProtocolError, "half a status code"},
 		{"a close code that must not be sent", masked(0x88, 2) + "\x03\xed", CloseProtocolError, "status code 1005"},
 		{"a close text that is not UTF-8", masked(0x88, 3) + "\x03\xe8\xff", CloseProtocolError, "not valid UTF-8"},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			s, j := start(t, Options{MaxMessage: 4 << 20})
+			s, j := start(t, Options{MaxMessage: 256 << 10})
 			d := upgraded(t, s)
 			d.bytes(tc.input)
 			if code, text := d.expect(OpClose).CloseCode(); code != tc.code {
@@ -204,12 +204,12 @@ func TestOfALargeFrameLittleIsKept(t *testing.T) {
 }
 
 func TestAMessageWithoutEndIsCutOff(t *testing.T) {
-	s, j := start(t, Options{MaxMessage: 4 << 20})
+	s, j := start(t, Options{MaxMessage: 2 << 20})
 	d := upgraded(t, s)
 	d.bytes(masked(0x02, 0))
 	before := heap()
 	endless(d, masked(0x00, 1000)+strings.Repeat("x", 1000))
-	await(t, j, journal.Own, "note", "a message of more than the 4194304 bytes")
+	await(t, j, journal.Own, "note", "a message of more than the 2097152 bytes")
 	if grown := heap() - before; grown > 32<<20 {
 		t.Errorf("the heap has grown by %d MiB", grown>>20)
 	}

@@ -47,8 +47,6 @@ type Options struct {
 	// OnMessage is called for every binary message of a device, in the order of each connection, from its reader: it must not
 	// wait for a later one. seq is the journal number of the message's last frame.
 	OnMessage func(conn, seq uint64, payload []byte)
-	// OnEnd is called when a connection that had been opened has ended.
-	OnEnd func(conn uint64)
 }
 
 // Server is a running WebSocket server. All methods are safe for concurrent use; the verbs of its script are in script.go.
@@ -150,14 +148,12 @@ func (s *Server) serve(conn *gate.Conn) {
 func (s *Server) adopt(c *Conn) {
 	c.script = &s.script
 	c.limits.fill(s.opts.MaxMessage, s.opts.Patience)
-	c.handlers = handlers{message: s.opts.OnMessage, end: func(id uint64) {
+	c.message = s.opts.OnMessage
+	c.ended = func() {
 		s.alter(func(conns []*Conn) []*Conn {
 			return slices.DeleteFunc(slices.Clone(conns), func(open *Conn) bool { return open == c })
 		})
-		if s.opts.OnEnd != nil {
-			s.opts.OnEnd(id)
-		}
-	}}
+	}
 	s.alter(func(conns []*Conn) []*Conn { return append(slices.Clone(conns), c) })
 }
 

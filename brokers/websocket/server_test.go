@@ -155,15 +155,11 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-func TestEndingIsTold(t *testing.T) {
-	ends := make(chan uint64, 1)
-	s, _ := start(t, Options{OnEnd: func(conn uint64) { ends <- conn }})
+func TestAnEndedConnectionIsNotListed(t *testing.T) {
+	s, _ := start(t, Options{})
 	d, _ := device(t, s, nil, nil)
 	c := newest(t, s)
 	d.Close()
-	if conn := <-ends; conn != c.ID() {
-		t.Errorf("connection %d ended, want %d", conn, c.ID())
-	}
 	<-c.Done()
 	if _, err := s.Conn(0); err == nil {
 		t.Error("still listed as open")

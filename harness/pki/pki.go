@@ -110,10 +110,10 @@ func PEM(c tls.Certificate) (cert, key []byte, err error) {
 	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// EndpointURN returns the form in which an Endpoint ID stands in a certificate, "urn:bbf:usp:id:" followed by the id. An
+// endpointURN returns the form in which an Endpoint ID stands in a certificate, "urn:bbf:usp:id:" followed by the id. An
 // Endpoint ID already escapes what its grammar reserves, so a percent character stays as it is; only bytes that no URI may
 // hold are escaped, so that a deliberately bad id still gives a certificate.
-func EndpointURN(id string) string {
+func endpointURN(id string) string {
 	var b strings.Builder
 	b.WriteString("urn:bbf:usp:id:")
 	for i := range len(id) {
@@ -153,7 +153,7 @@ func (s Spec) template(now time.Time) (*x509.Certificate, error) {
 	}
 	if s.EndpointID != "" {
 		// Opaque, because url.Parse would refuse a percent character that is not the start of an escape.
-		t.URIs = []*url.URL{{Scheme: "urn", Opaque: strings.TrimPrefix(EndpointURN(s.EndpointID), "urn:")}}
+		t.URIs = []*url.URL{{Scheme: "urn", Opaque: strings.TrimPrefix(endpointURN(s.EndpointID), "urn:")}}
 	}
 	return t, nil
 }

@@ -91,7 +91,7 @@ func TestEndpointURN(t *testing.T) {
 	ca := newCA(t)
 	for _, tc := range tests {
 		t.Run(tc.id, func(t *testing.T) {
-			if got := EndpointURN(tc.id); got != tc.want {
+			if got := endpointURN(tc.id); got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 			cert, err := ca.Issue(Spec{CommonName: "x", EndpointID: tc.id})
