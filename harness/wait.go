@@ -203,7 +203,7 @@ func (c *Case) Reconnected(mark uint64) (*journal.Event, error) {
 func (c *Case) reachable() error {
 	ctx, cancel := context.WithTimeout(c, c.ReconnectWait().D)
 	defer cancel()
-	return c.Agent.Connected(ctx)
+	return c.Device.WaitFor(ctx, c.Agent.Connected)
 }
 
 // BackAfter waits until the device, which restarted after mark, has a new session and can be reached, and returns the session's event. A

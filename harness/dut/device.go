@@ -150,8 +150,9 @@ func (d *Device) Close() error {
 	return d.clear()
 }
 
-// WaitFor runs ready, which waits until the device can be reached, and ends it early when the device gave up: then the error is a
-// *LaunchError, otherwise ready's own.
+// WaitFor runs ready, which waits until the device can be reached, and ends it early when the harness gives the device up: then the error
+// is a *LaunchError, otherwise ready's own. Every wait for a device that may have been rebooted goes through here, since a device that was
+// reached is known to be in no crash loop.
 func (d *Device) WaitFor(ctx context.Context, ready func(context.Context) error) error {
 	r := d.current()
 	if r == nil {
@@ -171,7 +172,11 @@ func (d *Device) WaitFor(ctx context.Context, ready func(context.Context) error)
 	err := ready(ctx)
 	cancel()
 	<-stopped
-	if gaveUp := d.Err(); err != nil && gaveUp != nil {
+	if err == nil {
+		r.stayed()
+		return nil
+	}
+	if gaveUp := d.Err(); gaveUp != nil {
 		return gaveUp
 	}
 	return err

@@ -83,7 +83,7 @@ func TestADeviceThatEndsIsStartedAgainInItsDirectory(t *testing.T) {
 
 func TestADeviceThatNeverStaysIsGivenUp(t *testing.T) {
 	for mode, want := range map[string][]string{
-		"fail": {"ended 5 times in a row", `"exit status 255"`, "by hand", "no such option"},
+		"fail": {"crashed 5 times in a row", `"exit status 255"`, "by hand", "no such option"},
 		"exit": {"ended 20 times in a row", `"exit status 0"`, "foreground", "fake device: exit"},
 	} {
 		t.Run(mode, func(t *testing.T) {
@@ -110,6 +110,24 @@ func TestADeviceThatNeverStaysIsGivenUp(t *testing.T) {
 				t.Errorf("it cannot be tried again: %v", err)
 			}
 		})
+	}
+}
+
+func TestADeviceThatIsReachedMayEndOften(t *testing.T) {
+	b := newBench(t)
+	d := b.device("stay", nil)
+	start(t, d)
+	for range maxCrashes + 1 {
+		err := d.WaitFor(deadline(t), func(ctx context.Context) error {
+			c, err := b.accept(ctx)
+			if err == nil {
+				defer c.say("crash")
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

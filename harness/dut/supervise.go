@@ -11,12 +11,12 @@ import (
 	"github.com/usptest/usptest/harness/journal"
 )
 
-// A process that ends sooner than quickRun counts towards a crash loop: the harness gives up after maxCrashes such crashes in a row, or
-// maxQuick such ends of any kind. A device under test may reboot a few times within seconds; one that never stays is broken.
+// The harness gives up a device whose process ends maxEnds times in a row, or crashes maxCrashes times in a row, without staying in between:
+// a process has stayed when the harness reached the device (WaitFor) or when it ran for at least longRun.
 const (
-	quickRun   = 2 * time.Second
+	maxEnds    = 20
 	maxCrashes = 5
-	maxQuick   = 20
+	longRun    = 30 * time.Second
 )
 
 // logGrace is how long the output of a process is still read after its end.
@@ -30,6 +30,36 @@ type run struct {
 	mu     sync.Mutex
 	proc   *os.Process // nil between two processes
 	ending bool
+	// How often the process has ended, and crashed, in a row.
+	ends, crashes int
+}
+
+// stayed notes that the device was reached: it is in no crash loop.
+func (r *run) stayed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ends, r.crashes = 0, 0
+}
+
+// hopeless counts an end of the process and says whether there is no use in starting it again.
+func (r *run) hopeless(crash bool, ran time.Duration) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ran >= longRun {
+		r.ends, r.crashes = 0, 0
+	}
+	r.ends++
+	r.crashes++
+	if !crash {
+		r.crashes = 0
+	}
+	switch {
+	case r.crashes == maxCrashes:
+		return fmt.Errorf("it crashed %d times in a row", r.crashes)
+	case r.ends == maxEnds:
+		return fmt.Errorf("it ended %d times in a row", r.ends)
+	}
+	return nil
 }
 
 // end kills the process and waits until it is gone.
@@ -63,7 +93,6 @@ func (d *Device) supervise(cmd *exec.Cmd) (*run, error) {
 
 // keepAlive runs the chain of processes. It reports the first start on first, and returns nil after end, else why it gave up.
 func (d *Device) keepAlive(r *run, model *exec.Cmd, first chan<- error) error {
-	var quick, crashes int
 	for {
 		proc, output, err := d.launch(r, model)
 		if first != nil {
@@ -89,17 +118,8 @@ func (d *Device) keepAlive(r *run, model *exec.Cmd, first chan<- error) error {
 		}
 		ran := time.Since(started)
 		d.exited(ran, !state.Success(), state.String())
-		if ran >= quickRun {
-			quick, crashes = 0, 0
-			continue
-		}
-		quick++
-		crashes++
-		if state.Success() {
-			crashes = 0
-		}
-		if quick == maxQuick || crashes == maxCrashes {
-			err := fmt.Errorf("it ended %d times in a row within %s of its start, the last time with %q", quick, quickRun, state.String())
+		if err := r.hopeless(!state.Success(), ran); err != nil {
+			err = fmt.Errorf("%w without being reached, the last time with %q", err, state.String())
 			d.note(journal.Own, "give-up", "the device is not started again: "+err.Error())
 			return err
 		}

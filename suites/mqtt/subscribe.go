@@ -129,5 +129,5 @@ func rejoin(ctx context.Context, c *harness.Case) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.ReconnectWait().D)
 	defer cancel()
-	return c.Agent.Connected(ctx)
+	return c.Device.WaitFor(ctx, c.Agent.Connected)
 }
