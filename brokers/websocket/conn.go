@@ -91,8 +91,8 @@ func (c *Conn) Pong(payload []byte) (seq uint64, err error) {
 	return c.write(Frame{Opcode: OpPong, Fin: true, Payload: payload})
 }
 
-// Close begins the closing handshake. The device has as long for its CLOSE as for a message; then, as before, the harness closes
-// TCP. CloseNoStatus sends a CLOSE without a code.
+// Close begins the closing handshake. The harness closes TCP when the device has answered, or has let the Patience of the Options
+// pass. CloseNoStatus sends a CLOSE without a code.
 func (c *Conn) Close(code int, text string) (seq uint64, err error) {
 	return c.write(Frame{Opcode: OpClose, Fin: true, Payload: closePayload(code, text)})
 }
