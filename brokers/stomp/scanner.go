@@ -13,6 +13,8 @@ import (
 
 const (
 	readBuffer = 16 << 10
+	// typicalFrame is what is reserved for a frame before anything is known of it.
+	typicalFrame = 1 << 10
 	// maxHead bounds a frame's command and headers together.
 	maxHead = 64 << 10
 	// proof is how much of a body has to arrive before its content-length is believed.
@@ -59,6 +61,7 @@ func (s *scanner) next() (token, error) {
 	s.started()
 	s.r.UnreadByte()
 	var b bytes.Buffer
+	b.Grow(typicalFrame)
 	length, err := s.head(&b)
 	if err != nil {
 		return token{raw: b.Bytes(), body: b.Len()}, err
@@ -117,8 +120,11 @@ func (s *scanner) head(b *bytes.Buffer) (length int, err error) {
 func (s *scanner) counted(b *bytes.Buffer, length int) error {
 	first := min(length, proof)
 	for _, part := range []int{first, length - first} {
-		b.Grow(part + 1 + bytes.MinRead)
-		if _, err := io.CopyN(b, s.r, int64(part)); err != nil {
+		b.Grow(part + 1) // and the NUL
+		space := b.AvailableBuffer()[:part]
+		n, err := io.ReadFull(s.r, space)
+		b.Write(space[:n])
+		if err != nil {
 			return err
 		}
 	}
