@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/usptest/usptest/fixtures/agent"
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/plan"
 )
 
 // referenceScale divides the protocol intervals of a run against the reference agent.
@@ -20,11 +23,21 @@ func referenceFeatures() []int {
 	return []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 15, 17, 18, 19, 31, 32, 34, 35, 36, 38}
 }
 
-// referenceDUT describes the reference agent as any other device that the harness launches: from this very binary.
+// referenceDUT describes the reference agent as any other device that the harness launches: from this very binary. An unknown defect is
+// a *plan.UnknownError.
 func referenceDUT(defects []string) (*dut.File, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
+	}
+	names := make([]string, 0, len(agent.Defects()))
+	for _, d := range agent.Defects() {
+		names = append(names, d.Name)
+	}
+	for _, d := range defects {
+		if !slices.Contains(names, d) {
+			return nil, &plan.UnknownError{Kind: "defect", Name: d, Near: plan.Near(d, names)}
+		}
 	}
 	exec := []string{
 		self, "agent", "--link={{.Link}}", "--host={{.Host}}", "--port={{.Port}}",

@@ -263,13 +263,14 @@ type LaunchError struct {
 	Log     []string // the last lines of the device's own output
 }
 
-// Error is one line with command, cause and remedy, then the log, indented.
+// Error is one line with cause, remedy and command, then the log, indented.
 func (e *LaunchError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "lab.launch: %s: %v", e.Command, e.Cause)
+	fmt.Fprintf(&b, "lab.launch: %v", e.Cause)
 	if e.Remedy != "" {
 		b.WriteString("; " + e.Remedy)
 	}
+	b.WriteString("; command: " + e.Command)
 	if len(e.Log) > 0 {
 		b.WriteString("\nthe device's last lines:")
 		for _, l := range e.Log {

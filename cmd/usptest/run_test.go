@@ -1,0 +1,348 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/usptest/usptest/harness/result"
+)
+
+// program is usptest as a process of its own, to be looked at from outside.
+type program struct {
+	stdout, stderr bytes.Buffer
+	exit           int
+}
+
+func usptest(t *testing.T, args ...string) *program {
+	t.Helper()
+	var p program
+	p.exit = p.wait(t, p.start(t, args...))
+	return &p
+}
+
+func (p *program) start(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Stdout, cmd.Stderr = &p.stdout, &p.stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+func (p *program) wait(t *testing.T, cmd *exec.Cmd) int {
+	t.Helper()
+	err := cmd.Wait()
+	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() < 0 {
+		t.Fatalf("usptest did not end by itself: %v\n%s%s", err, &p.stdout, &p.stderr)
+	}
+	return cmd.ProcessState.ExitCode()
+}
+
+func (p *program) want(t *testing.T, exit int, texts ...string) {
+	t.Helper()
+	if p.exit != exit {
+		t.Errorf("exit code: want %d, got %d", exit, p.exit)
+	}
+	all := p.stdout.String() + p.stderr.String()
+	for _, text := range texts {
+		if !strings.Contains(all, text) {
+			t.Errorf("want %q in the output", text)
+		}
+	}
+	if t.Failed() {
+		t.Logf("output:\n%s", all)
+	}
+}
+
+// loadRun reads what a run left in dir, as a user's tools would.
+func loadRun(t *testing.T, dir string) *result.Run {
+	t.Helper()
+	r, err := result.Load(filepath.Join(dir, runFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestAnUntouchedAgentPassesAndTheFilesAreThere(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "out")
+	usptest(t, "run", "--link", "mqtt5", "--out", dir, "1.1", "1.36").want(t, result.ExitPassed, "pass 1.1", "pass 1.36", "exit 0")
+	r := loadRun(t, dir)
+	if got := r.Counts()[result.Pass]; got != 2 || r.Conclusion.Value != result.Partial {
+		t.Errorf("want 2 cases passed and the conclusion partial, got %d and %+v", got, r.Conclusion)
+	}
+	if n := len(r.Links[0].Cases[0].Timeline); n < 10 {
+		t.Errorf("want a timeline in journal/, got %d events", n)
+	}
+	var suites struct {
+		Suites []struct {
+			Tests    int `xml:"tests,attr"`
+			Failures int `xml:"failures,attr"`
+		} `xml:"testsuite"`
+	}
+	data, err := os.ReadFile(filepath.Join(dir, junitFile))
+	if err == nil {
+		err = xml.Unmarshal(data, &suites)
+	}
+	if err != nil || len(suites.Suites) != 1 || suites.Suites[0].Tests != 2 || suites.Suites[0].Failures != 0 {
+		t.Errorf("junit.xml: want one suite with 2 tests, got %+v, %v", suites, err)
+	}
+	html, err := os.ReadFile(filepath.Join(dir, reportFile))
+	if err != nil || !bytes.Contains(html, []byte(`id="mqtt5-1.1"`)) {
+		t.Errorf("report.html: want the anchor mqtt5-1.1, got %d bytes, %v", len(html), err)
+	}
+	check := exec.CommandContext(t.Context(), "sha256sum", "--check", "--quiet", sumsFile)
+	check.Dir = dir
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Errorf("SHA256SUMS: %v\n%s", err, out)
+	}
+	if bytes.Contains(html, []byte("reference-secret")) {
+		t.Error("report.html shows the password")
+	}
+}
+
+func TestABrokenAgentIsADeviceFault(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "out")
+	usptest(t, "run", "--link", "mqtt5", "--out", dir, "--defect", "add-creates-nothing", "1.1", "1.36").
+		want(t, result.ExitDeviceFault, "fail 1.1", "metric 3", "again: usptest run --defect add-creates-nothing 1.1", "not-conformant")
+	if counts := loadRun(t, dir).Counts(); counts[result.Fail] != 1 || counts[result.Pass] != 1 {
+		t.Errorf("want one case failed and one passed, got %v", counts)
+	}
+}
+
+func TestUsageErrorsSayWhatIsWrongAndWhatWasMeant(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args  []string
+		texts []string
+	}{
+		"unknown id":           {[]string{"run", "1.1000"}, []string{`selector "1.1000"`, "1.100"}},
+		"unknown label":        {[]string{"run", "--select", "obligation:mandatry"}, []string{"obligation:mandatory"}},
+		"malformed expression": {[]string{"run", "--select", "section:1 &&"}, []string{"malformed"}},
+		"unknown profile":      {[]string{"run", "--profile", "Reboot:2"}, []string{"Reboot:1"}},
+		"unknown feature":      {[]string{"run", "--feature", "43"}, []string{"1 to 42"}},
+		"unknown link":         {[]string{"run", "--link", "mqtt4"}, []string{"mqtt5"}},
+		"unknown defect":       {[]string{"run", "--defect", "no-such-defect", "1.1"}, []string{"no-such-defect"}},
+		"missing DUT file":     {[]string{"run", "--dut", "nowhere.yaml"}, []string{"nowhere.yaml"}},
+		"nothing to run":       {[]string{"run", "--link", "mqtt5", "6.2"}, []string{"nothing to run", "stomp"}},
+		"unknown flag":         {[]string{"run", "--defects", "x"}, []string{"--defects"}},
+		"show without a case":  {[]string{"show", "1.*"}, []string{"one case"}},
+		"list format":          {[]string{"list", "--format", "xml"}, []string{"table, json, markdown"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := c.args
+			if args[0] == "run" {
+				args = slices.Concat(args, []string{"--out", filepath.Join(t.TempDir(), "out")})
+			}
+			usptest(t, args...).want(t, result.ExitUsage, c.texts...)
+		})
+	}
+}
+
+func TestAnOutputFolderThatHoldsSomethingElseIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	thesis := filepath.Join(dir, "thesis.tex")
+	if err := os.WriteFile(thesis, []byte("years of work"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	usptest(t, "run", "--out", dir, "1.1").want(t, result.ExitUsage, "thesis.tex", "choose another folder")
+	if _, err := os.Stat(thesis); err != nil {
+		t.Error(err)
+	}
+	usptest(t, "run", "--out", filepath.Join(thesis, "below"), "1.1").want(t, result.ExitUsage, "--out")
+}
+
+// dutFile writes a DUT file of a device that is launched by a shell command.
+func dutFile(t *testing.T, link, launch string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "lab.yaml")
+	text := fmt.Sprintf(`device: {vendor: ACME, model: X1, endpoint: "proto::x1"}
+links: [%s]
+lab:
+  launch: {exec: [sh, -c, %q], fresh: per-run}
+waits: {connect: 2s, response: 1s}
+`, link, launch)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const anyMQTT = `{mtp: mqtt, version: "5.0"}`
+
+func TestADeviceThatNeverConnectsIsFoundOnce(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "out")
+	p := usptest(t, "run", "--dut", dutFile(t, anyMQTT, "exec sleep 100"), "--out", dir, "1.1", "1.2", "1.36")
+	p.want(t, result.ExitError, "waits.connect", "no TCP connection")
+	r := loadRun(t, dir)
+	if r.Links[0].Trouble == "" || r.Counts()[result.Error] != 3 || r.Links[0].WallMS > 60_000 {
+		t.Errorf("want trouble and 3 errors after one wait, got %+v", r.Links[0])
+	}
+}
+
+func TestADeviceThatEndsAtOnceShowsItsLastWords(t *testing.T) {
+	t.Parallel()
+	p := usptest(t, "run", "--dut", dutFile(t, anyMQTT, "echo cannot open the database >&2; exit 3"), "--out", filepath.Join(t.TempDir(), "out"), "1.1")
+	p.want(t, result.ExitError, "cannot open the database", "lab.launch")
+}
+
+func TestAPortInUseIsNamed(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	p := usptest(t, "run", "--dut", dutFile(t, fmt.Sprintf(`{mtp: stomp, port: %d}`, port), "exec sleep 100"), "--out", filepath.Join(t.TempDir(), "out"), "1.1")
+	p.want(t, result.ExitError, strconv.Itoa(port), "free the port")
+}
+
+// children are the worker processes of a supervisor, by process id.
+func children(t *testing.T, parent int) []int {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
+	if err != nil || len(threads) == 0 {
+		t.Skip("SKIPPED, NOT PROVEN: this system has no /proc that names the children of a process")
+	}
+	var pids []int
+	for _, thread := range threads {
+		data, err := os.ReadFile(thread)
+		if err != nil {
+			continue // a thread that ended meanwhile
+		}
+		for _, word := range strings.Fields(string(data)) {
+			pid, err := strconv.Atoi(word)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// startedRun starts a run and returns when its first case has been reported as finished.
+func startedRun(t *testing.T, dir string) (*program, *exec.Cmd) {
+	t.Helper()
+	p := &program{}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "run", "--link", "mqtt5", "--out", dir, "1.36", "1.59", "1.79")
+	cmd.Stdout, cmd.Stderr = writer, writer
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	writer.Close()
+	first := make([]byte, 64<<10)
+	for !bytes.Contains(p.stdout.Bytes(), []byte("pass 1.36")) {
+		n, err := reader.Read(first)
+		p.stdout.Write(first[:n])
+		if err != nil {
+			t.Fatalf("the run ended early: %v\n%s", err, &p.stdout)
+		}
+	}
+	go p.stdout.ReadFrom(reader)
+	t.Cleanup(func() { reader.Close() })
+	return p, cmd
+}
+
+func TestAnInterruptKeepsWhatWasMeasured(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "out")
+			p, cmd := startedRun(t, dir)
+			if err := cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			if exit := p.wait(t, cmd); exit != result.ExitInterrupted {
+				t.Errorf("exit code: want %d, got %d", result.ExitInterrupted, exit)
+			}
+			counts := loadRun(t, dir).Counts()
+			if counts[result.Pass] < 1 || counts[result.Aborted] < 1 {
+				t.Errorf("want the finished case to stay and the rest aborted, got %v", counts)
+			}
+		})
+	}
+}
+
+func TestAKilledWorkerCostsNoMoreThanItsCases(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "out")
+	p, cmd := startedRun(t, dir)
+	for _, pid := range children(t, cmd.Process.Pid) {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if exit := p.wait(t, cmd); exit != result.ExitError {
+		t.Errorf("exit code: want %d, got %d", result.ExitError, exit)
+	}
+	r := loadRun(t, dir)
+	if counts := r.Counts(); counts[result.Pass] < 1 || counts[result.Error]+counts[result.Aborted] < 1 || !strings.Contains(r.Links[0].Trouble, "worker process died") {
+		t.Errorf("want finished cases to stay and the dead worker named, got %v, %q", counts, r.Links[0].Trouble)
+	}
+}
+
+func TestListIsAContract(t *testing.T) {
+	t.Parallel()
+	p := usptest(t, "list", "--format", "json")
+	p.want(t, result.ExitPassed)
+	var cases []map[string]any
+	if err := json.Unmarshal(p.stdout.Bytes(), &cases); err != nil {
+		t.Fatal(err)
+	}
+	automated := 0
+	for _, c := range cases {
+		for _, key := range []string{"id", "title", "status", "obligation", "features", "metrics", "automated"} {
+			if _, ok := c[key]; !ok {
+				t.Fatalf("%v has no %q", c["id"], key)
+			}
+		}
+		if c["automated"] == true {
+			automated++
+		}
+	}
+	if len(cases) != 230 || automated != len(allBodies()) {
+		t.Errorf("want 230 cases, %d of them automated, got %d and %d", len(allBodies()), len(cases), automated)
+	}
+}
+
+func TestShowNamesMetricsAndWhatCatchesThem(t *testing.T) {
+	t.Parallel()
+	p := usptest(t, "show", "1.1")
+	p.want(t, result.ExitPassed, "Metrics (4)", "R-ADD", "--defect add-creates-nothing")
+	if !regexp.MustCompile(`Erratum \S+`).Match(p.stdout.Bytes()) {
+		t.Error("want the errata of the case")
+	}
+}
