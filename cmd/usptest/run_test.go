@@ -177,7 +177,7 @@ func TestAnOutputFolderThatHoldsSomethingElseIsLeftAlone(t *testing.T) {
 func dutFile(t *testing.T, link, launch string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "lab.yaml")
-	text := fmt.Sprintf(`device: {vendor: ACME, model: X1, endpoint: "proto::x1"}
+	text := fmt.Sprintf(`device: {vendor: ACME, model: X1, software: "1.0", endpoint: "proto::x1"}
 links: [%s]
 lab:
   launch: {exec: [sh, -c, %q], fresh: per-run}
