@@ -85,7 +85,7 @@ func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars) (security, error
 	if err != nil {
 		return security{}, err
 	}
-	name := pki.Spec{CommonName: vars.Host, EndpointID: vars.ControllerID}
+	name := pki.Spec{CommonName: vars.Host, EndpointID: vars.ControllerID, Client: true} // it also dials a device that is a server
 	if ip := net.ParseIP(vars.Host); ip != nil {
 		name.IPs = []net.IP{ip}
 	} else {
@@ -100,12 +100,20 @@ func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars) (security, error
 		return security{}, err
 	}
 	s := security{trust: ca.PEM(), device: &device}
-	if f.TLS.Certificate != "" {
-		if server, err = tls.LoadX509KeyPair(f.TLS.Certificate, f.TLS.Key); err != nil {
-			return security{}, fmt.Errorf("tls: %w", err)
-		}
+	own, err := f.ServerCertificate()
+	if err != nil {
+		return security{}, fmt.Errorf("tls: %w", err)
+	}
+	if own != nil {
+		server = *own
 	}
 	s.server = &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS12}
+	if s.server.ClientCAs, err = f.ClientAuthorities(); err != nil {
+		return security{}, fmt.Errorf("tls: %w", err)
+	}
+	if s.server.ClientCAs != nil {
+		s.server.ClientAuth = tls.VerifyClientCertIfGiven
+	}
 	// a device that is a server shows what certificate it likes: who it is, the plan asks elsewhere
 	s.client = &tls.Config{Certificates: []tls.Certificate{server}, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
 	return s, nil
