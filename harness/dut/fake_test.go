@@ -119,7 +119,7 @@ func (b *bench) port() int { return b.l.Addr().(*net.TCPAddr).Port }
 func (b *bench) device(mode string, change func(*File, *Options)) *Device {
 	f := &File{Lab: LabSpec{Launch: &Launch{
 		Exec: []string{os.Args[0], "{{.Port}}", "{{if .TLS}}-tls{{end}}", "{{.Link}}"},
-		Env:  map[string]string{fakeMode: mode},
+		Env:  map[string]string{fakeMode: mode, "GORACE": "atexit_sleep_ms=0"}, // under the race detector an exit takes a second
 	}}}
 	o := Options{Base: b.base}
 	if change != nil {
