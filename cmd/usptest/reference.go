@@ -13,7 +13,7 @@ import (
 )
 
 // referenceScale divides the protocol intervals of a run against the reference agent.
-const referenceScale = 20
+const referenceScale = 25
 
 // referenceLinks are the links of such a run unless --link says otherwise.
 func referenceLinks() []string { return []string{"mqtt5", "mqtt3", "stomp", "websocket", "mqtt5+tls"} }

@@ -52,7 +52,7 @@ func Load(path string) (*Run, error) {
 			if k.Journal == "" {
 				continue
 			}
-			if k.Timeline, err = readJournal(dir, k.Journal); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if k.Timeline, err = ReadJournal(dir, k.Journal); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, fmt.Errorf("%s: %w", k.Journal, err)
 			}
 		}
@@ -60,8 +60,8 @@ func Load(path string) (*Run, error) {
 	return &r, nil
 }
 
-// readJournal reads one journal file below dir; a name that leads out of dir is refused.
-func readJournal(dir, name string) ([]Event, error) {
+// ReadJournal reads one journal file, named relative to dir. A name that leads out of dir is refused.
+func ReadJournal(dir, name string) ([]Event, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err

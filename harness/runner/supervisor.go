@@ -230,6 +230,9 @@ func (w *workerRun) add(c result.Case) {
 	touch(w.Plan, &c)
 	w.result.Cases = append(w.result.Cases, c)
 	w.log.write(w.link, c)
+	if c.Verdict == result.Fail && c.Journal != "" {
+		c.Timeline, _ = result.ReadJournal(w.Out, c.Journal) // without it the console shows numbers of events alone
+	}
 	w.Progress.CaseDone(w.link, c)
 }
 
@@ -259,12 +262,12 @@ func (w *workerRun) settle(v result.Verdict, why string) {
 	}
 }
 
-// touch names the errata that concern the judged metrics of a case.
+// touch names the errata that concern the judged metrics of a case. Slips in the plan's text concern nobody's verdict.
 func touch(p *plan.Plan, c *result.Case) {
 	c.Errata = nil
 	for _, m := range c.Metrics {
 		for _, e := range p.ErrataFor(c.ID, m.N) {
-			if !slices.Contains(c.Errata, e.ID) {
+			if e.Weight != plan.Editorial && !slices.Contains(c.Errata, e.ID) {
 				c.Errata = append(c.Errata, e.ID)
 			}
 		}

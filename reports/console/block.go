@@ -29,7 +29,8 @@ func (o Options) block(b *strings.Builder, run *result.Run, p *plan.Plan, link s
 		shown = true
 		o.metric(b, known, c, m)
 		for _, e := range p.ErrataFor(c.ID, m.N) {
-			if slices.Contains(c.Errata, e.ID) {
+			// the report tells the others too; here only what can explain the verdict has room
+			if e.Weight == plan.ChangesVerdict && slices.Contains(c.Errata, e.ID) {
 				fmt.Fprintf(b, "    erratum %s: %s\n", e.ID, e.Accept)
 			}
 		}
