@@ -1,0 +1,62 @@
+package controller
+
+import (
+	"context"
+	"testing"
+
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// mute is a link that swallows what is sent and never says anything by itself.
+type mute struct {
+	link.Link
+	say func(link.Inbound)
+}
+
+func (m *mute) OnRecord(f func(link.Inbound)) { m.say = f }
+
+func (m *mute) Send(context.Context, []byte) (uint64, error) { return 0, nil }
+
+// A malformed Record may be answered with one Error of any msg_id, and with nothing else.
+func TestStrayErrors(t *testing.T) {
+	const agent, own = "proto::agent", "self::controller"
+	stray := usp.NewError("nobody's", usp.CodeRecordNotParsed, "")
+	for name, test := range map[string]struct {
+		malformed int
+		answers   []*usppb.Msg
+		want      int
+	}{
+		"nothing sent":       {0, []*usppb.Msg{stray}, 1},
+		"one Error for one":  {1, []*usppb.Msg{stray}, 0},
+		"two Errors for one": {1, []*usppb.Msg{stray, stray}, 1},
+		"two Errors for two": {2, []*usppb.Msg{stray, stray}, 0},
+		"a response instead": {1, []*usppb.Msg{usp.NewMsg("nobody's", &usppb.GetResp{})}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j, l := journal.New(), &mute{}
+			c := New(t.Context(), j, l, Options{ID: own, AgentID: agent, Version: usp.Version})
+			for range test.malformed {
+				if _, err := c.SendRaw(t.Context(), []byte("?")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, m := range test.answers {
+				record, err := usp.WrapMessage(own, agent, usp.Version, m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				raw, err := usp.Marshal(record)
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.say(link.Inbound{Raw: raw})
+			}
+			if got := Violations(j, 0); len(got) != test.want {
+				t.Errorf("got %v, want %d violations", got, test.want)
+			}
+		})
+	}
+}
