@@ -42,6 +42,10 @@ file says how, waits for it and asks who it is. Nothing on the device is changed
 				return err
 			}
 			failed := false
+			for _, missing := range d.MissingPrograms() {
+				failed = true
+				fmt.Fprintln(cmd.OutOrStdout(), result.VisibleLine(missing.Error()))
+			}
 			for _, name := range names {
 				found, err := runner.Preflight(cmd.Context(), d, name)
 				if errors.Is(err, cmd.Context().Err()) && cmd.Context().Err() != nil {

@@ -110,6 +110,7 @@ func (d *fileDecoder) rendersFile(path string, vars Vars) {
 
 // command reads a command with its arguments.
 func (d *fileDecoder) command(v value, into *[]string) {
+	faults := len(d.problems)
 	d.list(v, func(v value) {
 		var s string
 		if !d.text(v, &s) {
@@ -122,7 +123,7 @@ func (d *fileDecoder) command(v value, into *[]string) {
 		d.rendersText(v, s)
 		*into = append(*into, s)
 	})
-	if len(*into) == 0 || (*into)[0] == "" {
+	if len(d.problems) == faults && (len(*into) == 0 || (*into)[0] == "") {
 		d.add(v, describe(v.node), "a command and its arguments, such as [./agent, -v]", "")
 	}
 }
@@ -156,8 +157,9 @@ func sampleVars(l LinkSpec) Vars {
 	}
 }
 
-// Preflight looks for the programs that the lab needs: one error for each that is missing. Templates are rendered with made-up values.
-func (f *File) Preflight() []error {
+// MissingPrograms looks for the programs of the hooks: one error for each that is missing, so that it is not first found in the middle of
+// a run. Templates are rendered with made-up values.
+func (f *File) MissingPrograms() []error {
 	var errs []error
 	look := func(key string, exec []string) {
 		if len(exec) == 0 || len(f.Links) == 0 {
@@ -166,9 +168,6 @@ func (f *File) Preflight() []error {
 		if _, err := command(key, f.root(), exec, sampleVars(f.Links[0])); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w; %s", key, err, missingRemedy(err)))
 		}
-	}
-	if f.Lab.Launch != nil {
-		look("lab.launch.exec", f.Lab.Launch.Exec)
 	}
 	look("lab.reboot.exec", f.Lab.Reboot.Exec)
 	look("lab.factoryReset.exec", f.Lab.FactoryReset.Exec)
