@@ -60,7 +60,7 @@ func (d *fileDecoder) template(name string, v value, l *Launch) {
 	}
 	l.Files[name] = path
 	d.later = append(d.later, func() {
-		checked := map[string]bool{}
+		var seen []string
 		for _, link := range d.f.Links {
 			vars := sampleVars(link)
 			rendered, err := renderText(v.key, path, vars)
@@ -68,14 +68,11 @@ func (d *fileDecoder) template(name string, v value, l *Launch) {
 				d.add(v, strconv.Quote(path), "a path, as a template", err.Error())
 				return
 			}
-			if checked[rendered] {
-				d.rendersFile(rendered, vars)
-				continue
+			if !slices.Contains(seen, rendered) {
+				seen = append(seen, rendered)
+				d.exists(v, rendered)
 			}
-			checked[rendered] = true
-			if d.exists(v, rendered) {
-				d.rendersFile(rendered, vars)
-			}
+			d.rendersFile(rendered, vars)
 		}
 	})
 }

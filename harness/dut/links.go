@@ -221,12 +221,10 @@ func (d *fileDecoder) tls(v value) {
 }
 
 // exists records a problem when a file that the DUT file names is not there.
-func (d *fileDecoder) exists(v value, path string) bool {
+func (d *fileDecoder) exists(v value, path string) {
 	if _, err := readSmall(resolve(d.root, path)); err != nil {
 		d.add(v, strconv.Quote(path), "", fmt.Sprintf("%s cannot be read: %s", resolve(d.root, path), reason(err)))
-		return false
 	}
-	return true
 }
 
 // ServerCertificate is what the brokers show on a TLS link; nil when the harness has to make one itself.
