@@ -14,12 +14,17 @@ import (
 	"github.com/usptest/usptest/suites/websocket"
 )
 
+// chapters are the bodies of each chapter of the plan.
+func chapters() []harness.Bodies {
+	return []harness.Bodies{
+		messages.Bodies(), access.Bodies(), records.Bodies(), mtp.Bodies(), stomp.Bodies(), websocket.Bodies(), bulkdata.Bodies(), mqtt.Bodies(),
+	}
+}
+
 // allBodies are the bodies of every chapter. Ids are distinct: a chapter's package holds only its own.
 func allBodies() harness.Bodies {
 	all := harness.Bodies{}
-	for _, chapter := range []harness.Bodies{
-		messages.Bodies(), access.Bodies(), records.Bodies(), mtp.Bodies(), stomp.Bodies(), websocket.Bodies(), bulkdata.Bodies(), mqtt.Bodies(),
-	} {
+	for _, chapter := range chapters() {
 		maps.Copy(all, chapter)
 	}
 	return all

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/usptest/usptest/harness/plan"
+)
+
+// TestPlanAndBodies compares plan and bodies in both directions: who carries out a case also says what it is about, and what is written
+// about is carried out.
+func TestPlanAndBodies(t *testing.T) {
+	p, err := plan.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bodies, written := allBodies(), 0
+	for id, body := range bodies {
+		c, ok := p.Case(id)
+		switch {
+		case !ok:
+			t.Errorf("%s has a body and is no case of the plan", id)
+		case body == nil:
+			t.Errorf("%s has an empty body", id)
+		case c.Status != plan.Active:
+			t.Errorf("%s has a body, but the plan calls it %s", id, c.Status)
+		case c.Purpose == "" || len(c.Steps) == 0 || len(c.Requirements) == 0:
+			t.Errorf("%s has a body, but the plan's data lack its purpose, steps or requirements", id)
+		}
+		for _, m := range c.Metrics {
+			if m.Text == "" {
+				t.Errorf("%s has a body, but metric %d has no text", id, m.N)
+			}
+		}
+	}
+	for _, c := range p.Cases {
+		if c.Purpose == "" {
+			continue
+		}
+		written++
+		if bodies[c.ID] == nil {
+			t.Errorf("%s has its texts, but no body", c.ID)
+		}
+	}
+	sum := 0
+	for _, chapter := range chapters() {
+		sum += len(chapter)
+	}
+	if sum != len(bodies) || written == 0 {
+		t.Errorf("the chapters have %d bodies for %d cases: two have a body for one; %d cases have texts", sum, len(bodies), written)
+	}
+}
+
+// TestReadmeCounts keeps the README true about how much of the plan is automated.
+func TestReadmeCounts(t *testing.T) {
+	p, err := plan.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	active := 0
+	for _, c := range p.Cases {
+		if c.Status == plan.Active {
+			active++
+		}
+	}
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("%d of the %d active cases", len(allBodies()), active); !strings.Contains(string(text), want) {
+		t.Errorf("README.md should say %q", want)
+	}
+}
