@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/usptest/usptest/brokers/collector"
@@ -52,11 +53,10 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 	for _, m := range p.Metrics {
 		c.metrics = append(c.metrics, result.Metric{N: m.N, Verdict: result.NotReached})
 	}
-	exits := len(b.Device.Exits())
 	stopped := c.run(body)
 	timedOut := caseCtx.Err() != nil && ctx.Err() == nil
 	acts, dirty := c.cleanUp()
-	c.judgeUniversal(exits)
+	c.judgeUniversal()
 
 	r = result.Case{
 		ID: p.ID, Title: p.Title, Started: c.began, DurationMS: time.Since(c.began).Milliseconds(),
@@ -98,10 +98,11 @@ func (b *Bench) budget(p plan.Case) time.Duration {
 	return 2*b.Scaled(p.Budget) + requests*b.Agent.Timeout() + 2*b.Waits().Reconnect + 2*b.Waits().Notify
 }
 
-// judgeUniversal adds metric 0 when the device broke a universal metric in this case, or when its process, which had ended so many
-// times before, went away by itself.
-func (c *Case) judgeUniversal(exitsBefore int) {
-	if exits := c.Device.Exits(); len(exits)-exitsBefore > c.reboots {
+// judgeUniversal adds metric 0 when the device broke a universal metric in this case, or when its process went away more often than the
+// case made it.
+func (c *Case) judgeUniversal() {
+	exits := slices.DeleteFunc(c.Device.Exits(), func(e dut.Exit) bool { return e.Seq <= c.start })
+	if len(exits) > c.reboots {
 		last := exits[len(exits)-1]
 		c.metrics = append(c.metrics, result.Metric{Verdict: result.Fail, Where: "the device's process", Want: "to run through the case",
 			Got: "it ended: " + last.Text, Evidence: []uint64{last.Seq}})

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
@@ -116,6 +117,9 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 	view.Quiet, view.Verbose, view.Report = f.quiet, f.verbose, filepath.Join(f.out, reportFile)
 	progress := console.New(cmd.OutOrStdout(), p, view)
 	o.Progress = watcher{progress, o.Links}
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		o.Ask = dut.Console(os.Stdin, cmd.OutOrStdout())
+	}
 	run, err := runner.Run(cmd.Context(), o)
 	progress.Stop()
 	if run == nil {

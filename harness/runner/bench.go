@@ -31,8 +31,8 @@ type bench struct {
 }
 
 // newBench starts the broker of the Link, the collector and the Controller, and prepares the device without starting it. The error is one
-// line with a remedy: a port in use, a file that is missing.
-func newBench(ctx context.Context, j job) (*bench, error) {
+// line with a remedy: a port in use, a file that is missing. ask reaches the operator; nil when there is none.
+func newBench(ctx context.Context, j job, ask func(context.Context, string) error) (*bench, error) {
 	spec, ok := j.DUT.Link(j.Link)
 	if !ok {
 		return nil, fmt.Errorf("the DUT file has no link %q", j.Link)
@@ -56,7 +56,7 @@ func newBench(ctx context.Context, j job) (*bench, error) {
 		b.close()
 		return nil, err
 	}
-	b.Device = dut.NewDevice(journal, j.DUT, vars, dut.Options{CA: security.trust, Client: security.device, Ask: nil})
+	b.Device = dut.NewDevice(journal, j.DUT, vars, dut.Options{CA: security.trust, Client: security.device, Ask: ask})
 	b.Agent = controller.New(ctx, journal, b.link, controller.Options{
 		ID: vars.ControllerID, AgentID: vars.AgentID, Version: usp.Version, Timeout: j.DUT.Waits.Response,
 	})

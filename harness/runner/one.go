@@ -23,7 +23,7 @@ type One struct {
 
 // Run starts a bench and the device, carries out the case and takes everything down. The error is for a device that could not be reached.
 func (o One) Run(ctx context.Context) (result.Case, error) {
-	b, err := newBench(ctx, job{DUT: o.DUT, Link: o.Link, Instance: o.Instance, Scale: o.Scale})
+	b, err := newBench(ctx, job{DUT: o.DUT, Link: o.Link, Instance: o.Instance, Scale: o.Scale}, nil)
 	if err != nil {
 		return result.Case{}, err
 	}

@@ -9,7 +9,7 @@ import (
 
 // Preflight tries the first contact over one link and tells what the device says of itself. Nothing on the device is changed.
 func Preflight(ctx context.Context, f *dut.File, link string) (string, error) {
-	b, err := newBench(ctx, job{DUT: f, Link: link, Instance: 1, Scale: 1})
+	b, err := newBench(ctx, job{DUT: f, Link: link, Instance: 1, Scale: 1}, nil)
 	if err != nil {
 		return "", err
 	}

@@ -22,7 +22,13 @@ type report struct {
 	Note    string       `json:"note,omitempty"`    // a line for the reader
 	Device  *identity    `json:"device,omitempty"`  // what the device says of itself
 	Trouble *trouble     `json:"trouble,omitempty"` // the Link as a whole cannot be run
+	Ask     string       `json:"ask,omitempty"`     // something an operator has to do; the worker waits for an answer
 	Done    bool         `json:"done,omitempty"`    // the worker ends in good order
+}
+
+// answer is the one JSON line that a worker reads for each report that asks.
+type answer struct {
+	Error string `json:"error,omitempty"` // why it was not done; empty when it was
 }
 
 // identity is what the device says of itself at first contact.

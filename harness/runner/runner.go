@@ -44,6 +44,8 @@ type Options struct {
 	// Again is the command line that repeats the run, AgainCase the part of it that repeats any one case.
 	Again, AgainCase []string
 	Progress         Progress
+	// Ask has an operator do something to the device and returns when it is done; nil: there is no operator.
+	Ask func(ctx context.Context, what string) error
 }
 
 // Progress hears of a run while it goes on. Its methods are called from one goroutine at a time.
@@ -68,7 +70,7 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 		Schema: result.Schema, Tool: o.Tool, Again: o.Again, AgainCase: o.AgainCase, TimeScale: o.Scale, Started: started,
 		Plan: result.Plan{ID: o.Plan.ID, Version: o.Plan.Version, Hash: o.Plan.Hash()},
 		Device: result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Software: o.DUT.Device.Software,
-			Endpoint: o.DUT.Device.Endpoint, Reference: o.Reference, Defects: o.Defects},
+			Endpoint: endpoint(o.DUT), Reference: o.Reference, Defects: o.Defects},
 		Features: declaredFeatures(o.Plan, o.DUT),
 	}
 	for _, w := range o.DUT.Waivers {
@@ -137,6 +139,15 @@ func (o Options) decide(cases []plan.Case) []linkPlan {
 		out = append(out, p)
 	}
 	return out
+}
+
+// endpoint is the device's Endpoint ID, of the first instance where each has its own.
+func endpoint(f *dut.File) string {
+	id, err := f.AgentID(1)
+	if err != nil {
+		return f.Device.Endpoint
+	}
+	return string(id)
 }
 
 // fillIn completes what the DUT file says of the device with what the device says of itself.

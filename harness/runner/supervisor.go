@@ -108,7 +108,7 @@ func ids(cases []plan.Case) []string {
 
 // worker runs one worker process to its end and returns what it found. Whatever happens to the process, every case has a result.
 func (s *supervisor) worker(ctx context.Context, j job, cases []plan.Case) result.Link {
-	w := &workerRun{supervisor: s, link: j.Link, open: cases}
+	w := &workerRun{supervisor: s, ctx: ctx, link: j.Link, open: cases}
 	if ctx.Err() != nil {
 		w.settle(result.Aborted, "the run was interrupted")
 		return w.result
@@ -134,7 +134,8 @@ func (s *supervisor) worker(ctx context.Context, j job, cases []plan.Case) resul
 	}
 	done := make(chan struct{})
 	go s.stopWorker(ctx, done, cmd, stdin)
-	err = json.NewEncoder(stdin).Encode(j)
+	w.answers = json.NewEncoder(stdin)
+	err = w.answers.Encode(j)
 	if err == nil {
 		err = w.read(reports)
 	}
@@ -180,6 +181,8 @@ func firstError(errs ...error) error {
 // workerRun gathers what one worker reports.
 type workerRun struct {
 	*supervisor
+	ctx      context.Context
+	answers  *json.Encoder // to the worker's input
 	link     string
 	open     []plan.Case // not reported yet
 	running  string      // the case that has started
@@ -219,9 +222,23 @@ func (w *workerRun) take(m report) {
 	case m.Trouble != nil:
 		w.result.Trouble, w.result.DeviceLog = m.Trouble.Text, m.Trouble.DeviceLog
 		w.Progress.Note(w.link, m.Trouble.Text)
+	case m.Ask != "":
+		go w.ask(m.Ask) // the operator may take a while, and other reports come in meanwhile
 	case m.Done:
 		w.finished = true
 	}
+}
+
+// ask passes a worker's plea to the operator and the outcome back. A worker waits for its answer before it asks again, so that answers do
+// not overlap.
+func (w *workerRun) ask(what string) {
+	var a answer
+	if w.Ask == nil {
+		a.Error = "there is no operator to ask"
+	} else if err := w.Ask(w.ctx, w.link+": "+what); err != nil {
+		a.Error = err.Error()
+	}
+	_ = w.answers.Encode(a) // a worker that is gone is found out by its reports
 }
 
 func (w *workerRun) add(c result.Case) {

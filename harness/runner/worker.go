@@ -30,11 +30,17 @@ func Work(ctx context.Context, p *plan.Plan, bodies harness.Bodies, in io.Reader
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	w := &worker{job: j, plan: p, bodies: bodies, out: json.NewEncoder(out), answers: make(chan answer, 1)}
 	go func() {
-		_, _ = io.Copy(io.Discard, input) // ends when the supervisor wants the worker to stop, or is gone
-		cancel()
+		defer cancel() // the input ends when the supervisor wants the worker to stop, or is gone
+		for decoder := json.NewDecoder(input); ; {
+			var a answer
+			if decoder.Decode(&a) != nil {
+				return
+			}
+			w.answers <- a
+		}
 	}()
-	w := &worker{job: j, plan: p, bodies: bodies, out: json.NewEncoder(out)}
 	if err := w.run(ctx); err != nil {
 		return err
 	}
@@ -47,8 +53,9 @@ type worker struct {
 	plan   *plan.Plan
 	bodies harness.Bodies
 
-	mu  sync.Mutex
-	out *json.Encoder
+	mu      sync.Mutex
+	out     *json.Encoder
+	answers chan answer
 
 	bench *bench
 	lost  string // why the device cannot be reached any more; every later case is an error
@@ -64,6 +71,22 @@ func (w *worker) note(format string, args ...any) {
 	w.report(report{Note: fmt.Sprintf(format, args...)})
 }
 
+// ask has the operator do something to the device. The bench asks for one thing at a time.
+func (w *worker) ask(ctx context.Context, what string) error {
+	if err := w.report(report{Ask: what}); err != nil {
+		return err
+	}
+	select {
+	case a := <-w.answers:
+		if a.Error != "" {
+			return errors.New(a.Error)
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (w *worker) run(ctx context.Context) error {
 	var cases []plan.Case
 	for _, id := range w.Cases {
@@ -73,7 +96,7 @@ func (w *worker) run(ctx context.Context) error {
 		}
 		cases = append(cases, c)
 	}
-	bench, err := newBench(ctx, w.job)
+	bench, err := newBench(ctx, w.job, w.ask)
 	if err != nil {
 		return w.giveUp(ctx, cases, err, nil)
 	}
