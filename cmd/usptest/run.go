@@ -59,7 +59,7 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
 	flags.IntSliceVar(&f.features, "feature", nil, "cases of this feature `number`; repeatable")
 	flags.StringVar(&f.out, "out", defaultOut, "output `folder`")
 	flags.StringVar(&f.junit, "junit", "", "write the JUnit `file` here as well")
-	flags.IntVar(&f.instances, "instances", 0, "how many devices to run at once, when usptest launches them (default: one for each link)")
+	flags.IntVar(&f.instances, "instances", 0, "how many devices to run at once, when usptest launches them (default: one for each link, of the reference agent two)")
 	flags.StringArrayVar(&f.defects, "defect", nil, "break the reference agent in this `way`; repeatable; see usptest agent --list-defects")
 	flags.BoolVar(&f.quiet, "quiet", false, "print failures and the summary only")
 	flags.BoolVar(&f.verbose, "verbose", false, "print every case, also those that pass or are not run")
@@ -103,6 +103,9 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 		o.Instances = 1
 		if o.DUT.Lab.Launch != nil {
 			o.Instances = len(o.Links)
+		}
+		if o.Reference {
+			o.Instances *= referenceInstances
 		}
 	}
 	self, err := os.Executable()
