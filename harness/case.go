@@ -25,7 +25,6 @@ type Case struct {
 	*Bench
 	Plan plan.Case
 
-	ended   bool // the clean-up runs: its context is not the body's
 	start   uint64
 	began   time.Time
 	metrics []result.Metric
@@ -33,7 +32,6 @@ type Case struct {
 	notes   []string
 	cleanup []cleanup
 	fresh   int
-	stopped *stop
 	reboots int // how often the case made the device restart
 }
 
