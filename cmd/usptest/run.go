@@ -239,11 +239,14 @@ func (f *runFlags) filters(p *plan.Plan) ([]plan.Filter, error) {
 	return out, nil
 }
 
-// againCase is the command line that repeats any one case: the user's own, less selectors, links and filters.
+// againCase is the command line that repeats any one case: the user's own, less selectors and filters.
 func (f *runFlags) againCase() []string {
 	words := []string{"usptest", "run"}
 	if f.dut != "" {
 		words = append(words, "--dut", f.dut)
+	}
+	if len(f.links) == 1 { // several are told case by case
+		words = append(words, "--link", f.links[0])
 	}
 	for _, d := range f.defects {
 		words = append(words, "--defect", d)

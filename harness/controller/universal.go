@@ -54,10 +54,10 @@ func (c *Controller) judgeRecord(seq uint64, r *usppb.Record) {
 	if _, err := usp.ParseEndpointID(r.GetFromId()); err != nil {
 		c.violation(seq, endpointValid, fmt.Errorf("from_id: %w", err))
 	} else if r.GetFromId() != c.opts.AgentID {
-		c.violation(seq, endpointValid, fmt.Errorf("from_id: want %q, got %q", c.opts.AgentID, r.GetFromId()))
+		c.violation(seq, endpointValid, differs("from_id", c.opts.AgentID, r.GetFromId()))
 	}
 	if !c.isOurs(r.GetToId()) {
-		c.violation(seq, endpointValid, fmt.Errorf("to_id: want %q, got %q", c.opts.ID, r.GetToId()))
+		c.violation(seq, endpointValid, differs("to_id", c.opts.ID, r.GetToId()))
 	}
 }
 
@@ -97,8 +97,24 @@ func (c *Controller) judgeMessage(seq uint64, m *usppb.Msg) {
 	switch {
 	case stray:
 	case !known:
-		c.violation(seq, msgIDEcho, fmt.Errorf("msg_id: want that of a request sent, got %q in %s", id, usp.TypeName(usp.MsgTypeOf(m))))
+		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "msg_id of " + usp.TypeName(usp.MsgTypeOf(m)), Want: "that of a request that was sent", Got: quote(id)})
 	case answered:
-		c.violation(seq, msgIDEcho, fmt.Errorf("msg_id %q: want one reply, got a second one, %s", id, usp.TypeName(usp.MsgTypeOf(m))))
+		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "replies with the msg_id " + quote(id), Want: "one", Got: "a second one, " + usp.TypeName(usp.MsgTypeOf(m))})
 	}
+}
+
+// differs is the finding of an identifier that should be another one.
+func differs(where, want, got string) error {
+	return &usp.Mismatch{Where: where, Want: quote(want), Got: quote(got)}
+}
+
+// maxID is how many bytes of an identifier a finding shows.
+const maxID = 200
+
+// quote shows an identifier of the device on one line.
+func quote(id string) string {
+	if len(id) <= maxID {
+		return fmt.Sprintf("%q", id)
+	}
+	return fmt.Sprintf("%q… (%d bytes)", id[:maxID], len(id))
 }
