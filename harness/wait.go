@@ -162,6 +162,18 @@ func (b *Bench) ScaledTolerance(d time.Duration) time.Duration {
 	return max(b.Scaled(d), b.Waits().Tolerance)
 }
 
+// lag is how late a simulated device, and the harness beside it, may be for want of a processor. Its intervals are so short that a busy
+// machine would otherwise decide the verdict.
+const lag = 400 * time.Millisecond
+
+// Lag is what a measured time may be too long by beside its tolerance: nothing on a device in real time.
+func (b *Bench) Lag() time.Duration {
+	if b.Scale == 1 {
+		return 0
+	}
+	return lag
+}
+
 // ExpectRestart says that the device will restart in this case, once more for each call: an exit of its process is then no fault.
 func (c *Case) ExpectRestart() { c.reboots++ }
 

@@ -151,14 +151,17 @@ func (c *Controller) DoAs(ctx context.Context, controllerID string, msg *usppb.M
 }
 
 func (c *Controller) as(ctx context.Context, from string, msg *usppb.Msg) *Reply {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
+	defer cancel()
 	mark := c.journal.Mark()
 	reply := &Reply{Request: msg}
 	reply.Sent, reply.Err = c.send(ctx, from, msg)
+	if errors.Is(reply.Err, link.ErrUnreachable) && c.link.Connected(ctx) == nil {
+		reply.Sent, reply.Err = c.send(ctx, from, msg) // the Agent was about to connect anew
+	}
 	if reply.Err != nil {
 		return reply
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
-	defer cancel()
 	id := msg.GetHeader().GetMsgId()
 	e, err := c.journal.Await(ctx, mark, func(e *journal.Event) error {
 		m, ok := e.Body.(*Message)

@@ -60,7 +60,7 @@ func enable(c *harness.Case, profile string) (mark uint64) {
 // twoReports waits for two reports in two intervals and 10 s, wherever they lie. what names several of them.
 func twoReports(c *harness.Case, what string, every time.Duration, mark uint64, isReport func(*journal.Event) bool) ([]*journal.Event, error) {
 	var reports []*journal.Event
-	longest := harness.Wait{D: c.Scaled(2*every+10*time.Second) + c.Waits().Tolerance}
+	longest := harness.Wait{D: c.Scaled(2*every+10*time.Second) + c.Waits().Tolerance + c.Lag()}
 	_, err := c.Await("two "+what, longest, mark, func(e *journal.Event) error {
 		if !isReport(e) {
 			return journal.ErrSkip

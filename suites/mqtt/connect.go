@@ -57,6 +57,7 @@ func connectPacket(c *harness.Case) {
 // identifier is cleared, so that the first CONNECT after the change is judged.
 func emptyClientID(c *harness.Case) {
 	const assigned = "usptest-assigned"
+	connectsAnewInTheEnd(c)
 	row := client(c)
 	c.Restore(row, "ClientID")
 	c.Step(1, "set %sClientID to the empty string; the broker will assign %q", row, assigned)

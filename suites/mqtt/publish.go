@@ -15,6 +15,7 @@ import (
 func publishPacket(c *harness.Case) {
 	information := topic(c, "information")
 	if c.IsMQTT5() {
+		connectsAnewInTheEnd(c)
 		askForResponseInformation(c)
 		c.MQTT.ResponseInfo(information)
 	}

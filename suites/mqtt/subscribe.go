@@ -16,6 +16,7 @@ import (
 // subscribePacket is 11.8: topics that the broker names in CONNACK are subscribed to. The filters of all SUBSCRIBE packets of the
 // connection count together, and a filter with wildcards covers a topic (R-MQTT.15).
 func subscribePacket(c *harness.Case) {
+	connectsAnewInTheEnd(c)
 	askForResponseInformation(c)
 	named, information := topic(c, "subscribe"), topic(c, "information")
 	c.Step(1, "reboot the device; CONNACK will name %s as subscribe-topic and %s as Response Information", named, information)

@@ -24,7 +24,7 @@ func pingAndPong(c *harness.Case) {
 	c.DeviceMust(err)
 	c.Step(2, "wait for the Pong")
 	c.Metric(1, func(m *harness.Metric) {
-		e, err := c.Await("Pong", harness.Wait{D: c.Scaled(longest) + c.Waits().Tolerance}, mark, pong(conn.ID(), payload))
+		e, err := c.Await("Pong", harness.Wait{D: c.Scaled(longest) + c.Waits().Tolerance + c.Lag()}, mark, pong(conn.ID(), payload))
 		m.Must(err)
 		m.Must(nil, e.Seq)
 	})
