@@ -6,32 +6,66 @@ import (
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 // Deleted wants a DeleteResp with one deleted_obj_results element for path, a success, and returns what it says it deleted, sorted.
-func Deleted(r *controller.Reply, path string) ([]string, error) {
-	if err := Type(r, usp.DeleteResp); err != nil {
+func Deleted(r *controller.Reply, path string) ([]string, error) { return DeletedAmong(r, 1, path) }
+
+// DeletedAmong is Deleted for a DeleteResp with n elements, in any order.
+func DeletedAmong(r *controller.Reply, n int, path string) ([]string, error) {
+	result, err := deletedResult(r, n, path)
+	if err != nil {
 		return nil, err
 	}
-	results := r.Body().GetResponse().GetDeleteResp().GetDeletedObjResults()
-	if err := Count("DeleteResp: number of deleted_obj_results", 1, len(results)); err != nil {
-		return nil, err
-	}
-	if err := Equal("deleted_obj_results[0].requested_path", path, results[0].GetRequestedPath()); err != nil {
-		return nil, err
-	}
-	if f := results[0].GetOperStatus().GetOperFailure(); f != nil {
-		return nil, mismatch("deleted_obj_results[0].oper_status",
+	where := "deleted_obj_results for " + path
+	if f := result.GetOperStatus().GetOperFailure(); f != nil {
+		return nil, mismatch(where+": oper_status",
 			fmt.Sprintf("oper_failure %s: %s", usp.ErrCode(f.GetErrCode()), quote(f.GetErrMsg())), "oper_success")
 	}
-	ok := results[0].GetOperStatus().GetOperSuccess()
+	ok := result.GetOperStatus().GetOperSuccess()
 	if ok == nil {
-		return nil, mismatch("deleted_obj_results[0].oper_status", "neither success nor failure", "oper_success")
+		return nil, mismatch(where+": oper_status", "neither success nor failure", "oper_success")
 	}
 	for _, e := range ok.GetUnaffectedPathErrs() {
 		return nil, mismatch("oper_success.unaffected_path_errs", fmt.Sprintf("%s %s", quote(e.GetUnaffectedPath()), usp.ErrCode(e.GetErrCode())), "none")
 	}
 	return slices.Sorted(slices.Values(ok.GetAffectedPaths())), nil
+}
+
+// DeleteFailure wants a DeleteResp with n elements and among them one for path, an oper_failure with a code that suits.
+func DeleteFailure(r *controller.Reply, n int, path string) error {
+	result, err := deletedResult(r, n, path)
+	if err != nil {
+		return err
+	}
+	where := "deleted_obj_results for " + path
+	switch status := result.GetOperStatus(); {
+	case status.GetOperFailure() != nil:
+		return Code(where+": err_code", status.GetOperFailure().GetErrCode(), usp.Delete)
+	case status.GetOperSuccess() != nil:
+		return mismatch(where+": oper_status", "oper_success", "oper_failure")
+	}
+	return mismatch(where+": oper_status", "neither success nor failure", "oper_failure")
+}
+
+// deletedResult wants a DeleteResp with n elements and returns the one for path.
+func deletedResult(r *controller.Reply, n int, path string) (*usppb.DeleteResp_DeletedObjectResult, error) {
+	if err := Type(r, usp.DeleteResp); err != nil {
+		return nil, err
+	}
+	results := r.Body().GetResponse().GetDeleteResp().GetDeletedObjResults()
+	if err := Count("DeleteResp: number of deleted_obj_results", n, len(results)); err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, result := range results {
+		if result.GetRequestedPath() == path {
+			return result, nil
+		}
+		paths = append(paths, result.GetRequestedPath())
+	}
+	return nil, mismatch("deleted_obj_results: requested_path", quoteAll(paths), "%q", path)
 }
 
 // SameSet wants the same strings, in any order.

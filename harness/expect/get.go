@@ -12,18 +12,68 @@ import (
 
 // OneResult wants a GetResp with one req_path_results element for path, without an error, and returns it.
 func OneResult(r *controller.Reply, path string) (*usppb.GetResp_RequestedPathResult, error) {
+	return ResultAmong(r, 1, path)
+}
+
+// ResultAmong is OneResult for a GetResp with n elements, in any order.
+func ResultAmong(r *controller.Reply, n int, path string) (*usppb.GetResp_RequestedPathResult, error) {
+	q, err := requestedResult(r, n, path)
+	if err != nil {
+		return nil, err
+	}
+	return q, NoError("req_path_results for "+path+": err_code", q.GetErrCode(), q.GetErrMsg())
+}
+
+// GetFailure wants a GetResp with n req_path_results elements and among them one for path with a code that suits.
+func GetFailure(r *controller.Reply, n int, path string) error {
+	q, err := requestedResult(r, n, path)
+	if err != nil {
+		return err
+	}
+	return Code("req_path_results for "+path+": err_code", q.GetErrCode(), usp.Get)
+}
+
+// requestedResult wants a GetResp with n elements and returns the one for path.
+func requestedResult(r *controller.Reply, n int, path string) (*usppb.GetResp_RequestedPathResult, error) {
 	if err := Type(r, usp.GetResp); err != nil {
 		return nil, err
 	}
 	results := r.Body().GetResponse().GetGetResp().GetReqPathResults()
-	if err := Count("GetResp: number of req_path_results", 1, len(results)); err != nil {
+	if err := Count("GetResp: number of req_path_results", n, len(results)); err != nil {
 		return nil, err
 	}
-	q := results[0]
-	if err := Equal("req_path_results[0].requested_path", path, q.GetRequestedPath()); err != nil {
-		return q, err
+	var paths []string
+	for _, q := range results {
+		if q.GetRequestedPath() == path {
+			return q, nil
+		}
+		paths = append(paths, q.GetRequestedPath())
 	}
-	return q, NoError("req_path_results[0].err_code", q.GetErrCode(), q.GetErrMsg())
+	return nil, mismatch("req_path_results: requested_path", quoteAll(paths), "%q", path)
+}
+
+// OneParameter wants a result with one resolved_path_results element, which is for object and has the one parameter name, and returns its
+// value.
+func OneParameter(q *usppb.GetResp_RequestedPathResult, object, name string) (string, error) {
+	where := "req_path_results for " + q.GetRequestedPath()
+	if err := Count(where+": number of resolved_path_results", 1, len(q.GetResolvedPathResults())); err != nil {
+		return "", err
+	}
+	r := q.GetResolvedPathResults()[0]
+	if err := Equal(where+": resolved_path", object, r.GetResolvedPath()); err != nil {
+		return "", err
+	}
+	return r.GetResultParams()[name], Keys(where+": result_params", r.GetResultParams(), AnyOf{{name}})
+}
+
+// ResolvedPaths are the objects that a result shows, each once, sorted: an object may come in several parts.
+func ResolvedPaths(q *usppb.GetResp_RequestedPathResult) []string {
+	var paths []string
+	for _, r := range q.GetResolvedPathResults() {
+		paths = append(paths, r.GetResolvedPath())
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
 }
 
 // Resolved collects the parameters of one result by full path.
@@ -46,7 +96,11 @@ func Params(r *controller.Reply, object string, want usp.Params, types Types) er
 	if err != nil {
 		return err
 	}
-	got := Resolved(q)
+	return Values(Resolved(q), object, want, types)
+}
+
+// Values wants parameters of one object among those that a Get brought, with the wanted values, compared by their types.
+func Values(got usp.Params, object string, want usp.Params, types Types) error {
 	for _, name := range want.Names() {
 		value, ok := got[object+name]
 		if !ok {
