@@ -40,6 +40,9 @@ type Bench struct {
 	// Scale divides every protocol interval; 1 is real time.
 	Scale float64
 
+	// Pulse measures the machine's stalls where the time scale makes them matter; nil in real time.
+	Pulse *Pulse
+
 	adoption time.Duration // how long the Agent may take to adopt a changed Subscription, once known
 }
 
@@ -49,6 +52,9 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 	limit := b.budget(p)
 	caseCtx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if b.Pulse != nil {
+		b.Pulse.Reset()
+	}
 	c := &Case{Context: caseCtx, Bench: b, Plan: p, start: b.Journal.Mark(), began: time.Now()}
 	for _, m := range p.Metrics {
 		c.metrics = append(c.metrics, result.Metric{N: m.N, Verdict: result.NotReached})

@@ -82,6 +82,19 @@ func (c *Case) Quiet(window time.Duration, mark uint64, match func(*journal.Even
 	return nil, nil
 }
 
+// Eventually repeats check, which asks the device, until it returns nil or patience, a protocol interval that is divided by the time scale,
+// is over. It returns the last error.
+func (c *Case) Eventually(patience time.Duration, check func() error) error {
+	deadline := time.Now().Add(c.ScaledTolerance(patience))
+	for {
+		err := check()
+		if err == nil || c.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+		c.Pause(c.Scaled(time.Second))
+	}
+}
+
 // Read returns the value of one parameter.
 func (c *Case) Read(param string) (string, error) {
 	values, err := c.ReadAll(param)
@@ -162,16 +175,24 @@ func (b *Bench) ScaledTolerance(d time.Duration) time.Duration {
 	return max(b.Scaled(d), b.Waits().Tolerance)
 }
 
-// lag is how late a simulated device, and the harness beside it, may be for want of a processor. Its intervals are so short that a busy
-// machine would otherwise decide the verdict.
+// lag is how late a simulated device may be beside what the machine's stalls explain.
 const lag = 400 * time.Millisecond
 
-// Lag is what a measured time may be too long by beside its tolerance: nothing on a device in real time.
+// Lag is what a measured time may be too long by, beside its tolerance: nothing on a device in real time, for a simulated one what the
+// machine was busy with in this case.
 func (b *Bench) Lag() time.Duration {
-	if b.Scale == 1 {
+	if b.Pulse == nil {
 		return 0
 	}
-	return lag
+	return lag + b.Stall()
+}
+
+// Stall is what a measured time may be too short by for the same reason: what ought to have been seen first was seen late.
+func (b *Bench) Stall() time.Duration {
+	if b.Pulse == nil {
+		return 0
+	}
+	return 2 * b.Pulse.Worst() // one stall of the device's process, one of ours
 }
 
 // ExpectRestart says that the device will restart in this case, once more for each call: an exit of its process is then no fault.

@@ -47,6 +47,9 @@ func newBench(ctx context.Context, j job, ask func(context.Context, string) erro
 		Link: j.Link, Journal: journal, DUT: j.DUT, Scale: j.Scale,
 		AgentAddress: vars.AgentTopic, ControllerAddress: vars.ControllerTopic,
 	}}
+	if j.Scale != 1 {
+		b.Pulse = harness.StartPulse(ctx)
+	}
 	security, err := newSecurity(j.DUT, spec, vars)
 	if err != nil {
 		b.close()
