@@ -16,13 +16,16 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-func main() {
+func main() { os.Exit(program()) }
+
+// program carries out the command line of this process and returns its exit code.
+func program() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()
 		stop() // a second Ctrl-C ends the process at once
 	}()
-	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	return execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
 // exitError is an error that ends the program with a code of its own. Without a text it is silent: what is to be said was said.
