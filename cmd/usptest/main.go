@@ -16,10 +16,10 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-func main() { os.Exit(program()) }
+func main() { os.Exit(process()) }
 
-// program carries out the command line of this process and returns its exit code.
-func program() int {
+// process carries out the command line of this process and returns its exit code.
+func process() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()

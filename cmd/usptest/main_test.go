@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	case os.Getenv(asHostile) != "":
 		os.Exit(hostileDevice(os.Args[1:]))
 	case os.Getenv(asProgram) != "":
-		code := program()
+		code := process()
 		if err := leavePeak(os.Getenv(peaksDir)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}

@@ -34,15 +34,22 @@ func usptest(t *testing.T, args ...string) *program {
 
 func (p *program) start(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
+	cmd := p.prepare(t, args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+// prepare makes the process without starting it.
+func (p *program) prepare(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self, args...)
 	cmd.Stdout, cmd.Stderr = &p.stdout, &p.stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
 	return cmd
 }
 

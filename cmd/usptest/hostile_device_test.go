@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/usptest/usptest/fixtures/agent"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// hostile is a device that behaves until a certain request: behind it is the reference agent, and whatever that says goes through here.
+type hostile struct {
+	mode         mode
+	wire         wire
+	harness      string // host:port of the broker
+	collector    string // URL
+	agent, owner string // Endpoint IDs of the agent and of its Controller
+	state        string // file that outlives this process
+
+	mu      sync.Mutex
+	cue     string // msg_id of the request that the mode waits for
+	cued    bool   // its reply has been on its way
+	silent  bool   // nothing goes out any more
+	deaf    bool   // nothing is read any more
+	respond func(*usppb.Msg) *usppb.Msg
+}
+
+// hostileFlags are the command line of a hostile device, as the DUT file of the tests has it.
+func hostileFlags() []string {
+	return []string{"--mode=%s", "--link={{.Link}}", "--host={{.Host}}", "--port={{.Port}}", "--agent={{.AgentID}}", "--controller={{.ControllerID}}",
+		"--agent-topic={{.AgentTopic}}", "--controller-topic={{.ControllerTopic}}", "--path={{.Path}}", "--dir={{.Dir}}", "--collector={{.CollectorURL}}"}
+}
+
+// hostileDevice runs one until it is killed, and returns the exit code of one that ends by itself.
+func hostileDevice(args []string) int {
+	flags := flag.NewFlagSet("hostile", flag.ExitOnError)
+	var h hostile
+	var m agent.MTP
+	name, link := flags.String("mode", "", ""), flags.String("link", "", "")
+	host, port, dir := flags.String("host", "", ""), flags.String("port", "", ""), flags.String("dir", "", "")
+	flags.StringVar(&h.agent, "agent", "", "")
+	flags.StringVar(&h.owner, "controller", "", "")
+	flags.StringVar(&m.AgentTopic, "agent-topic", "", "")
+	flags.StringVar(&m.ControllerTopic, "controller-topic", "", "")
+	flags.StringVar(&m.Path, "path", "", "")
+	flags.StringVar(&h.collector, "collector", "", "")
+	flags.Parse(args)
+	h.mode, h.wire, h.harness, h.state = modes()[*name], wireOf(*link), net.JoinHostPort(*host, *port), *dir+"/state.json"
+	switch *link {
+	case "mqtt5":
+		m.Protocol, m.Version = "mqtt", "5.0"
+	case "mqtt3":
+		m.Protocol, m.Version = "mqtt", "3.1.1"
+	default:
+		m.Protocol = *link
+	}
+	if err := h.run(m); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// run serves the reference agent, which takes the hostile device for its broker, until it reboots.
+func (h *hostile) run(m agent.MTP) error {
+	if h.mode.start != nil {
+		h.mode.start(h)
+	}
+	front, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer front.Close()
+	address := front.Addr().(*net.TCPAddr)
+	m.Host, m.Port = address.IP.String(), address.Port
+	go func() {
+		for {
+			c, err := front.Accept()
+			if err != nil {
+				return
+			}
+			go h.serve(c)
+		}
+	}()
+	a, err := agent.New(agent.Config{EndpointID: h.agent, ControllerID: h.owner, MTPs: []agent.MTP{m}, StateFile: h.state})
+	if err != nil {
+		return err
+	}
+	if err := a.Run(context.Background()); !errors.Is(err, agent.ErrReboot) {
+		return err
+	}
+	return nil
+}
+
+// session is one connection of the agent's with the harness.
+type session struct {
+	*hostile
+	up net.Conn // to the harness
+
+	writing sync.Mutex
+}
+
+func (h *hostile) serve(down net.Conn) {
+	defer down.Close()
+	up, err := net.Dial("tcp", h.harness)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	s := &session{hostile: h, up: up}
+	go func() {
+		defer down.Close()
+		s.pass(up, func(p packet) bool {
+			if s.hears(p) {
+				return true
+			}
+			_, err := down.Write(p.raw)
+			return err == nil
+		})
+	}()
+	s.pass(down, func(p packet) bool { return s.says(p) })
+}
+
+// pass reads packets until the connection ends or take returns false.
+func (s *session) pass(from net.Conn, take func(packet) bool) {
+	r := bufio.NewReader(from)
+	head, err := s.wire.greet(r)
+	if err != nil || len(head) > 0 && !take(packet{raw: head}) {
+		return
+	}
+	for {
+		s.mu.Lock()
+		deaf := s.deaf
+		s.mu.Unlock()
+		if deaf {
+			select {} // the process is killed in the end
+		}
+		p, err := s.wire.read(r)
+		if err != nil || !take(p) {
+			return
+		}
+	}
+}
+
+// hears looks at a packet of the harness. It is true when the agent shall not get it.
+func (s *session) hears(p packet) bool {
+	msg := messageIn(p.record)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if msg != nil && s.cue == "" && s.mode.waitsFor(msg) {
+		s.cue = msg.GetHeader().GetMsgId()
+	}
+	return s.silent
+}
+
+// says takes a packet of the agent's, and sends it or what the mode makes of it. It is false when the connection shall end.
+func (s *session) says(p packet) bool {
+	msg := messageIn(p.record)
+	s.mu.Lock()
+	now := msg != nil && msg.GetBody().GetRequest() == nil && !s.cued && s.cue != "" && msg.GetHeader().GetMsgId() == s.cue
+	s.cued = s.cued || now
+	silent, respond := s.silent, s.respond
+	s.mu.Unlock()
+	switch {
+	case now:
+		return s.mode.act(s, p, msg)
+	case silent:
+		return true
+	case respond != nil && msg != nil && msg.GetBody().GetRequest() == nil:
+		return s.message(p, respond(msg))
+	}
+	return s.bytes(p.raw)
+}
+
+// bytes sends bytes to the harness.
+func (s *session) bytes(raw ...[]byte) bool {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	for _, b := range raw {
+		if _, err := s.up.Write(b); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// record sends a Record, or bytes in place of one, in a packet like p.
+func (s *session) record(p packet, record []byte) bool { return s.bytes(p.wrap(record)) }
+
+// message sends a Message in place of p's.
+func (s *session) message(p packet, m *usppb.Msg) bool { return s.record(p, s.wrapped(m)) }
+
+// wrapped is a Record of the agent's with this Message.
+func (h *hostile) wrapped(m *usppb.Msg) []byte {
+	return wrapBetween(h.agent, h.owner, m)
+}
+
+func wrapBetween(from, to string, m *usppb.Msg) []byte {
+	record, err := usp.WrapMessage(usp.EndpointID(to), usp.EndpointID(from), usp.Version, m)
+	if err != nil {
+		panic(err)
+	}
+	raw, err := usp.Marshal(record)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+// messageIn is the Message in a Record's bytes, nil when there is none.
+func messageIn(record []byte) *usppb.Msg {
+	if len(record) == 0 {
+		return nil
+	}
+	r, err := usp.ParseRecord(record)
+	if err != nil {
+		return nil
+	}
+	msg, err := usp.ParseMessage(usp.PayloadOf(r))
+	if err != nil {
+		return nil
+	}
+	return msg
+}
+
+// dial opens another connection to the harness that says nothing.
+func (h *hostile) dial() net.Conn {
+	c, err := net.Dial("tcp", h.harness)
+	if err != nil {
+		return nil
+	}
+	go io.Copy(io.Discard, c)
+	return c
+}
+
+// opening is what a client of this MTP sends before anything else, for connections beside the agent's.
+func (h *hostile) opening() []byte {
+	switch w := h.wire.(type) {
+	case mqttWire:
+		raw := []byte{0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', w.version, 2, 0, 0}
+		if w.version == 5 {
+			raw = append(raw, 0)
+		}
+		raw = append(raw, 0, 0)
+		raw[1] = byte(len(raw) - 2)
+		return raw
+	case stompWire:
+		return []byte("STOMP\naccept-version:1.2\nhost:h\n\n\x00")
+	}
+	return []byte(strings.ReplaceAll("GET /usp HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n"+
+		"Sec-WebSocket-Key: "+"MDEyMzQ1Njc4OWFiY2RlZg=="+"\nSec-WebSocket-Protocol: v1.usp\n\n", "\n", "\r\n"))
+}
+
+// nth is a name that differs from call to call.
+func nth(prefix string, n int) string { return prefix + strconv.Itoa(n) }

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"encoding/xml"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/usptest/usptest/harness/result"
+)
+
+// memoryLimit bounds the peaks of all processes of a run together, in bytes, whatever the device does.
+const memoryLimit = 300 << 20
+
+var hostileOnly = flag.String("hostile", "", "run only the hostile devices whose link and name match this `expression`")
+
+// otherLinks says which modes are tried over every MTP; the rest are, over MQTT 5.0, as good as over any.
+func overEveryMTP(name string) bool {
+	_, wire := wireModes()[name]
+	return wire || slices.Contains([]string{"well-behaved", "truncated record", "evil values", "10,000 Notifies", "large Notifies",
+		"large replies nobody asked for", "hangs", "dies"}, name)
+}
+
+// TestHostileDevices has devices turn hostile in case 1.1. Whatever they do: that case says what was wrong, the cases after it pass, the
+// harness neither fails nor grows, and what the device sent is text in every report.
+func TestHostileDevices(t *testing.T) {
+	chosen := regexp.MustCompile(*hostileOnly)
+	for _, link := range []string{"mqtt5", "mqtt3", "stomp", "websocket"} {
+		for name, m := range modes() {
+			full := link + " " + name
+			if link != "mqtt5" && !overEveryMTP(name) || !chosen.MatchString(full) {
+				continue
+			}
+			t.Run(full, func(t *testing.T) {
+				t.Parallel()
+				attack(t, link, name, m)
+			})
+		}
+	}
+}
+
+// attack runs 1.1 with a device in that mode, and then 1.36 and 1.41.
+func attack(t *testing.T, link, name string, m mode) {
+	dir, peaks := filepath.Join(t.TempDir(), "out"), t.TempDir()
+	p := &program{}
+	cmd := p.prepare(t, "run", "--dut", hostileDUT(t, link, name), "--out", dir, "1.1", "1.36", "1.41")
+	cmd.Env = append(os.Environ(), peaksDir+"="+peaks)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.exit = p.wait(t, cmd)
+	exit := result.ExitPassed
+	if m.verdict == result.Fail {
+		exit = result.ExitDeviceFault
+	}
+	p.want(t, exit, "report.html")
+	run := loadRun(t, dir)
+	judged := 0
+	for _, c := range run.Links[0].Cases {
+		want, findings := result.Pass, ""
+		if c.ID == "1.1" {
+			want, findings = m.verdict, m.findings
+		}
+		if slices.Contains([]string{"1.1", "1.36", "1.41"}, c.ID) {
+			judged++
+			if c.Verdict != want || !found(c, findings) {
+				t.Errorf("%s: want %s %q, got %s %s; metrics %+v", c.ID, want, findings, c.Verdict, c.Reason, c.Metrics)
+			}
+		}
+	}
+	if judged != 3 {
+		t.Errorf("want 3 cases, got %d", judged)
+	}
+	harmless(t, dir, p)
+	peak := peakOf(t, peaks)
+	t.Logf("%d MiB at the most", peak>>20)
+	if peak > memoryLimit && !raceEnabled {
+		t.Errorf("the processes took %d MiB at the most, want less than %d", peak>>20, memoryLimit>>20)
+	}
+}
+
+// found says whether words are in what the case says was wrong.
+func found(c result.Case, words string) bool {
+	all := c.Reason
+	for _, m := range c.Metrics {
+		all += "\n" + m.Finding() + "\n" + m.Note
+	}
+	return strings.Contains(all, words)
+}
+
+// hostileDUT writes the DUT file of a hostile device.
+func hostileDUT(t *testing.T, link, name string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := map[string]string{"mqtt5": `{mtp: mqtt, version: "5.0"}`, "mqtt3": `{mtp: mqtt, version: "3.1.1"}`, "stomp": "{mtp: stomp}", "websocket": "{mtp: websocket}"}[link]
+	command := []string{strconv.Quote(self)}
+	for _, word := range hostileFlags() {
+		command = append(command, strconv.Quote(strings.Replace(word, "%s", name, 1)))
+	}
+	path := filepath.Join(t.TempDir(), "lab.yaml")
+	text := fmt.Sprintf(`device: {vendor: ACME, model: X1, software: "1", endpoint: "proto::hostile"}
+controller: {endpoint: "self::usptest"}
+links: [%s]
+lab:
+  launch: {exec: [%s], env: {%s: "1"}, fresh: per-run}
+waits: {connect: 30s, response: 2s, reconnect: 30s}
+`, spec, strings.Join(command, ", "), asHostile)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// harmless looks into everything that a person may open.
+func harmless(t *testing.T, dir string, p *program) {
+	t.Helper()
+	for name, b := range map[string][]byte{"standard output": p.stdout.Bytes(), "standard error": p.stderr.Bytes(),
+		junitFile: readFile(t, dir, junitFile), reportFile: readFile(t, dir, reportFile)} {
+		if shown := result.Visible(string(b)); shown != string(b) {
+			at := 0
+			for at < len(b) && at < len(shown) && b[at] == shown[at] {
+				at++
+			}
+			t.Errorf("%s has characters that steer a screen: %q", name, b[max(0, at-40):min(len(b), at+40)])
+		}
+		if bytes.Contains(b, []byte("harness bug")) || bytes.Contains(b, []byte("goroutine ")) {
+			t.Errorf("%s speaks of a bug", name)
+		}
+	}
+	if html := readFile(t, dir, reportFile); bytes.Contains(html, []byte("<script")) {
+		t.Errorf("%s has a script", reportFile)
+	}
+	var suites struct {
+		Suites []struct {
+			Tests int `xml:"tests,attr"`
+		} `xml:"testsuite"`
+	}
+	if err := xml.Unmarshal(readFile(t, dir, junitFile), &suites); err != nil || len(suites.Suites) != 1 {
+		t.Errorf("%s: %v, %+v", junitFile, err, suites)
+	}
+}
+
+func readFile(t *testing.T, dir, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Error(err)
+	}
+	return b
+}
+
+var highWater = regexp.MustCompile(`VmHWM:\s*(\d+) kB`)
+
+// peakOf adds up the peaks that the processes of a run have left.
+func peakOf(t *testing.T, dir string) (bytes int) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(left) < 2 {
+		t.Fatalf("want the peaks of supervisor and worker, got %v, %v", left, err)
+	}
+	for _, path := range left {
+		m := highWater.FindSubmatch(readFile(t, "", path))
+		if m == nil {
+			t.Fatalf("%s has no VmHWM", path)
+		}
+		kib, err := strconv.Atoi(string(m[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes += kib << 10
+	}
+	return bytes
+}
