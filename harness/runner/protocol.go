@@ -22,12 +22,19 @@ type report struct {
 	Note    string       `json:"note,omitempty"`    // a line for the reader
 	Device  *identity    `json:"device,omitempty"`  // what the device says of itself
 	Trouble *trouble     `json:"trouble,omitempty"` // the Link as a whole cannot be run
-	Ask     string       `json:"ask,omitempty"`     // something an operator has to do; the worker waits for an answer
+	Ask     *plea        `json:"ask,omitempty"`     // something an operator has to do; the worker waits for an answer
 	Done    bool         `json:"done,omitempty"`    // the worker ends in good order
 }
 
-// answer is the one JSON line that a worker reads for each report that asks.
+// plea is what an operator has to do.
+type plea struct {
+	N    int    `json:"n"` // 1, 2, …
+	What string `json:"what"`
+}
+
+// answer is the one JSON line that a worker reads for each plea. It may come when the worker waits no longer.
 type answer struct {
+	N     int    `json:"n"`               // of the plea
 	Error string `json:"error,omitempty"` // why it was not done; empty when it was
 }
 

@@ -84,7 +84,7 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &supervisor{Options: o, log: log}
+	s := &supervisor{Options: o, log: log, grace: graceAfterInterrupt}
 	var todo []int
 	for _, d := range decided {
 		todo = append(todo, len(d.run))
@@ -104,7 +104,7 @@ type linkPlan struct {
 	rest []result.Case
 }
 
-// decide sorts the cases of every Link. A case that belongs to another Link of this run is not reported twice.
+// decide sorts the cases of every Link. What is so for every Link of the run is told once, over the first Link that it concerns.
 func (o Options) decide(cases []plan.Case) []linkPlan {
 	setup := plan.Setup{
 		Features: o.DUT.Features, Filters: o.Filters, Waivers: o.DUT.WaiverReasons(),
@@ -112,33 +112,39 @@ func (o Options) decide(cases []plan.Case) []linkPlan {
 		Offers:    o.DUT.Offers,
 	}
 	var out []linkPlan
-	for i, link := range o.Links {
+	told := map[string]bool{}
+	for _, link := range o.Links {
 		p := linkPlan{link: link}
 		setup.Link = link
 		for _, c := range cases {
 			d := o.Plan.Decide(c, setup)
-			verdict := result.Verdict(d.Choice)
 			switch d.Choice {
 			case plan.ChooseRun:
 				p.run = append(p.run, c)
 				continue
-			case plan.ChooseOtherLink:
-				if i > 0 || slices.ContainsFunc(o.Links, c.AppliesTo) {
+			case plan.ChooseOtherLink, plan.ChooseDeprecated, plan.ChooseNotAutomated:
+				itsOwnLinkTells := d.Choice == plan.ChooseOtherLink && slices.ContainsFunc(o.Links, c.AppliesTo)
+				if itsOwnLinkTells || told[c.ID] {
 					continue
 				}
-				verdict = result.Unsupported
-			case plan.ChooseLacksNeed:
-				verdict = result.Error
-			case plan.ChooseDeprecated, plan.ChooseNotAutomated:
-				if i > 0 {
-					continue
-				}
+				told[c.ID] = true
 			}
-			p.rest = append(p.rest, result.Case{ID: c.ID, Title: c.Title, Verdict: verdict, Reason: d.Reason})
+			p.rest = append(p.rest, result.Case{ID: c.ID, Title: c.Title, Verdict: verdict(d.Choice), Reason: d.Reason})
 		}
 		out = append(out, p)
 	}
 	return out
+}
+
+// verdict is that of a case which is not carried out.
+func verdict(c plan.Choice) result.Verdict {
+	switch c {
+	case plan.ChooseOtherLink:
+		return result.Unsupported
+	case plan.ChooseLacksNeed:
+		return result.Error
+	}
+	return result.Verdict(c)
 }
 
 // endpoint is the device's Endpoint ID, of the first instance where each has its own.

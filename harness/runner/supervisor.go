@@ -2,8 +2,10 @@ package runner
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,9 +27,10 @@ type supervisor struct {
 	mu  sync.Mutex // one caller of Progress at a time
 
 	identity identity
+	grace    time.Duration // how long workers may clean up after an interrupt
 }
 
-// graceAfterInterrupt is how long workers may clean up when the run is interrupted.
+// graceAfterInterrupt is the grace of every run.
 const graceAfterInterrupt = 30 * time.Second
 
 // runAll carries out every Link: as many workers at once as there are instances.
@@ -80,7 +83,7 @@ func (s *supervisor) share(links int) int {
 func deal(cases []plan.Case, n int) [][]plan.Case {
 	n = min(n, len(cases))
 	byLength := slices.Clone(cases)
-	slices.SortStableFunc(byLength, func(a, b plan.Case) int { return int(b.Budget - a.Budget) })
+	slices.SortStableFunc(byLength, func(a, b plan.Case) int { return cmp.Compare(b.Budget, a.Budget) })
 	parts, load := make([][]plan.Case, n), make([]time.Duration, n)
 	for _, c := range byLength {
 		least := 0
@@ -106,107 +109,130 @@ func ids(cases []plan.Case) []string {
 	return out
 }
 
+// interrupted is the reason of every case that an interrupt aborted.
+const interrupted = "the run was interrupted"
+
 // worker runs one worker process to its end and returns what it found. Whatever happens to the process, every case has a result.
 func (s *supervisor) worker(ctx context.Context, j job, cases []plan.Case) result.Link {
-	w := &workerRun{supervisor: s, ctx: ctx, link: j.Link, open: cases}
-	if ctx.Err() != nil {
-		w.settle(result.Aborted, "the run was interrupted")
-		return w.result
-	}
-	cmd := exec.Command(s.Worker[0], s.Worker[1:]...)
-	// its own process group: Ctrl-C must reach the supervisor alone, so that the workers can clean up
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	words := &tail{}
-	cmd.Stderr = words
-	stdin, err1 := cmd.StdinPipe()
-	reports, theirs, err2 := os.Pipe()
-	if err := firstError(err1, err2); err != nil {
-		w.fail("cannot start a worker: " + err.Error())
-		return w.result
-	}
-	defer reports.Close()
-	cmd.ExtraFiles = []*os.File{theirs} // becomes reportsFD
-	err := cmd.Start()
-	theirs.Close()
-	if err != nil {
-		w.fail("cannot start a worker: " + err.Error())
-		return w.result
-	}
-	done := make(chan struct{})
-	go s.stopWorker(ctx, done, cmd, stdin)
-	w.answers = json.NewEncoder(stdin)
-	err = w.answers.Encode(j)
+	w := &workerRun{supervisor: s, link: j.Link, open: cases}
+	err := ctx.Err()
 	if err == nil {
-		err = w.read(reports)
+		err = w.attend(ctx, j)
 	}
-	waitErr := cmd.Wait()
-	close(done)
 	switch {
-	case w.finished:
 	case ctx.Err() != nil:
-		w.settle(result.Aborted, "the run was interrupted")
-	default:
-		w.fail(fmt.Sprintf("worker process died: %v%s", firstError(waitErr, err, io.ErrUnexpectedEOF), words.text()))
+		w.settle(result.Aborted, interrupted)
+	case err != nil:
+		w.fail(err.Error())
+	case len(w.open) > 0:
+		w.fail(fmt.Sprintf("worker process ended without a word about case %s", w.open[0].ID))
 	}
 	return w.result
 }
 
+// attend starts a worker process, hands it the job, takes its reports and waits for its end. The error says why there are no more reports.
+func (w *workerRun) attend(ctx context.Context, j job) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd := exec.Command(w.Worker[0], w.Worker[1:]...)
+	// its own process group: Ctrl-C must reach the supervisor alone, so that the workers can clean up
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	words := &tail{}
+	cmd.Stderr = words
+	cmd.WaitDelay = time.Second // what the worker has started may outlive it and hold on to its standard error
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return fmt.Errorf("cannot start a worker: %w", err)
+	}
+	defer stdin.Close()
+	reports, theirs, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("cannot start a worker: %w", err)
+	}
+	defer reports.Close()
+	cmd.ExtraFiles = []*os.File{theirs} // becomes reportsFD
+	err = cmd.Start()
+	theirs.Close()
+	if err != nil {
+		return fmt.Errorf("cannot start a worker: %w", err)
+	}
+	ended := make(chan struct{})
+	go w.stopWorker(ctx, ended, cmd.Process, stdin)
+	w.answers = json.NewEncoder(stdin)
+	err = w.answers.Encode(j)
+	if err == nil {
+		if err = w.read(ctx, reports); err != nil {
+			cmd.Process.Kill() // nobody reads what else it has to say
+		}
+	}
+	waitErr := cmd.Wait()
+	close(ended)
+	var broken *reportError
+	switch {
+	case w.finished:
+		return nil
+	case errors.As(err, &broken):
+		return err
+	}
+	return fmt.Errorf("worker process died: %w%s", cmp.Or(waitErr, err, io.ErrUnexpectedEOF), words.text())
+}
+
 // stopWorker ends a worker when the run is interrupted: closing its input asks it to clean up and stop; then it is killed.
-func (s *supervisor) stopWorker(ctx context.Context, done <-chan struct{}, cmd *exec.Cmd, stdin io.Closer) {
+func (s *supervisor) stopWorker(ctx context.Context, ended <-chan struct{}, worker *os.Process, stdin io.Closer) {
 	select {
-	case <-done:
-		stdin.Close()
+	case <-ended:
 		return
 	case <-ctx.Done():
 	}
 	stdin.Close()
-	t := time.NewTimer(graceAfterInterrupt)
+	t := time.NewTimer(s.grace)
 	defer t.Stop()
 	select {
-	case <-done:
+	case <-ended:
 	case <-t.C:
-		cmd.Process.Kill()
+		worker.Kill()
 	}
 }
 
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// workerRun gathers what one worker reports.
+// workerRun gathers what one worker reports. The supervisor's mutex guards it.
 type workerRun struct {
 	*supervisor
-	ctx      context.Context
-	answers  *json.Encoder // to the worker's input
 	link     string
 	open     []plan.Case // not reported yet
 	running  string      // the case that has started
 	result   result.Link
 	finished bool
+
+	asking  sync.Mutex    // one answer at a time
+	answers *json.Encoder // to the worker's input
 }
+
+// reportError is a report that cannot be read.
+type reportError struct{ cause error }
+
+func (e *reportError) Error() string { return "unreadable report of a worker: " + e.cause.Error() }
 
 // maxReport bounds one line of a worker.
 const maxReport = 16 << 20
 
-func (w *workerRun) read(r io.Reader) error {
+// read takes the reports of a worker until the last one. The error is a *reportError.
+func (w *workerRun) read(ctx context.Context, r io.Reader) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 64<<10), maxReport)
-	for lines.Scan() {
+	for !w.finished && lines.Scan() {
 		var m report
 		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
-			return fmt.Errorf("unreadable report of a worker: %w", err)
+			return &reportError{err}
 		}
-		w.take(m)
+		w.take(ctx, m)
 	}
-	return lines.Err()
+	if err := lines.Err(); err != nil {
+		return &reportError{err}
+	}
+	return nil
 }
 
-func (w *workerRun) take(m report) {
+func (w *workerRun) take(ctx context.Context, m report) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
@@ -222,25 +248,27 @@ func (w *workerRun) take(m report) {
 	case m.Trouble != nil:
 		w.result.Trouble, w.result.DeviceLog = m.Trouble.Text, m.Trouble.DeviceLog
 		w.Progress.Note(w.link, m.Trouble.Text)
-	case m.Ask != "":
-		go w.ask(m.Ask) // the operator may take a while, and other reports come in meanwhile
+	case m.Ask != nil:
+		go w.ask(ctx, *m.Ask) // the operator may take a while, and other reports come in meanwhile
 	case m.Done:
 		w.finished = true
 	}
 }
 
-// ask passes a worker's plea to the operator and the outcome back. A worker waits for its answer before it asks again, so that answers do
-// not overlap.
-func (w *workerRun) ask(what string) {
-	var a answer
+// ask passes a worker's plea to the operator and the outcome back.
+func (w *workerRun) ask(ctx context.Context, p plea) {
+	a := answer{N: p.N}
 	if w.Ask == nil {
 		a.Error = "there is no operator to ask"
-	} else if err := w.Ask(w.ctx, w.link+": "+what); err != nil {
+	} else if err := w.Ask(ctx, w.link+": "+p.What); err != nil {
 		a.Error = err.Error()
 	}
+	w.asking.Lock()
+	defer w.asking.Unlock()
 	_ = w.answers.Encode(a) // a worker that is gone is found out by its reports
 }
 
+// add books the result of a case. w.mu is held.
 func (w *workerRun) add(c result.Case) {
 	w.open = slices.DeleteFunc(w.open, func(p plan.Case) bool { return p.ID == c.ID })
 	w.running = ""
@@ -258,15 +286,11 @@ func (w *workerRun) fail(why string) {
 	w.mu.Lock()
 	w.result.Trouble = why
 	w.Progress.Note(w.link, why)
-	running := w.running
-	w.mu.Unlock()
-	for _, p := range slices.Clone(w.open) {
-		if p.ID == running {
-			w.mu.Lock()
-			w.add(result.Case{ID: p.ID, Title: p.Title, Verdict: result.Error, Reason: why})
-			w.mu.Unlock()
-		}
+	if i := slices.IndexFunc(w.open, func(p plan.Case) bool { return p.ID == w.running }); i >= 0 {
+		p := w.open[i]
+		w.add(result.Case{ID: p.ID, Title: p.Title, Verdict: result.Error, Reason: why})
 	}
+	w.mu.Unlock()
 	w.settle(result.Aborted, why)
 }
 

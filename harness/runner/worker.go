@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/usptest/usptest/harness"
@@ -38,13 +39,18 @@ func Work(ctx context.Context, p *plan.Plan, bodies harness.Bodies, in io.Reader
 			if decoder.Decode(&a) != nil {
 				return
 			}
+			select {
+			case <-w.answers: // nobody waited for it
+			default:
+			}
 			w.answers <- a
 		}
 	}()
 	if err := w.run(ctx); err != nil {
 		return err
 	}
-	return w.report(report{Done: true})
+	w.report(report{Done: true})
+	return nil
 }
 
 // worker carries out one job.
@@ -56,15 +62,17 @@ type worker struct {
 	mu      sync.Mutex
 	out     *json.Encoder
 	answers chan answer
+	asked   int // how many pleas there were
 
 	bench *bench
 	lost  string // why the device cannot be reached any more; every later case is an error
 }
 
-func (w *worker) report(m report) error {
+// report writes one line. When it cannot, the supervisor is gone; then the input ends too, and with it the work.
+func (w *worker) report(m report) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.out.Encode(m)
+	_ = w.out.Encode(m)
 }
 
 func (w *worker) note(format string, args ...any) {
@@ -73,17 +81,21 @@ func (w *worker) note(format string, args ...any) {
 
 // ask has the operator do something to the device. The bench asks for one thing at a time.
 func (w *worker) ask(ctx context.Context, what string) error {
-	if err := w.report(report{Ask: what}); err != nil {
-		return err
-	}
-	select {
-	case a := <-w.answers:
-		if a.Error != "" {
-			return errors.New(a.Error)
+	w.asked++
+	w.report(report{Ask: &plea{w.asked, what}})
+	for {
+		select {
+		case a := <-w.answers:
+			switch {
+			case a.N != w.asked: // to a plea that was given up
+			case a.Error != "":
+				return errors.New(a.Error)
+			default:
+				return nil
+			}
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -98,12 +110,14 @@ func (w *worker) run(ctx context.Context) error {
 	}
 	bench, err := newBench(ctx, w.job, w.ask)
 	if err != nil {
-		return w.giveUp(ctx, cases, err, nil)
+		w.giveUp(ctx, cases, err, nil)
+		return nil
 	}
 	defer bench.close()
 	w.bench = bench
 	if err := bench.contact(ctx); err != nil {
-		return w.giveUp(ctx, cases, err, bench.Device.LogTail(deviceLogLines))
+		w.giveUp(ctx, cases, err, bench.Device.LogTail(deviceLogLines))
+		return nil
 	}
 	w.report(report{Device: bench.identify(ctx)})
 	if err := bench.purge(ctx); err != nil {
@@ -117,22 +131,21 @@ func (w *worker) run(ctx context.Context) error {
 const deviceLogLines = 20
 
 // giveUp books a Link that cannot be run: found once, not once per case.
-func (w *worker) giveUp(ctx context.Context, cases []plan.Case, why error, deviceLog []string) error {
+func (w *worker) giveUp(ctx context.Context, cases []plan.Case, why error, deviceLog []string) {
 	verdict, text := result.Error, why.Error()
 	if ctx.Err() != nil {
-		verdict, text = result.Aborted, "the run was interrupted"
+		verdict, text = result.Aborted, interrupted
 	} else {
 		w.report(report{Trouble: &trouble{Text: text, DeviceLog: deviceLog}})
 	}
 	for _, c := range cases {
 		w.report(report{Case: &result.Case{ID: c.ID, Title: c.Title, Verdict: verdict, Reason: text}})
 	}
-	return nil
 }
 
 // one carries out one case, writes its journal and makes sure that the device is there for the next.
 func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
-	r := result.Case{ID: p.ID, Title: p.Title, Verdict: result.Aborted, Reason: "the run was interrupted"}
+	r := result.Case{ID: p.ID, Title: p.Title, Verdict: result.Aborted, Reason: interrupted}
 	switch {
 	case ctx.Err() != nil:
 	case w.lost != "":
@@ -141,10 +154,11 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 		w.report(report{Started: p.ID})
 		mark := w.bench.Journal.Mark()
 		var dirty bool
-		if err := w.bench.prepare(ctx); err != nil {
-			r.Verdict, r.Reason, dirty = result.Error, err.Error(), true
-		} else {
+		switch err := w.bench.prepare(ctx); {
+		case err == nil:
 			r, dirty = w.bench.Run(ctx, p, w.bodies[p.ID])
+		case ctx.Err() == nil:
+			r.Verdict, r.Reason, dirty = result.Error, err.Error(), true
 		}
 		w.bench.reset()
 		w.keepJournal(&r, mark)
@@ -189,9 +203,10 @@ const reportsFD = 3
 
 // Worker is what the hidden command "usptest worker" calls: Work on the process's own standard input and the supervisor's pipe.
 func Worker(ctx context.Context, p *plan.Plan, bodies harness.Bodies) error {
+	syscall.CloseOnExec(reportsFD) // a device that outlives the worker must not keep the supervisor waiting
 	out := os.NewFile(reportsFD, "reports")
-	if out == nil {
-		return errors.New("a worker is started by usptest run alone")
+	if _, err := out.Stat(); err != nil {
+		return fmt.Errorf("a worker is started by usptest run alone: %w", err)
 	}
 	defer out.Close()
 	return Work(ctx, p, bodies, os.Stdin, out)
