@@ -2,6 +2,7 @@ package expect
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/usp"
@@ -9,33 +10,69 @@ import (
 
 // OneCreated wants an AddResp with one CreatedObjectResult, a success without parameter errors, and returns the new row.
 func OneCreated(r *controller.Reply) (usp.Created, error) {
-	if err := Type(r, usp.AddResp); err != nil {
+	rows, err := Created(r, 1, 0)
+	if len(rows) == 0 {
 		return usp.Created{}, err
+	}
+	return rows[0], err
+}
+
+// Created wants an AddResp with so many successes, each without parameter errors, and so many failures, each with a lawful code, in any
+// order. It returns the new rows in the order of the AddResp; beside an error those that came before it.
+func Created(r *controller.Reply, successes, failures int) ([]usp.Created, error) {
+	if err := Type(r, usp.AddResp); err != nil {
+		return nil, err
 	}
 	results := r.Body().GetResponse().GetAddResp().GetCreatedObjResults()
-	if err := Count("AddResp: number of created_obj_results", 1, len(results)); err != nil {
-		return usp.Created{}, err
+	if err := Count("AddResp: number of created_obj_results", successes+failures, len(results)); err != nil {
+		return nil, err
 	}
-	status := results[0].GetOperStatus()
-	if f := status.GetOperFailure(); f != nil {
-		return usp.Created{}, mismatch("created_obj_results[0].oper_status",
-			fmt.Sprintf("oper_failure %s: %s", usp.ErrCode(f.GetErrCode()), quote(f.GetErrMsg())), "oper_success")
+	var rows []usp.Created
+	var refused []string
+	for i, result := range results {
+		where := fmt.Sprintf("created_obj_results[%d].", i)
+		status := result.GetOperStatus()
+		if f := status.GetOperFailure(); f != nil {
+			refused = append(refused, fmt.Sprintf("%soper_status: oper_failure %s: %s", where, usp.ErrCode(f.GetErrCode()), quote(f.GetErrMsg())))
+			if err := Code(where+"oper_failure: err_code", f.GetErrCode(), usp.Add); err != nil && failures > 0 {
+				return rows, err
+			}
+			continue
+		}
+		ok := status.GetOperSuccess()
+		if ok == nil {
+			return rows, mismatch(where+"oper_status", "neither success nor failure", "oper_success or oper_failure")
+		}
+		created := usp.Created{Table: result.GetRequestedPath(), Path: ok.GetInstantiatedPath(), UniqueKeys: ok.GetUniqueKeys()}
+		rows = append(rows, created)
+		for _, e := range ok.GetParamErrs() {
+			return rows, mismatch(where+"oper_success.param_errs",
+				fmt.Sprintf("%s %s: %s", quote(e.GetParam()), usp.ErrCode(e.GetErrCode()), quote(e.GetErrMsg())), "no parameter errors")
+		}
+		if err := instanceOf(where+"oper_success.instantiated_path", created); err != nil {
+			return rows, err
+		}
 	}
-	ok := status.GetOperSuccess()
-	if ok == nil {
-		return usp.Created{}, mismatch("created_obj_results[0].oper_status", "neither success nor failure", "oper_success")
+	if len(refused) == failures {
+		return rows, nil
 	}
-	created := usp.Created{Table: results[0].GetRequestedPath(), Path: ok.GetInstantiatedPath(), UniqueKeys: ok.GetUniqueKeys()}
-	for _, e := range ok.GetParamErrs() {
-		return created, mismatch("oper_success.param_errs",
-			fmt.Sprintf("%s %s: %s", quote(e.GetParam()), usp.ErrCode(e.GetErrCode()), quote(e.GetErrMsg())), "no parameter errors")
-	}
+	return rows, mismatch("AddResp: created_obj_results", fmt.Sprintf("%d oper_success, %d oper_failure %s", len(rows), len(refused),
+		strings.Join(refused, "; ")), "%d oper_success, %d oper_failure", successes, failures)
+}
+
+// instanceOf wants a new row, by number, of the table that the Add asked for. Where the table was searched for, its supported path counts.
+func instanceOf(where string, created usp.Created) error {
 	path, err := usp.ParsePath(created.Path)
 	if err != nil {
-		return created, fmt.Errorf("oper_success.instantiated_path: %w", err)
+		return fmt.Errorf("%s: %w", where, err)
 	}
-	if path.Kind != usp.InstancePath || !path.ByNumber() || path.Parent().String() != created.Table {
-		return created, mismatch("oper_success.instantiated_path", quote(created.Path), "an instance of %s by number", created.Table)
+	table, err := usp.ParsePath(created.Table)
+	if err != nil {
+		return fmt.Errorf("requested_path: %w", err)
 	}
-	return created, nil
+	same := path.Parent().String() == created.Table || table.IsSearch() && path.Parent().Schema() == table.Schema()
+	if path.Kind != usp.InstancePath || !path.ByNumber() || !same {
+		return mismatch(where, quote(created.Path), "an instance of %s by number", created.Table)
+	}
+	return nil
 }

@@ -36,14 +36,9 @@ func UpdatedObject(r *controller.Reply, path string, n int) (*updatedObject, err
 // UpdateSuccess wants oper_success for an object, without parameter errors, and in every instance's updated_params exactly the named
 // parameters.
 func UpdateSuccess(o *updatedObject, params ...string) (*updatedSuccess, error) {
-	where := "updated_obj_results for " + o.GetRequestedPath()
-	if f := o.GetOperStatus().GetOperFailure(); f != nil {
-		return nil, mismatch(where+": oper_status",
-			fmt.Sprintf("oper_failure %s: %s", usp.ErrCode(f.GetErrCode()), quote(f.GetErrMsg())), "oper_success")
-	}
-	ok := o.GetOperStatus().GetOperSuccess()
-	if ok == nil {
-		return nil, mismatch(where+": oper_status", "neither success nor failure", "oper_success")
+	ok, err := succeeded(o)
+	if err != nil {
+		return nil, err
 	}
 	for _, u := range ok.GetUpdatedInstResults() {
 		where := "updated_inst_results for " + u.GetAffectedPath()
@@ -55,6 +50,49 @@ func UpdateSuccess(o *updatedObject, params ...string) (*updatedSuccess, error) 
 		}
 	}
 	return ok, nil
+}
+
+// PartlyUpdated wants oper_success for an object with one instance at path, in which one parameter was updated and the other has the
+// one parameter error, with a lawful code.
+func PartlyUpdated(o *updatedObject, path, updated, failed string) error {
+	ok, err := succeeded(o)
+	if err != nil {
+		return err
+	}
+	if err := SameSet("oper_success: affected_path", []string{path}, AffectedPaths(ok)); err != nil {
+		return err
+	}
+	u := ok.GetUpdatedInstResults()[0]
+	where := "updated_inst_results for " + path
+	if err := Keys(where+": updated_params", u.GetUpdatedParams(), AnyOf{{updated}}); err != nil {
+		return err
+	}
+	return oneParamErr(where, u.GetParamErrs(), failed)
+}
+
+// succeeded wants oper_success for an object.
+func succeeded(o *updatedObject) (*updatedSuccess, error) {
+	where := "updated_obj_results for " + quote(o.GetRequestedPath())
+	if f := o.GetOperStatus().GetOperFailure(); f != nil {
+		return nil, mismatch(where+": oper_status",
+			fmt.Sprintf("oper_failure %s: %s", usp.ErrCode(f.GetErrCode()), quote(f.GetErrMsg())), "oper_success")
+	}
+	ok := o.GetOperStatus().GetOperSuccess()
+	if ok == nil {
+		return nil, mismatch(where+": oper_status", "neither success nor failure", "oper_success")
+	}
+	return ok, nil
+}
+
+// oneParamErr wants one parameter error, for param, with a code that is lawful in a Set.
+func oneParamErr(where string, errs []*usppb.SetResp_ParameterError, param string) error {
+	if err := Count(where+": number of param_errs", 1, len(errs)); err != nil {
+		return err
+	}
+	if err := Equal(where+": param_errs[0].param", param, errs[0].GetParam()); err != nil {
+		return err
+	}
+	return Code(where+": param_errs[0].err_code", errs[0].GetErrCode(), usp.Set)
 }
 
 // AffectedPaths are the instances that a success names, in its order.
@@ -97,11 +135,57 @@ func UpdateFailure(o *updatedObject, path, param string) error {
 	if err := Equal("updated_inst_failures[0].affected_path", path, failure.GetAffectedPath()); err != nil {
 		return err
 	}
-	if err := Count("updated_inst_failures[0]: number of param_errs", 1, len(failure.GetParamErrs())); err != nil {
+	return oneParamErr("updated_inst_failures[0]", failure.GetParamErrs(), param)
+}
+
+// WildcardFailure wants a SetResp with oper_failure for one search path, and in it at least one of the rows that match, each with one
+// parameter error for param; every code lawful.
+func WildcardFailure(r *controller.Reply, path, param string, matching []string) error {
+	o, err := UpdatedObject(r, path, 1)
+	if err != nil {
 		return err
 	}
-	if err := Equal("param_errs[0].param", param, failure.GetParamErrs()[0].GetParam()); err != nil {
+	f := o.GetOperStatus().GetOperFailure()
+	if f == nil {
+		return mismatch("updated_obj_results[0]: oper_status", "no oper_failure", "oper_failure")
+	}
+	if err := Code("oper_failure: err_code", f.GetErrCode(), usp.Set); err != nil {
 		return err
 	}
-	return Code("param_errs[0].err_code", failure.GetParamErrs()[0].GetErrCode(), usp.Set)
+	if err := AtLeast("oper_failure: number of updated_inst_failures", 1, len(f.GetUpdatedInstFailures())); err != nil {
+		return err
+	}
+	for _, failure := range f.GetUpdatedInstFailures() {
+		if err := OneOf("updated_inst_failures: affected_path", matching, failure.GetAffectedPath()); err != nil {
+			return err
+		}
+		if err := oneParamErr("updated_inst_failures for "+failure.GetAffectedPath(), failure.GetParamErrs(), param); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WildcardError wants an Error whose parameter errors, at least one, name param of rows that match; every code lawful.
+func WildcardError(r *controller.Reply, param string, matching []string) error {
+	if err := ErrorCode(r); err != nil {
+		return err
+	}
+	errs := r.Body().GetError().GetParamErrs()
+	if err := AtLeast("Error: number of param_errs", 1, len(errs)); err != nil {
+		return err
+	}
+	var lawful []string
+	for _, row := range matching {
+		lawful = append(lawful, row+param)
+	}
+	for _, e := range errs {
+		if err := OneOf("param_errs: param_path", lawful, e.GetParamPath()); err != nil {
+			return err
+		}
+		if err := Code("param_errs: err_code", e.GetErrCode(), usp.Set); err != nil {
+			return err
+		}
+	}
+	return nil
 }

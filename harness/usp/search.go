@@ -39,9 +39,14 @@ func (c Condition) Param() string { return join(c.Left) }
 func (c Condition) String() string {
 	value := c.Value
 	if c.Quoted {
-		value = `"` + strings.NewReplacer("%", "%25", `"`, "%22").Replace(value) + `"`
+		value = Constant(value)
 	}
 	return c.Param() + string(c.Op) + value
+}
+
+// Constant writes a string as it stands in a search expression: in double quotes, with percent escapes.
+func Constant(s string) string {
+	return `"` + strings.NewReplacer("%", "%25", `"`, "%22").Replace(s) + `"`
 }
 
 // Match evaluates the condition for a parameter of type t (that of the items, if isList) with this value. The

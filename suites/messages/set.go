@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/usptest/usptest/harness"
@@ -9,22 +10,94 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// setOneObject is 1.11: one required parameter of one Subscription.
-func setOneObject(c *harness.Case) {
+// setOneObject is 1.11 and 1.12, one required parameter of one Subscription, which differ in allow_partial alone.
+func setOneObject(allowPartial bool) harness.Body {
+	return func(c *harness.Case) {
+		path, _ := subscribe(c, nil)
+		value := negated(c, path+changeable)
+
+		c.Step(1, "set %s%s to %s, allow_partial %v, required", path, changeable, value, allowPartial)
+		set := c.Agent.Set(c, allowPartial, usp.Update(path, usp.Params{changeable: value}, nil))
+		judgeUpdated(c, set, path, []string{path}, value)
+	}
+}
+
+// setTwoObjects is 1.13: a parameter of two Subscriptions, each with a value of its own, so that a mix-up shows.
+func setTwoObjects(c *harness.Case) {
+	first, _ := subscribe(c, usp.Params{changeable: "false"})
+	second, _ := subscribe(c, usp.Params{changeable: "true"})
+	want := usp.Params{first + changeable: "true", second + changeable: "false"}
+
+	c.Step(1, "set %s of %s and of %s, allow_partial false, required", changeable, first, second)
+	set := c.Agent.Set(c, false,
+		usp.Update(first, usp.Params{changeable: "true"}, nil), usp.Update(second, usp.Params{changeable: "false"}, nil))
+	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(set, usp.SetResp), set.Evidence()) }) {
+		return
+	}
+	c.Metric(2, func(m *harness.Metric) {
+		for _, path := range []string{first, second} {
+			object, err := expect.UpdatedObject(set, path, 2)
+			m.Must(err, set.Evidence())
+			ok, err := expect.UpdateSuccess(object, changeable)
+			m.Must(err)
+			m.Must(expect.SameSet("oper_success: affected_path", []string{path}, expect.AffectedPaths(ok)))
+		}
+	})
+	judgeParams(c, 3, want)
+}
+
+// setUnknownParameter is 1.14: a required parameter that the Subscription has not.
+func setUnknownParameter(c *harness.Case) {
+	path, _ := subscribe(c, nil)
+
+	c.Step(1, "set an unknown parameter of %s, allow_partial false, required", path)
+	set := c.Agent.Set(c, false, usp.Update(path, usp.Params{invalidParameter: "IrrelevantValue"}, nil))
+	judgeRefusedSet(c, set, path+invalidParameter)
+	c.Step(3, "get %s", path)
+	got := c.Agent.Get(c, path)
+	c.Metric(3, func(m *harness.Metric) {
+		q, err := expect.OneResult(got, path)
+		m.Must(err, got.Evidence())
+		values := expect.Resolved(q)
+		m.Must(expect.SameSet("GetResp: resolved_path", []string{path}, expect.Snapshot(values).Rows()))
+		m.Must(absent(values, invalidParameter))
+	})
+}
+
+// setSecondObjectFailsWhole is 1.15: of two objects the second has an unknown parameter, so that neither may change.
+func setSecondObjectFailsWhole(c *harness.Case) {
+	first, _ := subscribe(c, nil)
+	second, _ := subscribe(c, nil)
+	value := negated(c, first+changeable)
+	before := rows(c)
+
+	c.Step(1, "set %s of %s and an unknown parameter of %s, allow_partial false", changeable, first, second)
+	set := c.Agent.Set(c, false, usp.Update(first, usp.Params{changeable: value}, nil),
+		usp.Update(second, usp.Params{invalidParameter: "IrrelevantValue"}, nil))
+	judgeRefusedSet(c, set, second+invalidParameter)
+	c.Step(3, "get the Subscription table")
+	after := rows(c)
+	c.Metric(3, func(m *harness.Metric) {
+		m.Must(after.Has(first, second), c.Journal.Mark())
+		m.Must(absent(usp.Params(after), invalidParameter))
+		m.Must(expect.Value(first+changeable, usp.TypeBoolean, before[first+changeable], after[first+changeable]))
+	})
+}
+
+// setOptionalParameterFails is 1.17: of two parameters that are not required one is unknown.
+func setOptionalParameterFails(c *harness.Case) {
 	path, _ := subscribe(c, nil)
 	value := negated(c, path+changeable)
 
-	c.Step(1, "set %s%s to %s, allow_partial false, required", path, changeable, value)
-	set := c.Agent.Set(c, false, usp.Update(path, usp.Params{changeable: value}, nil))
+	c.Step(1, "set %s and an unknown parameter of %s, allow_partial true, neither required", changeable, path)
+	set := c.Agent.Set(c, true, usp.Update(path, nil, usp.Params{changeable: value, invalidParameter: "IrrelevantValue"}))
 	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(set, usp.SetResp), set.Evidence()) }) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
 		object, err := expect.UpdatedObject(set, path, 1)
 		m.Must(err, set.Evidence())
-		ok, err := expect.UpdateSuccess(object, changeable)
-		m.Must(err)
-		m.Must(expect.SameSet("oper_success: affected_path", []string{path}, expect.AffectedPaths(ok)))
+		m.Must(expect.PartlyUpdated(object, path, changeable, invalidParameter))
 	})
 	judgeValues(c, 3, value, path+changeable)
 }
@@ -54,103 +127,6 @@ func setSecondObjectFails(c *harness.Case) {
 	judgeValues(c, 3, value, first+changeable)
 }
 
-// setWildcard is 1.19: a wildcard sets every Subscription on the device, also those of others, which are put back.
-func setWildcard(c *harness.Case) {
-	first, _ := subscribe(c, nil)
-	second, _ := subscribe(c, nil)
-	value := negated(c, first+changeable)
-	before := rows(c)
-	c.RestoreRows(before, subscriptions, changeable)
-
-	c.Step(1, "set %s of every Subscription to %s, allow_partial false", changeable, value)
-	set := c.Agent.Set(c, false, usp.Update(subscriptions+"*.", usp.Params{changeable: value}, nil))
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(set, usp.SetResp), set.Evidence()) }) {
-		return
-	}
-	c.Metric(2, func(m *harness.Metric) {
-		object, err := expect.UpdatedObject(set, subscriptions+"*.", 1)
-		m.Must(err, set.Evidence())
-		ok, err := expect.UpdateSuccess(object, changeable)
-		m.Must(err)
-		m.Must(expect.SameSet("oper_success: affected_path", before.Rows(), expect.AffectedPaths(ok)))
-	})
-	judgeValues(c, 3, value, first+changeable, second+changeable)
-}
-
-// setWildcardUnknownParameter is 1.20: a required parameter that no Subscription has.
-func setWildcardUnknownParameter(c *harness.Case) {
-	subscribe(c, nil)
-	subscribe(c, nil)
-	before := rows(c)
-
-	c.Step(1, "set an unknown parameter of every Subscription, allow_partial false, required")
-	set := c.Agent.Set(c, false, usp.Update(subscriptions+"*.", usp.Params{invalidParameter: "IrrelevantValue"}, nil))
-	// R-SET.2a lets an Agent answer a failing search path with a SetResp that holds oper_failure, whatever allow_partial says
-	asFailure := expect.Type(set, usp.SetResp) == nil
-	passed := c.Metric(1, func(m *harness.Metric) {
-		if asFailure {
-			m.Note("a SetResp with oper_failure, which R-SET.2a allows instead of the plan's Error")
-			m.Must(wildcardFailure(set, before), set.Evidence())
-			return
-		}
-		m.Must(expect.Type(set, usp.Error), set.Evidence())
-	})
-	switch {
-	case !passed: // a reply of the wrong kind has no errors to judge
-	case asFailure:
-		c.Metric(2, func(m *harness.Metric) { m.Must(wildcardFailure(set, before), set.Evidence()) })
-	default:
-		c.Metric(2, func(m *harness.Metric) {
-			m.Must(expect.ErrorCode(set), set.Evidence())
-			errs := set.Body().GetError().GetParamErrs()
-			m.Must(expect.AtLeast("Error: number of param_errs", 1, len(errs)))
-			for _, e := range errs {
-				m.Must(expect.OneOf("param_errs: param_path", suffixed(before.Rows(), invalidParameter), e.GetParamPath()))
-				m.Must(expect.Code("param_errs: err_code", e.GetErrCode(), usp.Set))
-			}
-		})
-	}
-	c.Step(3, "get the Subscription table")
-	after := rows(c)
-	c.Metric(3, func(m *harness.Metric) {
-		for path := range after {
-			if strings.HasSuffix(path, "."+invalidParameter) {
-				m.Must(expect.Equal("GetResp", "no "+invalidParameter, path), c.Journal.Mark())
-			}
-		}
-		m.Must(before.Unchanged(after), c.Journal.Mark())
-	})
-}
-
-// wildcardFailure wants a SetResp that says oper_failure for the wildcard and names the unknown parameter for rows that exist.
-func wildcardFailure(set *controller.Reply, before expect.Snapshot) error {
-	object, err := expect.UpdatedObject(set, subscriptions+"*.", 1)
-	if err != nil {
-		return err
-	}
-	failures := object.GetOperStatus().GetOperFailure().GetUpdatedInstFailures()
-	if err := expect.AtLeast("oper_failure: number of updated_inst_failures", 1, len(failures)); err != nil {
-		return err
-	}
-	for _, f := range failures {
-		if err := expect.OneOf("updated_inst_failures: affected_path", before.Rows(), f.GetAffectedPath()); err != nil {
-			return err
-		}
-		if err := expect.AtLeast("updated_inst_failures: number of param_errs", 1, len(f.GetParamErrs())); err != nil {
-			return err
-		}
-		for _, e := range f.GetParamErrs() {
-			if err := expect.Equal("param_errs: param", invalidParameter, e.GetParam()); err != nil {
-				return err
-			}
-			if err := expect.Code("param_errs: err_code", e.GetErrCode(), usp.Set); err != nil {
-				return err
-			}
-		}
-	}
-	return expect.Code("oper_failure: err_code", object.GetOperStatus().GetOperFailure().GetErrCode(), usp.Set)
-}
-
 // invalidParameter is in no data model.
 const invalidParameter = "InvalidParameter"
 
@@ -166,22 +142,63 @@ func negated(c *harness.Case, param string) string {
 	return "true"
 }
 
+// judgeUpdated judges the three metrics of a Set that must succeed: a SetResp, the rows with the one parameter, and its new value.
+func judgeUpdated(c *harness.Case, set *controller.Reply, requested string, affected []string, value string) {
+	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(set, usp.SetResp), set.Evidence()) }) {
+		return
+	}
+	c.Metric(2, func(m *harness.Metric) {
+		object, err := expect.UpdatedObject(set, requested, 1)
+		m.Must(err, set.Evidence())
+		ok, err := expect.UpdateSuccess(object, changeable)
+		m.Must(err)
+		m.Must(expect.SameSet("oper_success: affected_path", affected, expect.AffectedPaths(ok)))
+	})
+	judgeValues(c, 3, value, suffixed(affected, changeable)...)
+}
+
+// judgeRefusedSet judges metrics 1 and 2 of a Set that must fail as a whole: an Error that names the one parameter at fault.
+func judgeRefusedSet(c *harness.Case, set *controller.Reply, atFault string) {
+	if c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(set, usp.Error), set.Evidence()) }) {
+		c.Metric(2, func(m *harness.Metric) {
+			m.Must(expect.OneParamError(set, func(got string) error { return expect.Equal("param_errs[0].param_path", atFault, got) }), set.Evidence())
+		})
+	}
+}
+
 // judgeValues reads parameters and judges in metric n that each has the value, compared as booleans.
 func judgeValues(c *harness.Case, n int, value string, params ...string) {
-	c.Step(3, "get %s", strings.Join(params, " and "))
-	got := c.Agent.Get(c, params...)
+	want := usp.Params{}
+	for _, p := range params {
+		want[p] = value
+	}
+	judgeParams(c, n, want)
+}
+
+// judgeParams reads parameters, by full path, and judges in metric n that each has its value, compared as booleans.
+func judgeParams(c *harness.Case, n int, want usp.Params) {
+	c.Step(3, "get %s", strings.Join(want.Names(), " and "))
+	got := c.Agent.Get(c, want.Names()...)
 	c.Metric(n, func(m *harness.Metric) {
 		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
 		values := usp.Params{}
 		for _, q := range got.Body().GetResponse().GetGetResp().GetReqPathResults() {
-			for path, v := range expect.Resolved(q) {
-				values[path] = v
-			}
+			maps.Copy(values, expect.Resolved(q))
 		}
-		for _, p := range params {
-			m.Must(expect.Value(p, usp.TypeBoolean, value, values[p]))
+		for _, p := range want.Names() {
+			m.Must(expect.Value(p, usp.TypeBoolean, want[p], values[p]))
 		}
 	})
+}
+
+// absent wants no parameter of a name among those that a Get brought.
+func absent(values usp.Params, name string) error {
+	for path := range values {
+		if strings.HasSuffix(path, "."+name) {
+			return expect.Nothing("GetResp: parameters called "+name, path)
+		}
+	}
+	return nil
 }
 
 // suffixed appends the same name to every path.

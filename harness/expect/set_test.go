@@ -1,0 +1,99 @@
+package expect
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+	"google.golang.org/protobuf/encoding/prototext"
+)
+
+// setReply is the reply to a Set, its body in the text format of protobuf.
+func setReply(t *testing.T, body string) *controller.Reply {
+	t.Helper()
+	return replyTo(t, usp.NewSet("1", false), body)
+}
+
+// replyTo is the reply to a request, its body in the text format of protobuf.
+func replyTo(t *testing.T, request *usppb.Msg, body string) *controller.Reply {
+	t.Helper()
+	msg := &usppb.Msg{Header: &usppb.Header{MsgId: "1"}, Body: &usppb.Body{}}
+	if err := prototext.Unmarshal([]byte(body), msg.Body); err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case msg.Body.GetError() != nil:
+		msg.Header.MsgType = usp.Error
+	case msg.Body.GetResponse().GetSetResp() != nil:
+		msg.Header.MsgType = usp.SetResp
+	case msg.Body.GetResponse().GetAddResp() != nil:
+		msg.Header.MsgType = usp.AddResp
+	case msg.Body.GetResponse().GetGetResp() != nil:
+		msg.Header.MsgType = usp.GetResp
+	}
+	return &controller.Reply{Request: request, Message: &controller.Message{Msg: msg}}
+}
+
+// wantError wants an error that holds a text, or none when the text is empty.
+func wantError(t *testing.T, err error, want string) {
+	t.Helper()
+	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}
+
+func TestPartlyUpdated(t *testing.T) {
+	for name, test := range map[string]struct{ status, want string }{
+		"as it should be": {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A" value: "1"}
+			param_errs {param: "B" err_code: 7010}}}`, ""},
+		"failure":      {`oper_failure {err_code: 7021}`, "want oper_success"},
+		"other row":    {`oper_success {updated_inst_results {affected_path: "D.2."}}`, `want "D.1."`},
+		"both updated": {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A"} updated_params {key: "B"}}}`, "want A, got A, B"},
+		"no error":     {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A"}}}`, "number of param_errs: want 1, got 0"},
+		"other error": {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A"} param_errs {param: "C" err_code: 7010}}}`,
+			`param_errs[0].param: want "B", got "C"`},
+		"code": {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A"} param_errs {param: "B" err_code: 7104}}}`, "7104"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := setReply(t, `response {set_resp {updated_obj_results {requested_path: "D.1." oper_status {`+test.status+`}}}}`)
+			object, err := UpdatedObject(r, "D.1.", 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantError(t, PartlyUpdated(object, "D.1.", "A", "B"), test.want)
+		})
+	}
+}
+
+func TestWildcardFailure(t *testing.T) {
+	for name, test := range map[string]struct{ status, want string }{
+		"as it should be": {`oper_failure {err_code: 7021 updated_inst_failures {affected_path: "D.2." param_errs {param: "A" err_code: 7012}}}`, ""},
+		"success":         {`oper_success {}`, "want oper_failure"},
+		"code":            {`oper_failure {err_code: 7104}`, "7104"},
+		"no row":          {`oper_failure {err_code: 7021}`, "want at least 1, got 0"},
+		"other row":       {`oper_failure {err_code: 7021 updated_inst_failures {affected_path: "D.3."}}`, `got "D.3."`},
+		"no parameter":    {`oper_failure {err_code: 7021 updated_inst_failures {affected_path: "D.1."}}`, "number of param_errs: want 1, got 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := setReply(t, `response {set_resp {updated_obj_results {requested_path: "D.*." oper_status {`+test.status+`}}}}`)
+			wantError(t, WildcardFailure(r, "D.*.", "A", []string{"D.1.", "D.2."}), test.want)
+		})
+	}
+}
+
+func TestWildcardError(t *testing.T) {
+	for name, test := range map[string]struct{ body, want string }{
+		"as it should be": {`error {err_code: 7021 param_errs {param_path: "D.2.A" err_code: 7012}}`, ""},
+		"response":        {`response {set_resp {}}`, "want Error"},
+		"code":            {`error {err_code: 7104}`, "7104"},
+		"nothing named":   {`error {err_code: 7021}`, "want at least 1, got 0"},
+		"search path":     {`error {err_code: 7021 param_errs {param_path: "D.*.A" err_code: 7012}}`, `got "D.*.A"`},
+		"inner code":      {`error {err_code: 7021 param_errs {param_path: "D.1.A" err_code: 7104}}`, "7104"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantError(t, WildcardError(setReply(t, test.body), "A", []string{"D.1.", "D.2."}), test.want)
+		})
+	}
+}
