@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -52,11 +53,30 @@ func written(e *journal.Event, began time.Time, mask journal.Masker) result.Even
 	case proto.Message:
 		decoded = usp.Describe(body)
 	}
+	decoded = mask.Text(decoded) // before the cut, which may go through a secret
 	if len(decoded) > maxDecoded {
-		decoded = decoded[:maxDecoded] + "… (cut; the bytes are in raw)"
+		decoded = strings.ToValidUTF8(decoded[:maxDecoded], "") + "… (cut; the bytes are in raw)"
 	}
 	return result.Event{
 		Seq: e.Seq, AtMS: float64(e.At.Sub(began).Microseconds()) / 1000, Layer: string(e.Layer), Dir: string(e.Dir), Type: e.Type,
-		Conn: e.Conn, Local: e.Local, Remote: e.Remote, Text: mask.Text(e.Text), Decoded: mask.Text(decoded), Raw: mask.Bytes(e.Raw),
+		Conn: e.Conn, Local: e.Local, Remote: e.Remote, Text: mask.Text(e.Text), Decoded: decoded, Raw: mask.Bytes(e.Raw),
 	}
+}
+
+// maskCase overwrites the secrets in what a case says: a device may repeat them wherever it likes.
+func maskCase(c *result.Case, mask journal.Masker) {
+	for i := range c.Metrics {
+		m := &c.Metrics[i]
+		m.Where, m.Want, m.Got, m.Note = mask.Text(m.Where), mask.Text(m.Want), mask.Text(m.Got), mask.Text(m.Note)
+	}
+	for i := range c.Steps {
+		c.Steps[i].Text = mask.Text(c.Steps[i].Text)
+	}
+	for i := range c.Notes {
+		c.Notes[i] = mask.Text(c.Notes[i])
+	}
+	for i := range c.CleanUp {
+		c.CleanUp[i].Name, c.CleanUp[i].Error = mask.Text(c.CleanUp[i].Name), mask.Text(c.CleanUp[i].Error)
+	}
+	c.Reason = mask.Text(c.Reason)
 }

@@ -33,6 +33,8 @@ func (o One) Run(ctx context.Context) (result.Case, error) {
 	}
 	mark := b.Journal.Mark()
 	r, _ := b.Bench.Run(ctx, o.Case, o.Body)
-	r.Journal, err = writeJournal(o.Out, o.Link, r.ID, r.Started, b.Journal.Since(mark), b.Journal.Masker())
+	mask := b.Journal.Masker()
+	maskCase(&r, mask)
+	r.Journal, err = writeJournal(o.Out, o.Link, r.ID, r.Started, b.Journal.Since(mark), mask)
 	return r, err
 }

@@ -170,13 +170,16 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 	return r
 }
 
-// keepJournal writes the case's events and forgets them. A disk that is full costs the journal, not the verdict.
+// keepJournal writes the case's events, masks the secrets that crossed the wire, and forgets the events. A disk that is full costs the
+// journal, not the verdict.
 func (w *worker) keepJournal(r *result.Case, mark uint64) {
 	began := r.Started
 	if began.IsZero() {
 		began = time.Now()
 	}
-	name, err := writeJournal(w.Out, w.Link, r.ID, began, w.bench.Journal.Since(mark), w.bench.Journal.Masker())
+	mask := w.bench.Journal.Masker()
+	maskCase(r, mask)
+	name, err := writeJournal(w.Out, w.Link, r.ID, began, w.bench.Journal.Since(mark), mask)
 	if err != nil {
 		r.Notes = append(r.Notes, "the journal could not be written: "+err.Error())
 		w.note("%s: the journal could not be written: %v", r.ID, err)
