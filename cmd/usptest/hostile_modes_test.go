@@ -152,7 +152,9 @@ func recordModes() map[string]mode {
 		"truncated record": {verdict: result.Fail, findings: "broken from byte",
 			act: func(s *session, p packet, _ *usppb.Msg) bool { return s.record(p, p.record[:len(p.record)-3]) }},
 		"record of random bytes": {verdict: result.Fail, findings: "the protobuf encoding of a Record",
-			act: func(s *session, p packet, _ *usppb.Msg) bool { return s.record(p, bytes.Repeat([]byte{0xf7, 3, 0x80}, 1000)) }},
+			act: func(s *session, p packet, _ *usppb.Msg) bool {
+				return s.record(p, bytes.Repeat([]byte{0xf7, 3, 0x80}, 1000))
+			}},
 		"empty record": {verdict: result.Fail, findings: "version: want",
 			act: func(s *session, p packet, _ *usppb.Msg) bool { return s.record(p, nil) }},
 		"wrong to_id": {verdict: result.Fail, findings: `to_id: want "self::usptest", got "self::someone-else"`,
@@ -274,7 +276,9 @@ func messageModes() map[string]mode {
 			}},
 		"empty messages": {verdict: result.Fail, findings: "want AddResp, got",
 			act: func(s *session, p packet, m *usppb.Msg) bool {
-				answer := func(m *usppb.Msg) *usppb.Msg { return &usppb.Msg{Header: &usppb.Header{MsgId: m.GetHeader().GetMsgId()}} }
+				answer := func(m *usppb.Msg) *usppb.Msg {
+					return &usppb.Msg{Header: &usppb.Header{MsgId: m.GetHeader().GetMsgId()}}
+				}
 				s.replies(answer)
 				return s.message(p, answer(m))
 			}},
