@@ -1,11 +1,15 @@
 // Package messages has the cases of chapter 1: Messages and Path Names.
 package messages
 
-import "github.com/usptest/usptest/harness"
+import (
+	"maps"
+
+	"github.com/usptest/usptest/harness"
+)
 
 // Bodies are the cases of chapter 1 by id.
 func Bodies() harness.Bodies {
-	return harness.Bodies{
+	return merged(instanceBodies(), supportedBodies(), harness.Bodies{
 		"1.1":  addOneObject(false),
 		"1.2":  addOneObject(true),
 		"1.3":  addRequiredParameterFails,
@@ -37,10 +41,17 @@ func Bodies() harness.Bodies {
 		"1.59": notifyPeriodic,
 		"1.61": operateReboot,
 		"1.64": operateAsync,
-		"1.66": instancesOfOneTable,
-		"1.72": supportedModelOfOneObject,
 		"1.79": operateWithArguments,
 		"1.80": supportedProtocol,
 		"1.89": getWithMaxDepth,
+	})
+}
+
+// merged puts the bodies of several themes together. Ids are distinct: a test of the plan counts them.
+func merged(themes ...harness.Bodies) harness.Bodies {
+	all := harness.Bodies{}
+	for _, theme := range themes {
+		maps.Copy(all, theme)
 	}
+	return all
 }

@@ -1,40 +1,230 @@
 package messages
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-const controllers = "Device.LocalAgent.Controller."
+// instanceBodies are the cases about GetInstances.
+func instanceBodies() harness.Bodies {
+	return harness.Bodies{
+		"1.66": instancesOfOneTable,
+		"1.67": instancesOfNestedTables,
+		"1.68": instancesOfTwoTables,
+		"1.70": instancesByWildcard,
+		"1.71": instancesByExpression,
+		"1.83": instancesByUnmatchedExpression,
+	}
+}
+
+const (
+	controllers = localAgent + "Controller."
+	mtps        = localAgent + "MTP."
+	// bootTable is the table inside the rows of Controller that a Controller may add to.
+	bootTable = "BootParameter."
+)
 
 // instancesOfOneTable is 1.66: first_level_only leaves out the tables inside the rows. It means something only when there is such a row.
 func instancesOfOneTable(c *harness.Case) {
-	nested := false
-	for _, path := range instancesBelow(c, controllers) {
-		nested = nested || schemaOf(path) != controllers+"{i}."
-	}
-	if !nested {
-		c.Note("no row of %s holds a row of a nested table, so metric 2 proves little", controllers)
-	}
+	noteNestedRows(c, "metric 2", instantiated(c, controllers))
 	c.Step(1, "get the instances of %s, first_level_only", controllers)
 	got := c.Agent.GetInstances(c, true, controllers)
-	var rows []*usppb.GetInstancesResp_CurrInstance
+	var rows []string
 	if !c.Metric(1, func(m *harness.Metric) {
 		m.Must(expect.Type(got, usp.GetInstancesResp), got.Evidence())
-		results := got.Body().GetResponse().GetGetInstancesResp().GetReqPathResults()
-		m.Must(expect.Count("number of req_path_results", 1, len(results)))
-		m.Must(expect.Equal("requested_path", controllers, results[0].GetRequestedPath()))
-		m.Must(expect.NoError("req_path_results[0].err_code", results[0].GetErrCode(), results[0].GetErrMsg()))
-		rows = results[0].GetCurrInsts()
+		var err error
+		rows, err = expect.OneInstances(got, controllers)
+		m.Must(err)
 		m.Must(expect.AtLeast("number of curr_insts", 1, len(rows)))
 	}) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
 		for _, row := range rows {
-			m.Must(expect.Equal("curr_insts: instantiated_obj_path", controllers+"{i}.", schemaOf(row.GetInstantiatedObjPath())), got.Evidence())
+			m.Must(expect.Equal("curr_insts: instantiated_obj_path", controllers+"{i}.", schemaOf(row)), got.Evidence())
 		}
 	})
+}
+
+// instancesOfNestedTables is 1.67: without first_level_only the rows of the tables inside the rows are there too. What must be there is
+// known from a Get.
+func instancesOfNestedTables(c *harness.Case) {
+	want := instantiated(c, controllers)
+	noteNestedRows(c, "metric 1", want)
+	model := supported(c, controllers)
+	c.Step(1, "get the instances of %s and of everything below", controllers)
+	got := c.Agent.GetInstances(c, false, controllers)
+	c.Metric(1, func(m *harness.Metric) {
+		rows, err := expect.OneInstances(got, controllers)
+		m.Must(err, got.Evidence())
+		m.Must(expect.Contains("curr_insts", want, rows))
+		m.Must(noOtherRows(rows, want, model))
+	})
+}
+
+// noOtherRows wants no row that a Get would have to show but does not. One without readable parameters is never seen in a Get.
+func noOtherRows(rows, seen []string, model dataModel) error {
+	for _, row := range rows {
+		object, known := model[schemaOf(row)]
+		if !known || !slices.Contains(seen, row) && len(readableParams(object)) > 0 {
+			return &usp.Mismatch{Where: "curr_insts: instantiated_obj_path", Want: "only rows that a Get shows", Got: fmt.Sprintf("%q", row)}
+		}
+	}
+	return nil
+}
+
+// instancesOfTwoTables is 1.68. The results may stand in any order.
+func instancesOfTwoTables(c *harness.Case) {
+	tables := []string{controllers, mtps}
+	c.Step(1, "get the instances of %s, first_level_only", strings.Join(tables, " and "))
+	got := c.Agent.GetInstances(c, true, tables...)
+	if !c.Metric(1, func(m *harness.Metric) {
+		m.Must(expect.Type(got, usp.GetInstancesResp), got.Evidence())
+		var paths []string
+		for _, q := range instanceResults(got) {
+			paths = append(paths, q.GetRequestedPath())
+		}
+		m.Must(expect.SameSet("requested_path of each req_path_results", tables, paths))
+	}) {
+		return
+	}
+	c.Metric(2, func(m *harness.Metric) {
+		for _, q := range instanceResults(got) {
+			where := "result for " + q.GetRequestedPath()
+			m.Must(expect.NoError(where+": err_code", q.GetErrCode(), q.GetErrMsg()), got.Evidence())
+			m.Must(expect.AtLeast(where+": number of curr_insts", 1, len(q.GetCurrInsts())))
+			for _, i := range q.GetCurrInsts() {
+				m.Must(expect.Equal(where+": instantiated_obj_path", q.GetRequestedPath()+"{i}.", schemaOf(i.GetInstantiatedObjPath())))
+			}
+		}
+	})
+}
+
+// instancesByWildcard is 1.70: the wildcard stands for every Controller, of which any may have no MTP.
+func instancesByWildcard(c *harness.Case) {
+	const path = controllers + "*.MTP."
+	want := keep(instantiated(c, controllers), func(row string) bool { return schemaOf(row) == controllers+"{i}.MTP.{i}." })
+	c.Step(1, "get the instances of %s, first_level_only", path)
+	got := c.Agent.GetInstances(c, true, path)
+	c.Metric(1, func(m *harness.Metric) {
+		rows, err := expect.OneInstances(got, path)
+		m.Must(err, got.Evidence())
+		m.Must(expect.AtLeast("number of curr_insts", 1, len(rows)))
+		m.Must(expect.SameSet("curr_insts: instantiated_obj_path", want, rows))
+	})
+}
+
+// instancesByExpression is 1.71: an expression finds the one Controller, and only its rows are listed. A second Controller with a row of
+// the same table, where the device lets us add one, shows an expression that is ignored.
+func instancesByExpression(c *harness.Case) {
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	created, err := ensureBootParameter(c, row)
+	c.DeviceMust(err)
+	if err := secondController(c); err != nil {
+		c.Note("no second Controller to tell apart: %v", err)
+	}
+	key, value := controllerKey(c, row)
+	path := fmt.Sprintf("%s[%s==%q].%s", controllers, key, value, bootTable)
+	c.Step(1, "get the instances of %s", path)
+	got := c.Agent.GetInstances(c, false, path)
+	c.Metric(1, func(m *harness.Metric) {
+		rows, err := expect.OneInstances(got, path)
+		m.Must(err, got.Evidence())
+		m.Must(expect.Contains("curr_insts: instantiated_obj_path", []string{created}, rows))
+		for _, found := range rows {
+			m.Must(expect.Equal("curr_insts: table of instantiated_obj_path", row+bootTable, found[:len(found)-len(lastSegment(found))]))
+		}
+	})
+}
+
+// instancesByUnmatchedExpression is 1.83: nothing found is a success without instances.
+func instancesByUnmatchedExpression(c *harness.Case) {
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	if _, err := ensureBootParameter(c, row); err != nil {
+		c.Note("no row that a wrong match could find: %v", err)
+	}
+	key, _ := controllerKey(c, row)
+	path := fmt.Sprintf("%s[%s==%q].%s", controllers, key, "proto::"+c.Fresh("nobody"), bootTable)
+	c.Step(1, "get the instances of %s", path)
+	got := c.Agent.GetInstances(c, false, path)
+	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetInstancesResp), got.Evidence()) }) {
+		return
+	}
+	c.Metric(2, func(m *harness.Metric) {
+		rows, err := expect.OneInstances(got, path)
+		m.Must(err, got.Evidence())
+		m.Must(expect.SameSet("curr_insts: instantiated_obj_path", nil, rows))
+	})
+}
+
+func instanceResults(got *controller.Reply) []*usppb.GetInstancesResp_RequestedPathResult {
+	return got.Body().GetResponse().GetGetInstancesResp().GetReqPathResults()
+}
+
+// instantiated lists the rows at and below an object that a Get shows.
+func instantiated(c *harness.Case, object string) []string {
+	values, err := c.ReadAll(object)
+	c.DeviceMust(err)
+	rows := map[string]bool{}
+	for path := range values {
+		for end := strings.LastIndexByte(path, '.') + 1; end > len(object); end = strings.LastIndexByte(path[:end-1], '.') + 1 {
+			if strings.HasSuffix(schemaOf(path[:end]), "{i}.") {
+				rows[path[:end]] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(rows))
+}
+
+// noteNestedRows says in the report when no row holds a row of a table inside it.
+func noteNestedRows(c *harness.Case, metric string, rows []string) {
+	if !slices.ContainsFunc(rows, func(row string) bool { return schemaOf(row) != controllers+"{i}." }) {
+		c.Note("no row of %s holds a row of a nested table, so %s proves little", controllers, metric)
+	}
+}
+
+// ensureBootParameter makes sure that a Controller has a BootParameter and returns its path. One that it adds is deleted in the end.
+func ensureBootParameter(c *harness.Case, row string) (string, error) {
+	if values, err := c.ReadAll(row + bootTable); err == nil && len(values) > 0 {
+		return expect.Snapshot(values).Rows()[0], nil
+	}
+	added := c.Agent.Add(c, false, usp.Create(row+bootTable, usp.Params{"ParameterName": localAgent + "EndpointID"}, nil))
+	c.Owns(added)
+	created, err := expect.OneCreated(added)
+	return created.Path, err
+}
+
+// secondController adds a Controller that nobody plays, with a BootParameter. Both are deleted in the end.
+func secondController(c *harness.Case) error {
+	added := c.Agent.Add(c, false, usp.Create(controllers, usp.Params{"EndpointID": "proto::" + c.Fresh("second")}, nil))
+	c.Owns(added)
+	created, err := expect.OneCreated(added)
+	if err != nil {
+		return err
+	}
+	_, err = ensureBootParameter(c, created.Path)
+	return err
+}
+
+// controllerKey is a unique key of a Controller row with its value: Alias where the Agent has it, else EndpointID.
+func controllerKey(c *harness.Case, row string) (key, value string) {
+	if alias, err := c.Read(row + "Alias"); err == nil && alias != "" {
+		return "Alias", alias
+	}
+	return "EndpointID", c.Agent.ID()
+}
+
+// lastSegment is the number of a row with its final dot.
+func lastSegment(row string) string {
+	return row[strings.LastIndexByte(strings.TrimSuffix(row, "."), '.')+1:]
 }

@@ -1,0 +1,31 @@
+package messages
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// supportedProtocol is 1.80: the Agent's own list of versions.
+func supportedProtocol(c *harness.Case) {
+	c.Step(1, "get the supported protocol versions")
+	got := c.Agent.GetSupportedProtocol(c, "1.0,1.1,1.2,1.3,1.4")
+	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetSupportedProtocolResp), got.Evidence()) }) {
+		return
+	}
+	c.Metric(2, func(m *harness.Metric) {
+		list := got.Body().GetResponse().GetGetSupportedProtocolResp().GetAgentSupportedProtocolVersions()
+		for _, version := range strings.Split(list, ",") {
+			if !protocolVersion.MatchString(strings.TrimSpace(version)) {
+				m.Must(&usp.Mismatch{Where: "agent_supported_protocol_versions", Want: "USP versions separated by commas, such as 1.3,1.4", Got: fmt.Sprintf("%q", list)}, got.Evidence())
+			}
+		}
+		m.Must(nil, got.Evidence())
+	})
+}
+
+var protocolVersion = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
