@@ -113,12 +113,11 @@ func (c *Case) judgeUniversal() {
 		c.metrics = append(c.metrics, result.Metric{Verdict: result.Fail, Where: "the device's process", Want: "to run through the case",
 			Got: "it ended: " + last.Text, Evidence: []uint64{last.Seq}})
 	}
-	// the first violation tells it; a broken agent would repeat it with every message
-	for _, v := range controller.Violations(c.Journal, c.start) {
-		m := result.Metric{Verdict: result.Fail, Note: string(v.Rule), Evidence: []uint64{v.Seq}}
-		m.Where, m.Want, m.Got = finding(v.Err)
+	if broken := c.Agent.Violations(c.start); len(broken) > 0 {
+		first := broken[0] // tells it; a broken agent would repeat it with every message
+		m := result.Metric{Verdict: result.Fail, Note: string(first.Rule), Evidence: []uint64{first.Seq}}
+		m.Where, m.Want, m.Got = finding(first.Err)
 		c.metrics = append(c.metrics, m)
-		return
 	}
 }
 

@@ -37,7 +37,9 @@ type Controller struct {
 	withheld map[string]bool // subscription ids whose Notifies are not acknowledged
 	strays   int             // Errors that may have an unknown msg_id: one for each Record or bytes sent as they are
 
-	identities map[string]bool // other endpoints in whose name a request was sent
+	identities map[string]bool // the other endpoints of DoAs
+
+	receiving sync.Mutex // held while a Record is written to the journal and judged
 }
 
 // ack is a Notify that waits for its NotifyResp.
@@ -117,7 +119,7 @@ func (r *Reply) Type() string {
 	return usp.TypeName(usp.MsgTypeOf(r.Msg))
 }
 
-// Body returns the reply's body, or an empty one when there is no reply: getters of protobuf then all return zero values.
+// Body returns the reply's body, or nil when there is no reply: protobuf's getters then all return zero values.
 func (r *Reply) Body() *usppb.Body {
 	if r.Message == nil {
 		return nil
@@ -142,22 +144,29 @@ func (e *NoReplyError) Unwrap() error { return e.Cause }
 
 // Do sends msg, whose msg_id it fills in when empty, and waits for the reply with the same msg_id.
 func (c *Controller) Do(ctx context.Context, msg *usppb.Msg) *Reply {
-	return c.as(ctx, c.opts.ID, msg)
+	return c.do(ctx, c.opts.ID, msg)
 }
 
 // DoAs is Do in the name of another Controller endpoint.
 func (c *Controller) DoAs(ctx context.Context, controllerID string, msg *usppb.Msg) *Reply {
-	return c.as(ctx, controllerID, msg)
+	c.mu.Lock()
+	c.identities[controllerID] = true
+	c.mu.Unlock()
+	return c.do(ctx, controllerID, msg)
 }
 
-func (c *Controller) as(ctx context.Context, from string, msg *usppb.Msg) *Reply {
+func (c *Controller) do(ctx context.Context, from string, msg *usppb.Msg) *Reply {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
 	mark := c.journal.Mark()
 	reply := &Reply{Request: msg}
 	reply.Sent, reply.Err = c.send(ctx, from, msg)
-	if errors.Is(reply.Err, link.ErrUnreachable) && c.link.Connected(ctx) == nil {
-		reply.Sent, reply.Err = c.send(ctx, from, msg) // the Agent was about to connect anew
+	if errors.Is(reply.Err, link.ErrUnreachable) { // it may be about to connect anew
+		if err := c.link.Connected(ctx); err != nil {
+			reply.Err = c.unsent(err)
+		} else {
+			reply.Sent, reply.Err = c.send(ctx, from, msg)
+		}
 	}
 	if reply.Err != nil {
 		return reply
@@ -198,7 +207,6 @@ func (c *Controller) SendBetween(ctx context.Context, from, to string, msg *uspp
 	if msg.GetBody().GetRequest() != nil {
 		c.mu.Lock()
 		c.sent[msg.GetHeader().GetMsgId()] = false
-		c.identities[from] = true
 		c.mu.Unlock()
 	}
 	e := c.journal.Append(journal.Event{
@@ -251,9 +259,14 @@ func (c *Controller) expectStray() {
 func (c *Controller) sendRaw(ctx context.Context, raw []byte) (uint64, error) {
 	seq, err := c.link.Send(ctx, raw)
 	if err != nil {
-		return seq, fmt.Errorf("sending to %s over %s: %w", c.opts.AgentID, c.link.Name(), err)
+		return seq, c.unsent(err)
 	}
 	return seq, nil
+}
+
+// unsent says what could not be done.
+func (c *Controller) unsent(err error) error {
+	return fmt.Errorf("sending to %s over %s: %w", c.opts.AgentID, c.link.Name(), err)
 }
 
 // Withhold stops the acknowledgement of Notifies of one Subscription, until Acknowledge is called for it.
@@ -270,9 +283,9 @@ func (c *Controller) Acknowledge(subscription string) {
 	delete(c.withheld, subscription)
 }
 
-// AnswerNotify acknowledges one Notify that was withheld.
+// AnswerNotify acknowledges one Notify that was withheld, in the name of the endpoint that it was for.
 func (c *Controller) AnswerNotify(ctx context.Context, m *Message) error {
-	_, err := c.Send(ctx, usp.NewNotifyResp(m.GetHeader().GetMsgId(), m.GetBody().GetRequest().GetNotify().GetSubscriptionId()))
+	_, err := c.send(ctx, m.To, usp.NewNotifyResp(m.GetHeader().GetMsgId(), m.GetBody().GetRequest().GetNotify().GetSubscriptionId()))
 	return err
 }
 

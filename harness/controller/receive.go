@@ -12,6 +12,8 @@ import (
 
 // receive takes one Record off the Link: journal first, then the universal metrics, then the acknowledgement of a Notify.
 func (c *Controller) receive(in link.Inbound) {
+	c.receiving.Lock()
+	defer c.receiving.Unlock()
 	record, err := usp.ParseRecord(in.Raw)
 	if err != nil {
 		seq := c.journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.In, Type: "malformed", Conn: in.Conn,

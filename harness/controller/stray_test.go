@@ -54,7 +54,7 @@ func TestStrayErrors(t *testing.T) {
 				}
 				l.say(link.Inbound{Raw: raw})
 			}
-			if got := Violations(j, 0); len(got) != test.want {
+			if got := c.Violations(0); len(got) != test.want {
 				t.Errorf("got %v, want %d violations", got, test.want)
 			}
 		})

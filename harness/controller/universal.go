@@ -30,10 +30,13 @@ type Violation struct {
 // Describe tells rule and finding.
 func (v *Violation) Describe() string { return fmt.Sprintf("%s: %v", v.Rule, v.Err) }
 
-// Violations returns the universal metrics broken since mark, oldest first.
-func Violations(j *journal.Journal, mark uint64) []*Violation {
+// Violations returns the universal metrics broken since mark, oldest first. Everything in the journal has been judged then: a Record whose
+// event is there may still be with its judges.
+func (c *Controller) Violations(mark uint64) []*Violation {
+	c.receiving.Lock()
+	defer c.receiving.Unlock()
 	var found []*Violation
-	for _, e := range j.Since(mark) {
+	for _, e := range c.journal.Since(mark) {
 		if v, ok := e.Body.(*Violation); ok {
 			found = append(found, v)
 		}
@@ -61,7 +64,7 @@ func (c *Controller) judgeRecord(seq uint64, r *usppb.Record) {
 	}
 }
 
-// isOurs says whether id is this Controller or another endpoint in whose name a request was sent.
+// isOurs says whether id is this Controller or another endpoint in whose name it has spoken.
 func (c *Controller) isOurs(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
