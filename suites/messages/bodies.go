@@ -14,7 +14,12 @@ func Bodies() harness.Bodies {
 		"1.2":  addOneObject(true),
 		"1.3":  addRequiredParameterFails,
 		"1.4":  addInvalidObject,
+		"1.5":  addTwoObjects,
 		"1.6":  addSecondObjectInvalid,
+		"1.7":  addFirstOfTwoFails,
+		"1.8":  addTolerantlyFails,
+		"1.9":  addSecondOfTwoFails,
+		"1.10": addByUniqueKey,
 		"1.11": setOneObject(false),
 		"1.12": setOneObject(true),
 		"1.13": setTwoObjects,
@@ -43,7 +48,13 @@ func Bodies() harness.Bodies {
 		"1.64": operateAsync,
 		"1.79": operateWithArguments,
 		"1.80": supportedProtocol,
+		"1.81": addWithoutKeys,
+		"1.88": addInvalidKey,
 		"1.89": getWithMaxDepth,
+		"1.95": addBySearch,
+		"1.96": changeKey,
+
+		"1.104": changeWriteOnce,
 	})
 }
 

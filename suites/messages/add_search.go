@@ -1,0 +1,156 @@
+package messages
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// bootParameterTable is, below a Controller, the table in which the plan tests nested objects.
+const bootParameterTable = "BootParameter."
+
+// bootParameterTypes are the types of those parameters of a BootParameter that are not strings.
+var bootParameterTypes = expect.Types{"Enable": usp.TypeBoolean}
+
+// addByUniqueKey is 1.10: the table to add to is below a row that the path names by its unique keys.
+func addByUniqueKey(c *harness.Case) {
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	want := usp.Params{"Enable": "true", "ParameterName": c.Element(dut.RoleReadable)}
+	makeRoom(c, row+bootParameterTable, want["ParameterName"])
+	key := "EndpointID==" + usp.Constant(c.Agent.ID())
+	if alias, err := c.Read(row + "Alias"); err == nil {
+		key += "&&Alias==" + usp.Constant(alias)
+	}
+
+	requested := fmt.Sprintf("%s[%s].%s", controllers, key, bootParameterTable)
+	c.Step(1, "add a row to %s, allow_partial false", requested)
+	added := c.Agent.Add(c, false, usp.Create(requested, nil, want))
+	c.Owns(added)
+	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(added, usp.AddResp), added.Evidence()) }) {
+		return
+	}
+	var created usp.Created
+	if !c.Metric(2, func(m *harness.Metric) {
+		created, err = expect.OneCreated(added)
+		m.Must(err, added.Evidence())
+		m.Must(expect.Equal("created_obj_results[0].requested_path", requested, created.Table))
+		m.Must(expect.Equal("oper_success.instantiated_path: its Controller", row, controllerOf(created.Path)))
+		m.Must(expect.Keys("oper_success.unique_keys", created.UniqueKeys, expect.AnyOf{{"Alias", "ParameterName"}, {"ParameterName"}}))
+		m.Must(expect.Equal("oper_success.unique_keys: ParameterName", want["ParameterName"], created.UniqueKeys["ParameterName"]))
+	}) {
+		return
+	}
+	c.Step(4, "get %s", created.Path)
+	got := c.Agent.Get(c, created.Path)
+	if !c.Metric(3, func(m *harness.Metric) {
+		_, err := expect.OneResult(got, created.Path)
+		m.Must(err, got.Evidence())
+	}) {
+		return
+	}
+	c.Metric(4, func(m *harness.Metric) {
+		m.Must(expect.Params(got, created.Path, want, bootParameterTypes), got.Evidence())
+	})
+}
+
+// addBySearch is 1.95: the table to add to is below each row that a search expression matches, of which there are at least two.
+func addBySearch(c *harness.Case) {
+	want := usp.Params{"Enable": "true", "ParameterName": c.Element(dut.RoleReadable)}
+	enabled := enabledControllers(c)
+	if len(enabled) < 2 {
+		c.Step(1, "add a second Controller")
+		added := c.Agent.Add(c, false, usp.Create(controllers,
+			usp.Params{"EndpointID": "proto::" + c.Fresh("controller")}, usp.Params{"Enable": "true"}))
+		c.Owns(added)
+		_, err := expect.OneCreated(added)
+		c.DeviceMust(err)
+		enabled = enabledControllers(c)
+	}
+	for _, row := range enabled {
+		makeRoom(c, row+bootParameterTable, want["ParameterName"])
+	}
+
+	requested := controllers + "[Enable==true]." + bootParameterTable
+	c.Step(1, "add rows to %s, which matches %s, allow_partial false", requested, strings.Join(enabled, " and "))
+	added := c.Agent.Add(c, false, usp.Create(requested, nil, want))
+	c.Owns(added)
+	var created []usp.Created
+	if !c.Metric(1, func(m *harness.Metric) {
+		var err error
+		created, err = expect.Created(added, len(enabled), 0)
+		m.Must(err, added.Evidence())
+		var parents []string
+		for _, row := range created {
+			m.Must(expect.Equal("created_obj_results: requested_path", requested, row.Table))
+			parents = append(parents, controllerOf(row.Path))
+		}
+		m.Must(expect.SameSet("Controllers with a new row", enabled, parents))
+	}) {
+		return
+	}
+	all := controllers + "*." + bootParameterTable
+	c.Step(3, "get %s", all)
+	got := c.Agent.Get(c, all)
+	c.Metric(2, func(m *harness.Metric) {
+		q, err := expect.OneResult(got, all)
+		m.Must(err, got.Evidence())
+		for _, row := range created {
+			m.Must(expect.Values(expect.Resolved(q), row.Path, want, bootParameterTypes))
+		}
+	})
+}
+
+// enabledControllers lists the rows of the Controller table whose Enable is true.
+func enabledControllers(c *harness.Case) []string {
+	values, err := c.ReadAll(controllers)
+	c.DeviceMust(err)
+	var enabled []string
+	for path, value := range values {
+		row, ok := strings.CutSuffix(path, "Enable")
+		if ok && controllerOf(row) == row && usp.EqualValues(usp.TypeBoolean, "true", value) {
+			enabled = append(enabled, row)
+		}
+	}
+	slices.Sort(enabled)
+	return enabled
+}
+
+// controllerOf is the row of the Controller table that a path leads through, or "".
+func controllerOf(path string) string {
+	rest, ok := strings.CutPrefix(path, controllers)
+	number, _, dot := strings.Cut(rest, ".")
+	if !ok || !dot {
+		return ""
+	}
+	return controllers + number + "."
+}
+
+// makeRoom takes the row with a name, which is a unique key, out of a table of BootParameters, and puts it back in the end.
+func makeRoom(c *harness.Case, table, name string) {
+	values, err := c.ReadAll(table)
+	c.DeviceMust(err)
+	for path, value := range values {
+		row, ok := strings.CutSuffix(path, "ParameterName")
+		if !ok || value != name {
+			continue
+		}
+		old := usp.Params{}
+		for _, param := range []string{"Enable", "Alias"} {
+			if v, ok := values[row+param]; ok {
+				old[param] = v
+			}
+		}
+		c.Cleanup("create "+row+" again", func(ctx context.Context) error {
+			_, err := expect.OneCreated(c.Agent.Add(ctx, true, usp.Create(table, usp.Params{"ParameterName": name}, old)))
+			return err
+		})
+		c.DeviceMust(expect.Type(c.Agent.Delete(c, false, row), usp.DeleteResp))
+	}
+}
