@@ -5,6 +5,7 @@ import (
 	"maps"
 
 	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/usp"
 )
 
 // Bodies are the cases of chapter 1 by id.
@@ -33,13 +34,34 @@ func Bodies() harness.Bodies {
 		"1.21": setWildcardInvalidValue,
 		"1.22": setBySearch,
 		"1.23": setNoMatch,
-		"1.24": deleteOneObject,
+		"1.24": deleteObjects(1),
+		"1.25": deleteAbsent(false),
+		"1.26": deleteInvalidObject,
+		"1.27": deleteObjects(2),
 		"1.28": deleteSecondObjectInvalid,
+		"1.29": deleteAbsent(true),
+		"1.30": deleteInvalidObjectPartly,
+		"1.31": deleteFirstOfTwo(false),
+		"1.32": deleteFirstOfTwo(true),
+		"1.33": deleteByUniqueKey,
 		"1.34": deleteWildcard,
+		"1.35": deleteByExpression,
 		"1.36": getParameter,
+		"1.37": getTwoParameters(true),
+		"1.38": getTwoParameters(false),
 		"1.39": getObject,
-		"1.41": getUnknownParameter,
-		"1.47": getByNonEquivalence,
+		"1.40": getInstance,
+		"1.41": getUnknownParameter(false),
+		"1.42": getUnknownParameter(true),
+		"1.43": getByUniqueKey,
+		"1.44": getParameterByWildcard,
+		"1.45": getByWildcard,
+		"1.46": getByExpression("Enable==true", usp.TypeBoolean, "true", "false"),
+		"1.47": getByExpression("Enable!=true", usp.TypeBoolean, "true", "false"),
+		"1.48": getByExpression("NotifExpiration>10", usp.TypeUnsignedInt, "9", "10", "20"),
+		"1.49": getByExpression("NotifExpiration<10", usp.TypeUnsignedInt, "5", "10", "20"),
+		"1.50": getByExpression("NotifExpiration>=10", usp.TypeUnsignedInt, "5", "10", "20"),
+		"1.51": getByExpression("NotifExpiration<=10", usp.TypeUnsignedInt, "5", "10", "20"),
 		"1.52": notifyValueChange,
 		"1.54": notifyRetry,
 		"1.57": notifyObjectCreation,
@@ -50,7 +72,11 @@ func Bodies() harness.Bodies {
 		"1.80": supportedProtocol,
 		"1.81": addWithoutKeys,
 		"1.88": addInvalidKey,
+		"1.82": getUnmatched,
+		"1.86": getWithoutEnabledRow,
+		"1.87": getEmptyTable,
 		"1.89": getWithMaxDepth,
+		"1.90": deleteUnmatched,
 		"1.95": addBySearch,
 		"1.96": changeKey,
 

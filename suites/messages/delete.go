@@ -1,36 +1,94 @@
 package messages
 
 import (
-	"context"
 	"fmt"
-	"maps"
+	"slices"
+	"strings"
 
 	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// deleteOneObject is 1.24.
-func deleteOneObject(c *harness.Case) {
-	path, _ := subscribe(c, nil)
-	before := rows(c)
+// deleteObjects is 1.24 with one Subscription and 1.27 with two.
+func deleteObjects(n int) harness.Body {
+	return func(c *harness.Case) {
+		var paths []string
+		for range n {
+			path, _ := subscribe(c, nil)
+			paths = append(paths, path)
+		}
+		before := rows(c)
 
-	c.Step(1, "delete %s, allow_partial false", path)
-	deleted := c.Agent.Delete(c, false, path)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.DeleteResp), deleted.Evidence()) }) {
-		return
+		c.Step(1, "delete %s, allow_partial false", strings.Join(paths, " and "))
+		deleted := c.Agent.Delete(c, false, paths...)
+		if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.DeleteResp), deleted.Evidence()) }) {
+			return
+		}
+		c.Metric(2, func(m *harness.Metric) {
+			for _, path := range paths {
+				m.Must(deletes(deleted, n, path), deleted.Evidence())
+			}
+		})
+		c.Step(3, "get the Subscription table")
+		after := rows(c)
+		c.Metric(3, func(m *harness.Metric) {
+			m.Must(after.Gone(paths...), c.Journal.Mark())
+			m.Must(after.Has(without(before.Rows(), paths...)...))
+		})
 	}
-	c.Metric(2, func(m *harness.Metric) {
-		affected, err := expect.Deleted(deleted, path)
-		m.Must(err, deleted.Evidence())
-		m.Must(expect.SameSet("oper_success.affected_paths", []string{path}, affected))
-	})
-	c.Step(3, "get the Subscription table")
-	after := rows(c)
-	c.Metric(3, func(m *harness.Metric) {
-		m.Must(after.Gone(path), c.Journal.Mark())
-		m.Must(after.Has(without(before.Rows(), path)...))
-	})
+}
+
+// deletes wants a DeleteResp with n results and among them a success for path that names the row of this path alone.
+func deletes(deleted *controller.Reply, n int, path string) error {
+	affected, err := expect.DeletedAmong(deleted, n, path)
+	if err != nil {
+		return err
+	}
+	return expect.SameSet("oper_success.affected_paths", []string{path}, affected)
+}
+
+// deletesNothing wants a DeleteResp with n results and among them a success for path that names no row.
+func deletesNothing(deleted *controller.Reply, n int, path string) error {
+	affected, err := expect.DeletedAmong(deleted, n, path)
+	if err != nil {
+		return err
+	}
+	return expect.SameSet("oper_success.affected_paths", nil, affected)
+}
+
+// deleteAbsent is 1.25 and 1.29, which differ in allow_partial alone: a Subscription that is not there.
+func deleteAbsent(allowPartial bool) harness.Body {
+	return func(c *harness.Case) {
+		before := rows(c)
+		path := absentRow(before)
+		c.Step(1, "delete %s, which does not exist, allow_partial %v", path, allowPartial)
+		deleted := c.Agent.Delete(c, allowPartial, path)
+		c.Metric(1, func(m *harness.Metric) {
+			if !allowPartial && expect.Type(deleted, usp.Error) == nil {
+				m.Note("an Error, which R-DEL.1 demands instead of the plan's success")
+				m.Must(expect.ErrorCode(deleted), deleted.Evidence())
+			} else {
+				m.Must(deletesNothing(deleted, 1, path), deleted.Evidence())
+			}
+		})
+	}
+}
+
+// absentRow is a well-formed path of a Subscription that is not there.
+func absentRow(present expect.Snapshot) string {
+	n := 1000
+	for slices.Contains(present.Rows(), fmt.Sprintf("%s%d.", subscriptions, n)) {
+		n++
+	}
+	return fmt.Sprintf("%s%d.", subscriptions, n)
+}
+
+// deleteInvalidObject is 1.26: an object that is not in the data model.
+func deleteInvalidObject(c *harness.Case) {
+	c.Step(1, "delete an object that is not in the data model, allow_partial false")
+	judgeRefusedDelete(c, c.Agent.Delete(c, false, invalidObject))
 }
 
 // deleteSecondObjectInvalid is 1.28: of two paths the second is not in the data model, so that neither may be deleted.
@@ -38,70 +96,55 @@ func deleteSecondObjectInvalid(c *harness.Case) {
 	path, _ := subscribe(c, nil)
 
 	c.Step(1, "delete %s and an object that is not in the data model, allow_partial false", path)
-	deleted := c.Agent.Delete(c, false, path, invalidObject)
-	c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.Error), deleted.Evidence()) })
-	if expect.Type(deleted, usp.Error) == nil {
-		c.Metric(2, func(m *harness.Metric) {
-			m.Must(expect.OneParamError(deleted, isPath(invalidObject)), deleted.Evidence())
-		})
-	}
+	judgeRefusedDelete(c, c.Agent.Delete(c, false, path, invalidObject))
 	c.Step(3, "get the Subscription table")
 	after := rows(c)
 	c.Metric(3, func(m *harness.Metric) { m.Must(after.Has(path), c.Journal.Mark()) })
 }
 
-// deleteWildcard is 1.34: every Subscription on the device goes. Those that were there before are created again in the end.
-func deleteWildcard(c *harness.Case) {
-	foreign := rows(c)
-	c.Cleanup("create the device's own Subscriptions again", func(ctx context.Context) error { return recreate(ctx, c, foreign) })
-	subscribe(c, nil)
-	subscribe(c, nil)
-	before := rows(c)
-
-	c.Step(1, "delete every Subscription by wildcard, allow_partial false")
-	deleted := c.Agent.Delete(c, false, subscriptions+"*.")
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.DeleteResp), deleted.Evidence()) }) {
-		return
+// judgeRefusedDelete judges the first two metrics of a Delete that must fail as a whole: an Error that names the invalid object.
+func judgeRefusedDelete(c *harness.Case, deleted *controller.Reply) {
+	if c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.Error), deleted.Evidence()) }) {
+		c.Metric(2, func(m *harness.Metric) {
+			m.Must(expect.OneParamError(deleted, isPath(invalidObject)), deleted.Evidence())
+		})
 	}
-	c.Metric(2, func(m *harness.Metric) {
-		affected, err := expect.Deleted(deleted, subscriptions+"*.")
-		m.Must(err, deleted.Evidence())
-		m.Must(expect.SameSet("oper_success.affected_paths", before.Rows(), affected))
-	})
-	c.Step(3, "get the Subscription table")
-	after := rows(c)
-	c.Metric(3, func(m *harness.Metric) { m.Must(after.Gone(before.Rows()...), c.Journal.Mark()) })
 }
 
-// recreate adds the rows of a snapshot again with the values that a Controller may give them. Their instance numbers are new.
-func recreate(ctx context.Context, c *harness.Case, before expect.Snapshot) error {
-	for _, row := range before.Rows() {
-		params := usp.Params{}
-		for _, name := range []string{"Alias", "Enable", "ID", "NotifType", "ReferenceList", "Persistent", "TimeToLive", "NotifRetry", "NotifExpiration"} {
-			if value, ok := before[row+name]; ok {
-				params[name] = value
-			}
-		}
-		required := usp.Params{}
-		for _, name := range []string{"ID", "NotifType", "ReferenceList"} {
-			required[name] = params[name]
-			delete(params, name)
-		}
-		added := c.Agent.Add(ctx, true, usp.Create(subscriptions, required, maps.Clone(params)))
-		if _, err := expect.OneCreated(added); err != nil {
-			return fmt.Errorf("Subscription %q: %w", required["ID"], err)
-		}
+// deleteInvalidObjectPartly is 1.30: 1.26 with allow_partial true.
+func deleteInvalidObjectPartly(c *harness.Case) {
+	c.Step(1, "delete an object that is not in the data model, allow_partial true")
+	deleted := c.Agent.Delete(c, true, invalidObject)
+	if c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.DeleteResp), deleted.Evidence()) }) {
+		c.Metric(2, func(m *harness.Metric) { m.Must(expect.DeleteFailure(deleted, 1, invalidObject), deleted.Evidence()) })
 	}
-	return nil
 }
 
-// without returns the strings of a list that are not s.
-func without(list []string, s string) []string {
-	var out []string
-	for _, other := range list {
-		if other != s {
-			out = append(out, other)
+// deleteFirstOfTwo is 1.31, whose second object is not in the data model, and 1.32, whose second object does not exist: allow_partial lets
+// the first be deleted.
+func deleteFirstOfTwo(inModel bool) harness.Body {
+	return func(c *harness.Case) {
+		path, _ := subscribe(c, nil)
+		second, why, judge := invalidObject, "is not in the data model", expect.DeleteFailure
+		if inModel {
+			second, why, judge = absentRow(rows(c)), "does not exist", deletesNothing
 		}
+		c.Step(1, "delete %s and %s, which %s, allow_partial true", path, second, why)
+		deleted := c.Agent.Delete(c, true, path, second)
+		if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.DeleteResp), deleted.Evidence()) }) {
+			return
+		}
+		c.Metric(2, func(m *harness.Metric) {
+			m.Must(deletes(deleted, 2, path), deleted.Evidence())
+			m.Must(judge(deleted, 2, second))
+		})
+		c.Step(3, "get the Subscription table")
+		after := rows(c)
+		c.Metric(3, func(m *harness.Metric) { m.Must(after.Gone(path), c.Journal.Mark()) })
 	}
-	return out
+}
+
+// without returns the strings of a list that are not among the unwanted.
+func without(list []string, unwanted ...string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(unwanted, s) })
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -15,20 +16,58 @@ const localAgent = "Device.LocalAgent."
 
 // getParameter is 1.36.
 func getParameter(c *harness.Case) {
-	c.Step(1, "get %sEndpointID", localAgent)
-	got := c.Agent.Get(c, localAgent+"EndpointID")
+	c.Step(1, "get %s", endpointID)
+	got := c.Agent.Get(c, endpointID)
 	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
 		return
 	}
-	c.Metric(2, func(m *harness.Metric) {
-		q, err := expect.OneResult(got, localAgent+"EndpointID")
-		m.Must(err, got.Evidence())
-		m.Must(expect.Count("number of resolved_path_results", 1, len(q.GetResolvedPathResults())))
-		r := q.GetResolvedPathResults()[0]
-		m.Must(expect.Equal("resolved_path", localAgent, r.GetResolvedPath()))
-		m.Must(expect.Keys("result_params", r.GetResultParams(), expect.AnyOf{{"EndpointID"}}))
-		m.Must(expect.Equal(localAgent+"EndpointID", c.Agent.AgentID(), r.GetResultParams()["EndpointID"]))
-	})
+	c.Metric(2, func(m *harness.Metric) { m.Must(showsEndpointID(c, got, 1), got.Evidence()) })
+}
+
+const endpointID = localAgent + "EndpointID"
+
+// showsEndpointID wants a GetResp with n results, and among them that for the Agent's Endpoint ID.
+func showsEndpointID(c *harness.Case, got *controller.Reply, n int) error {
+	value, err := shows(got, n, endpointID)
+	if err != nil {
+		return err
+	}
+	return expect.Equal(endpointID, c.Agent.AgentID(), value)
+}
+
+// shows wants a GetResp with n results and among them one that shows the parameter alone, and returns its value.
+func shows(got *controller.Reply, n int, param string) (string, error) {
+	q, err := expect.ResultAmong(got, n, param)
+	if err != nil {
+		return "", err
+	}
+	name := param[strings.LastIndexByte(param, '.')+1:]
+	return expect.OneParameter(q, strings.TrimSuffix(param, name), name)
+}
+
+// getTwoParameters is 1.37, where both are in one object, and 1.38, where the second is in another.
+func getTwoParameters(sameObject bool) harness.Body {
+	return func(c *harness.Case) {
+		second, kind := c.Element(dut.RoleReadable), usp.TypeString
+		if !sameObject {
+			row, _ := subscribe(c, nil)
+			second, kind = row+"Enable", usp.TypeBoolean
+		}
+		c.Step(1, "get %s and %s", endpointID, second)
+		got := c.Agent.Get(c, endpointID, second)
+		if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+			return
+		}
+		c.Metric(2, func(m *harness.Metric) {
+			m.Must(showsEndpointID(c, got, 2), got.Evidence())
+			value, err := shows(got, 2, second)
+			m.Must(err)
+			m.Must(usp.Valid(kind, value))
+			if !sameObject {
+				m.Must(expect.Value(second, kind, "true", value))
+			}
+		})
+	}
 }
 
 // getObject is 1.39. What must be there is known from the supported data model and from the instances, asked for beforehand.
@@ -48,72 +87,49 @@ func getObject(c *harness.Case) {
 	c.Metric(3, func(m *harness.Metric) { m.Must(relativeKeys(got), got.Evidence()) })
 }
 
-// getUnknownParameter is 1.41.
-func getUnknownParameter(c *harness.Case) {
-	const path = localAgent + invalidParameter
+// getInstance is 1.40. Objects below the row, which a vendor may have added, belong to the answer.
+func getInstance(c *harness.Case) {
+	model := supported(c, subscriptions)
+	subscribe(c, nil) // a row that must not show
+	path, _ := subscribe(c, nil)
+	below := keep(instancesBelow(c, subscriptions), func(row string) bool { return strings.HasPrefix(row, path) })
 	c.Step(1, "get %s", path)
 	got := c.Agent.Get(c, path)
 	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
 		return
 	}
-	c.Metric(2, func(m *harness.Metric) {
-		results := got.Body().GetResponse().GetGetResp().GetReqPathResults()
-		m.Must(expect.Count("number of req_path_results", 1, len(results)), got.Evidence())
-		m.Must(expect.Equal("requested_path", path, results[0].GetRequestedPath()))
-		m.Must(expect.Code("req_path_results[0].err_code", results[0].GetErrCode(), usp.Get))
-	})
-}
-
-// getByNonEquivalence is 1.47: a search expression with != finds the Subscriptions that are not enabled, and no others.
-func getByNonEquivalence(c *harness.Case) {
-	const path = subscriptions + "[Enable!=true]."
-	enabled, _ := subscribe(c, nil)
-	disabled, _ := subscribe(c, usp.Params{"Enable": "false"})
-	before := rows(c)
-
-	c.Step(1, "get %s", path)
-	got := c.Agent.Get(c, path)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
-		return
-	}
-	var found expect.Snapshot
 	c.Metric(2, func(m *harness.Metric) {
 		q, err := expect.OneResult(got, path)
 		m.Must(err, got.Evidence())
-		found = expect.Snapshot(expect.Resolved(q))
-		var want []string
-		for _, row := range before.Rows() {
-			if on, err := usp.ParseBool(before[row+"Enable"]); err == nil && !on {
-				want = append(want, row)
+		m.Must(complete(q, path, model, below))
+		for _, object := range expect.ResolvedPaths(q) {
+			if !strings.HasPrefix(object, path) {
+				m.Must(&usp.Mismatch{Where: "resolved_path_results", Want: path + " and what is below it", Got: fmt.Sprintf("%q", object)})
 			}
-		}
-		m.Must(expect.Contains("resolved_path of the rows that are not enabled", append(want, disabled), found.Rows()))
-		for _, row := range want {
-			m.Must(sameNames(row, before, found))
 		}
 	})
 	c.Metric(3, func(m *harness.Metric) { m.Must(relativeKeys(got), got.Evidence()) })
-	c.Metric(4, func(m *harness.Metric) {
-		for _, q := range got.Body().GetResponse().GetGetResp().GetReqPathResults() {
-			for _, r := range q.GetResolvedPathResults() {
-				value, known := before[r.GetResolvedPath()+"Enable"]
-				m.Must(expect.NotEqual("resolved_path", enabled, r.GetResolvedPath()), got.Evidence())
-				if on, err := usp.ParseBool(value); known && err == nil && on {
-					m.Must(fmt.Errorf("resolved_path: want rows that are not enabled, got %s, which is enabled", r.GetResolvedPath()))
-				}
-			}
-		}
-	})
 }
 
-// sameNames wants the same parameters of a row in both snapshots.
-func sameNames(row string, want, got expect.Snapshot) error {
-	for path := range want {
-		if _, ok := got[path]; strings.HasPrefix(path, row) && !ok {
-			return &usp.Mismatch{Where: "result_params of " + row, Want: path, Got: "no such parameter"}
+// getUnknownParameter is 1.41, and with a parameter that exists beside it 1.42.
+func getUnknownParameter(withKnown bool) harness.Body {
+	return func(c *harness.Case) {
+		paths := []string{localAgent + invalidParameter}
+		if withKnown {
+			paths = append([]string{endpointID}, paths...)
 		}
+		c.Step(1, "get %s", strings.Join(paths, " and "))
+		got := c.Agent.Get(c, paths...)
+		if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+			return
+		}
+		c.Metric(2, func(m *harness.Metric) {
+			if withKnown {
+				m.Must(showsEndpointID(c, got, 2))
+			}
+			m.Must(expect.GetFailure(got, len(paths), localAgent+invalidParameter), got.Evidence())
+		})
 	}
-	return nil
 }
 
 // getWithMaxDepth is 1.89: depth 1 is the object itself, depth 2 adds its children, depth 0 is everything. A table and its row are one

@@ -1,0 +1,196 @@
+package messages
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// deleteWildcard is 1.34: every Subscription on the device goes. Those that were there before are created again in the end.
+func deleteWildcard(c *harness.Case) {
+	foreign := rows(c)
+	recreate(c, subscriptionTable, foreign)
+	subscribe(c, nil)
+	subscribe(c, nil)
+	before := rows(c)
+
+	c.Step(1, "delete every Subscription by wildcard, allow_partial false")
+	deleted := c.Agent.Delete(c, false, subscriptions+"*.")
+	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.DeleteResp), deleted.Evidence()) }) {
+		return
+	}
+	c.Metric(2, func(m *harness.Metric) {
+		affected, err := expect.Deleted(deleted, subscriptions+"*.")
+		m.Must(err, deleted.Evidence())
+		m.Must(expect.SameSet("oper_success.affected_paths", before.Rows(), affected))
+	})
+	c.Step(3, "get the Subscription table")
+	after := rows(c)
+	c.Metric(3, func(m *harness.Metric) { m.Must(after.Gone(before.Rows()...), c.Journal.Mark()) })
+}
+
+// deleteByUniqueKey is 1.33: the path leads over the harness's own row of the Controller table, which it addresses by its keys.
+func deleteByUniqueKey(c *harness.Case) {
+	own, err := c.ControllerRow()
+	c.DeviceMust(err)
+	table := own + bootTable
+	path := addBootParameter(c, table, true)
+	keyed := byKeys(c, own, "EndpointID", "Alias") + strings.TrimPrefix(path, own)
+
+	c.Step(1, "delete %s, allow_partial false", keyed)
+	deleted := c.Agent.Delete(c, false, keyed)
+	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.DeleteResp), deleted.Evidence()) }) {
+		return
+	}
+	var affected []string
+	if c.Metric(2, func(m *harness.Metric) {
+		affected, err = expect.Deleted(deleted, keyed)
+		m.Must(err, deleted.Evidence())
+		m.Must(expect.Count("oper_success: number of affected_paths", 1, len(affected)))
+		// how the row is addressed is the next metric
+		m.Must(expect.OneOf("oper_success.affected_paths", []string{path, keyed}, affected[0]))
+	}) {
+		c.Metric(3, func(m *harness.Metric) {
+			m.Must(expect.Equal("oper_success.affected_paths", path, affected[0]), deleted.Evidence())
+		})
+	}
+	c.Step(3, "get %s", table)
+	after := rowsOf(c, table)
+	c.Metric(4, func(m *harness.Metric) { m.Must(after.Gone(path), c.Journal.Mark()) })
+}
+
+// deleteByExpression is 1.35: of the boot parameters of the harness's own Controller row the enabled ones go.
+func deleteByExpression(c *harness.Case) {
+	own, err := c.ControllerRow()
+	c.DeviceMust(err)
+	table := own + bootTable
+	recreate(c, restorable{table, []string{"ParameterName"}, []string{"Alias", "Enable"}}, rowsOf(c, table))
+	disabled := addBootParameter(c, table, false)
+	addBootParameter(c, table, true)
+	before := rowsOf(c, table)
+	enabled := enabledRows(before, true)
+
+	path := table + "[Enable==true]."
+	c.Step(1, "delete %s, allow_partial false", path)
+	deleted := c.Agent.Delete(c, false, path)
+	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.DeleteResp), deleted.Evidence()) }) {
+		return
+	}
+	c.Metric(2, func(m *harness.Metric) {
+		affected, err := expect.Deleted(deleted, path)
+		m.Must(err, deleted.Evidence())
+		m.Must(expect.SameSet("oper_success.affected_paths", enabled, affected))
+	})
+	c.Step(3, "get %s", table)
+	after := rowsOf(c, table)
+	c.Metric(3, func(m *harness.Metric) { m.Must(after.Has(disabled), c.Journal.Mark()) })
+	c.Metric(4, func(m *harness.Metric) {
+		m.Must(after.Gone(enabled...), c.Journal.Mark())
+		m.Must(expect.SameSet("rows that are enabled", nil, enabledRows(after, true)))
+	})
+}
+
+// deleteUnmatched is 1.90: an expression that no Subscription meets.
+func deleteUnmatched(c *harness.Case) {
+	emptied := emptySubscriptions(c)
+	subscribe(c, nil)
+	path := unmatched(c, emptied, "Enable==false")
+
+	c.Step(1, "delete %s, allow_partial false", path)
+	deleted := c.Agent.Delete(c, false, path)
+	c.Metric(1, func(m *harness.Metric) { m.Must(deletesNothing(deleted, 1, path), deleted.Evidence()) })
+}
+
+// addBootParameter adds a row to the harness's own table of boot parameters as a fixture, deleted in the end.
+func addBootParameter(c *harness.Case, table string, enabled bool) (path string) {
+	taken := map[string]bool{}
+	for name, value := range rowsOf(c, table) {
+		taken[value] = taken[value] || strings.HasSuffix(name, ".ParameterName")
+	}
+	for _, param := range []string{localAgent + "EndpointID", c.Element(dut.RoleReadable), localAgent + "UpTime"} {
+		if taken[param] {
+			continue
+		}
+		added := c.Agent.Add(c, false, usp.Create(table, usp.Params{"ParameterName": param, "Enable": fmt.Sprint(enabled)}, nil))
+		c.Owns(added)
+		created, err := expect.OneCreated(added)
+		c.DeviceMust(err)
+		return created.Path
+	}
+	c.LabMust(fmt.Errorf("%s holds every parameter that the case could name in a row of its own", table))
+	return ""
+}
+
+// restorable is a table whose rows can be deleted and created again.
+type restorable struct {
+	path               string
+	required, optional []string // the parameters that a Controller may give in the Add
+}
+
+// subscriptionTable is the table of Subscriptions.
+var subscriptionTable = restorable{
+	subscriptions,
+	[]string{"ID", "NotifType", "ReferenceList"},
+	[]string{"Alias", "Enable", "Persistent", "TimeToLive", "NotifRetry", "NotifExpiration"},
+}
+
+// recreate creates in the end the rows of a snapshot again that are gone, with the values that a Controller may give them. Their instance
+// numbers are new.
+func recreate(c *harness.Case, table restorable, before expect.Snapshot) {
+	c.Cleanup("create the device's own rows of "+table.path+" again", func(ctx context.Context) error {
+		q, err := expect.OneResult(c.Agent.Get(ctx, table.path), table.path)
+		if err != nil {
+			return err
+		}
+		for _, row := range expect.Snapshot(expect.Resolved(q)).New(before) {
+			added := c.Agent.Add(ctx, true, usp.Create(table.path, pick(before, row, table.required), pick(before, row, table.optional)))
+			if _, err := expect.OneCreated(added); err != nil {
+				return fmt.Errorf("%s: %w", row, err)
+			}
+		}
+		return nil
+	})
+}
+
+// pick takes parameters of a row out of a snapshot, those that are there.
+func pick(snapshot expect.Snapshot, row string, names []string) usp.Params {
+	params := usp.Params{}
+	for _, name := range names {
+		if value, ok := snapshot[row+name]; ok {
+			params[name] = value
+		}
+	}
+	return params
+}
+
+// emptySubscriptions deletes every Subscription that the device lets go and reports whether none is left. They come back in the end.
+func emptySubscriptions(c *harness.Case) bool {
+	if present := instancesBelow(c, subscriptions); len(present) > 0 {
+		recreate(c, subscriptionTable, rows(c))
+		c.DeviceMust(c.Agent.Delete(c, true, present...).Err)
+	}
+	return len(instancesBelow(c, subscriptions)) == 0
+}
+
+// unmatched is the search path of the Subscriptions that meet an expression. When rows of the device are left that might meet it, another
+// expression takes its place.
+func unmatched(c *harness.Case, emptied bool, expression string) string {
+	if !emptied {
+		expression = "ID==" + usp.Constant(c.Fresh("absent"))
+		c.Note("the device keeps Subscriptions, so the search is for [%s]", expression)
+	}
+	return subscriptions + "[" + expression + "]."
+}
+
+// enabledRows are the rows of a snapshot whose Enable has this value.
+func enabledRows(s expect.Snapshot, enabled bool) []string {
+	return keep(s.Rows(), func(row string) bool {
+		on, err := usp.ParseBool(s[row+"Enable"])
+		return err == nil && on == enabled
+	})
+}
