@@ -85,7 +85,7 @@ func (c *Case) Quiet(window time.Duration, mark uint64, match func(*journal.Even
 // Eventually repeats check, which asks the device, until it returns nil or patience, a protocol interval that is divided by the time scale,
 // is over. It returns the last error.
 func (c *Case) Eventually(patience time.Duration, check func() error) error {
-	deadline := time.Now().Add(c.ScaledTolerance(patience))
+	deadline := time.Now().Add(c.ScaledTolerance(patience) + c.Lag())
 	for {
 		err := check()
 		if err == nil || c.Err() != nil || time.Now().After(deadline) {

@@ -292,17 +292,22 @@ func (c *Controller) AnswerNotify(ctx context.Context, m *Message) error {
 // AwaitNotify returns the first Notify after mark for which match returns nil. match returns journal.ErrSkip for Notifies of no
 // interest and any other error for a near miss.
 func (c *Controller) AwaitNotify(ctx context.Context, mark uint64, match func(*usppb.Notify) error) (*Message, error) {
-	e, err := c.journal.Await(ctx, mark, func(e *journal.Event) error {
+	e, err := c.journal.Await(ctx, mark, NotifyEvent(match))
+	if err != nil {
+		return nil, err
+	}
+	return received(e), nil
+}
+
+// NotifyEvent makes a match of Notifies one of events: those that are no Notify of the Agent are of no interest.
+func NotifyEvent(match func(*usppb.Notify) error) func(*journal.Event) error {
+	return func(e *journal.Event) error {
 		m, ok := e.Body.(*Message)
 		if !ok || e.Dir != journal.In || m.GetBody().GetRequest().GetNotify() == nil {
 			return journal.ErrSkip
 		}
 		return match(m.GetBody().GetRequest().GetNotify())
-	})
-	if err != nil {
-		return nil, err
 	}
-	return received(e), nil
 }
 
 // received returns a copy of the event's Message that knows its number and time, which are given only when it is in the journal.

@@ -2,14 +2,15 @@ package expect
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// OneOperation wants an OperateResp with one operation_results element for the command.
-func OneOperation(r *controller.Reply, command string) (*usppb.OperateResp_OperationResult, error) {
+// OneOperation wants an OperateResp with one operation_results element for the command, which may go by other names too.
+func OneOperation(r *controller.Reply, command string, names ...string) (*usppb.OperateResp_OperationResult, error) {
 	if err := Type(r, usp.OperateResp); err != nil {
 		return nil, err
 	}
@@ -17,7 +18,19 @@ func OneOperation(r *controller.Reply, command string) (*usppb.OperateResp_Opera
 	if err := Count("OperateResp: number of operation_results", 1, len(results)); err != nil {
 		return nil, err
 	}
-	return results[0], Equal("operation_results[0].executed_command", command, results[0].GetExecutedCommand())
+	executed := results[0].GetExecutedCommand()
+	if slices.Contains(names, executed) {
+		return results[0], nil
+	}
+	return results[0], Equal("operation_results[0].executed_command", command, executed)
+}
+
+// CommandFailure wants the result of a command that failed with a code.
+func CommandFailure(result *usppb.OperateResp_OperationResult, code usp.ErrCode) error {
+	if result.GetCmdFailure() == nil || usp.ErrCode(result.GetCmdFailure().GetErrCode()) != code {
+		return mismatch("operation_results[0]", outcome(result), "cmd_failure %s", code)
+	}
+	return nil
 }
 
 // OutputArgs wants the result of a synchronous command: req_output_args, which must be there even when it is empty (R-ENC.3).

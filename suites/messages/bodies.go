@@ -10,7 +10,7 @@ import (
 
 // Bodies are the cases of chapter 1 by id.
 func Bodies() harness.Bodies {
-	return merged(instanceBodies(), supportedBodies(), harness.Bodies{
+	return merged(instanceBodies(), notifyBodies(), supportedBodies(), harness.Bodies{
 		"1.1":  addOneObject(false),
 		"1.2":  addOneObject(true),
 		"1.3":  addRequiredParameterFails,

@@ -33,7 +33,7 @@ func notifyValueChange(c *harness.Case) {
 	c.SettleSubscription()
 	c.Step(3, "set %s%s to %q", object, name, value)
 	mark := c.Journal.Mark()
-	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(object, usp.Params{name: value}, nil)), usp.SetResp))
+	assign(c, object, name, value)
 	c.Metric(2, func(m *harness.Metric) {
 		notify, err := c.AwaitNotify("ValueChange Notify of "+id, c.NotifyWait(), mark, valueChange(id, object+name, value))
 		m.Must(err)
@@ -45,14 +45,7 @@ func notifyValueChange(c *harness.Case) {
 func notifyRetry(c *harness.Case) {
 	object, name := split(c.Element(dut.RoleChanging))
 	value := fresh(c, c.Restore(object, name))
-	row, err := c.ControllerRow()
-	c.DeviceMust(err)
-	normal := usp.Params{"USPNotifRetryMinimumWaitInterval": "5", "USPNotifRetryIntervalMultiplier": "2000"}
-	for _, param := range normal.Names() {
-		if c.Restore(row, param) != normal[param] {
-			c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(row, usp.Params{param: normal[param]}, nil)), usp.SetResp))
-		}
-	}
+	normalRetries(c)
 
 	c.Step(1, "add a ValueChange Subscription with NotifRetry to %s%s", object, name)
 	_, id := subscribe(c, usp.Params{"ReferenceList": object + name, "NotifRetry": "true"})
@@ -61,7 +54,7 @@ func notifyRetry(c *harness.Case) {
 	defer c.Agent.Acknowledge(id)
 	c.Step(3, "set %s%s to %q and do not answer the Notify", object, name, value)
 	mark := c.Journal.Mark()
-	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(object, usp.Params{name: value}, nil)), usp.SetResp))
+	assign(c, object, name, value)
 	tolerance := c.Waits().Tolerance
 	var sent []*controller.Message
 	await := func(what string, longest time.Duration) error {
@@ -88,11 +81,28 @@ func notifyRetry(c *harness.Case) {
 	})
 }
 
+// normalRetries gives the Controller's row the defaults of the retry algorithm, 5 s and a factor of 2.
+func normalRetries(c *harness.Case) {
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	normal := usp.Params{"USPNotifRetryMinimumWaitInterval": "5", "USPNotifRetryIntervalMultiplier": "2000"}
+	for _, param := range normal.Names() {
+		if c.Restore(row, param) != normal[param] {
+			assign(c, row, param, normal[param])
+		}
+	}
+}
+
+// assign sets one parameter as a part of the procedure that is no metric: a device that refuses it blocks the procedure.
+func assign(c *harness.Case, object, param, value string) {
+	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(object, usp.Params{param: value}, nil)), usp.SetResp))
+}
+
 // gap wants the time between two Messages to lie in a range, give or take a tolerance. A simulated device may be late for want of a
 // processor, too.
 func gap(c *harness.Case, where string, a, b *controller.Message, least, most, tolerance time.Duration) error {
 	got := b.At.Sub(a.At)
-	if got >= least-tolerance && got <= most+tolerance+c.Lag() {
+	if got >= least-tolerance-c.Stall() && got <= most+tolerance+c.Lag() {
 		return nil
 	}
 	return &usp.Mismatch{Where: where, Want: fmt.Sprintf("%s to %s (give or take %s)", least, most, tolerance), Got: got.Round(time.Millisecond).String()}
@@ -209,6 +219,24 @@ func valueChange(id, param, value string) func(*usppb.Notify) error {
 		}
 		return expect.Equal("value_change.param_value", value, v.GetParamValue())
 	}
+}
+
+// ofSubscription wants a Notify of one Subscription to be of a kind; Notifies of others are of no interest.
+func ofSubscription(n *usppb.Notify, id, kind string) error {
+	if n.GetSubscriptionId() != id {
+		return journal.ErrSkip
+	}
+	return expect.Equal("notification", kind, controller.NotifyKind(n))
+}
+
+// aboutParameter matches the events of ValueChange Notifies of a parameter, whatever their Subscription.
+func aboutParameter(param string) func(*journal.Event) error {
+	return controller.NotifyEvent(func(n *usppb.Notify) error {
+		if n.GetValueChange().GetParamPath() != param {
+			return journal.ErrSkip
+		}
+		return nil
+	})
 }
 
 // split divides a parameter path into its object, with the dot, and its name.

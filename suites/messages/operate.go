@@ -27,71 +27,205 @@ func operateReboot(c *harness.Case) {
 		m.Must(expect.Count("req_output_args: number of output_args", 0, len(result.GetReqOutputArgs().GetOutputArgs())))
 	})
 	c.Step(3, "wait for the device to come back")
-	c.Metric(2, func(m *harness.Metric) {
-		session, err := c.Reconnected(mark)
-		if session != nil {
-			m.Must(nil, session.Seq)
+	c.Metric(2, func(m *harness.Metric) { mustReboot(c, m, mark) })
+}
+
+// operateRebootSilently is 1.62: no response is asked for. One that comes nevertheless is told: TR-369 R-OPR.4 only advises against it.
+func operateRebootSilently(c *harness.Case) {
+	c.ExpectRestart()
+	c.Step(1, "operate %s without send_resp", reboot)
+	mark, msgID := operateSilently(c, reboot, c.Fresh("reboot"), nil)
+	c.Step(2, "wait for the device to come back")
+	c.Metric(1, func(m *harness.Metric) {
+		mustReboot(c, m, mark)
+		if answer := responseTo(c, mark, msgID); answer != nil {
+			m.Note("the device answered with an %s although send_resp was false (event %d)", answer.Type, answer.Seq)
 		}
-		m.Must(err)
-		got := c.Agent.Get(c, localAgent+"EndpointID")
-		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
 	})
+}
+
+// mustReboot wants the device to open a new session after mark and to answer then.
+func mustReboot(c *harness.Case, m *harness.Metric, mark uint64) {
+	session, err := c.Reconnected(mark)
+	if session != nil {
+		m.Must(nil, session.Seq)
+	}
+	m.Must(err)
+	got := c.Agent.Get(c, localAgent+"EndpointID")
+	m.Must(expect.Type(got, usp.GetResp), got.Evidence())
+}
+
+// operateSilently runs a command without asking for a response. It returns the mark before it and the request's msg_id.
+func operateSilently(c *harness.Case, command, key string, args usp.Params) (mark uint64, msgID string) {
+	mark, msgID = c.Journal.Mark(), c.Agent.NewMsgID()
+	_, err := c.Agent.Send(c, usp.NewOperate(msgID, command, key, false, args))
+	c.LabMust(err)
+	return mark, msgID
+}
+
+// responseTo is the event of the Response or Error that has come after mark for a request; nil when there is none.
+func responseTo(c *harness.Case, mark uint64, msgID string) *journal.Event {
+	for _, e := range c.Journal.Since(mark) {
+		m, ok := e.Body.(*controller.Message)
+		if ok && e.Dir == journal.In && m.GetBody().GetRequest() == nil && m.GetHeader().GetMsgId() == msgID {
+			return e
+		}
+	}
+	return nil
 }
 
 // operateAsync is 1.64.
 func operateAsync(c *harness.Case) {
+	command, args := asyncCommand(c)
+	key := c.Fresh("operate")
+	id := subscribeToCompletion(c, command)
+	mark := c.Journal.Mark()
+	c.Step(1, "operate %s with command_key %q", command, key)
+	operated := c.Agent.Operate(c, command, key, args)
+	if !judgeRequest(c, operated, command) {
+		return
+	}
+	c.Step(3, "wait for the OperationComplete")
+	c.Metric(2, func(m *harness.Metric) { mustComplete(c, m, mark, id, command, key) })
+}
+
+// operateAsyncSilently is 1.65. A request that is sent when the command has ended shows that a response would have come by then.
+func operateAsyncSilently(c *harness.Case) {
+	command, args := asyncCommand(c)
+	key := c.Fresh("operate")
+	id := subscribeToCompletion(c, command)
+	c.Step(1, "operate %s without send_resp, with command_key %q", command, key)
+	mark, msgID := operateSilently(c, command, key, args)
+	c.Step(2, "wait for the OperationComplete")
+	c.Metric(2, func(m *harness.Metric) { mustComplete(c, m, mark, id, command, key) })
+	_, err := c.Read(localAgent + "EndpointID")
+	c.DeviceMust(err)
+	c.Metric(1, func(m *harness.Metric) {
+		answer := responseTo(c, mark, msgID)
+		if answer == nil {
+			m.Must(nil, mark)
+			return
+		}
+		for _, result := range answer.Body.(*controller.Message).GetBody().GetResponse().GetOperateResp().GetOperationResults() {
+			if result.GetCmdFailure() == nil { // R-OPR.4 allows to report a failure
+				m.Must(expect.Nothing("response without send_resp", answer.Text), answer.Seq)
+			}
+		}
+		m.Note("the device reported a failure although send_resp was false, as R-OPR.4 allows")
+	})
+}
+
+// asyncCommand is the asynchronous command that this device offers, and its arguments.
+func asyncCommand(c *harness.Case) (command string, args usp.Params) {
 	args, err := dut.ParseArguments(c.Element(dut.RoleAsyncArguments))
 	c.LabMust(err)
-	command := c.Element(dut.RoleAsyncCommand)
-	operateAndComplete(c, command, args, func(*controller.Reply, *controller.Message) error { return nil })
+	return c.Element(dut.RoleAsyncCommand), args
 }
+
+const timer = "Device.ScheduleTimer()"
 
 // operateWithArguments is 1.79: a command with an input argument, here a timer of 30 s, which must not complete early.
 func operateWithArguments(c *harness.Case) {
 	const delay = 30 * time.Second
-	operateAndComplete(c, "Device.ScheduleTimer()", usp.Params{"DelaySeconds": "30"}, func(r *controller.Reply, done *controller.Message) error {
-		least, got := c.Scaled(delay)-c.Waits().Tolerance, done.At.Sub(r.At)
-		if got >= least {
-			return nil
+	key := c.Fresh("operate")
+	id := subscribeToCompletion(c, timer)
+	mark := c.Journal.Mark()
+	c.Step(1, "operate %s with a delay of 30 s and command_key %q", timer, key)
+	operated := c.Agent.Operate(c, timer, key, usp.Params{"DelaySeconds": "30"})
+	if !judgeRequest(c, operated, timer) {
+		return
+	}
+	c.Step(3, "wait for the OperationComplete")
+	c.Metric(2, func(m *harness.Metric) {
+		done := mustComplete(c, m, mark, id, timer, key)
+		least, got := c.Scaled(delay)-c.Waits().Tolerance-c.Stall(), done.At.Sub(operated.At)
+		if got < least {
+			m.Must(&usp.Mismatch{Where: "time to the OperationComplete", Want: "at least " + c.Scaled(delay).String(), Got: got.Round(time.Millisecond).String()})
 		}
-		return &usp.Mismatch{Where: "time to the OperationComplete", Want: "at least " + c.Scaled(delay).String(), Got: got.Round(time.Millisecond).String()}
 	})
 }
 
-// operateAndComplete runs an asynchronous command and judges the response (metric 1) and the OperationComplete (metric 2).
-func operateAndComplete(c *harness.Case, command string, args usp.Params, judge func(*controller.Reply, *controller.Message) error) {
-	_, id := subscribe(c, usp.Params{"NotifType": "OperationComplete", "ReferenceList": command})
-	c.SettleSubscription()
-	key := c.Fresh("operate")
-	mark := c.Journal.Mark()
-	c.Step(1, "operate %s with command_key %q", command, key)
-	operated := c.Agent.Operate(c, command, key, args)
+// operateUnknownArgument is 1.91. The timer has run out when the case ends.
+func operateUnknownArgument(c *harness.Case) {
+	const delay = 10 * time.Second
+	c.Step(1, "operate %s with an argument that it does not have", timer)
+	operated := c.Agent.Operate(c, timer, "", usp.Params{"DelaySeconds": "10", "InvalidArgument": "2"})
 	if !c.Metric(1, func(m *harness.Metric) {
-		result, err := expect.OneOperation(operated, command)
+		result, err := expect.OneOperation(operated, timer, "ScheduleTimer()")
 		m.Must(err, operated.Evidence())
 		m.Must(expect.RequestPath(result))
 	}) {
 		return
 	}
-	c.Step(3, "wait for the OperationComplete")
-	object, name := split(command)
+	c.Step(3, "let the timer run out")
+	c.Pause(c.Scaled(delay))
+}
+
+// operateMissingArgument is 1.100. Timers of other cases, which have command keys of their own, do not count.
+func operateMissingArgument(c *harness.Case) {
+	key := c.Fresh("operate")
+	id := subscribeToCompletion(c, timer)
+	mark := c.Journal.Mark()
+	c.Step(1, "operate %s without its mandatory argument", timer)
+	operated := c.Agent.Operate(c, timer, key, nil)
+	if !c.Metric(1, func(m *harness.Metric) {
+		result, err := expect.OneOperation(operated, timer, "ScheduleTimer()")
+		m.Must(err, operated.Evidence())
+		m.Must(expect.CommandFailure(result, usp.CodeInvalidCommandArguments))
+	}) {
+		return
+	}
+	c.Step(2, "watch for an OperationComplete")
 	c.Metric(2, func(m *harness.Metric) {
-		longest := harness.Wait{D: c.Scaled(30*time.Second) + c.NotifyWait().D}
-		notify, err := c.AwaitNotify("OperationComplete Notify of "+id, longest, mark, func(n *usppb.Notify) error {
+		e, err := c.Quiet(120*time.Second, mark, controller.NotifyEvent(func(n *usppb.Notify) error {
 			done := n.GetOperComplete()
-			switch {
-			case n.GetSubscriptionId() != id:
+			other := done.GetCommandKey() != "" && done.GetCommandKey() != key
+			if n.GetSubscriptionId() != id || done.GetCommandName() != "ScheduleTimer()" || other {
 				return journal.ErrSkip
-			case done == nil:
-				return expect.Equal("notification", "OperationComplete", controller.NotifyKind(n))
-			case done.GetObjPath() != object:
-				return expect.Equal("oper_complete.obj_path", object, done.GetObjPath())
-			case done.GetCommandName() != name:
-				return expect.Equal("oper_complete.command_name", name, done.GetCommandName())
 			}
-			return expect.Equal("oper_complete.command_key", key, done.GetCommandKey())
-		})
-		m.Must(err)
-		m.Must(judge(operated, notify), notify.Seq)
+			return nil
+		}))
+		if e != nil {
+			m.Must(err, e.Seq)
+		}
+		m.Must(err, mark)
 	})
+}
+
+// subscribeToCompletion adds a Subscription to the end of a command as a fixture, and returns its ID.
+func subscribeToCompletion(c *harness.Case, command string) (id string) {
+	_, id = subscribe(c, usp.Params{"NotifType": "OperationComplete", "ReferenceList": command})
+	c.SettleSubscription()
+	return id
+}
+
+// judgeRequest judges in metric 1 that a command has begun and is named as a Request.
+func judgeRequest(c *harness.Case, operated *controller.Reply, command string) (passed bool) {
+	return c.Metric(1, func(m *harness.Metric) {
+		result, err := expect.OneOperation(operated, command)
+		m.Must(err, operated.Evidence())
+		m.Must(expect.RequestPath(result))
+	})
+}
+
+// mustComplete wants the OperationComplete of a command after mark, and returns it.
+func mustComplete(c *harness.Case, m *harness.Metric, mark uint64, id, command, key string) *controller.Message {
+	object, name := split(command)
+	longest := harness.Wait{D: c.Scaled(30*time.Second) + c.NotifyWait().D}
+	notify, err := c.AwaitNotify("OperationComplete Notify of "+id, longest, mark, func(n *usppb.Notify) error {
+		done := n.GetOperComplete()
+		if err := ofSubscription(n, id, "OperationComplete"); err != nil {
+			return err
+		}
+		if err := expect.Equal("oper_complete.obj_path", object, done.GetObjPath()); err != nil {
+			return err
+		}
+		if err := expect.Equal("oper_complete.command_name", name, done.GetCommandName()); err != nil {
+			return err
+		}
+		return expect.Equal("oper_complete.command_key", key, done.GetCommandKey())
+	})
+	m.Must(err, mark)
+	m.Must(nil, notify.Seq)
+	return notify
 }
