@@ -22,6 +22,9 @@ type Run struct {
 	Again []string `json:"again,omitempty"`
 	// AgainCase is the same without selectors and links: AgainFor appends those of one case.
 	AgainCase []string `json:"againCase,omitempty"`
+	// Selectors are the ids, globs and chapters of the command line, when they leave out cases of the plan. What they leave out is not in
+	// Links.
+	Selectors []string `json:"selectors,omitempty"`
 	// Waivers, Alternates and Features are what the DUT file declared and what was found.
 	Waivers    []Waiver    `json:"waivers,omitempty"`
 	Alternates []Alternate `json:"alternates,omitempty"`

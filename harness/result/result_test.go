@@ -75,6 +75,7 @@ func TestConclusionAndExitCode(t *testing.T) {
 		"no case":                 {run(), Partial, 3},
 		"nothing but unsupported": {run(Unsupported), Partial, 3},
 		"no link":                 {&Run{TimeScale: 1}, Partial, 3},
+		"selected":                {func() *Run { r := run(Pass); r.Selectors = []string{"1.*", "2.1"}; return r }(), Partial, 0},
 		"scaled":                  {func() *Run { r := run(Pass); r.TimeScale = 20; return r }(), Partial, 0},
 		"trouble":                 {func() *Run { r := run(Pass); r.Links[0].Trouble = "worker died"; return r }(), Partial, 3},
 		"undeclared feature": {func() *Run {

@@ -1,6 +1,9 @@
 package result
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Verdict is the outcome of a metric or of a case.
 type Verdict string
@@ -121,6 +124,10 @@ func (r *Run) Conclude() {
 			r.Conclusion.Reason = fmt.Sprintf("no case failed, but %s %s %s", plural(count[v], "case"), are(count[v]), v)
 			return
 		}
+	}
+	if len(r.Selectors) > 0 {
+		r.Conclusion.Reason = "no case failed, but the run was limited to " + strings.Join(r.Selectors, " ")
+		return
 	}
 	if r.TimeScale != 1 {
 		r.Conclusion.Reason = fmt.Sprintf("no case failed, but protocol intervals were divided by %g", r.TimeScale)

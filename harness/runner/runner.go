@@ -73,6 +73,9 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 			Endpoint: endpoint(o.DUT), Reference: o.Reference, Defects: o.Defects},
 		Features: declaredFeatures(o.Plan, o.DUT),
 	}
+	if len(cases) < len(o.Plan.Cases) {
+		run.Selectors = o.Selectors
+	}
 	for _, w := range o.DUT.Waivers {
 		run.Waivers = append(run.Waivers, result.Waiver{Case: w.Case, Reason: w.Reason, Issue: w.Issue, Until: w.Until.Format(time.DateOnly)})
 	}
