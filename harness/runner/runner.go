@@ -50,7 +50,7 @@ type Options struct {
 
 // Progress hears of a run while it goes on. Its methods are called from one goroutine at a time.
 type Progress interface {
-	// Start gives the head of the run (its Links are empty) and how many cases will be carried out over each of Options.Links.
+	// Start gives the head of the run (its Links are empty) and of how many cases CaseDone will tell over each of Options.Links.
 	Start(run *result.Run, cases []int)
 	CaseStarted(link, id string)
 	CaseDone(link string, c result.Case)
@@ -90,9 +90,14 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 	s := &supervisor{Options: o, log: log, grace: graceAfterInterrupt}
 	var todo []int
 	for _, d := range decided {
-		todo = append(todo, len(d.run))
+		todo = append(todo, len(d.run)+len(d.errors()))
 	}
 	o.Progress.Start(run, todo)
+	for _, d := range decided {
+		for _, c := range d.errors() {
+			o.Progress.CaseDone(d.link, c)
+		}
+	}
 	run.Links = s.runAll(ctx, decided)
 	fillIn(&run.Device, s.identity)
 	run.WallMS = time.Since(started).Milliseconds()
@@ -105,6 +110,11 @@ type linkPlan struct {
 	link string
 	run  []plan.Case
 	rest []result.Case
+}
+
+// errors are the cases that ought to be carried out and cannot be.
+func (l linkPlan) errors() []result.Case {
+	return slices.DeleteFunc(slices.Clone(l.rest), func(c result.Case) bool { return c.Verdict != result.Error })
 }
 
 // decide sorts the cases of every Link. What is so for every Link of the run is told once, over the first Link that it concerns.

@@ -114,6 +114,23 @@ func TestNothingToRunIsAnError(t *testing.T) {
 	}
 }
 
+func TestACaseThatLacksANeedIsTold(t *testing.T) {
+	run, h := scripted(t, t.Context(), func(o *Options) { o.Selectors = []string{"1.1", "1.5"} }, "started 1.1", "pass 1.1", "done")
+	if got := verdicts(run); got != "1.1 pass; 1.5 error" {
+		t.Errorf("got %s", got)
+	}
+	if !h.has("start [2]") || !h.has("mqtt5 error 1.5") {
+		t.Errorf("heard %q", h.heard)
+	}
+}
+
+func TestALimitedRunIsNeverConformant(t *testing.T) {
+	run, _ := scripted(t, t.Context(), func(o *Options) { o.Selectors = []string{"1.1"} }, "started 1.1", "pass 1.1", "done")
+	if run.Conclusion.Value != result.Partial || !strings.Contains(run.Conclusion.Reason, "limited to 1.1") {
+		t.Errorf("want partial, limited to 1.1, got %+v", run.Conclusion)
+	}
+}
+
 func TestASelectorThatMatchesNothingIsAnError(t *testing.T) {
 	o := smallOptions("mqtt5")
 	o.Selectors = []string{"1.9"}
