@@ -4,6 +4,8 @@
 package journal
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 )
@@ -47,15 +49,16 @@ type Event struct {
 	Conn   uint64 // number of the transport connection, from NextConn; 0 when there is none
 	Local  string // host:port of the harness's end
 	Remote string // host:port of the device's end
-	Text   string // one line for a reader
+	Text   string // one line for a reader; Append cuts a long one
 	Raw    []byte // the bytes as on the wire, TLS in the clear
 	Body   any    // the decoded value; a Describer shows itself in the report
+	Weight int    // about how many bytes Body takes that are not Raw's, where a device can make them many
 }
 
 // Describer is a decoded body that can show itself as readable text of several lines.
 type Describer interface{ Describe() string }
 
-// Trimmer is a decoded body that shares its bulk with Raw. Trimmed returns what stays when the journal has no room for bytes.
+// Trimmer is a decoded body with bulk. Trimmed returns what stays when the journal has no room for it any more.
 type Trimmer interface{ Trimmed() any }
 
 // minSecret is the shortest value that is masked: masking shorter ones would eat ordinary text.
@@ -67,7 +70,8 @@ type Journal struct {
 	events    []*Event
 	first     uint64 // Seq of events[0], when there is one
 	last      uint64
-	rawBytes  int
+	size      int    // of all events, as Event.size counts
+	whole     uint64 // no event before this Seq has bytes to give up
 	conns     uint64
 	wake      chan struct{} // closed and replaced at each Append
 	listeners map[int]func(*Event)
@@ -75,13 +79,19 @@ type Journal struct {
 	secrets   map[string]struct{}
 }
 
-// MaxRawBytes bounds what the journal keeps of raw packets until the next Forget. Beyond it, events are kept without their bytes
-// and with trimmed bodies.
-const MaxRawBytes = 48 << 20
+// MaxBytes bounds what the journal keeps until the next Forget: packets as they were on the wire and decoded. Beyond it the oldest events
+// lose their bytes. The newest one is always whole.
+const MaxBytes = 48 << 20
 
 // MaxEvents bounds how many events are kept until the next Forget: later ones are numbered and handed to the waiting, but a flood
 // drops the oldest.
 const MaxEvents = 60_000
+
+const (
+	maxText  = 8 << 10 // bytes of an event's Text
+	bareText = 256     // what stays of it when there is no room
+	ownBytes = 512     // about what an event takes when it is small
+)
 
 // New returns an empty journal.
 func New() *Journal {
@@ -98,17 +108,15 @@ func (j *Journal) Append(e Event) *Event {
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
-	if j.rawBytes+len(e.Raw) > MaxRawBytes {
-		e.Raw = nil
-		if t, ok := e.Body.(Trimmer); ok {
-			e.Body = t.Trimmed()
-		}
-	}
-	j.rawBytes += len(e.Raw)
+	e.Text = shortened(e.Text, maxText)
 	kept := &e
 	j.events = append(j.events, kept)
+	j.size += kept.size()
 	if len(j.events) > MaxEvents {
 		j.drop(len(j.events) / 4)
+	}
+	if j.size > MaxBytes {
+		j.strip(MaxBytes * 3 / 4)
 	}
 	for id := 0; id < j.nextID; id++ {
 		if f := j.listeners[id]; f != nil {
@@ -123,10 +131,54 @@ func (j *Journal) Append(e Event) *Event {
 // drop forgets the n oldest events.
 func (j *Journal) drop(n int) {
 	for _, e := range j.events[:n] {
-		j.rawBytes -= len(e.Raw)
+		j.size -= e.size()
 	}
 	j.events = append([]*Event(nil), j.events[n:]...)
 	j.first += uint64(n)
+}
+
+// strip takes the bytes of the oldest events until the rest has the given size, or only the newest is whole.
+func (j *Journal) strip(size int) {
+	events := append([]*Event(nil), j.events...) // readers hold the old list
+	from := 0
+	if j.whole > j.first {
+		from = int(j.whole - j.first)
+	}
+	for i := from; i < len(events)-1 && j.size > size; i++ {
+		if bare := events[i].bare(); bare != nil {
+			j.size += bare.size() - events[i].size()
+			events[i] = bare
+		}
+		j.whole = j.first + uint64(i) + 1
+	}
+	j.events = events
+}
+
+// size is about how many bytes an event takes.
+func (e *Event) size() int { return ownBytes + len(e.Text) + len(e.Raw) + e.Weight }
+
+// bare returns a copy of e without its bulk, nil when it has none.
+func (e *Event) bare() *Event {
+	if len(e.Raw) == 0 && e.Weight == 0 && len(e.Text) <= bareText {
+		return nil
+	}
+	bare := *e
+	bare.Raw, bare.Weight = nil, 0
+	if t, ok := e.Body.(Trimmer); ok {
+		bare.Body = t.Trimmed()
+	} else if e.Weight > 0 {
+		bare.Body = nil
+	}
+	bare.Text = shortened(e.Text, bareText) + " (there was no room to keep more)"
+	return &bare
+}
+
+// shortened is the beginning of a text that is too long.
+func shortened(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8(text[:most], ""), len(text))
 }
 
 // Mark returns the number of the newest event: take it before an act, await after it.

@@ -49,20 +49,31 @@ func TestAwaitNamesTheNearestMiss(t *testing.T) {
 }
 
 func TestAFloodIsBounded(t *testing.T) {
-	j := New()
-	for range MaxEvents + 10 {
-		j.Append(Event{Raw: make([]byte, 1024)})
-	}
-	events := j.Since(0)
-	raw := 0
-	for _, e := range events {
-		raw += len(e.Raw)
-	}
-	if len(events) > MaxEvents || raw > MaxRawBytes {
-		t.Fatalf("want at most %d events and %d bytes, got %d and %d", MaxEvents, MaxRawBytes, len(events), raw)
-	}
-	if got := events[len(events)-1].Seq; got != MaxEvents+10 {
-		t.Errorf("newest event: want %d, got %d", MaxEvents+10, got)
+	for name, flood := range map[string]Event{
+		"raw":    {Raw: make([]byte, 4096)},
+		"bodies": {Body: "decoded", Weight: 4096},
+		"texts":  {Text: strings.Repeat("x", 2*maxText)},
+		"many":   {},
+	} {
+		j := New()
+		for range MaxEvents + 10 {
+			j.Append(flood)
+		}
+		events, size := j.Since(0), 0
+		for _, e := range events {
+			size += e.size()
+		}
+		if len(events) > MaxEvents || size > MaxBytes || size != j.size {
+			t.Fatalf("%s: want at most %d events and %d bytes, got %d and %d, counted as %d", name, MaxEvents, MaxBytes, len(events), size, j.size)
+		}
+		newest := events[len(events)-1]
+		if newest.Seq != MaxEvents+10 || len(newest.Raw) != len(flood.Raw) || newest.Body != flood.Body {
+			t.Errorf("%s: the newest event is not whole: %d", name, newest.Seq)
+		}
+		j.Forget(j.Mark())
+		if j.size != 0 {
+			t.Errorf("%s: %d bytes are counted for nothing", name, j.size)
+		}
 	}
 }
 
@@ -71,16 +82,29 @@ type bulky []byte
 
 func (bulky) Trimmed() any { return bulky(nil) }
 
-func TestWithoutRoomForBytesBodiesAreTrimmed(t *testing.T) {
+func TestWithoutRoomTheOldestEventsLoseTheirBytes(t *testing.T) {
 	j := New()
-	raw := make([]byte, MaxRawBytes)
-	first := j.Append(Event{Raw: raw, Body: bulky(raw)})
-	second := j.Append(Event{Raw: raw[:1], Body: bulky(raw[:1])})
-	if len(first.Raw) == 0 || len(first.Body.(bulky)) == 0 {
-		t.Error("the event that fits has lost its bytes")
+	light := j.Append(Event{Body: "light"})
+	seen := j.Since(0)
+	raw := make([]byte, MaxBytes/3)
+	for range 3 {
+		j.Append(Event{Raw: raw, Body: bulky(raw)})
 	}
-	if len(second.Raw) != 0 || len(second.Body.(bulky)) != 0 {
-		t.Error("the event that does not fit has kept its bytes")
+	heavy := j.Append(Event{Body: "heavy", Weight: MaxBytes})
+	for i, e := range j.Since(0) {
+		switch {
+		case i == 0 && e != light:
+			t.Error("an event without bulk was touched")
+		case i > 0 && e != heavy && (len(e.Raw) != 0 || len(e.Body.(bulky)) != 0 || !strings.Contains(e.Text, "no room")):
+			t.Errorf("event %d has kept its bytes", e.Seq)
+		}
+	}
+	j.Append(Event{})
+	if newest := j.Since(heavy.Seq - 1)[0]; newest.Body != nil {
+		t.Error("an event that is larger than all the room is kept when it is no longer the newest")
+	}
+	if seen[0] != light {
+		t.Error("a list that was handed out has changed")
 	}
 }
 
@@ -126,6 +150,25 @@ func TestManyWritersGetDistinctNumbers(t *testing.T) {
 	}
 	if len(heard) != 800 {
 		t.Fatalf("want 800 events heard, got %d", len(heard))
+	}
+}
+
+func TestSecretsAreBounded(t *testing.T) {
+	j := New()
+	j.Secret("the harness's own")
+	j.Secret(strings.Repeat("long", 1<<20))
+	for i := range 2 * maxSecrets {
+		j.Secret(fmt.Sprintf("made up %d", i))
+	}
+	if len(j.secrets) > maxSecrets {
+		t.Errorf("%d secrets are remembered, want at most %d", len(j.secrets), maxSecrets)
+	}
+	m := j.Masker()
+	if got := m.Text("the harness's own made up 7"); strings.Trim(got, "* ") != "" {
+		t.Errorf("got %q", got)
+	}
+	if got := m.Text(strings.Repeat("long", maxSecret/4+1)); got != strings.Repeat("*", maxSecret)+"long" {
+		t.Errorf("of the long one %d bytes are masked", strings.Count(got, "*"))
 	}
 }
 

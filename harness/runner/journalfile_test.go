@@ -105,7 +105,7 @@ func TestAJournalThatCannotBeWritten(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if name, err := writeJournal(file, "mqtt5", "1.1", time.Now(), nil, nil); err == nil || name != "" {
+	if name, err := writeJournal(file, "mqtt5", "1.1", time.Now(), nil, journal.Masker{}); err == nil || name != "" {
 		t.Errorf("got %q, %v", name, err)
 	}
 }
@@ -116,7 +116,7 @@ func TestSecretsAreInNoResult(t *testing.T) {
 		Reason: told, Metrics: []result.Metric{{Where: told, Want: told, Got: told, Note: told}}, Steps: []result.Step{{Text: told}},
 		Notes: []string{told}, CleanUp: []result.CleanUp{{Name: told, Error: told}},
 	}
-	maskCase(&c, journal.Masker{secret})
+	boundCase(&c, journal.NewMasker(secret))
 	text := string(must(json.Marshal(c)))
 	if strings.Contains(text, secret) || strings.Count(text, "it is ********") != 9 {
 		t.Errorf("got %s", text)
