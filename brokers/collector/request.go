@@ -74,6 +74,26 @@ func newRequest(r *http.Request, body []byte, err error) *Request {
 	return q
 }
 
+// weight is about what q takes.
+func (q *Request) weight() int {
+	const each = 64 // of a header or query value beside its text
+	bytes := len(q.Body)
+	for _, values := range []map[string][]string{q.Header, q.Query} {
+		for name, list := range values {
+			bytes += each + len(name)
+			for _, value := range list {
+				bytes += each + len(value)
+			}
+		}
+	}
+	return bytes
+}
+
+// Trimmed returns q without what a device can make long, for a journal that is full.
+func (q *Request) Trimmed() any {
+	return &Request{Method: q.Method, Proto: q.Proto, Chunked: q.Chunked, BodySize: q.BodySize, Problem: "the journal had no room to keep the request"}
+}
+
 // Content returns the body with its Content-Encoding undone: gzip, deflate or none.
 func (q *Request) Content() ([]byte, error) {
 	var plain io.Reader

@@ -11,7 +11,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +23,6 @@ const (
 	MaxBody = 4 << 20
 
 	maxHeader   = 64 << 10
-	maxLarge    = 8                // bodies beyond gate.MaxRaw that the journal holds at once
 	headTimeout = 30 * time.Second // for the head of a request
 	bodyTimeout = 60 * time.Second // for all of it
 	idleTimeout = 5 * time.Minute  // between requests on one connection
@@ -43,10 +41,6 @@ type Server struct {
 	http   *http.Server
 	queue  *queue
 	script script
-
-	recording   sync.Mutex
-	journalFull bool     // the journal drops the bytes of requests
-	large       []uint64 // numbers of requests whose body is larger than what the journal counts
 }
 
 // Start listens. The collector stops when ctx ends or Close is called.
@@ -93,6 +87,16 @@ func (s *Server) serve(g *gate.Conn) {
 // answer records one request and answers it.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(connKey{}).(*conn)
+	room := MaxBody
+	if r.ContentLength >= 0 {
+		room = int(min(r.ContentLength, MaxBody))
+	}
+	if err := c.Hold(room); err != nil {
+		s.record(c, newRequest(r, nil, err))
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	defer c.Hold(0)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	s.record(c, newRequest(r, body, err))
 	var tooLarge *http.MaxBytesError
@@ -122,26 +126,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 // record appends a request whose body has been read.
 func (s *Server) record(c *conn, q *Request) {
 	s.j.Secret(q.Password)
-	s.recording.Lock()
-	defer s.recording.Unlock()
-	large := len(q.Body) > gate.MaxRaw
-	if s.journalFull || large && !s.roomForLarge() {
-		q.Body, q.Problem = nil, "the journal has no room for the body"
-	}
-	e := c.Log(journal.Event{Layer: journal.LayerHTTP, Dir: journal.In, Type: Received, Text: q.summary(), Raw: withoutCredentials(c.take()), Body: q})
-	s.journalFull = e.Raw == nil // then the next requests go without their body as well
-	if large && q.Body != nil {
-		s.large = append(s.large, e.Seq)
-	}
-}
-
-// roomForLarge says whether the journal holds few enough bodies that are larger than what it counts of a request.
-func (s *Server) roomForLarge() bool {
-	s.large = slices.DeleteFunc(s.large, func(seq uint64) bool {
-		events := s.j.Since(seq - 1)
-		return len(events) == 0 || events[0].Seq != seq // it was forgotten
-	})
-	return len(s.large) < maxLarge
+	c.Log(journal.Event{Layer: journal.LayerHTTP, Dir: journal.In, Type: Received, Text: q.summary(), Raw: withoutCredentials(c.take()), Body: q,
+		Weight: q.weight()})
 }
 
 // queue is the listener of the HTTP server: it hands out what the gate lets in.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/pki"
 )
@@ -298,41 +299,43 @@ func TestHostileInput(t *testing.T) {
 	}
 }
 
-func TestManyLargeBodies(t *testing.T) {
+func TestBodiesTakeTurnsInMemory(t *testing.T) {
 	s, j := start(t, Options{})
-	body := make([]byte, 1<<20+1)
-	url := "http://" + s.Addr()
-	count := func() (kept int) {
-		for _, e := range j.Since(0) {
-			if q, ok := e.Body.(*Request); ok && q.BodySize == len(body) && (q.Body != nil) == (q.Problem == "") && q.Body != nil {
-				kept++
-			}
+	const many = 4 * gate.MaxAtHand / MaxBody
+	head := fmt.Sprintf("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", MaxBody)
+	var conns []net.Conn
+	for range many { // each begins a body, and does not end it
+		c := dial(t, s.Addr())
+		conns = append(conns, c)
+		io.WriteString(c, head)
+	}
+	q := awaitEvent(t, j, 0, journal.In, Received).Body.(*Request)
+	if q.Body != nil || !strings.Contains(q.Problem, "at once") {
+		t.Errorf("%d bytes are kept, problem %q", len(q.Body), q.Problem)
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	for tries := 0; ; tries++ { // until the last of them is forgotten
+		mark := j.Mark()
+		post(t, "http://"+s.Addr(), make([]byte, MaxBody))
+		q := awaitEvent(t, j, mark, journal.In, Received).Body.(*Request)
+		if len(q.Body) == MaxBody {
+			return
 		}
-		return kept
-	}
-	for range maxLarge + 3 {
-		post(t, url, body)
-	}
-	if got := count(); got != maxLarge {
-		t.Errorf("%d large bodies are kept, want %d", got, maxLarge)
-	}
-	j.Forget(j.Mark())
-	post(t, url, body)
-	if got := count(); got != 1 {
-		t.Errorf("after Forget %d large bodies are kept, want 1", got)
+		if tries == 1000 {
+			t.Fatalf("when the others have gone: %d of %d bytes, problem %q", len(q.Body), MaxBody, q.Problem)
+		}
 	}
 }
 
 func TestFullJournalKeepsNoBody(t *testing.T) {
 	s, j := start(t, Options{})
-	j.Append(journal.Event{Type: "all that there is room for", Raw: make([]byte, journal.MaxRawBytes-1<<10)})
-	for i := range 3 {
-		mark := j.Mark()
-		post(t, "http://"+s.Addr(), make([]byte, 2<<10))
-		q := awaitEvent(t, j, mark, journal.In, Received).Body.(*Request)
-		// the first finds out that there is no more room
-		if full := i > 0; (q.Body == nil) != full || (q.Problem != "") != full || q.BodySize != 2<<10 {
-			t.Errorf("request %d: %d of %d bytes are kept, problem %q", i, len(q.Body), q.BodySize, q.Problem)
-		}
+	post(t, "http://"+s.Addr(), make([]byte, 2<<10))
+	whole := awaitEvent(t, j, 0, journal.In, Received)
+	j.Append(journal.Event{Type: "all that there is room for", Raw: make([]byte, journal.MaxBytes)})
+	q := j.At(whole.Seq).Body.(*Request)
+	if len(whole.Body.(*Request).Body) != 2<<10 || q.Body != nil || q.Problem == "" || q.BodySize != 2<<10 {
+		t.Errorf("%d of %d bytes are kept, problem %q", len(q.Body), q.BodySize, q.Problem)
 	}
 }

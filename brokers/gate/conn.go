@@ -29,6 +29,7 @@ type Conn struct {
 	ID uint64 // its number in the journal
 
 	j             *journal.Journal
+	gate          *Gate // nil: the harness dialled
 	socket        *net.TCPConn
 	inner         net.Conn // the socket, or TLS on top of it
 	local, remote string
@@ -36,11 +37,13 @@ type Conn struct {
 	end     sync.Once
 	mu      sync.Mutex
 	leaving bool
+
+	atHand int // bytes of what has come and is not done with; guarded by the gate
 }
 
 // newConn numbers a TCP connection. secure, when not nil, puts TLS on top of it; the handshake is still to be done.
-func newConn(j *journal.Journal, socket net.Conn, secure func(net.Conn) *tls.Conn) *Conn {
-	c := &Conn{ID: j.NextConn(), j: j, socket: socket.(*net.TCPConn), inner: socket,
+func newConn(j *journal.Journal, g *Gate, socket net.Conn, secure func(net.Conn) *tls.Conn) *Conn {
+	c := &Conn{ID: j.NextConn(), j: j, gate: g, socket: socket.(*net.TCPConn), inner: socket,
 		local: socket.LocalAddr().String(), remote: socket.RemoteAddr().String()}
 	if secure != nil {
 		c.inner = secure(socket)
@@ -63,12 +66,21 @@ func Dial(ctx context.Context, j *journal.Journal, addr string, config *tls.Conf
 		}
 		secure = func(socket net.Conn) *tls.Conn { return tls.Client(socket, config) }
 	}
-	c := newConn(j, socket, secure)
+	c := newConn(j, nil, socket, secure)
 	c.Log(journal.Event{Layer: journal.LayerTCP, Dir: journal.Out, Type: "open", Text: "connected to " + c.remote})
 	if err := c.handshake(ctx); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Hold says how many bytes of packets the connection has at hand from now on, before memory for them is taken. The error says that there is
+// no room for so many beside those of other connections; then nothing changes. One that the harness dialled has all the room.
+func (c *Conn) Hold(bytes int) error {
+	if c.gate == nil {
+		return nil
+	}
+	return c.gate.hold(c, bytes)
 }
 
 // Log appends e with the connection's number and addresses.

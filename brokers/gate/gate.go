@@ -21,6 +21,11 @@ const (
 	MaxRaw = 1 << 20
 	// MaxConns is how many connections a gate serves at once. A device needs two or three.
 	MaxConns = 64
+	// MaxAtHand is how many bytes of packets all connections of a gate may have at hand together: those that are still coming and those
+	// that are worked on. It is more than the largest packet takes, and a device needs it for one or two.
+	MaxAtHand = 24 << 20
+	// small is what a connection may have at hand without asking.
+	small = 64 << 10
 
 	handshakeTimeout = 30 * time.Second      // for a TLS handshake, so that a silent peer does not keep its place for ever
 	acceptPause      = 50 * time.Millisecond // an accept that fails for want of descriptors fails again at once
@@ -47,6 +52,7 @@ type Gate struct {
 	listener net.Listener // nil while down
 	conns    map[*Conn]struct{}
 	closed   bool
+	atHand   int // bytes, of all connections
 }
 
 // Open listens and calls serve for every connection whose TLS handshake, if any, succeeded. The connection ends when serve
@@ -164,7 +170,7 @@ func (g *Gate) accept(listener net.Listener) {
 				return
 			}
 		}
-		g.admit(newConn(g.j, socket, g.secure))
+		g.admit(newConn(g.j, g, socket, g.secure))
 	}
 }
 
@@ -200,4 +206,34 @@ func (g *Gate) forget(c *Conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.conns, c)
+	g.atHand -= c.atHand
+	c.atHand = 0
+}
+
+// Stages are the sizes of memory to take, and to Hold, for a packet that says it has so many bytes: each when the one before is full, so
+// that nothing is taken for a mere claim. The last is size.
+func Stages(size int) []int {
+	var stages []int
+	for _, stage := range [...]int{small, 1 << 20} {
+		if stage < size {
+			stages = append(stages, stage)
+		}
+	}
+	return append(stages, size)
+}
+
+// hold changes what a connection has at hand.
+func (g *Gate) hold(c *Conn, bytes int) error {
+	if bytes <= small {
+		bytes = 0
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if bytes > c.atHand && g.atHand-c.atHand+bytes > MaxAtHand {
+		return fmt.Errorf("%d bytes at once, while other connections have sent %d of the %d that this broker takes at a time",
+			bytes, g.atHand-c.atHand, MaxAtHand)
+	}
+	g.atHand += bytes - c.atHand
+	c.atHand = bytes
+	return nil
 }

@@ -15,6 +15,7 @@ const (
 	maxFilter        = 4096      // bytes of a Topic Filter
 	maxLevels        = 128       // of a Topic Filter
 	maxSubscriptions = 1024      // of one connection
+	maxIndex         = 8 << 20   // bytes that the subscriptions of all sessions take together, also of those whose client is away
 	maxSessions      = 1024      // that are kept for clients that went away
 	maxUnacked       = 1024      // QoS 1 messages that a device has not acknowledged
 	maxHeld          = 256       // packets that wait for Release on one connection
@@ -55,6 +56,19 @@ func propertiesWithinBounds(raw []byte, header int) error {
 		return nil
 	}
 	return fmt.Errorf("a PUBLISH with %d bytes of properties, more than the %d that this broker takes", end, maxControl)
+}
+
+// indexed is about how many bytes the library takes for a subscription: it makes a node of every level.
+func indexed(filter string) int { return len(filter) + 512*(1+strings.Count(filter, "/")) }
+
+// indexSize is what the subscriptions of all sessions take together.
+func (s *Server) indexSize() (bytes int) {
+	for _, cl := range s.mochi.Clients.GetAll() {
+		for filter := range cl.State.Subscriptions.GetAll() {
+			bytes += indexed(filter)
+		}
+	}
+	return bytes
 }
 
 // filterWithinBounds says whether a Topic Filter is one that the broker is ready to index.

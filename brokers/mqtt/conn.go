@@ -22,7 +22,6 @@ import (
 
 const (
 	defaultPatience = 30 * time.Second // for the first byte of a CONNECT, and from the first byte of a packet to its last
-	smallPacket     = 64 << 10         // allocated at once; memory for a larger one grows as its bytes come
 )
 
 // errEnded tells the library to give a connection up whose end has been recorded already.
@@ -42,6 +41,7 @@ type conn struct {
 	keepAlive time.Duration
 	denied    map[string]byte // filters of the current SUBSCRIBE that are refused, with the code to say so
 	granted   []Filter        // the others, with the QoS that was granted
+	room      int             // bytes that its filters may take
 	calling   bool            // the harness has the word, in OnPublish
 
 	disconnected atomic.Bool // the device has sent DISCONNECT
@@ -81,6 +81,7 @@ func (c *conn) Close() error {
 // Read gives the library the next packet, piece by piece.
 func (c *conn) Read(p []byte) (int, error) {
 	if len(c.rest) == 0 {
+		c.current, c.rest = nil, nil // the one before is done with
 		if err := c.next(); err != nil {
 			return 0, err
 		}
@@ -92,7 +93,7 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // next reads, records and checks one packet.
 func (c *conn) next() error {
-	c.current = nil
+	_ = c.Hold(0) // nothing always has room
 	if err := c.awaitPacket(); err != nil {
 		return err
 	}
@@ -166,14 +167,18 @@ func (c *conn) readPacket() (raw []byte, header int, err error) {
 			return nil, 0, c.refuse(packets.ErrPacketTooLarge.Code, c.buffered(), err)
 		}
 	}
-	if size <= smallPacket {
-		raw = make([]byte, size)
-		n, err := io.ReadFull(c.stream, raw)
-		return raw, header, c.cutShort(raw[:n], err)
+	for _, stage := range gate.Stages(size) {
+		if err := c.Hold(stage); err != nil {
+			return nil, 0, c.refuse(packets.ErrServerBusy.Code, raw, err)
+		}
+		more := make([]byte, stage)
+		begun := copy(more, raw)
+		n, err := io.ReadFull(c.stream, more[begun:])
+		if raw = more[:begun+n]; err != nil {
+			return nil, 0, c.cutShort(raw, err)
+		}
 	}
-	var buffer bytes.Buffer
-	_, err = io.CopyN(&buffer, c.stream, int64(size))
-	return buffer.Bytes(), header, c.cutShort(buffer.Bytes(), err)
+	return raw, header, nil
 }
 
 // buffered returns what has arrived, as evidence. It holds until the next read.
@@ -241,12 +246,7 @@ func (c *conn) logPacket(dir journal.Dir, p *Packet, raw []byte) uint64 {
 		raw = slices.Clone(raw[:gate.MaxRaw])
 		body = p.withPayload(raw[min(size-len(p.Payload), gate.MaxRaw):])
 	}
-	if c.s.journalFull.Load() {
-		body = p.bare()
-	}
-	e := c.Log(journal.Event{Layer: journal.LayerMQTT, Dir: dir, Type: p.Type, Text: text, Raw: raw, Body: body})
-	c.s.journalFull.Store(e.Raw == nil) // then the next packets go without their long parts as well
-	return e.Seq
+	return c.Log(journal.Event{Layer: journal.LayerMQTT, Dir: dir, Type: p.Type, Text: text, Raw: raw, Body: body, Weight: p.weight(len(raw))}).Seq
 }
 
 // withoutPassword returns a copy of a CONNECT whose password is overwritten, however short it is.

@@ -135,7 +135,8 @@ func (h *hook) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
 
 // OnSubscribe begins a SUBSCRIBE.
 func (h *hook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
-	connOf(cl).denied = map[string]byte{}
+	c := connOf(cl)
+	c.denied, c.room = map[string]byte{}, maxIndex-h.s.indexSize()
 	return pk
 }
 
@@ -146,10 +147,12 @@ func (h *hook) OnACLCheck(cl *mochi.Client, filter string, write bool) bool {
 		return true
 	}
 	code := h.s.script.reject(filter)
-	if code == 0 && (!filterWithinBounds(filter) || cl.State.Subscriptions.Len() >= maxSubscriptions) {
+	if code == 0 && (!filterWithinBounds(filter) || cl.State.Subscriptions.Len() >= maxSubscriptions || indexed(filter) > c.room) {
 		code = packets.ErrQuotaExceeded.Code
 	}
-	if code != 0 {
+	if code == 0 {
+		c.room -= indexed(filter)
+	} else {
 		c.denied[filter] = code
 	}
 	return code == 0

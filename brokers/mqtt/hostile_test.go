@@ -3,6 +3,7 @@ package mqtt
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"runtime"
@@ -268,26 +269,70 @@ func TestBurstOfPublish(t *testing.T) {
 }
 
 func TestFullJournalKeepsNoPayload(t *testing.T) {
-	received := make(chan Publication, 3)
+	received := make(chan Publication, 1)
 	s, j := startBroker(t, Options{OnPublish: func(p Publication) { received <- p }})
 	d := connected(t, s.Addr(), V5)
-	j.Append(journal.Event{Type: "all that there is room for", Raw: make([]byte, journal.MaxRawBytes-1<<10)})
 	pk := publishPacket("t", make([]byte, 2<<10))
 	pk.Properties.User = []packets.UserProperty{{Key: "k", Val: "v"}}
-	for range 3 {
+	d.send(pk)
+	p := <-received
+	if whole := j.At(p.Seq).Body.(*Packet); len(whole.Payload) != 2<<10 || len(whole.UserProps) != 1 {
+		t.Errorf("the message is not kept whole: %s", whole.Describe())
+	}
+	j.Append(journal.Event{Type: "all that there is room for", Raw: make([]byte, journal.MaxBytes)})
+	if cut := j.At(p.Seq).Body.(*Packet); cut.Payload != nil || cut.UserProps != nil || cut.PayloadSize != 2<<10 || cut.Type != Publish {
+		t.Errorf("of the message there is %s", cut.Describe())
+	}
+}
+
+// TestHalfPacketsOnManyConnections has more connections begin a large packet than there is memory for.
+func TestHalfPacketsOnManyConnections(t *testing.T) {
+	s, j := startBroker(t, Options{})
+	before, refused := heap(), 0
+	for range 20 {
+		d := connected(t, s.Addr(), V5)
+		d.write(binary.AppendUvarint([]byte{packets.Publish << 4}, DefaultMaxPacket-16))
+		d.write(make([]byte, 2<<20))
+	}
+	for _, e := range j.Since(0) {
+		if e.Type == Malformed && strings.Contains(e.Text, "at once") {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("no connection was refused")
+	}
+	if after := heap(); after > before+64<<20 {
+		t.Errorf("the heap grew from %d to %d bytes", before, after)
+	}
+	mustSurvive(t, s)
+}
+
+// TestSubscriptionsOfManySessions fills the index with what clients leave behind that went away.
+func TestSubscriptionsOfManySessions(t *testing.T) {
+	s, _ := startBroker(t, Options{})
+	before, refused := heap(), false
+	for n := range 40 {
+		d := dial(t, s.Addr(), V5)
+		pk := connectPacket(V5)
+		pk.Connect.ClientIdentifier = fmt.Sprint("client-", n)
+		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = 1000, true
 		d.send(pk)
-	}
-	for i := range 3 {
-		p := <-received
-		recorded := j.Since(p.Seq - 1)[0].Body.(*Packet)
-		if len(p.Payload) != 2<<10 || len(p.UserProps) != 1 || recorded.PayloadSize != 2<<10 {
-			t.Errorf("message %d is not whole: %s", i, p.Describe())
+		d.expect(Connack)
+		var filters []string
+		for i := range 50 {
+			filters = append(filters, fmt.Sprintf("%d/%d", n, i)+strings.Repeat("/levels", maxLevels-10))
 		}
-		// the first finds out that there is no more room
-		if i > 0 && (recorded.Payload != nil || recorded.UserProps != nil) {
-			t.Errorf("message %d is kept whole", i)
-		}
+		refused = refused || slices.Contains(d.subscribe(filters...).ReasonCodes, packets.ErrQuotaExceeded.Code)
+		d.leave()
 	}
+	if !refused {
+		t.Error("no subscription was refused")
+	}
+	if after := heap(); after > before+64<<20 {
+		t.Errorf("the heap grew from %d to %d bytes", before, after)
+	}
+	mustSurvive(t, s)
 }
 
 func TestBombs(t *testing.T) {

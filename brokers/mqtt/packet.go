@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -235,16 +236,21 @@ func convert(pk *packets.Packet) *Packet {
 	return p
 }
 
-// withPayload returns a copy of p with only the beginning of its payload, which is given.
+// withPayload returns a copy of p with only the beginning of its payload, which is given, and nothing else of the packet's memory.
 func (p *Packet) withPayload(beginning []byte) *Packet {
 	cut := *p
-	cut.Payload = beginning
+	cut.Payload, cut.CorrelationData, cut.ReasonCodes = beginning, slices.Clone(p.CorrelationData), slices.Clone(p.ReasonCodes)
 	return &cut
 }
 
-// bare returns a copy of p without anything that a device can make long.
-func (p *Packet) bare() *Packet {
-	cut := *p
-	cut.Payload, cut.CorrelationData, cut.Filters, cut.UserProps, cut.ReasonCodes = nil, nil, nil, nil, nil
-	return &cut
+// weight is about what p takes beside the kept bytes that it was read from: its payload is among them.
+func (p *Packet) weight(raw int) int {
+	const each = 64 // of a filter or property beside its text
+	return each*(len(p.Filters)+len(p.UserProps)) + max(0, raw-len(p.Payload))
+}
+
+// Trimmed returns p without anything that a device can make long, for a journal that is full.
+func (p *Packet) Trimmed() any {
+	return &Packet{Type: p.Type, Version: p.Version, PacketID: p.PacketID, PayloadSize: p.PayloadSize, QoS: p.QoS, Dup: p.Dup, Retain: p.Retain,
+		CleanStart: p.CleanStart, KeepAlive: p.KeepAlive, ReasonCode: p.ReasonCode}
 }

@@ -124,7 +124,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if p.Describe() == "" || len(p.bare().Payload) != 0 {
+		if p.Describe() == "" || len(p.Trimmed().(*Packet).Payload) != 0 {
 			t.Error("a packet without a description, or with a payload after all")
 		}
 	})

@@ -15,7 +15,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -51,8 +50,7 @@ type Server struct {
 	patience  time.Duration // with a device that begins something and does not finish it
 	onPublish func(Publication)
 
-	journalFull atomic.Bool // the journal drops the bytes of packets
-	closing     sync.Once
+	closing sync.Once
 
 	mu      sync.Mutex
 	conns   map[uint64]*conn

@@ -88,7 +88,7 @@ func BenchmarkScan(b *testing.B) {
 	raw, _ := encode(&Frame{Command: frame.SEND, Headers: []Pair{{"destination", "a"}, {"content-length", "5242880"}}, Body: make([]byte, 5<<20)})
 	b.SetBytes(int64(len(raw)))
 	for b.Loop() {
-		scanner := newScanner(bytes.NewReader(raw), 16<<20, func() {})
+		scanner := newScanner(bytes.NewReader(raw), 16<<20, func() {}, anyRoom)
 		t, err := scanner.next()
 		if err != nil {
 			b.Fatal(err)

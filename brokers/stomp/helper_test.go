@@ -131,3 +131,6 @@ func awaitAfter(t testing.TB, j *journal.Journal, mark uint64, dir journal.Dir, 
 	}
 	return e
 }
+
+// anyRoom is for scanners that have all the memory they want.
+func anyRoom(int) error { return nil }

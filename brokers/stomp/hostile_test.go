@@ -202,7 +202,7 @@ func FuzzScanner(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		const maxBody = 1 << 12
-		scanner := newScanner(bytes.NewReader(input), maxBody, func() {})
+		scanner := newScanner(bytes.NewReader(input), maxBody, func() {}, anyRoom)
 		read := 0
 		for {
 			token, err := scanner.next()

@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"github.com/go-stomp/stomp/v3/frame"
+
+	"github.com/usptest/usptest/brokers/gate"
 )
 
 const (
@@ -17,8 +19,6 @@ const (
 	typicalFrame = 1 << 10
 	// maxHead bounds a frame's command and headers together.
 	maxHead = 64 << 10
-	// proof is how much of a body has to arrive before its content-length is believed.
-	proof = 1 << 20
 	// maxBeats bounds how many line ends make one event.
 	maxBeats = 256
 )
@@ -32,8 +32,9 @@ func (e badFrame) Error() string { return e.reason }
 // reserves whatever content-length says and has no limit for a line.
 type scanner struct {
 	r       *bufio.Reader
-	max     int    // most bytes of a body
-	started func() // called when the first byte of a frame is there
+	max     int                   // most bytes of a body
+	started func()                // called when the first byte of a frame is there
+	hold    func(bytes int) error // asked before memory for a frame is taken
 }
 
 // token is a frame's bytes, with the line ends that came along, or a burst of line ends alone.
@@ -43,13 +44,14 @@ type token struct {
 	beats int // how many line ends, when it is a heart-beat and no frame
 }
 
-func newScanner(r io.Reader, maxBody int, started func()) *scanner {
-	return &scanner{r: bufio.NewReaderSize(r, readBuffer), max: maxBody, started: started}
+func newScanner(r io.Reader, maxBody int, started func(), hold func(bytes int) error) *scanner {
+	return &scanner{r: bufio.NewReaderSize(r, readBuffer), max: maxBody, started: started, hold: hold}
 }
 
 // next waits for a frame or a heart-beat. With an error it returns the part of a frame that was there; a badFrame leaves the
 // stream at an unknown place.
 func (s *scanner) next() (token, error) {
+	_ = s.hold(0) // the frame before is done with
 	first, err := s.r.ReadByte()
 	if err != nil {
 		return token{}, err
@@ -116,10 +118,15 @@ func (s *scanner) head(b *bytes.Buffer) (length int, err error) {
 	}
 }
 
-// counted reads a body of known length and the NUL behind it. Memory for a long one is reserved once a part of it has come.
+// counted reads a body of known length and the NUL behind it.
 func (s *scanner) counted(b *bytes.Buffer, length int) error {
-	first := min(length, proof)
-	for _, part := range []int{first, length - first} {
+	had := 0
+	for _, stage := range gate.Stages(length) {
+		if err := s.hold(stage); err != nil {
+			return badFrame{err.Error()}
+		}
+		part := stage - had
+		had = stage
 		b.Grow(part + 1) // and the NUL
 		space := b.AvailableBuffer()[:part]
 		n, err := io.ReadFull(s.r, space)
@@ -149,6 +156,9 @@ func (s *scanner) untilNUL(b *bytes.Buffer) error {
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
 			return err
+		}
+		if err := s.hold(b.Cap()); err != nil {
+			return badFrame{err.Error()}
 		}
 	}
 }

@@ -166,7 +166,7 @@ func (s *Server) serve(conn *gate.Conn) {
 	defer s.forget(open)
 
 	conn.SetReadDeadline(time.Now().Add(s.opts.Patience))
-	scanner := newScanner(conn, s.opts.MaxBody, func() { conn.SetReadDeadline(time.Now().Add(s.opts.Patience)) })
+	scanner := newScanner(conn, s.opts.MaxBody, func() { conn.SetReadDeadline(time.Now().Add(s.opts.Patience)) }, conn.Hold)
 	for {
 		t, err := scanner.next()
 		if err != nil {

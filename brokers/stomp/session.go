@@ -45,7 +45,7 @@ func (s *session) write(f *Frame) (seq uint64, err error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	seq = s.conn.Log(journal.Event{Layer: journal.LayerSTOMP, Dir: journal.Out, Type: f.Command, Text: f.summary(),
-		Raw: keeps, Body: f.forJournal(keeps, body)}).Seq
+		Raw: keeps, Body: f.forJournal(keeps, body), Weight: f.weight(body)}).Seq
 	_, err = s.conn.Write(raw)
 	return seq, err
 }
@@ -67,7 +67,7 @@ func (s *session) take(t token, f *Frame) bool {
 	}
 	raw := kept(t.raw)
 	seq := s.conn.Log(journal.Event{Layer: journal.LayerSTOMP, Dir: journal.In, Type: f.Command, Text: f.summary(),
-		Raw: raw, Body: f.forJournal(raw, t.body)}).Seq
+		Raw: raw, Body: f.forJournal(raw, t.body), Weight: f.weight(t.body)}).Seq
 	if name := f.notUTF8(); name != "" {
 		s.conn.Note("header %q of the %s is not valid UTF-8", name, f.Command)
 	}

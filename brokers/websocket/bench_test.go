@@ -76,7 +76,7 @@ func BenchmarkReadFrame(b *testing.B) {
 	b.SetBytes(int64(len(raw)))
 	for b.Loop() {
 		r := bufio.NewReaderSize(bytes.NewReader(raw), readBuffer)
-		if _, _, err := readFrame(r, true, defaultMaxMessage, func() {}); err != nil {
+		if _, _, err := readFrame(r, true, defaultMaxMessage, func() {}, anyRoom); err != nil {
 			b.Fatal(err)
 		}
 	}

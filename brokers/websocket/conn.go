@@ -146,8 +146,9 @@ func closedError(err error) error {
 }
 
 func (c *Conn) log(dir journal.Dir, f *Frame, raw []byte) uint64 {
+	body := f.forJournal()
 	return c.conn.Log(journal.Event{Layer: journal.LayerWebSocket, Dir: dir, Type: f.Opcode.String(), Text: f.summary(),
-		Raw: kept(raw), Body: f.forJournal()}).Seq
+		Raw: kept(raw), Body: body, Weight: len(body.Payload)}).Seq
 }
 
 // kept is what an event keeps of a packet.
@@ -169,7 +170,8 @@ func (c *Conn) serve() {
 	}()
 	for {
 		c.allow(0)
-		f, raw, err := readFrame(c.r, !c.client, c.limits.maxMessage, func() { c.allow(c.limits.patience) })
+		_ = c.hold(0) // the frame before is done with
+		f, raw, err := readFrame(c.r, !c.client, c.limits.maxMessage, func() { c.allow(c.limits.patience) }, c.hold)
 		if err != nil {
 			c.failed(raw, err)
 			return
@@ -184,6 +186,9 @@ func (c *Conn) serve() {
 		}
 	}
 }
+
+// hold asks for room for a frame beside the fragments that are there.
+func (c *Conn) hold(bytes int) error { return c.conn.Hold(len(c.fragments) + bytes) }
 
 // allow gives the device so long for what is to come, 0 meaning for ever. Once CLOSE has gone out it changes nothing.
 func (c *Conn) allow(patience time.Duration) {

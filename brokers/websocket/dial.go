@@ -180,7 +180,7 @@ func (o *opening) readHead() error {
 	if err == nil {
 		var h *Handshake
 		if h, err = parseResponse(head); err == nil {
-			event.Text, event.Body = h.summary(), h
+			event.Text, event.Body, event.Weight = h.summary(), h, headWeight(head)
 		}
 	}
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"iter"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/usptest/usptest/brokers/gate"
 )
 
 // Opcode is the type of a frame (RFC 6455, section 5.2).
@@ -68,8 +70,6 @@ const (
 	// keptPayload is how much of a data frame's payload an event keeps decoded. Its Raw has more of it, masked if the device is
 	// the client.
 	keptPayload = 1024
-	// proof is how much of a payload has to arrive before the length that its head promises is believed.
-	proof = 1 << 20
 )
 
 // Frame is one WebSocket frame. Nobody changes it.
@@ -175,8 +175,8 @@ type badFrame struct {
 func (e badFrame) Error() string { return e.reason }
 
 // readFrame reads one frame. raw is what came of it, also with an error; a badFrame leaves the stream at an unknown place.
-// masked says how frames of this direction must be. Memory for a long payload is reserved once a part of it has come.
-func readFrame(r *bufio.Reader, masked bool, max int, started func()) (f *Frame, raw []byte, err error) {
+// masked says how frames of this direction must be; hold is asked before memory for a payload is taken.
+func readFrame(r *bufio.Reader, masked bool, max int, started func(), hold func(bytes int) error) (f *Frame, raw []byte, err error) {
 	raw = make([]byte, 0, 256)
 	more := func(n int) error {
 		at := len(raw)
@@ -220,9 +220,11 @@ func readFrame(r *bufio.Reader, masked bool, max int, started func()) (f *Frame,
 		copy(key[:], raw[len(raw)-4:])
 	}
 	body := len(raw)
-	rest := int(length)
-	for _, part := range []int{min(rest, proof), rest - min(rest, proof)} {
-		if err := more(part); err != nil {
+	for _, stage := range gate.Stages(int(length)) {
+		if err := hold(stage); err != nil {
+			return nil, raw, badFrame{CloseTooBig, err.Error()}
+		}
+		if err := more(body + stage - len(raw)); err != nil {
 			return nil, raw, err
 		}
 	}

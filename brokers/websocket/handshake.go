@@ -135,6 +135,9 @@ func cut(s string) string {
 // extensionValue is the value of Sec-WebSocket-Extensions that tells an Endpoint ID.
 func extensionValue(eid string) string { return fmt.Sprintf("%s; eid=%q", Extension, eid) }
 
+// headWeight is about the most that a head takes when it is decoded.
+func headWeight(head []byte) int { return 16 * len(head) }
+
 // errHead is an HTTP head that is too long.
 var errHead = fmt.Errorf("an HTTP head of more than %d bytes", maxHead)
 

@@ -224,7 +224,7 @@ func FuzzReadFrame(f *testing.F) {
 		const limit = 1 << 12
 		r := bufio.NewReader(bytes.NewReader(input))
 		for at := 0; ; {
-			frame, raw, err := readFrame(r, fromClient, limit, func() {})
+			frame, raw, err := readFrame(r, fromClient, limit, func() {}, anyRoom)
 			if !bytes.HasPrefix(input[at:], raw) || len(raw) > limit+14 {
 				t.Fatalf("%q is not what stands at %d of %q", raw, at, input)
 			}

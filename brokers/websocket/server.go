@@ -190,7 +190,7 @@ func (s *Server) request(conn *gate.Conn, r *bufio.Reader) (*http.Request, *Hand
 		return nil, nil
 	}
 	conn.Log(journal.Event{Layer: journal.LayerWebSocket, Dir: journal.In, Type: HandshakeEvent, Text: handshake.summary(),
-		Raw: hideCredentials(head), Body: handshake})
+		Raw: hideCredentials(head), Body: handshake, Weight: headWeight(head)})
 	return request, handshake
 }
 
