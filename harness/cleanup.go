@@ -22,8 +22,19 @@ type cleanup struct {
 // Cleanup registers what puts the device back. It runs when the body has ended, however it ended, last registered first, on a
 // context of its own; it never changes the verdict. Register before judging.
 func (c *Case) Cleanup(name string, do func(ctx context.Context) error) {
-	c.cleanup = append(c.cleanup, cleanup{name, do})
+	switch len(c.cleanup) {
+	case maxCleanups:
+	case maxCleanups - 1:
+		c.cleanup = append(c.cleanup, cleanup{"whatever else there is", func(context.Context) error {
+			return fmt.Errorf("there is more to clean up than %d things", maxCleanups-1)
+		}})
+	default:
+		c.cleanup = append(c.cleanup, cleanup{name, do})
+	}
 }
+
+// maxCleanups bounds what a case puts back: a device may say that it created any number of things.
+const maxCleanups = 200
 
 // Owns deletes in the end whatever the AddResp says it created.
 func (c *Case) Owns(added *controller.Reply) {

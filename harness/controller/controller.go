@@ -38,6 +38,7 @@ type Controller struct {
 	strays   int             // Errors that may have an unknown msg_id: one for each Record or bytes sent as they are
 
 	identities map[string]bool // the other endpoints of DoAs
+	ackBytes   int             // what the acks that wait take
 
 	receiving sync.Mutex // held while a Record is written to the journal and judged
 }
@@ -47,9 +48,15 @@ type ack struct {
 	msgID, subscription, controllerID string
 }
 
-// maxAcks bounds how many acknowledgements may wait to be sent. A flood of Notifies beyond it is not acknowledged, which the
-// journal says.
-const maxAcks = 20_000
+// maxAcks and maxAckBytes bound how many acknowledgements may wait to be sent. A flood of Notifies beyond it is not acknowledged, which
+// the journal says.
+const (
+	maxAcks     = 20_000
+	maxAckBytes = 4 << 20
+)
+
+// size is about how many bytes an acknowledgement takes.
+func (a ack) size() int { return len(a.msgID) + len(a.subscription) + len(a.controllerID) }
 
 // New returns a Controller that listens on l. It works until ctx ends.
 func New(ctx context.Context, j *journal.Journal, l link.Link, o Options) *Controller {
@@ -178,7 +185,7 @@ func (c *Controller) do(ctx context.Context, from string, msg *usppb.Msg) *Reply
 		case !ok || e.Dir != journal.In || m.GetBody().GetRequest() != nil:
 			return journal.ErrSkip
 		case m.GetHeader().GetMsgId() != id:
-			return fmt.Errorf("msg_id: want %q, got %q", id, m.GetHeader().GetMsgId())
+			return fmt.Errorf("msg_id: want %q, got %s", id, quote(m.GetHeader().GetMsgId()))
 		}
 		return nil
 	})
@@ -209,11 +216,11 @@ func (c *Controller) SendBetween(ctx context.Context, from, to string, msg *uspp
 		c.sent[msg.GetHeader().GetMsgId()] = false
 		c.mu.Unlock()
 	}
+	record, err := usp.WrapMessage(usp.EndpointID(to), usp.EndpointID(from), c.opts.Version, msg)
 	e := c.journal.Append(journal.Event{
 		Layer: journal.LayerMessage, Dir: journal.Out, Type: usp.TypeName(usp.MsgTypeOf(msg)), Text: Summary(msg),
-		Body: &Message{Msg: msg, From: from, To: to},
+		Body: &Message{Msg: msg, From: from, To: to}, Weight: len(record.GetNoSessionContext().GetPayload()),
 	})
-	record, err := usp.WrapMessage(usp.EndpointID(to), usp.EndpointID(from), c.opts.Version, msg)
 	if err != nil {
 		return e.Seq, err
 	}
@@ -238,7 +245,7 @@ func (c *Controller) sendRecord(ctx context.Context, record *usppb.Record) (uint
 		return 0, err
 	}
 	c.journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.Out, Type: usp.RecordType(record), Raw: raw,
-		Text: recordText(record), Body: record})
+		Text: recordText(record), Body: record, Weight: len(raw)})
 	return c.sendRaw(ctx, raw)
 }
 
@@ -324,6 +331,9 @@ func (c *Controller) acknowledge(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case a := <-c.acks:
+			c.mu.Lock()
+			c.ackBytes -= a.size()
+			c.mu.Unlock()
 			_, err := c.send(ctx, a.controllerID, usp.NewNotifyResp(a.msgID, a.subscription))
 			if err != nil && !errors.Is(err, context.Canceled) {
 				c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "unsent NotifyResp", Text: err.Error()})

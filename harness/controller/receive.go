@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -10,21 +11,28 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
+// maxRaw is how much of a Record's bytes its event keeps, as of any packet.
+const maxRaw = 1 << 20
+
 // receive takes one Record off the Link: journal first, then the universal metrics, then the acknowledgement of a Notify.
 func (c *Controller) receive(in link.Inbound) {
 	c.receiving.Lock()
 	defer c.receiving.Unlock()
-	record, err := usp.ParseRecord(in.Raw)
+	kept := in.Raw
+	if len(kept) > maxRaw {
+		kept = bytes.Clone(kept[:maxRaw])
+	}
+	record, wire, err := usp.ReadRecord(in.Raw)
 	if err != nil {
 		seq := c.journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.In, Type: "malformed", Conn: in.Conn,
-			Raw: in.Raw, Text: err.Error()}).Seq
+			Raw: kept, Text: err.Error()}).Seq
 		c.violation(seq, schemaValid, err)
 		return
 	}
 	seq := c.journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.In, Type: usp.RecordType(record), Conn: in.Conn,
-		Raw: in.Raw, Text: recordText(record), Body: record}).Seq
-	if err := usp.ValidateWire(in.Raw, &usppb.Record{}); err != nil {
-		c.violation(seq, schemaValid, err)
+		Raw: kept, Text: recordText(record), Body: record, Weight: wire.Weight}).Seq
+	if wire.Hidden != nil {
+		c.violation(seq, schemaValid, wire.Hidden)
 	}
 	c.judgeRecord(seq, record)
 	if topic := record.GetMqttConnect().GetSubscribedTopic(); topic != "" {
@@ -37,7 +45,7 @@ func (c *Controller) receive(in link.Inbound) {
 	if plain == nil {
 		return
 	}
-	msg, err := usp.ParseMessage(plain.GetPayload())
+	msg, wire, err := usp.ReadMessage(plain.GetPayload())
 	if err != nil {
 		c.violation(seq, schemaValid, err)
 		return
@@ -47,9 +55,9 @@ func (c *Controller) receive(in link.Inbound) {
 	}
 	m := &Message{Msg: msg, From: record.GetFromId(), To: record.GetToId(), Conn: in.Conn, Packet: in.Seq}
 	seq = c.journal.Append(journal.Event{Layer: journal.LayerMessage, Dir: journal.In, Type: usp.TypeName(usp.MsgTypeOf(msg)),
-		Conn: in.Conn, Text: Summary(msg), Body: m}).Seq
-	if err := usp.ValidateWire(plain.GetPayload(), &usppb.Msg{}); err != nil {
-		c.violation(seq, schemaValid, err)
+		Conn: in.Conn, Text: Summary(msg), Body: m, Weight: wire.Weight}).Seq
+	if wire.Hidden != nil {
+		c.violation(seq, schemaValid, wire.Hidden)
 	}
 	c.judgeMessage(seq, msg)
 	if notify := msg.GetBody().GetRequest().GetNotify(); notify != nil && notify.GetSendResp() {
@@ -58,36 +66,40 @@ func (c *Controller) receive(in link.Inbound) {
 }
 
 func (c *Controller) queueAck(msg *usppb.Msg, notify *usppb.Notify, controllerID string) {
+	a := ack{msg.GetHeader().GetMsgId(), notify.GetSubscriptionId(), controllerID}
 	c.mu.Lock()
-	withheld := c.withheld[notify.GetSubscriptionId()]
-	c.mu.Unlock()
-	if withheld {
+	defer c.mu.Unlock()
+	if c.withheld[a.subscription] {
 		return
 	}
-	select {
-	case c.acks <- ack{msg.GetHeader().GetMsgId(), notify.GetSubscriptionId(), controllerID}:
-	default:
-		c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "unsent NotifyResp",
-			Text: fmt.Sprintf("%d acknowledgements wait already", maxAcks)})
+	if c.ackBytes+a.size() <= maxAckBytes {
+		select {
+		case c.acks <- a:
+			c.ackBytes += a.size()
+			return
+		default:
+		}
 	}
+	c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "unsent NotifyResp",
+		Text: fmt.Sprintf("%d acknowledgements wait already", len(c.acks))})
 }
 
 func recordText(r *usppb.Record) string {
-	text := fmt.Sprintf("%s, from %q to %q, version %q", usp.RecordType(r), r.GetFromId(), r.GetToId(), r.GetVersion())
+	text := fmt.Sprintf("%s, from %.200q to %.200q, version %.20q", usp.RecordType(r), r.GetFromId(), r.GetToId(), r.GetVersion())
 	if d := r.GetDisconnect(); d != nil {
-		text += fmt.Sprintf(", %s: %q", usp.ErrCode(d.GetReasonCode()), d.GetReason())
+		text += fmt.Sprintf(", %s: %.200q", usp.ErrCode(d.GetReasonCode()), d.GetReason())
 	}
 	return text
 }
 
 // Summary is the one line that the timeline shows for a Message.
 func Summary(m *usppb.Msg) string {
-	text := fmt.Sprintf("%s %s", usp.TypeName(usp.MsgTypeOf(m)), m.GetHeader().GetMsgId())
+	text := fmt.Sprintf("%s %.100s", usp.TypeName(usp.MsgTypeOf(m)), m.GetHeader().GetMsgId())
 	if e := m.GetBody().GetError(); e != nil {
-		return fmt.Sprintf("%s %s: %q", text, usp.ErrCode(e.GetErrCode()), e.GetErrMsg())
+		return fmt.Sprintf("%s %s: %.200q", text, usp.ErrCode(e.GetErrCode()), e.GetErrMsg())
 	}
 	if n := m.GetBody().GetRequest().GetNotify(); n != nil {
-		return fmt.Sprintf("%s %s of Subscription %q", text, NotifyKind(n), n.GetSubscriptionId())
+		return fmt.Sprintf("%s %s of Subscription %.100q", text, NotifyKind(n), n.GetSubscriptionId())
 	}
 	if paths := requestPaths(m); len(paths) > 0 {
 		const most = 3

@@ -16,31 +16,56 @@ const MaxRecordSize = 16 << 20
 // text that is not UTF-8, and more elements than any honest peer sends. It does not judge the contents: see
 // ValidateRecord and ValidateWire.
 func ParseRecord(b []byte) (*usppb.Record, error) {
-	r := &usppb.Record{}
-	if err := parse(b, r); err != nil {
-		return nil, err
-	}
-	return r, nil
+	r, _, err := ReadRecord(b)
+	return r, err
 }
 
 // ParseMessage decodes one Message under the rules of ParseRecord. See ValidateMessage and ValidateWire.
 func ParseMessage(b []byte) (*usppb.Msg, error) {
-	m := &usppb.Msg{}
-	if err := parse(b, m); err != nil {
-		return nil, err
-	}
-	return m, nil
+	m, _, err := ReadMessage(b)
+	return m, err
 }
 
-func parse(b []byte, into proto.Message) error {
+// Wire is what the encoded bytes of a Record or Message tell beside their contents.
+type Wire struct {
+	Hidden error // what ValidateWire says of them
+	Weight int   // about how many bytes of memory the decoded value takes
+}
+
+// ReadRecord is ParseRecord and ValidateWire at once.
+func ReadRecord(b []byte) (*usppb.Record, Wire, error) {
+	r := &usppb.Record{}
+	w, err := read(b, r)
+	if err != nil {
+		return nil, w, err
+	}
+	return r, w, nil
+}
+
+// ReadMessage is ParseMessage and ValidateWire at once.
+func ReadMessage(b []byte) (*usppb.Msg, Wire, error) {
+	m := &usppb.Msg{}
+	w, err := read(b, m)
+	if err != nil {
+		return nil, w, err
+	}
+	return m, w, nil
+}
+
+func read(b []byte, into proto.Message) (Wire, error) {
 	if len(b) > MaxRecordSize {
-		return &Mismatch{string(into.ProtoReflect().Descriptor().Name()), fmt.Sprintf("at most %d bytes", MaxRecordSize),
+		return Wire{}, &Mismatch{string(into.ProtoReflect().Descriptor().Name()), fmt.Sprintf("at most %d bytes", MaxRecordSize),
 			fmt.Sprintf("%d bytes", len(b))}
 	}
-	if _, err := scanWire(b, into); err != nil {
-		return err
+	s, err := scanWire(b, into)
+	if err != nil {
+		return Wire{}, err
 	}
-	return proto.Unmarshal(b, into)
+	w := Wire{Weight: len(b) + s.elements*elementWeight}
+	if s.hidden != nil {
+		w.Hidden = s.hidden
+	}
+	return w, proto.Unmarshal(b, into)
 }
 
 // Marshal encodes a Record or Message; the same value always gives the same bytes. It fails when a string is not UTF-8.

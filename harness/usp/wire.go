@@ -15,6 +15,9 @@ import (
 // a hundred times the room of its two bytes; the whole of TR-181 has less than a tenth of this number.
 const maxElements = 1 << 19
 
+// elementWeight is about how many bytes of memory an element takes when it is decoded, beside its text.
+const elementWeight = 128
+
 // ValidateWire finds what decoding hides: a second member of a oneof, a second instance of a single field that is a
 // message (TR-369 R-ENC.3, R-MSG.6, R-MSG.7), and a field of another wire type than the schema's. kind is an
 // empty Record or Msg and says what b is.

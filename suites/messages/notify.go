@@ -211,7 +211,7 @@ func valueChange(id, param, value string) func(*usppb.Notify) error {
 		v := n.GetValueChange()
 		switch {
 		case n.GetSubscriptionId() != id:
-			return fmt.Errorf("subscription_id: want %q, got %q", id, n.GetSubscriptionId())
+			return fmt.Errorf("subscription_id: want %q, got %.200q", id, n.GetSubscriptionId())
 		case v == nil:
 			return expect.Equal("notification", "ValueChange", controller.NotifyKind(n))
 		case v.GetParamPath() != param:
