@@ -61,20 +61,14 @@ func writeReports(dir, extraJUnit string, run *result.Run, p *plan.Plan) (files 
 		}
 		files = append(files, path)
 	}
-	path := filepath.Join(dir, runFile)
-	write(path, run.Write)
-	withTimelines := run
-	if loaded, e := result.Load(path); e == nil {
-		withTimelines = loaded
-	} else {
-		err = errors.Join(err, e)
-	}
+	write(filepath.Join(dir, runFile), run.Write)
+	run.Dir = dir
 	junitTo := func(w io.Writer) error { return junit.Render(w, run, p) }
 	write(filepath.Join(dir, junitFile), junitTo)
 	if extraJUnit != "" {
 		write(extraJUnit, junitTo)
 	}
-	write(filepath.Join(dir, reportFile), func(w io.Writer) error { return html.Render(w, withTimelines, p) })
+	write(filepath.Join(dir, reportFile), func(w io.Writer) error { return html.Render(w, run, p) })
 	write(filepath.Join(dir, sumsFile), func(w io.Writer) error { return checksums(w, dir) })
 	return files, err
 }

@@ -96,8 +96,8 @@ func TestAnUntouchedAgentPassesAndTheFilesAreThere(t *testing.T) {
 	if got := r.Counts()[result.Pass]; got != 2 || r.Conclusion.Value != result.Partial {
 		t.Errorf("want 2 cases passed and the conclusion partial, got %d and %+v", got, r.Conclusion)
 	}
-	if n := len(r.Links[0].Cases[0].Timeline); n < 10 {
-		t.Errorf("want a timeline in journal/, got %d events", n)
+	if events, err := r.Events(r.Links[0].Cases[0]); err != nil || len(events) < 10 {
+		t.Errorf("want a timeline in journal/, got %d events, %v", len(events), err)
 	}
 	var suites struct {
 		Suites []struct {

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // maxRunJSON bounds the size of a run.json that Load accepts.
@@ -23,8 +24,8 @@ func (r *Run) Write(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// Load reads a run.json and the journals beside it. A journal that is missing leaves its timeline empty; a file of another schema,
-// or one cut short, is refused.
+// Load reads a run.json; the journals beside it are read by Events. A file of another schema, one cut short, and one that names a journal
+// elsewhere are refused.
 func Load(path string) (*Run, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -45,22 +46,41 @@ func Load(path string) (*Run, error) {
 	if r.Schema != Schema {
 		return nil, fmt.Errorf("%s: schema: want %q, got %q; render it with the usptest version that wrote it", path, Schema, r.Schema)
 	}
-	dir := filepath.Dir(path)
-	for l := range r.Links {
-		for c := range r.Links[l].Cases {
-			k := &r.Links[l].Cases[c]
-			if k.Journal == "" {
-				continue
-			}
-			if k.Timeline, err = ReadJournal(dir, k.Journal); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("%s: %w", k.Journal, err)
+	r.Dir = filepath.Dir(path)
+	for _, l := range r.Links {
+		for _, c := range l.Cases {
+			if c.Journal != "" && !filepath.IsLocal(filepath.FromSlash(c.Journal)) {
+				return nil, fmt.Errorf("%s: the journal %q of case %s is not beside it", path, c.Journal, c.ID)
 			}
 		}
 	}
 	return &r, nil
 }
 
-// ReadJournal reads one journal file, named relative to dir. A name that leads out of dir is refused.
+// Events returns what happened in a case: its Timeline, or else what its journal file says, read anew each time. A journal that is missing
+// has no events.
+func (r *Run) Events(c Case) ([]Event, error) {
+	if c.Timeline != nil || c.Journal == "" || r.Dir == "" {
+		return c.Timeline, nil
+	}
+	events, err := ReadJournal(r.Dir, c.Journal)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return events, fmt.Errorf("%s: %w", c.Journal, err)
+	}
+	return events, nil
+}
+
+// What ReadJournal keeps of a journal file, in bytes. It is more than a report shows of a case; the file has the rest.
+const (
+	maxLine    = 8 << 20
+	maxDecoded = 16 << 10 // of one event
+	maxRaw     = 1 << 10  // of one event
+	maxBulk    = 32 << 20 // of texts of all kinds and of raw bytes, of all events
+	maxBare    = 256      // of one event's text when there is no more room
+)
+
+// ReadJournal reads one journal file, named relative to dir. A name that leads out of dir is refused. Long readable texts and raw bytes are
+// cut. With an error it returns the events before the fault.
 func ReadJournal(dir, name string) ([]Event, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -74,16 +94,33 @@ func ReadJournal(dir, name string) ([]Event, error) {
 	defer f.Close()
 	var events []Event
 	s := bufio.NewScanner(f)
-	s.Buffer(make([]byte, 64<<10), 64<<20)
+	s.Buffer(make([]byte, 64<<10), maxLine)
+	room := maxBulk
 	for line := 1; s.Scan(); line++ {
 		if len(bytes.TrimSpace(s.Bytes())) == 0 {
 			continue
 		}
 		var e Event
 		if err := json.Unmarshal(s.Bytes(), &e); err != nil {
-			return nil, fmt.Errorf("line %d: %w", line, err)
+			return events, fmt.Errorf("line %d: %w", line, err)
 		}
+		room -= e.cut(room)
 		events = append(events, e)
 	}
 	return events, s.Err()
+}
+
+// cut shortens what is long in e, and all of it when there is no room. It returns how many bytes are left.
+func (e *Event) cut(room int) int {
+	text, decoded, raw := len(e.Text), maxDecoded, maxRaw
+	if room < text+decoded+raw {
+		text, decoded, raw = maxBare, 0, 0
+	}
+	e.Text, _ = Cut(e.Text, text)
+	e.Decoded, e.DecodedLeft = Cut(e.Decoded, decoded)
+	if e.RawLeft = max(0, len(e.Raw)-raw); e.RawLeft > 0 {
+		e.Raw = bytes.Clone(e.Raw[:raw])
+	}
+	e.Text, e.Decoded = strings.Clone(e.Text), strings.Clone(e.Decoded) // what was cut off is free
+	return len(e.Text) + len(e.Decoded) + len(e.Raw)
 }

@@ -30,6 +30,8 @@ type Run struct {
 	Alternates []Alternate `json:"alternates,omitempty"`
 	Features   []Feature   `json:"features,omitempty"`
 	Links      []Link      `json:"links"`
+	// Dir is the folder that holds the journals; empty when there are none. It is not part of run.json.
+	Dir string `json:"-"`
 }
 
 // Tool is the program that made the run.
@@ -107,7 +109,7 @@ type Case struct {
 	CleanUp []CleanUp `json:"cleanUp,omitempty"`
 	// Journal is the file of this case's events, relative to run.json, with forward slashes.
 	Journal string `json:"journal,omitempty"`
-	// Timeline is the content of Journal. It is not part of run.json.
+	// Timeline is the content of Journal where somebody has read it; see Run.Events. It is not part of run.json.
 	Timeline []Event `json:"-"`
 }
 
@@ -148,4 +150,7 @@ type Event struct {
 	Text    string  `json:"text,omitempty"`
 	Decoded string  `json:"decoded,omitempty"` // readable text of the decoded packet, Record or Message
 	Raw     []byte  `json:"raw,omitempty"`     // base64 in JSON
+	// DecodedLeft and RawLeft are how many bytes were cut off when the event was read.
+	DecodedLeft int `json:"-"`
+	RawLeft     int `json:"-"`
 }

@@ -2,6 +2,7 @@ package result
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,16 +116,59 @@ func TestLoad(t *testing.T) {
 	path := write("run.json", b.String())
 	write("journal/mqtt5/1.1.jsonl", `{"seq":7,"layer":"mqtt","dir":"in"}`+"\n")
 	got, err := Load(path)
-	if err != nil || len(got.Links[0].Cases[0].Timeline) != 1 || got.Links[0].Cases[0].Timeline[0].Seq != 7 {
-		t.Fatalf("want one event 7, got %+v, %v", got, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events, err := got.Events(got.Links[0].Cases[0]); err != nil || len(events) != 1 || events[0].Seq != 7 {
+		t.Fatalf("want one event 7, got %+v, %v", events, err)
+	}
+	if events, err := got.Events(Case{Journal: "journal/mqtt5/1.2.jsonl"}); err != nil || len(events) != 0 {
+		t.Errorf("a missing journal: got %+v, %v", events, err)
+	}
+	write("journal/mqtt5/1.3.jsonl", `{"seq":7}`+"\n"+`{"seq":8,"te`)
+	if events, err := got.Events(Case{Journal: "journal/mqtt5/1.3.jsonl"}); err == nil || len(events) != 1 {
+		t.Errorf("a journal cut short: got %+v, %v", events, err)
 	}
 	for name, c := range map[string]struct{ content, want string }{
 		"other schema": {strings.Replace(b.String(), Schema, "usptest/v9", 1), `got "usptest/v9"`},
 		"cut short":    {b.String()[:b.Len()/2], "cut short"},
-		"led astray":   {strings.Replace(b.String(), "journal/mqtt5/1.1.jsonl", "../../etc/passwd", 1), "escapes"},
+		"led astray":   {strings.Replace(b.String(), "journal/mqtt5/1.1.jsonl", "../../etc/passwd", 1), "not beside it"},
 	} {
 		if _, err := Load(write("bad.json", c.content)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: want an error with %q, got %v", name, c.want, err)
 		}
+	}
+}
+
+// TestReadJournalIsBounded reads more than there is room for.
+func TestReadJournalIsBounded(t *testing.T) {
+	var b bytes.Buffer
+	lines := json.NewEncoder(&b)
+	long := Event{Text: strings.Repeat("t", maxDecoded), Decoded: strings.Repeat("d", 2*maxDecoded), Raw: make([]byte, 3*maxRaw)}
+	for long.Seq = 1; b.Len() < 2*maxBulk; long.Seq++ {
+		if err := lines.Encode(long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "j"), b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	events, err := ReadJournal(dir, "j")
+	if err != nil || len(events) != int(long.Seq)-1 {
+		t.Fatalf("want %d events, got %d, %v", long.Seq-1, len(events), err)
+	}
+	size := 0
+	for _, e := range events {
+		size += len(e.Text) + len(e.Decoded) + len(e.Raw)
+		if len(e.Decoded)+e.DecodedLeft != 2*maxDecoded || len(e.Raw)+e.RawLeft != 3*maxRaw {
+			t.Fatalf("event %d does not tell how much is missing: %d + %d, %d + %d", e.Seq, len(e.Decoded), e.DecodedLeft, len(e.Raw), e.RawLeft)
+		}
+	}
+	if first := events[0]; len(first.Decoded) != maxDecoded || len(first.Raw) != maxRaw || len(first.Text) != maxDecoded {
+		t.Errorf("the first event has %d, %d and %d bytes", len(first.Decoded), len(first.Raw), len(first.Text))
+	}
+	if size > maxBulk+maxBare*len(events) {
+		t.Errorf("%d bytes are kept, want at most %d", size, maxBulk)
 	}
 }

@@ -3,6 +3,9 @@ package runner
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -16,7 +19,8 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// writeJournal writes the events of one case as JSON lines, secrets masked, and returns the file's name relative to out.
+// writeJournal writes the events of one case as JSON lines, secrets masked, and returns the file's name relative to out. A file that could
+// not be written whole is removed: a full disk has room again for the results.
 func writeJournal(out, link, id string, began time.Time, events []*journal.Event, mask journal.Masker) (string, error) {
 	name := path.Join("journal", link, id+".jsonl")
 	file := filepath.Join(out, filepath.FromSlash(name))
@@ -27,25 +31,35 @@ func writeJournal(out, link, id string, began time.Time, events []*journal.Event
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	w := bufio.NewWriter(f)
-	lines := json.NewEncoder(w)
-	lines.SetEscapeHTML(false)
-	for _, e := range events {
-		if err := lines.Encode(written(e, began, mask)); err != nil {
-			return "", err
-		}
+	if err := errors.Join(writeEvents(f, began, events, mask), f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(file))
 	}
-	if err := w.Flush(); err != nil {
-		return "", err
-	}
-	return name, f.Close()
+	return name, nil
 }
 
-// maxDecoded bounds the readable text of one event in the journal file.
-const maxDecoded = 256 << 10
+func writeEvents(to io.Writer, began time.Time, events []*journal.Event, mask journal.Masker) error {
+	w := bufio.NewWriter(to)
+	lines := json.NewEncoder(w)
+	lines.SetEscapeHTML(false)
+	room := maxAllDecoded
+	for _, e := range events {
+		line := written(e, began, mask, min(room, maxDecoded))
+		if err := lines.Encode(line); err != nil {
+			return err
+		}
+		room -= len(line.Decoded)
+	}
+	return w.Flush()
+}
 
-func written(e *journal.Event, began time.Time, mask journal.Masker) result.Event {
+// What a journal file has of readable text, in bytes: for one event, and for all of a case.
+const (
+	maxDecoded    = 256 << 10
+	maxAllDecoded = 32 << 20
+)
+
+// written is an event as the file has it, with no more of its readable text than there is room for.
+func written(e *journal.Event, began time.Time, mask journal.Masker, room int) result.Event {
 	decoded := ""
 	switch body := e.Body.(type) {
 	case journal.Describer:
@@ -54,8 +68,8 @@ func written(e *journal.Event, began time.Time, mask journal.Masker) result.Even
 		decoded = usp.Describe(body)
 	}
 	decoded = mask.Text(decoded) // before the cut, which may go through a secret
-	if len(decoded) > maxDecoded {
-		decoded = strings.ToValidUTF8(decoded[:maxDecoded], "") + "… (cut; the bytes are in raw)"
+	if len(decoded) > room {
+		decoded = strings.ToValidUTF8(decoded[:max(room, 0)], "") + "… (cut; the bytes are in raw)"
 	}
 	return result.Event{
 		Seq: e.Seq, AtMS: float64(e.At.Sub(began).Microseconds()) / 1000, Layer: string(e.Layer), Dir: string(e.Dir), Type: e.Type,
@@ -63,20 +77,38 @@ func written(e *journal.Event, began time.Time, mask journal.Masker) result.Even
 	}
 }
 
-// maskCase overwrites the secrets in what a case says: a device may repeat them wherever it likes.
-func maskCase(c *result.Case, mask journal.Masker) {
+// What a result has of a text, in bytes, and of a list: a device can make both long.
+const (
+	maxText = 8 << 10
+	maxList = 1000
+)
+
+// boundCase overwrites the secrets in what a case says, since a device may repeat them wherever it likes, and cuts what is too long.
+func boundCase(c *result.Case, mask journal.Masker) {
+	bound := func(texts ...*string) {
+		for _, text := range texts {
+			head, left := result.Cut(mask.Text(*text), maxText)
+			if *text = head; left > 0 {
+				*text += fmt.Sprintf("… (%d bytes more)", left)
+			}
+		}
+	}
+	c.Steps, c.Notes, c.CleanUp = first(c.Steps), first(c.Notes), first(c.CleanUp)
 	for i := range c.Metrics {
 		m := &c.Metrics[i]
-		m.Where, m.Want, m.Got, m.Note = mask.Text(m.Where), mask.Text(m.Want), mask.Text(m.Got), mask.Text(m.Note)
+		m.Evidence = first(m.Evidence)
+		bound(&m.Where, &m.Want, &m.Got, &m.Note)
 	}
 	for i := range c.Steps {
-		c.Steps[i].Text = mask.Text(c.Steps[i].Text)
+		bound(&c.Steps[i].Text)
 	}
 	for i := range c.Notes {
-		c.Notes[i] = mask.Text(c.Notes[i])
+		bound(&c.Notes[i])
 	}
 	for i := range c.CleanUp {
-		c.CleanUp[i].Name, c.CleanUp[i].Error = mask.Text(c.CleanUp[i].Name), mask.Text(c.CleanUp[i].Error)
+		bound(&c.CleanUp[i].Name, &c.CleanUp[i].Error)
 	}
-	c.Reason = mask.Text(c.Reason)
+	bound(&c.Reason)
 }
+
+func first[T any](list []T) []T { return list[:min(len(list), maxList)] }

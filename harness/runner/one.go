@@ -34,7 +34,7 @@ func (o One) Run(ctx context.Context) (result.Case, error) {
 	mark := b.Journal.Mark()
 	r, _ := b.Bench.Run(ctx, o.Case, o.Body)
 	mask := b.Journal.Masker()
-	maskCase(&r, mask)
+	boundCase(&r, mask)
 	r.Journal, err = writeJournal(o.Out, o.Link, r.ID, r.Started, b.Journal.Since(mark), mask)
 	return r, err
 }

@@ -178,7 +178,7 @@ func (w *worker) keepJournal(r *result.Case, mark uint64) {
 		began = time.Now()
 	}
 	mask := w.bench.Journal.Masker()
-	maskCase(r, mask)
+	boundCase(r, mask)
 	name, err := writeJournal(w.Out, w.Link, r.ID, began, w.bench.Journal.Since(mark), mask)
 	if err != nil {
 		r.Notes = append(r.Notes, "the journal could not be written: "+err.Error())

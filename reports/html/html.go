@@ -153,6 +153,10 @@ func (r *renderer) cases(room int) ([][][]byte, error) {
 
 // fit renders a case with as much detail as share bytes have room for.
 func (r *renderer) fit(link string, c result.Case, share int) ([]byte, error) {
+	var err error
+	if c.Timeline, err = r.run.Events(c); err != nil { // what was read is shown, and that it is not all
+		c.Notes = append(slices.Clone(c.Notes), "the journal cannot be read: "+err.Error())
+	}
 	var b bytes.Buffer
 	for i, d := range details {
 		last := i == len(details)-1
@@ -181,7 +185,7 @@ func estimate(c result.Case, d detail) int {
 
 // begun says whether a case has more to show than a verdict and its reason.
 func begun(c result.Case) bool {
-	return len(c.Metrics)+len(c.Steps)+len(c.Timeline) > 0
+	return len(c.Metrics)+len(c.Steps)+len(c.Timeline) > 0 || c.Journal != ""
 }
 
 // anchor is the permanent name of a case in the report.

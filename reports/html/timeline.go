@@ -97,7 +97,7 @@ const maxWord = 100
 func event(at string, e result.Event, d detail) eventView {
 	v := eventView{
 		Anchor: fmt.Sprintf("%s-e%d", at, e.Seq), Seq: e.Seq, AtMS: e.AtMS, Conn: e.Conn,
-		Layer: line(e.Layer, maxWord), Type: line(e.Type, maxWord), Text: line(e.Text, d.value), Raw: len(e.Raw),
+		Layer: line(e.Layer, maxWord), Type: line(e.Type, maxWord), Text: line(e.Text, d.value), Raw: len(e.Raw) + e.RawLeft,
 	}
 	switch e.Dir {
 	case "in":
@@ -115,10 +115,11 @@ func event(at string, e result.Event, d detail) eventView {
 	}
 	if d.decoded > 0 {
 		v.Decoded = block(e.Decoded, d.decoded)
+		v.Decoded.Left += e.DecodedLeft
 	}
 	if shown := min(len(e.Raw), d.raw); shown > 0 {
 		v.Hex = strings.TrimSuffix(hex.Dump(e.Raw[:shown]), "\n")
-		v.RawLeft = len(e.Raw) - shown
+		v.RawLeft = v.Raw - shown
 	}
 	return v
 }
