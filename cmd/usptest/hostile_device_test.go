@@ -257,7 +257,7 @@ func (h *hostile) opening() []byte {
 	case stompWire:
 		return []byte("STOMP\naccept-version:1.2\nhost:h\n\n\x00")
 	}
-	return []byte(strings.ReplaceAll("GET /usp HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n"+
+	return []byte(strings.ReplaceAll("GET /usp/more HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n"+
 		"Sec-WebSocket-Key: "+"MDEyMzQ1Njc4OWFiY2RlZg=="+"\nSec-WebSocket-Protocol: v1.usp\n\n", "\n", "\r\n"))
 }
 

@@ -23,9 +23,10 @@ type mode struct {
 	waits func(request *usppb.Msg) bool // nil: for the Add
 	act   func(s *session, reply packet, msg *usppb.Msg) bool
 
-	// What the run has to say: the verdict of 1.1 and words of its findings. "" is an untouched verdict, pass.
+	// What the run has to say: the verdict of 1.1, pass when empty, and words of its findings.
 	verdict  result.Verdict
 	findings string
+	late     bool // its reply to the Add comes, but not before much else
 }
 
 // hostileTag is in every request of case 1.1 that its own mode waits for.
@@ -91,7 +92,7 @@ func wireModes() map[string]mode {
 				}
 				return true
 			}},
-		"half packets on many connections": {verdict: result.Pass,
+		"half packets on many connections": {late: true, verdict: result.Pass,
 			act: func(s *session, reply packet, _ *usppb.Msg) bool {
 				s.everywhere(func(write func([]byte) bool) {
 					if write(s.wire.claim(largest)) {
@@ -102,7 +103,7 @@ func wireModes() map[string]mode {
 				})
 				return s.bytes(reply.raw)
 			}},
-		"connections come and go": {verdict: result.Pass,
+		"connections come and go": {late: true, verdict: result.Pass,
 			act: func(s *session, reply packet, _ *usppb.Msg) bool {
 				for range 2_000 {
 					if c := s.dial(); c != nil {
@@ -165,7 +166,7 @@ func recordModes() map[string]mode {
 			act: func(s *session, p packet, m *usppb.Msg) bool {
 				return s.record(p, wrapBetween("proto::someone-else", s.owner, m))
 			}},
-		"endless endpoint id": {verdict: result.Fail, findings: "from_id: ",
+		"endless endpoint id": {late: true, verdict: result.Fail, findings: "from_id: ",
 			act: func(s *session, p packet, m *usppb.Msg) bool {
 				return s.record(p, wrapBetween(strings.Repeat(evilText, 50_000), s.owner, m))
 			}},
@@ -221,7 +222,7 @@ func messageModes() map[string]mode {
 				m.Header.MsgId = strings.Repeat("\x1b", largest)
 				return s.message(p, m)
 			}},
-		"duplicate replies": {verdict: result.Fail, findings: "want one reply, got a second one",
+		"duplicate replies": {verdict: result.Fail, findings: "want one, got a second one",
 			act: func(s *session, p packet, _ *usppb.Msg) bool {
 				for range 100 {
 					if !s.record(p, p.record) {
@@ -235,7 +236,7 @@ func messageModes() map[string]mode {
 				return s.message(p, usp.NewError(m.GetHeader().GetMsgId(), usp.CodeInternalError, evilText,
 					&usppb.Error_ParamError{ParamPath: evilText, ErrCode: 7012, ErrMsg: evilText}))
 			}},
-		"endless texts": {verdict: result.Fail, findings: "want AddResp, got Error",
+		"endless texts": {late: true, verdict: result.Fail, findings: "want AddResp, got Error",
 			act: func(s *session, p packet, m *usppb.Msg) bool {
 				return s.message(p, usp.NewError(m.GetHeader().GetMsgId(), usp.CodeInternalError, strings.Repeat(evilText, largest/len(evilText))))
 			}},
@@ -254,7 +255,7 @@ func messageModes() map[string]mode {
 				})
 				return s.bytes(p.raw)
 			}},
-		"huge map": {verdict: result.Fail, findings: "unique_keys",
+		"huge map": {late: true, verdict: result.Fail, findings: "unique_keys",
 			act: func(s *session, p packet, m *usppb.Msg) bool {
 				ok := m.GetBody().GetResponse().GetAddResp().GetCreatedObjResults()[0].GetOperStatus().GetOperSuccess()
 				for i := range 200_000 {
@@ -262,7 +263,7 @@ func messageModes() map[string]mode {
 				}
 				return s.message(p, m)
 			}},
-		"created too much": {verdict: result.Fail, findings: "number of created_obj_results",
+		"created too much": {late: true, verdict: result.Fail, findings: "number of created_obj_results",
 			act: func(s *session, p packet, m *usppb.Msg) bool {
 				results := &m.GetBody().GetResponse().GetAddResp().CreatedObjResults
 				*results = slices.Repeat(*results, 20_000)
@@ -323,7 +324,7 @@ func processModes() map[string]mode {
 			}},
 		"dies":    {verdict: result.Fail, findings: "the device's process: want to run through the case, got it ended: exit status 3", act: end(3)},
 		"reboots": {verdict: result.Fail, findings: "the device's process: want to run through the case, got it ended: exit status 0", act: end(0)},
-		"writes an endless log": {verdict: result.Pass,
+		"writes an endless log": {late: true, verdict: result.Pass,
 			act: func(s *session, p packet, _ *usppb.Msg) bool {
 				line := []byte(strings.Repeat(evilText, mib/len(evilText)))
 				for range 100 {
@@ -351,20 +352,20 @@ func floodModes() map[string]mode {
 		}
 	}
 	return map[string]mode{
-		"10,000 Notifies": {verdict: result.Pass, act: send(burst, func(n int) *usppb.Msg { return notify(n, "") })},
-		"large Notifies": {verdict: result.Pass,
+		"10,000 Notifies": {late: true, verdict: result.Pass, act: send(burst, func(n int) *usppb.Msg { return notify(n, "") })},
+		"large Notifies": {late: true, verdict: result.Pass,
 			act: send(200, func(n int) *usppb.Msg { return notify(n, strings.Repeat("x", mib)) })},
-		"large replies nobody asked for": {verdict: result.Fail, findings: "msg_id: want that of a request sent",
+		"large replies nobody asked for": {late: true, verdict: result.Fail, findings: "want that of a request that was sent",
 			act: send(20, func(n int) *usppb.Msg {
 				return usp.NewMsg(nth("none-", n), &usppb.GetResp{ReqPathResults: []*usppb.GetResp_RequestedPathResult{{
 					ResolvedPathResults: []*usppb.GetResp_ResolvedPathResult{{ResolvedPath: "Device.", ResultParams: manyParams(100_000, "X")}}}}})
 			})},
-		"many secrets": {verdict: result.Fail, findings: "msg_id: want that of a request sent",
+		"many secrets": {late: true, verdict: result.Fail, findings: "want that of a request that was sent",
 			act: send(10, func(n int) *usppb.Msg {
 				return usp.NewMsg(nth("none-", n), &usppb.GetResp{ReqPathResults: []*usppb.GetResp_RequestedPathResult{{
 					ResolvedPathResults: []*usppb.GetResp_ResolvedPathResult{{ResolvedPath: "Device.", ResultParams: manyParams(20_000, "Password"+nth("", n))}}}}})
 			})},
-		"small records that decode large": {verdict: result.Fail, findings: "Records and Messages are valid",
+		"small records that decode large": {late: true, verdict: result.Fail, findings: "Records and Messages are valid",
 			act: func(s *session, p packet, _ *usppb.Msg) bool {
 				record := s.wrappedBytes(nested(bytes.Repeat([]byte{0x0a, 0}, 100_000), 2, 2, 6))
 				for range 100 {
@@ -374,7 +375,7 @@ func floodModes() map[string]mode {
 				}
 				return s.bytes(p.raw)
 			}},
-		"fills the collector": {verdict: result.Pass,
+		"fills the collector": {late: true, verdict: result.Pass,
 			act: func(s *session, p packet, _ *usppb.Msg) bool {
 				var busy sync.WaitGroup
 				for range manyConns {

@@ -21,7 +21,7 @@ const memoryLimit = 300 << 20
 
 var hostileOnly = flag.String("hostile", "", "run only the hostile devices whose link and name match this `expression`")
 
-// otherLinks says which modes are tried over every MTP; the rest are, over MQTT 5.0, as good as over any.
+// overEveryMTP says which modes are tried over every MTP; the rest are, over MQTT 5.0, as good as over any.
 func overEveryMTP(name string) bool {
 	_, wire := wireModes()[name]
 	return wire || slices.Contains([]string{"well-behaved", "truncated record", "evil values", "10,000 Notifies", "large Notifies",
@@ -50,7 +50,7 @@ func TestHostileDevices(t *testing.T) {
 func attack(t *testing.T, link, name string, m mode) {
 	dir, peaks := filepath.Join(t.TempDir(), "out"), t.TempDir()
 	p := &program{}
-	cmd := p.prepare(t, "run", "--dut", hostileDUT(t, link, name), "--out", dir, "1.1", "1.36", "1.41")
+	cmd := p.prepare(t, "run", "--dut", hostileDUT(t, link, name, m), "--out", dir, "1.1", "1.36", "1.41")
 	cmd.Env = append(os.Environ(), peaksDir+"="+peaks)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func found(c result.Case, words string) bool {
 }
 
 // hostileDUT writes the DUT file of a hostile device.
-func hostileDUT(t *testing.T, link, name string) string {
+func hostileDUT(t *testing.T, link, name string, m mode) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -107,14 +107,18 @@ func hostileDUT(t *testing.T, link, name string) string {
 	for _, word := range hostileFlags() {
 		command = append(command, strconv.Quote(strings.Replace(word, "%s", name, 1)))
 	}
+	patience := "4s"
+	if m.late {
+		patience = "60s"
+	}
 	path := filepath.Join(t.TempDir(), "lab.yaml")
 	text := fmt.Sprintf(`device: {vendor: ACME, model: X1, software: "1", endpoint: "proto::hostile"}
 controller: {endpoint: "self::usptest"}
 links: [%s]
 lab:
   launch: {exec: [%s], env: {%s: "1"}, fresh: per-run}
-waits: {connect: 30s, response: 2s, reconnect: 30s}
-`, spec, strings.Join(command, ", "), asHostile)
+waits: {connect: 60s, response: %s, reconnect: 60s}
+`, spec, strings.Join(command, ", "), asHostile, patience)
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
