@@ -185,7 +185,7 @@ func (c *Controller) do(ctx context.Context, from string, msg *usppb.Msg) *Reply
 		case !ok || e.Dir != journal.In || m.GetBody().GetRequest() != nil:
 			return journal.ErrSkip
 		case m.GetHeader().GetMsgId() != id:
-			return fmt.Errorf("msg_id: want %q, got %s", id, quote(m.GetHeader().GetMsgId()))
+			return fmt.Errorf("msg_id: want %q, got %.200q", id, m.GetHeader().GetMsgId())
 		}
 		return nil
 	})
