@@ -60,7 +60,7 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 		c.metrics = append(c.metrics, result.Metric{N: m.N, Verdict: result.NotReached})
 	}
 	stopped := c.run(body)
-	timedOut := caseCtx.Err() != nil && ctx.Err() == nil
+	interrupted, timedOut := ctx.Err() != nil, caseCtx.Err() != nil
 	acts, dirty := c.cleanUp()
 	c.judgeUniversal()
 
@@ -71,9 +71,9 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 	r.Verdict, r.Reason = result.CaseVerdict(c.metrics)
 	switch {
 	case r.Verdict == result.Fail:
-	case ctx.Err() != nil:
+	case interrupted:
 		r.Verdict, r.Reason = result.Aborted, "the run was interrupted"
-	case stopped != nil:
+	case stopped != nil && stopped.err != errCutShort:
 		r.Verdict, r.Reason = stopped.verdict, stopped.err.Error()
 	case timedOut:
 		r.Verdict, r.Reason = result.Error, fmt.Sprintf("the case did not end within its budget of %s", limit)

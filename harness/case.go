@@ -4,6 +4,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -53,18 +54,28 @@ func (c *Case) Note(format string, args ...any) {
 	c.notes = append(c.notes, fmt.Sprintf(format, args...))
 }
 
+// errCutShort ends a body whose case has ended before it: its budget is used up, or the run was interrupted.
+var errCutShort = errors.New("the case ended before")
+
 // DeviceMust ends the body when err is not nil: the device blocks the procedure, which is its fault.
-func (c *Case) DeviceMust(err error) {
-	if err != nil {
-		panic(&stop{result.Fail, err})
+func (c *Case) DeviceMust(err error) { c.must(result.Fail, err) }
+
+// LabMust ends the body when err is not nil: bench or harness is at fault, and nothing is said of the device.
+func (c *Case) LabMust(err error) { c.must(result.Error, err) }
+
+func (c *Case) must(v result.Verdict, err error) {
+	switch {
+	case err == nil:
+	case c.cutShort(err):
+		panic(&stop{result.Error, errCutShort})
+	default:
+		panic(&stop{v, err})
 	}
 }
 
-// LabMust ends the body when err is not nil: bench or harness is at fault, and nothing is said of the device.
-func (c *Case) LabMust(err error) {
-	if err != nil {
-		panic(&stop{result.Error, err})
-	}
+// cutShort says whether err tells of a wait that came to its end with the whole case, which is no fault of the device.
+func (c *Case) cutShort(err error) bool {
+	return c.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled))
 }
 
 // Fresh returns an id that no other case of this run uses and that a later run recognises as ours, for example "usptest-add-1-1-1".
@@ -86,18 +97,14 @@ type failed struct{ err error }
 
 // Metric judges metric n: check calls Must until one fails. It returns whether the metric passed. A metric is judged once.
 func (c *Case) Metric(n int, check func(m *Metric)) (passed bool) {
-	if n < 1 || n > len(c.metrics) {
-		panic(fmt.Sprintf("case %s has %d metrics in the plan, body judged metric %d", c.Plan.ID, len(c.metrics), n))
-	}
-	r := &c.metrics[n-1]
-	if r.Verdict != result.NotReached {
-		panic(fmt.Sprintf("case %s: metric %d judged twice", c.Plan.ID, n))
-	}
+	r := c.unjudged(n)
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
-			r.Verdict, passed = result.Pass, true
 		case failed:
+			if c.cutShort(p.err) {
+				panic(&stop{result.Error, errCutShort}) // the metric stays not reached
+			}
 			r.Verdict = result.Fail
 			r.Where, r.Want, r.Got = finding(p.err)
 		default:
@@ -105,12 +112,26 @@ func (c *Case) Metric(n int, check func(m *Metric)) (passed bool) {
 		}
 	}()
 	check(&Metric{r})
+	r.Verdict = result.Pass
 	return true
 }
 
 // NotApplicable says that metric n has no meaning for this device, and why.
 func (c *Case) NotApplicable(n int, why string) {
-	c.metrics[n-1].Verdict, c.metrics[n-1].Note = result.NotApplicable, why
+	r := c.unjudged(n)
+	r.Verdict, r.Note = result.NotApplicable, why
+}
+
+// unjudged returns metric n, which has no verdict yet.
+func (c *Case) unjudged(n int) *result.Metric {
+	if n < 1 || n > len(c.metrics) {
+		panic(fmt.Sprintf("case %s has %d metrics in the plan, body judged metric %d", c.Plan.ID, len(c.metrics), n))
+	}
+	r := &c.metrics[n-1]
+	if r.Verdict != result.NotReached {
+		panic(fmt.Sprintf("case %s: metric %d judged twice", c.Plan.ID, n))
+	}
+	return r
 }
 
 // Must ends the metric as failed when err is not nil. The evidence are the numbers of the events that were judged.

@@ -2,7 +2,6 @@ package harness
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -49,22 +48,22 @@ func (c *Case) Owns(added *controller.Reply) {
 // OwnsPath deletes one instance in the end, when it is still there.
 func (c *Case) OwnsPath(path string) {
 	c.Cleanup("delete "+path, func(ctx context.Context) error {
-		reply := c.Agent.Delete(ctx, true, path)
-		if reply.Err != nil {
-			return reply.Err
-		}
-		return deleteFailure(reply)
+		return deleteFailure(c.Agent.Delete(ctx, true, path))
 	})
 }
 
 // deleteFailure says why an instance is still there: the first error of reply that is not "does not exist" (7016).
 func deleteFailure(reply *controller.Reply) error {
-	if e := reply.Body().GetError(); e != nil && usp.ErrCode(e.GetErrCode()) != usp.CodeObjectDoesNotExist {
-		return fmt.Errorf("%s: %q", usp.ErrCode(e.GetErrCode()), e.GetErrMsg())
+	isGone := func(code uint32) bool { return usp.ErrCode(code) == usp.CodeObjectDoesNotExist }
+	if e := reply.Body().GetError(); e != nil && isGone(e.GetErrCode()) {
+		return nil
+	}
+	if err := expect.Type(reply, usp.DeleteResp); err != nil {
+		return err
 	}
 	for _, r := range reply.Body().GetResponse().GetDeleteResp().GetDeletedObjResults() {
-		if f := r.GetOperStatus().GetOperFailure(); f != nil && usp.ErrCode(f.GetErrCode()) != usp.CodeObjectDoesNotExist {
-			return fmt.Errorf("%s: %q", usp.ErrCode(f.GetErrCode()), f.GetErrMsg())
+		if f := r.GetOperStatus().GetOperFailure(); f != nil && !isGone(f.GetErrCode()) {
+			return expect.NoError("oper_failure", f.GetErrCode(), f.GetErrMsg())
 		}
 	}
 	return nil
@@ -75,14 +74,7 @@ func (c *Case) Restore(object, param string) (value string) {
 	value, err := c.Read(object + param)
 	c.DeviceMust(err)
 	c.Cleanup("restore "+object+param, func(ctx context.Context) error {
-		reply := c.Agent.Set(ctx, false, usp.Update(object, usp.Params{param: value}, nil))
-		if reply.Err != nil {
-			return reply.Err
-		}
-		if e := reply.Body().GetError(); e != nil {
-			return fmt.Errorf("%s: %q", usp.ErrCode(e.GetErrCode()), e.GetErrMsg())
-		}
-		return nil
+		return expect.Type(c.Agent.Set(ctx, false, usp.Update(object, usp.Params{param: value}, nil)), usp.SetResp)
 	})
 	return value
 }
@@ -96,11 +88,7 @@ func (c *Case) RestoreRows(before expect.Snapshot, table, param string) {
 				rows = append(rows, usp.Update(row, usp.Params{param: value}, nil))
 			}
 		}
-		reply := c.Agent.Set(ctx, true, rows...)
-		if reply.Err != nil {
-			return reply.Err
-		}
-		return expect.Type(reply, usp.SetResp)
+		return expect.Type(c.Agent.Set(ctx, true, rows...), usp.SetResp)
 	})
 }
 
@@ -113,7 +101,7 @@ func (c *Case) cleanUp() (acts []result.CleanUp, dirty bool) {
 	defer cancel()
 	for i := len(c.cleanup) - 1; i >= 0; i-- {
 		act := result.CleanUp{Name: c.cleanup[i].name}
-		if err := c.guarded(ctx, c.cleanup[i].do); err != nil {
+		if err := guarded(ctx, c.cleanup[i].do); err != nil {
 			act.Error, dirty = err.Error(), true
 		}
 		acts = append(acts, act)
@@ -122,10 +110,14 @@ func (c *Case) cleanUp() (acts []result.CleanUp, dirty bool) {
 }
 
 // guarded turns a panic of a clean-up into its error: the others must still run.
-func (c *Case) guarded(ctx context.Context, do func(context.Context) error) (err error) {
+func guarded(ctx context.Context, do func(context.Context) error) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			err = errors.Join(err, fmt.Errorf("harness bug: %v", p))
+		switch p := recover().(type) {
+		case nil:
+		case *stop: // of DeviceMust or LabMust
+			err = p.err
+		default:
+			err = fmt.Errorf("harness bug: %v", p)
 		}
 	}()
 	return do(ctx)

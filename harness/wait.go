@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -88,7 +90,7 @@ func (c *Case) Eventually(patience time.Duration, check func() error) error {
 	deadline := time.Now().Add(c.ScaledTolerance(patience) + c.Lag())
 	for {
 		err := check()
-		if err == nil || c.Err() != nil || time.Now().After(deadline) {
+		if err == nil || time.Now().After(deadline) {
 			return err
 		}
 		c.Pause(c.Scaled(time.Second))
@@ -111,22 +113,15 @@ func (c *Case) Read(param string) (string, error) {
 // ReadAll returns every parameter below the paths, by full path.
 func (c *Case) ReadAll(paths ...string) (usp.Params, error) {
 	reply := c.Agent.Get(c, paths...)
-	if reply.Err != nil {
-		return nil, reply.Err
-	}
-	if e := reply.Body().GetError(); e != nil {
-		return nil, fmt.Errorf("Get %s: %s: %q", paths[0], usp.ErrCode(e.GetErrCode()), e.GetErrMsg())
+	if err := expect.Type(reply, usp.GetResp); err != nil {
+		return nil, fmt.Errorf("Get %s: %w", strings.Join(paths, ", "), err)
 	}
 	values := usp.Params{}
 	for _, q := range reply.Body().GetResponse().GetGetResp().GetReqPathResults() {
-		if q.GetErrCode() != 0 {
-			return nil, fmt.Errorf("Get %s: %s: %q", q.GetRequestedPath(), usp.ErrCode(q.GetErrCode()), q.GetErrMsg())
+		if err := expect.NoError("Get "+usp.Quote(q.GetRequestedPath()), q.GetErrCode(), q.GetErrMsg()); err != nil {
+			return nil, err
 		}
-		for _, r := range q.GetResolvedPathResults() {
-			for name, value := range r.GetResultParams() {
-				values[r.GetResolvedPath()+name] = value
-			}
-		}
+		maps.Copy(values, expect.Resolved(q))
 	}
 	return values, nil
 }
@@ -145,13 +140,14 @@ func (c *Case) SettleSubscription() {
 	c.Pause(c.Scaled(c.adoption))
 }
 
-// Pause lets d pass, which the procedure asks for; the body goes on early only when the case ends.
+// Pause lets d pass, which the procedure asks for. The body ends when the case does.
 func (c *Case) Pause(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-c.Done():
+		c.LabMust(c.Err())
 	}
 }
 
@@ -213,10 +209,7 @@ func (c *Case) Reboot() (mark uint64) {
 		// the response may be lost when the device goes down; whether it went down is seen by its coming back
 		return mark
 	}
-	c.DeviceMust(reply.Err)
-	if e := reply.Body().GetError(); e != nil {
-		c.DeviceMust(fmt.Errorf("Operate Device.Reboot(): %s: %q", usp.ErrCode(e.GetErrCode()), e.GetErrMsg()))
-	}
+	c.DeviceMust(expect.Type(reply, usp.OperateResp))
 	return mark
 }
 
@@ -273,9 +266,9 @@ func (c *Case) ControllerRow() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for path, value := range values {
+	for _, path := range values.Names() {
 		row, ok := strings.CutSuffix(path, "EndpointID")
-		if ok && value == c.Agent.ID() && strings.Count(row, ".") == strings.Count(localController, ".")+1 {
+		if ok && values[path] == c.Agent.ID() && strings.Count(row, ".") == strings.Count(localController, ".")+1 {
 			return row, nil
 		}
 	}

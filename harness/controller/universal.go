@@ -100,24 +100,13 @@ func (c *Controller) judgeMessage(seq uint64, m *usppb.Msg) {
 	switch {
 	case stray:
 	case !known:
-		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "msg_id of " + usp.TypeName(usp.MsgTypeOf(m)), Want: "that of a request that was sent", Got: quote(id)})
+		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "msg_id of " + usp.TypeName(usp.MsgTypeOf(m)), Want: "that of a request that was sent", Got: usp.Quote(id)})
 	case answered:
-		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "replies with the msg_id " + quote(id), Want: "one", Got: "a second one, " + usp.TypeName(usp.MsgTypeOf(m))})
+		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "replies with the msg_id " + usp.Quote(id), Want: "one", Got: "a second one, " + usp.TypeName(usp.MsgTypeOf(m))})
 	}
 }
 
 // differs is the finding of an identifier that should be another one.
 func differs(where, want, got string) error {
-	return &usp.Mismatch{Where: where, Want: quote(want), Got: quote(got)}
-}
-
-// maxID is how many bytes of an identifier a finding shows.
-const maxID = 200
-
-// quote shows an identifier of the device on one line.
-func quote(id string) string {
-	if len(id) <= maxID {
-		return fmt.Sprintf("%q", id)
-	}
-	return fmt.Sprintf("%q… (%d bytes)", id[:maxID], len(id))
+	return &usp.Mismatch{Where: where, Want: usp.Quote(want), Got: usp.Quote(got)}
 }

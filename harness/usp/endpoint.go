@@ -30,13 +30,13 @@ func ParseEndpointID(s string) (EndpointID, error) {
 	}
 	scheme, authority, instance := parts[0], parts[1], parts[2]
 	if !slices.Contains(Schemes(), scheme) {
-		return "", mismatch("authority-scheme of "+quote(s), scheme, "one of %s", strings.Join(Schemes(), ", "))
+		return "", mismatch("authority-scheme of "+Quote(s), scheme, "one of %s", strings.Join(Schemes(), ", "))
 	}
 	if want := authorityRule(scheme, authority); want != "" {
-		return "", mismatch("authority-id of "+quote(s), authority, "%s", want)
+		return "", mismatch("authority-id of "+Quote(s), authority, "%s", want)
 	}
 	if want := instanceRule(scheme, instance); want != "" {
-		return "", mismatch("instance-id of "+quote(s), instance, "%s", want)
+		return "", mismatch("instance-id of "+Quote(s), instance, "%s", want)
 	}
 	return EndpointID(s), nil
 }

@@ -16,7 +16,7 @@ func (m *Mismatch) Error() string { return m.Where + ": want " + m.Want + ", got
 
 // mismatch builds a Mismatch whose Got is quoted, and cut when it is long.
 func mismatch(where, got, wantFormat string, args ...any) error {
-	return &Mismatch{Where: where, Want: fmt.Sprintf(wantFormat, args...), Got: quote(got)}
+	return &Mismatch{Where: where, Want: fmt.Sprintf(wantFormat, args...), Got: Quote(got)}
 }
 
 // at puts a place before that of a Mismatch which was found within it. Other errors, and nil, pass.
@@ -31,8 +31,8 @@ func at(place string, err error) error {
 	return &Mismatch{place, m.Want, m.Got}
 }
 
-// quote shows a foreign string on one line of an error, whatever it holds, and cuts it when it is long.
-func quote(s string) string { return quoteUpTo(s, 200) }
+// Quote shows a foreign string on one line, whatever it holds, and cuts it when it is long.
+func Quote(s string) string { return quoteUpTo(s, 200) }
 
 // quoteUpTo quotes s, and no more than its first max bytes.
 func quoteUpTo(s string, max int) string {

@@ -81,7 +81,7 @@ func (c Condition) Match(t ValueType, isList bool, value string) (bool, error) {
 
 // fits checks operator and constant against the type.
 func (c Condition) fits(t ValueType, isList bool, value string) error {
-	where := "condition " + quote(c.String())
+	where := "condition " + Quote(c.String())
 	isText := t == TypeString || t == TypeBase64 || t == TypeHexBinary || t == TypeUnknown
 	isUnknown := t == TypeDateTime && (isUnknownTime(c.Value) || isUnknownTime(value))
 	switch {

@@ -1,0 +1,307 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+func pass(*Metric) {}
+
+func broken(m *Metric) { m.Must(&usp.Mismatch{Where: "thing", Want: "one", Got: "two"}) }
+
+// metricsOf are the verdicts of a case's metrics.
+func metricsOf(r result.Case) string {
+	var words []string
+	for _, m := range r.Metrics {
+		words = append(words, fmt.Sprintf("%d %s", m.N, m.Verdict))
+	}
+	return strings.Join(words, "; ")
+}
+
+func TestVerdicts(t *testing.T) {
+	for name, test := range map[string]struct {
+		body    Body
+		verdict result.Verdict
+		reason  string
+		metrics string
+	}{
+		"every metric passes": {func(c *Case) { c.Metric(1, pass); c.Metric(2, pass) }, result.Pass, "", "1 pass; 2 pass"},
+		"in any order":        {func(c *Case) { c.Metric(2, pass); c.Metric(1, pass) }, result.Pass, "", "1 pass; 2 pass"},
+		"one fails":           {func(c *Case) { c.Metric(1, pass); c.Metric(2, broken) }, result.Fail, "metric 2: thing: want one, got two", "1 pass; 2 fail"},
+		"the first fails":     {func(c *Case) { c.Metric(1, broken) }, result.Fail, "metric 1: thing: want one, got two", "1 fail; 2 not-reached"},
+		"nothing is judged":   {func(*Case) {}, result.Error, "case body ended without judging metric 1", "1 not-reached; 2 not-reached"},
+		"one is not judged":   {func(c *Case) { c.Metric(1, pass) }, result.Error, "case body ended without judging metric 2", "1 pass; 2 not-reached"},
+		"judged twice": {func(c *Case) { c.Metric(1, pass); c.Metric(1, pass) }, result.Error,
+			"harness bug: case 1.1: metric 1 judged twice; please report it with this case's journal", "1 pass; 2 not-reached"},
+		"a failed one judged again": {func(c *Case) { c.Metric(1, broken); c.Metric(1, pass) }, result.Fail, "metric 1: thing: want one, got two", "1 fail; 2 not-reached"},
+		"a metric too many": {func(c *Case) { c.Metric(1, pass); c.Metric(2, pass); c.Metric(3, pass) }, result.Error,
+			"harness bug: case 1.1 has 2 metrics in the plan, body judged metric 3; please report it with this case's journal", "1 pass; 2 pass"},
+		"metric 0": {func(c *Case) { c.Metric(0, pass) }, result.Error,
+			"harness bug: case 1.1 has 2 metrics in the plan, body judged metric 0; please report it with this case's journal", "1 not-reached; 2 not-reached"},
+		"one without meaning":     {func(c *Case) { c.Metric(1, pass); c.NotApplicable(2, "no such thing") }, result.Pass, "", "1 pass; 2 not-applicable"},
+		"all without meaning":     {func(c *Case) { c.NotApplicable(1, ""); c.NotApplicable(2, "") }, result.Error, "case body judged no metric", "1 not-applicable; 2 not-applicable"},
+		"a failure has a meaning": {func(c *Case) { c.Metric(1, broken); c.NotApplicable(1, "") }, result.Fail, "metric 1: thing: want one, got two", "1 fail; 2 not-reached"},
+		"no meaning, then judged": {func(c *Case) { c.NotApplicable(1, ""); c.Metric(1, pass) }, result.Error,
+			"harness bug: case 1.1: metric 1 judged twice; please report it with this case's journal", "1 not-applicable; 2 not-reached"},
+		"panic": {func(c *Case) { panic("boom") }, result.Error, "harness bug: boom; please report it with this case's journal", "1 not-reached; 2 not-reached"},
+		"panic in a metric": {func(c *Case) { c.Metric(1, func(*Metric) { panic("boom") }) }, result.Error,
+			"harness bug: boom; please report it with this case's journal", "1 not-reached; 2 not-reached"},
+		"panic after all passed": {func(c *Case) { c.Metric(1, pass); c.Metric(2, pass); panic("boom") }, result.Error,
+			"harness bug: boom; please report it with this case's journal", "1 pass; 2 pass"},
+		"a proven fault outlives a panic": {func(c *Case) { c.Metric(1, broken); panic("boom") }, result.Fail, "metric 1: thing: want one, got two", "1 fail; 2 not-reached"},
+		"the device blocks":               {func(c *Case) { c.Metric(1, pass); c.DeviceMust(errors.New("refused")); c.Metric(2, pass) }, result.Fail, "refused", "1 pass; 2 not-reached"},
+		"the lab blocks":                  {func(c *Case) { c.LabMust(errors.New("no power")); c.Metric(1, pass) }, result.Error, "no power", "1 not-reached; 2 not-reached"},
+		"blocked in a metric":             {func(c *Case) { c.Metric(1, func(*Metric) { c.DeviceMust(errors.New("refused")) }) }, result.Fail, "refused", "1 not-reached; 2 not-reached"},
+		"nothing blocks":                  {func(c *Case) { c.DeviceMust(nil); c.LabMust(nil); c.Metric(1, pass); c.Metric(2, pass) }, result.Pass, "", "1 pass; 2 pass"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, _ := newBench(t, nil)
+			r, dirty := b.Run(t.Context(), planned(2), test.body)
+			if r.Verdict != test.verdict || r.Reason != test.reason || metricsOf(r) != test.metrics {
+				t.Errorf("got %s %q, %s", r.Verdict, r.Reason, metricsOf(r))
+			}
+			if dirty != (test.verdict != result.Pass) {
+				t.Errorf("dirty: got %v", dirty)
+			}
+			if r.ID != "1.1" || r.Title != "a case" || r.Started.IsZero() {
+				t.Errorf("got %+v", r)
+			}
+		})
+	}
+}
+
+func TestAPanicLeavesItsStackInTheJournal(t *testing.T) {
+	b, _ := newBench(t, nil)
+	b.Run(t.Context(), planned(1), func(*Case) { panic("boom") })
+	for _, e := range b.Journal.Since(0) {
+		if e.Type == "harness bug" && strings.HasPrefix(e.Text, "boom\n") && strings.Contains(e.Text, "case_test.go") {
+			return
+		}
+	}
+	t.Errorf("got %+v", b.Journal.Since(0))
+}
+
+// A goroutine that ends in the middle of a check, as by a testing.T's FailNow, has judged nothing.
+func TestACheckThatDoesNotReturnPassesNothing(t *testing.T) {
+	c := &Case{Plan: planned(1), metrics: []result.Metric{{N: 1, Verdict: result.NotReached}}}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.Metric(1, func(*Metric) { (&testing.T{}).SkipNow() })
+	}()
+	<-done
+	if got := c.metrics[0].Verdict; got != result.NotReached {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestAMetricTellsWhatItSaw(t *testing.T) {
+	b, _ := newBench(t, nil)
+	r, _ := b.Run(t.Context(), planned(4), func(c *Case) {
+		c.Step(1, "do %d things", 2)
+		c.Note("%s was left out", "this")
+		for n, want := range map[int]bool{1: true, 2: false} {
+			passed := c.Metric(n, func(m *Metric) {
+				m.Must(nil, 0, 3, 4)
+				m.Note("seen %d", 7)
+				if n == 2 {
+					m.Must(fmt.Errorf("in a report: %w", &usp.Mismatch{Where: "name", Want: `"a"`, Got: `"b"`}), 5)
+					t.Error("a metric goes on after a check that failed")
+				}
+			})
+			if passed != want {
+				t.Errorf("metric %d: passed is %v", n, passed)
+			}
+		}
+		c.Metric(3, func(m *Metric) { m.Must(errors.New("no comparison")) })
+		c.NotApplicable(4, "why")
+	})
+	want := []result.Metric{
+		{N: 1, Verdict: result.Pass, Note: "seen 7", Evidence: []uint64{3, 4}},
+		{N: 2, Verdict: result.Fail, Note: "seen 7", Evidence: []uint64{3, 4, 5}, Where: "in a report: name", Want: `"a"`, Got: `"b"`},
+		{N: 3, Verdict: result.Fail, Where: "no comparison"},
+		{N: 4, Verdict: result.NotApplicable, Note: "why"},
+	}
+	for i, m := range r.Metrics {
+		if fmt.Sprint(m) != fmt.Sprint(want[i]) {
+			t.Errorf("metric %d:\n got %+v\nwant %+v", i+1, m, want[i])
+		}
+	}
+	if len(r.Steps) != 1 || r.Steps[0].Text != "do 2 things" || b.Journal.At(r.Steps[0].Seq).Type != "step 1" {
+		t.Errorf("got %+v", r.Steps)
+	}
+	if !slices.Equal(r.Notes, []string{"this was left out"}) {
+		t.Errorf("got %q", r.Notes)
+	}
+}
+
+func TestFindings(t *testing.T) {
+	m := &usp.Mismatch{Where: "here", Want: "x", Got: "y"}
+	for _, test := range []struct {
+		err              error
+		where, want, got string
+	}{
+		{m, "here", "x", "y"},
+		{fmt.Errorf("a: b: %w", m), "a: b: here", "x", "y"},
+		{fmt.Errorf("%w, after all", m), "here", "x", "y"},
+		{errors.New("plain"), "plain", "", ""},
+	} {
+		if where, want, got := finding(test.err); where != test.where || want != test.want || got != test.got {
+			t.Errorf("%v: got %q, %q, %q", test.err, where, want, got)
+		}
+	}
+}
+
+// never matches nothing.
+func never(*journal.Event) error { return journal.ErrSkip }
+
+// What ends with the whole case proves nothing of the device.
+func TestACaseThatIsCutShort(t *testing.T) {
+	awaiting := func(c *Case, wait time.Duration) error {
+		_, err := c.Await("answer", Wait{D: wait}, 0, never)
+		return err
+	}
+	inMetric := func(err func(*Case) error) Body {
+		return func(c *Case) {
+			c.Metric(1, func(m *Metric) { m.Must(err(c)) })
+			c.Metric(2, pass)
+		}
+	}
+	const hours = time.Hour
+	const budget = "the case did not end within its budget of 1m6s"
+	const interrupt = "the run was interrupted"
+	for name, test := range map[string]struct {
+		interrupt time.Duration // 0: never
+		body      Body
+		verdict   result.Verdict
+		reason    string
+		metrics   string
+	}{
+		"a wait of its own":             {0, inMetric(func(c *Case) error { return awaiting(c, time.Second) }), result.Fail, "metric 1: no answer within 1s; seen since the mark: nothing", "1 fail; 2 pass"},
+		"a wait beyond the budget":      {0, inMetric(func(c *Case) error { return awaiting(c, hours) }), result.Error, budget, "1 not-reached; 2 not-reached"},
+		"a wait, interrupted":           {time.Second, inMetric(func(c *Case) error { return awaiting(c, hours) }), result.Aborted, interrupt, "1 not-reached; 2 not-reached"},
+		"a request, interrupted":        {time.Second, inMetric(func(c *Case) error { return c.Agent.Get(c, "Device.").Err }), result.Aborted, interrupt, "1 not-reached; 2 not-reached"},
+		"DeviceMust, beyond":            {0, func(c *Case) { c.DeviceMust(awaiting(c, hours)) }, result.Error, budget, "1 not-reached; 2 not-reached"},
+		"DeviceMust, interrupted":       {time.Second, func(c *Case) { c.DeviceMust(awaiting(c, hours)) }, result.Aborted, interrupt, "1 not-reached; 2 not-reached"},
+		"DeviceMust, a wait of its own": {0, func(c *Case) { c.DeviceMust(awaiting(c, time.Second)) }, result.Fail, "no answer within 1s; seen since the mark: nothing", "1 not-reached; 2 not-reached"},
+		"LabMust, beyond":               {0, func(c *Case) { c.LabMust(awaiting(c, hours)) }, result.Error, budget, "1 not-reached; 2 not-reached"},
+		"a pause beyond the budget":     {0, func(c *Case) { c.Pause(hours); c.Metric(1, pass); c.Metric(2, pass) }, result.Error, budget, "1 not-reached; 2 not-reached"},
+		"a pause, interrupted":          {time.Second, func(c *Case) { c.Pause(hours); c.Metric(1, pass); c.Metric(2, pass) }, result.Aborted, interrupt, "1 not-reached; 2 not-reached"},
+		"silence, interrupted": {time.Second, inMetric(func(c *Case) error {
+			_, err := c.Quiet(hours, 0, never)
+			return err
+		}), result.Aborted, interrupt, "1 not-reached; 2 not-reached"},
+		"a fault proven before":   {time.Second, func(c *Case) { c.Metric(1, broken); c.Pause(hours) }, result.Fail, "metric 1: thing: want one, got two", "1 fail; 2 not-reached"},
+		"a fault proven too late": {time.Second, func(c *Case) { <-c.Done(); c.Metric(1, broken) }, result.Fail, "metric 1: thing: want one, got two", "1 fail; 2 not-reached"},
+		"all passed too late":     {time.Second, func(c *Case) { <-c.Done(); c.Metric(1, pass); c.Metric(2, pass) }, result.Aborted, interrupt, "1 pass; 2 pass"},
+		"all passed beyond":       {0, func(c *Case) { <-c.Done(); c.Metric(1, pass); c.Metric(2, pass) }, result.Error, budget, "1 pass; 2 pass"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, d := newBench(t, nil)
+				d.answer = func(*usppb.Msg) *usppb.Msg { return mute() }
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if test.interrupt > 0 {
+					time.AfterFunc(test.interrupt, cancel)
+				}
+				r, dirty := b.Run(ctx, planned(2), test.body)
+				if r.Verdict != test.verdict || r.Reason != test.reason || metricsOf(r) != test.metrics || !dirty {
+					t.Errorf("got %s %q, %s, dirty %v", r.Verdict, r.Reason, metricsOf(r), dirty)
+				}
+			})
+		})
+	}
+}
+
+// An interrupt that comes when the body is done, while the device is put back, aborts nothing.
+func TestAnInterruptInTheCleanUpChangesNoVerdict(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	b, _ := newBench(t, nil)
+	r, _ := b.Run(ctx, planned(1), func(c *Case) {
+		c.Cleanup("interrupted", func(context.Context) error { cancel(); return nil })
+		c.Metric(1, pass)
+	})
+	if r.Verdict != result.Pass {
+		t.Errorf("got %s %q", r.Verdict, r.Reason)
+	}
+}
+
+func TestFreshIDsAreDistinctAndRecognised(t *testing.T) {
+	b, _ := newBench(t, nil)
+	trying(t, b, func(c *Case) {
+		if first, second := c.Fresh("add"), c.Fresh("add"); first != "usptest-add-1-1-1" || second != "usptest-add-1-1-2" {
+			t.Errorf("got %q, %q", first, second)
+		}
+	})
+}
+
+// What the Agent breaks in any case is told once, by the first finding, whatever the case itself says.
+func TestUniversalMetricsBelongToEveryCase(t *testing.T) {
+	b, d := newBench(t, nil)
+	stray := func(id string) *usppb.Msg { return usp.NewMsg(id, &usppb.SetResp{}) }
+	r, dirty := b.Run(t.Context(), planned(1), func(c *Case) {
+		c.Metric(1, pass)
+		d.say(stray("first"))
+		d.say(stray("second"))
+	})
+	last := r.Metrics[len(r.Metrics)-1]
+	if r.Verdict != result.Fail || metricsOf(r) != "1 pass; 0 fail" || last.Got != `"first"` || last.Note == "" || len(last.Evidence) != 1 || !dirty {
+		t.Errorf("got %s %q, %+v", r.Verdict, r.Reason, last)
+	}
+	if e := b.Journal.At(last.Evidence[0]); e == nil || e.Type != "SetResp" {
+		t.Errorf("evidence: got %+v", e)
+	}
+	if r := trying(t, b, func(*Case) {}); r.Verdict != result.Pass {
+		t.Errorf("the next case: got %s %q", r.Verdict, r.Reason)
+	}
+}
+
+// A process that ends by itself is a fault of the device, unless the case made it restart.
+func TestADeviceRunsThroughTheCase(t *testing.T) {
+	for name, test := range map[string]struct {
+		restarts int
+		verdict  result.Verdict
+	}{"unexpected": {0, result.Fail}, "expected": {1, result.Pass}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, _ := newBench(t, nil, "sh", "-c", "test -e again && exec sleep 100; touch again; exit 3")
+			r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
+				for range test.restarts {
+					c.ExpectRestart()
+				}
+				c.LabMust(c.Device.Start(c))
+				_, err := c.Await("crash", Wait{D: time.Minute}, 0, func(e *journal.Event) error {
+					if e.Layer != journal.LayerLab || e.Type != "crash" {
+						return journal.ErrSkip
+					}
+					return nil
+				})
+				c.LabMust(err)
+				c.Pause(0)
+				for len(c.Device.Exits()) == 0 { // it is counted right after its event
+					c.Pause(time.Millisecond)
+				}
+				c.Metric(1, pass)
+			})
+			if r.Verdict != test.verdict {
+				t.Fatalf("got %s %q", r.Verdict, r.Reason)
+			}
+			if last := r.Metrics[len(r.Metrics)-1]; test.verdict == result.Fail &&
+				(last.N != 0 || last.Where != "the device's process" || last.Got != "it ended: exit status 3" || len(last.Evidence) != 1) {
+				t.Errorf("got %+v", last)
+			}
+		})
+	}
+}

@@ -1,0 +1,380 @@
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/usptest/usptest/brokers/websocket"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// bubble runs a test with a bench in a bubble, where waiting takes no time.
+func bubble(t *testing.T, params usp.Params, f func(t *testing.T, b *Bench, d *device)) {
+	synctest.Test(t, func(t *testing.T) {
+		b, d := newBench(t, params)
+		f(t, b, d)
+	})
+}
+
+func TestAwaitSaysWhatItWaitedFor(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
+		trying(t, b, func(c *Case) {
+			mark := c.Journal.Mark()
+			c.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "SUBSCRIBE"})
+			near := func(e *journal.Event) error { return errors.New("topic: want a, got b") }
+			for _, test := range []struct {
+				wait  Wait
+				match func(*journal.Event) error
+				want  string
+			}{
+				{c.ReconnectWait(), never, "no CONNECT within 6s (waits.reconnect); seen since the mark: 1 mqtt SUBSCRIBE"},
+				{c.NotifyWait(), never, "no CONNECT within 3s (waits.notify); seen since the mark: 1 mqtt SUBSCRIBE"},
+				{c.ResponseWait(), never, "no CONNECT within 4s (waits.response); seen since the mark: 1 mqtt SUBSCRIBE"},
+				{Wait{D: time.Second}, near, "no CONNECT within 1s; seen since the mark: 1 mqtt SUBSCRIBE; nearest: event 1, SUBSCRIBE: topic: want a, got b"},
+			} {
+				began := time.Now()
+				e, err := c.Await("CONNECT", test.wait, mark, test.match)
+				if e != nil || err == nil || err.Error() != test.want || time.Since(began) != test.wait.D {
+					t.Errorf("got %v, %v after %s", e, err, time.Since(began))
+				}
+			}
+			if e, err := c.Await("SUBSCRIBE", Wait{D: time.Second}, mark, func(*journal.Event) error { return nil }); err != nil || e.Type != "SUBSCRIBE" {
+				t.Errorf("got %v, %v", e, err)
+			}
+		})
+	})
+}
+
+func TestAwaitNotify(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
+		trying(t, b, func(c *Case) {
+			any := func(*usppb.Notify) error { return nil }
+			if m, err := c.AwaitNotify("Notify", c.NotifyWait(), 0, any); m != nil || err == nil || err.Error() != "no Notify within 3s (waits.notify); seen since the mark: nothing" {
+				t.Errorf("got %v, %v", m, err)
+			}
+			time.AfterFunc(time.Second, func() { d.say(usp.NewMsg("1", &usppb.Notify{SubscriptionId: "s"})) })
+			if m, err := c.AwaitNotify("Notify", c.NotifyWait(), 0, any); err != nil || m.GetHeader().GetMsgId() != "1" {
+				t.Errorf("got %v, %v", m, err)
+			}
+		})
+	})
+}
+
+func TestQuietNamesWhatBrokeTheSilence(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
+		b.Scale = 10
+		trying(t, b, func(c *Case) {
+			began := time.Now()
+			if e, err := c.Quiet(time.Minute, 0, never); e != nil || err != nil || time.Since(began) != 6*time.Second {
+				t.Errorf("got %v, %v after %s", e, err, time.Since(began))
+			}
+			time.AfterFunc(time.Second, func() {
+				c.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "PUBLISH", Text: "to a topic"})
+			})
+			e, err := c.Quiet(time.Minute, c.Journal.Mark(), func(*journal.Event) error { return nil })
+			if e == nil || err == nil || err.Error() != "want silence for 6s, got mqtt PUBLISH: to a topic" {
+				t.Errorf("got %v, %v", e, err)
+			}
+		})
+	})
+}
+
+func TestEventuallyAsksAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		good  int // the check that succeeds, counted from 1; 0: none
+		calls int
+		want  string
+	}{"at once": {1, 1, ""}, "later": {4, 4, ""}, "never": {0, 7, "check 7"}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
+				trying(t, b, func(c *Case) {
+					calls := 0
+					err := c.Eventually(5*time.Second, func() error {
+						if calls++; calls == test.good {
+							return nil
+						}
+						return fmt.Errorf("check %d", calls)
+					})
+					if calls != test.calls || (err == nil) != (test.want == "") || err != nil && err.Error() != test.want {
+						t.Errorf("got %v after %d calls", err, calls)
+					}
+				})
+			})
+		})
+	}
+}
+
+func TestReading(t *testing.T) {
+	params := usp.Params{"Device.X.A": "1", "Device.X.1.B": "2", "Device.Y.C": "3"}
+	for name, test := range map[string]struct {
+		answer func(id string) *usppb.Msg
+		read   func(c *Case) (any, error)
+		want   string // the values, or what the error says
+	}{
+		"one":         {nil, func(c *Case) (any, error) { return c.Read("Device.X.A") }, "1"},
+		"an object":   {nil, func(c *Case) (any, error) { return c.ReadAll("Device.X.", "Device.Y.") }, "map[Device.X.1.B:2 Device.X.A:1 Device.Y.C:3]"},
+		"nothing":     {nil, func(c *Case) (any, error) { return c.Read("Device.Z") }, `Get "Device.Z": want no error, got 7026 Invalid path: "no such path"`},
+		"no reply":    {func(string) *usppb.Msg { return mute() }, func(c *Case) (any, error) { return c.Read("Device.X.A") }, "Get Device.X.A: no reply to Get within 4s"},
+		"an Error":    {func(id string) *usppb.Msg { return usp.NewError(id, usp.CodeInternalError, "no") }, func(c *Case) (any, error) { return c.Read("Device.X.A") }, `Get Device.X.A: reply to Get: want GetResp, got Error 7003 Internal error: "no"`},
+		"other reply": {func(id string) *usppb.Msg { return usp.NewMsg(id, &usppb.SetResp{}) }, func(c *Case) (any, error) { return c.Read("Device.X.A") }, "Get Device.X.A: reply to Get: want GetResp, got SetResp"},
+		"empty reply": {func(id string) *usppb.Msg { return usp.NewMsg(id, &usppb.GetResp{}) }, func(c *Case) (any, error) { return c.Read("Device.X.A") }, "Get Device.X.A: the GetResp does not contain the parameter"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, params, func(t *testing.T, b *Bench, d *device) {
+				if test.answer != nil {
+					d.answer = func(m *usppb.Msg) *usppb.Msg { return test.answer(m.GetHeader().GetMsgId()) }
+				}
+				trying(t, b, func(c *Case) {
+					got, err := test.read(c)
+					text := fmt.Sprint(got)
+					if err != nil {
+						text = err.Error()
+					}
+					if !strings.HasPrefix(text, test.want) {
+						t.Errorf("got %s, want %s", text, test.want)
+					}
+				})
+			})
+		})
+	}
+}
+
+func TestASubscriptionIsGivenTimeToBeAdopted(t *testing.T) {
+	const param = "Device.LocalAgent.MaxSubscriptionChangeAdoptionTime"
+	for name, test := range map[string]struct {
+		params usp.Params
+		want   time.Duration
+	}{
+		"as the device says":            {usp.Params{param: "5"}, 5*time.Second + 1},
+		"not at all":                    {usp.Params{param: "0"}, 1},
+		"a minute at most":              {usp.Params{param: "86400"}, time.Minute + 1},
+		"what is no number":             {usp.Params{param: "soon"}, 2 * time.Second},
+		"the device is silent about it": {nil, 2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, test.params, func(t *testing.T, b *Bench, d *device) {
+				trying(t, b, func(c *Case) {
+					for range 2 {
+						began := time.Now()
+						c.SettleSubscription()
+						if got := time.Since(began); got != test.want {
+							t.Errorf("got %s", got)
+						}
+					}
+				})
+				if asked := d.asked(); len(asked) != 1 {
+					t.Errorf("want it asked for once, got %q", asked)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatOpensASession(t *testing.T) {
+	for _, test := range []struct {
+		event journal.Event
+		opens bool
+	}{
+		{journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "CONNECT"}, true},
+		{journal.Event{Layer: journal.LayerMQTT, Dir: journal.Out, Type: "CONNECT"}, false},
+		{journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "SUBSCRIBE"}, false},
+		{journal.Event{Layer: journal.LayerSTOMP, Dir: journal.In, Type: "STOMP"}, true},
+		{journal.Event{Layer: journal.LayerSTOMP, Dir: journal.In, Type: "CONNECT"}, true},
+		{journal.Event{Layer: journal.LayerSTOMP, Dir: journal.In, Type: "SEND"}, false},
+		{journal.Event{Layer: journal.LayerWebSocket, Dir: journal.In, Type: websocket.HandshakeEvent}, true},
+		{journal.Event{Layer: journal.LayerWebSocket, Dir: journal.In, Type: "PING"}, false},
+		{journal.Event{Layer: journal.LayerTCP, Dir: journal.In, Type: "CONNECT"}, false},
+	} {
+		if err := IsConnect(&test.event); (err == nil) != test.opens || err != nil && !errors.Is(err, journal.ErrSkip) {
+			t.Errorf("%+v: got %v", test.event, err)
+		}
+	}
+}
+
+func TestScaledTimes(t *testing.T) {
+	b, _ := newBench(t, nil)
+	b.Scale = 25
+	if got := b.Scaled(50 * time.Second); got != 2*time.Second {
+		t.Errorf("got %s", got)
+	}
+	if got := b.ScaledTolerance(100 * time.Second); got != 4*time.Second {
+		t.Errorf("got %s", got)
+	}
+	if got := b.ScaledTolerance(4 * time.Second); got != b.Waits().Tolerance {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestLinksAreToldApart(t *testing.T) {
+	for link, want := range map[string][2]bool{
+		"mqtt5": {true, false}, "mqtt5+tls": {true, false}, "mqtt3": {}, "stomp": {}, "websocket": {false, true}, "websocket+tls": {false, true},
+	} {
+		b := &Bench{Link: link}
+		if got := [2]bool{b.IsMQTT5(), b.OverWebSocket()}; got != want {
+			t.Errorf("%s: got %v", link, got)
+		}
+	}
+}
+
+const controllerTable = "Device.LocalAgent.Controller."
+
+func TestTheRowOfTheController(t *testing.T) {
+	for name, test := range map[string]struct {
+		params usp.Params
+		row    string
+		err    string
+	}{
+		"second row": {usp.Params{controllerTable + "1.EndpointID": "self::other", controllerTable + "7.EndpointID": ownID}, controllerTable + "7.", ""},
+		"none":       {usp.Params{controllerTable + "1.EndpointID": "self::other"}, "", `want a row whose EndpointID is "self::controller", got none`},
+		"deeper":     {usp.Params{controllerTable + "1.MTP.1.EndpointID": ownID}, "", "got none"},
+		"no table":   {nil, "", "7026 Invalid path"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, _ := newBench(t, test.params)
+			trying(t, b, func(c *Case) {
+				row, err := c.ControllerRow()
+				if row != test.row || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+					t.Errorf("got %q, %v", row, err)
+				}
+			})
+		})
+	}
+}
+
+func TestSubstitutesAreNoted(t *testing.T) {
+	b, _ := newBench(t, usp.Params{controllerTable + "3.EndpointID": ownID})
+	b.DUT.Elements = map[string]string{dut.RoleReadable: "Device.DeviceInfo.ModelName"}
+	r := trying(t, b, func(c *Case) {
+		if got := c.Element(dut.RoleReadable); got != "Device.DeviceInfo.ModelName" {
+			t.Errorf("got %q", got)
+		}
+		if got := c.Element(dut.RoleChanging); got != controllerTable+"3.ProvisioningCode" {
+			t.Errorf("got %q", got)
+		}
+	})
+	if !slices.Equal(r.Notes, []string{"readable: Device.DeviceInfo.ModelName"}) {
+		t.Errorf("got %q", r.Notes)
+	}
+}
+
+func TestRebooting(t *testing.T) {
+	for name, test := range map[string]struct {
+		by      string
+		answer  func(id string) *usppb.Msg
+		verdict result.Verdict
+		reason  string
+		asked   []string
+	}{
+		"over USP":          {dut.ByUSP, nil, result.Pass, "", []string{"Operate Device.Reboot()"}},
+		"without an answer": {dut.ByUSP, func(string) *usppb.Msg { return mute() }, result.Pass, "", []string{"Operate Device.Reboot()"}},
+		"refused": {dut.ByUSP, func(id string) *usppb.Msg { return usp.NewError(id, usp.CodeCommandFailure, "busy") }, result.Fail,
+			`reply to Operate: want OperateResp, got Error 7022 Command failure: "busy"`, []string{"Operate Device.Reboot()"}},
+		"by hand, nobody there": {dut.ByHand, nil, result.Error, "lab.reboot is manual, but there is nobody to ask", nil},
+		"not at all":            {"", nil, result.Error, "lab.reboot is not set", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
+				f := *b.DUT
+				f.Lab.Reboot = dut.Hook{By: test.by}
+				b.DUT, b.Device = &f, dut.NewDevice(b.Journal, &f, dut.Vars{}, dut.Options{})
+				if test.answer != nil {
+					d.answer = func(m *usppb.Msg) *usppb.Msg { return test.answer(m.GetHeader().GetMsgId()) }
+				}
+				r := trying(t, b, func(c *Case) {
+					before := c.Journal.Mark()
+					if mark := c.Reboot(); mark != before {
+						t.Errorf("want the mark before, %d, got %d", before, mark)
+					}
+				})
+				if r.Verdict != test.verdict || !strings.HasPrefix(r.Reason, test.reason) || !slices.Equal(d.asked(), test.asked) {
+					t.Errorf("got %s %q, asked %q", r.Verdict, r.Reason, d.asked())
+				}
+			})
+		})
+	}
+}
+
+func TestADeviceThatComesBack(t *testing.T) {
+	connect := journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "CONNECT"}
+	for name, test := range map[string]struct {
+		connects, reachable time.Duration // when; 0: never
+		verdict             result.Verdict
+		reason              string
+	}{
+		"in time":          {time.Second, 2 * time.Second, result.Pass, ""},
+		"never":            {0, time.Second, result.Fail, "no new session of the device within 6s (waits.reconnect)"},
+		"but not to reach": {time.Second, 0, result.Fail, "the device opened a session (event 1) but cannot be reached"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
+				d.away = make(chan struct{})
+				r := trying(t, b, func(c *Case) {
+					mark := c.Journal.Mark()
+					if test.connects > 0 {
+						time.AfterFunc(test.connects, func() { c.Journal.Append(connect) })
+					}
+					if test.reachable > 0 {
+						time.AfterFunc(test.reachable, func() { close(d.away) })
+					}
+					if session := c.BackAfter(mark); session.Type != "CONNECT" {
+						t.Errorf("got %+v", session)
+					}
+				})
+				if r.Verdict != test.verdict || !strings.HasPrefix(r.Reason, test.reason) {
+					t.Errorf("got %s %q", r.Verdict, r.Reason)
+				}
+			})
+		})
+	}
+}
+
+func TestADeviceThatTheHarnessDialsIsRebootedForANewSession(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
+		f := *b.DUT
+		f.Lab.Reboot = dut.Hook{By: dut.ByUSP}
+		b.DUT = &f
+		r := trying(t, b, func(c *Case) {
+			time.AfterFunc(time.Second, func() {
+				c.Journal.Append(journal.Event{Layer: journal.LayerWebSocket, Dir: journal.In, Type: websocket.HandshakeEvent})
+			})
+			session, err := c.NewSession()
+			if err != nil || session.Type != websocket.HandshakeEvent {
+				t.Errorf("got %+v, %v", session, err)
+			}
+		})
+		if r.Verdict != result.Pass || !slices.Equal(d.asked(), []string{"Operate Device.Reboot()"}) {
+			t.Errorf("got %s %q, asked %q", r.Verdict, r.Reason, d.asked())
+		}
+	})
+}
+
+func TestThePulseFeelsStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := newBench(t, nil)
+		if b.Lag() != 0 || b.Stall() != 0 {
+			t.Error("in real time no stall counts")
+		}
+		b.Pulse = StartPulse(t.Context())
+		<-time.After(time.Second) // of the bubble's clock, which never stalls
+		if got := b.Pulse.Worst(); got != 0 {
+			t.Errorf("got %s", got)
+		}
+		b.Pulse.worst.Store(int64(50 * time.Millisecond))
+		if b.Stall() != 100*time.Millisecond || b.Lag() != lag+100*time.Millisecond {
+			t.Errorf("got %s and %s", b.Stall(), b.Lag())
+		}
+		b.Pulse.Reset()
+		if b.Pulse.Worst() != 0 {
+			t.Error("Reset begins anew")
+		}
+	})
+}
