@@ -33,7 +33,7 @@ func Created(r *controller.Reply, successes, failures int) ([]usp.Created, error
 		where := fmt.Sprintf("created_obj_results[%d].", i)
 		status := result.GetOperStatus()
 		if f := status.GetOperFailure(); f != nil {
-			refused = append(refused, fmt.Sprintf("%soper_status: oper_failure %s: %s", where, usp.ErrCode(f.GetErrCode()), quote(f.GetErrMsg())))
+			refused = append(refused, where+"oper_status: oper_failure "+told(f))
 			if err := Code(where+"oper_failure: err_code", f.GetErrCode(), usp.Add); err != nil && failures > 0 {
 				return rows, err
 			}
@@ -45,9 +45,8 @@ func Created(r *controller.Reply, successes, failures int) ([]usp.Created, error
 		}
 		created := usp.Created{Table: result.GetRequestedPath(), Path: ok.GetInstantiatedPath(), UniqueKeys: ok.GetUniqueKeys()}
 		rows = append(rows, created)
-		for _, e := range ok.GetParamErrs() {
-			return rows, mismatch(where+"oper_success.param_errs",
-				fmt.Sprintf("%s %s: %s", quote(e.GetParam()), usp.ErrCode(e.GetErrCode()), quote(e.GetErrMsg())), "no parameter errors")
+		if errs := ok.GetParamErrs(); len(errs) > 0 {
+			return rows, mismatch(where+"oper_success.param_errs", quote(errs[0].GetParam())+" "+told(errs[0]), "no parameter errors")
 		}
 		if err := instanceOf(where+"oper_success.instantiated_path", created); err != nil {
 			return rows, err

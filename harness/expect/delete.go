@@ -1,7 +1,6 @@
 package expect
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/usptest/usptest/harness/controller"
@@ -20,15 +19,14 @@ func DeletedAmong(r *controller.Reply, n int, path string) ([]string, error) {
 	}
 	where := "deleted_obj_results for " + path
 	if f := result.GetOperStatus().GetOperFailure(); f != nil {
-		return nil, mismatch(where+": oper_status",
-			fmt.Sprintf("oper_failure %s: %s", usp.ErrCode(f.GetErrCode()), quote(f.GetErrMsg())), "oper_success")
+		return nil, mismatch(where+": oper_status", "oper_failure "+told(f), "oper_success")
 	}
 	ok := result.GetOperStatus().GetOperSuccess()
 	if ok == nil {
 		return nil, mismatch(where+": oper_status", "neither success nor failure", "oper_success")
 	}
-	for _, e := range ok.GetUnaffectedPathErrs() {
-		return nil, mismatch("oper_success.unaffected_path_errs", fmt.Sprintf("%s %s", quote(e.GetUnaffectedPath()), usp.ErrCode(e.GetErrCode())), "none")
+	if errs := ok.GetUnaffectedPathErrs(); len(errs) > 0 {
+		return nil, mismatch("oper_success.unaffected_path_errs", quote(errs[0].GetUnaffectedPath())+" "+told(errs[0]), "none")
 	}
 	return slices.Sorted(slices.Values(ok.GetAffectedPaths())), nil
 }

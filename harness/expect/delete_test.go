@@ -43,11 +43,11 @@ func TestDeleted(t *testing.T) {
 				Msg: usp.NewMsg("1", &usppb.DeleteResp{DeletedObjResults: test.results}),
 			}}
 			affected, err := DeletedAmong(reply, 2, first)
-			says(t, err, test.success)
+			wantError(t, err, test.success)
 			if err == nil && (len(affected) != 1 || affected[0] != first) {
 				t.Errorf("affected_paths are %v", affected)
 			}
-			says(t, DeleteFailure(reply, 2, second), test.failed)
+			wantError(t, DeleteFailure(reply, 2, second), test.failed)
 		})
 	}
 }

@@ -3,9 +3,10 @@
 package expect
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/usptest/usptest/harness/controller"
@@ -17,15 +18,15 @@ func mismatch(where, got, wantFormat string, args ...any) error {
 	return &usp.Mismatch{Where: where, Want: fmt.Sprintf(wantFormat, args...), Got: got}
 }
 
-// maxShown is how many bytes of a foreign string a finding shows.
-const maxShown = 200
-
 // quote shows a string of the device on one line.
-func quote(s string) string {
-	if len(s) <= maxShown {
-		return strconv.Quote(s)
-	}
-	return fmt.Sprintf("%q… (%d bytes)", s[:maxShown], len(s))
+func quote(s string) string { return usp.Quote(s) }
+
+// told is what an element of a Message with an error code and a text says of an error.
+func told(e interface {
+	GetErrCode() uint32
+	GetErrMsg() string
+}) string {
+	return fmt.Sprintf("%s: %s", usp.ErrCode(e.GetErrCode()), quote(e.GetErrMsg()))
 }
 
 // quoteAll shows some strings of the device on one line.
@@ -63,10 +64,13 @@ func Count(where string, want, got int) error {
 // AnyOf is a list of lawful sets of names.
 type AnyOf [][]string
 
+// errNoReply is the error of a reply that nobody has tried to get.
+var errNoReply = errors.New("no reply")
+
 // Type says whether the reply is there and of the wanted type.
 func Type(r *controller.Reply, want usp.MsgType) error {
 	if r.Message == nil {
-		return r.Err
+		return cmp.Or(r.Err, errNoReply)
 	}
 	got := usp.MsgTypeOf(r.Msg)
 	if got == want {
@@ -74,7 +78,7 @@ func Type(r *controller.Reply, want usp.MsgType) error {
 	}
 	shown := usp.TypeName(got)
 	if e := r.Body().GetError(); e != nil && got == usp.Error {
-		shown = fmt.Sprintf("Error %s: %s", usp.ErrCode(e.GetErrCode()), quote(e.GetErrMsg()))
+		shown = "Error " + told(e)
 	}
 	return mismatch("reply to "+usp.TypeName(usp.MsgTypeOf(r.Request)), shown, "%s", usp.TypeName(want))
 }

@@ -1,21 +1,12 @@
 package expect
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
-
-// says compares an error with a part of its text; empty for none.
-func says(t *testing.T, err error, want string) {
-	t.Helper()
-	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-		t.Errorf("got %v, want %q", err, want)
-	}
-}
 
 func getResp(results ...*usppb.GetResp_RequestedPathResult) *controller.Reply {
 	return &controller.Reply{Request: usp.NewGet("1"), Message: &controller.Message{
@@ -45,8 +36,8 @@ func TestResults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ResultAmong(test.reply, 2, "Device.A.X")
-			says(t, err, test.success)
-			says(t, GetFailure(test.reply, 2, "Device.A.Y"), test.failed)
+			wantError(t, err, test.success)
+			wantError(t, GetFailure(test.reply, 2, "Device.A.Y"), test.failed)
 		})
 	}
 }
@@ -69,7 +60,7 @@ func TestOneParameter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			value, err := OneParameter(test.result, "Device.A.", "X")
-			says(t, err, test.want)
+			wantError(t, err, test.want)
 			if err == nil && value != "1" {
 				t.Errorf("got the value %q", value)
 			}

@@ -1,7 +1,6 @@
 package expect
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/usptest/usptest/harness/controller"
@@ -63,7 +62,7 @@ func outcome(result *usppb.OperateResp_OperationResult) string {
 	case *usppb.OperateResp_OperationResult_ReqOutputArgs:
 		return "req_output_args"
 	case *usppb.OperateResp_OperationResult_CmdFailure:
-		return fmt.Sprintf("cmd_failure %s: %s", usp.ErrCode(r.CmdFailure.GetErrCode()), quote(r.CmdFailure.GetErrMsg()))
+		return "cmd_failure " + told(r.CmdFailure)
 	}
 	return "no member of operation_resp"
 }

@@ -1,8 +1,6 @@
 package expect
 
 import (
-	"fmt"
-
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -12,6 +10,7 @@ import (
 type (
 	updatedObject  = usppb.SetResp_UpdatedObjectResult
 	updatedSuccess = usppb.SetResp_UpdatedObjectResult_OperationStatus_OperationSuccess
+	updatedFailure = usppb.SetResp_UpdatedObjectResult_OperationStatus_OperationFailure
 )
 
 // UpdatedObject wants one updated_obj_results element for path in a SetResp with n such elements, in any order.
@@ -42,8 +41,8 @@ func UpdateSuccess(o *updatedObject, params ...string) (*updatedSuccess, error) 
 	}
 	for _, u := range ok.GetUpdatedInstResults() {
 		where := "updated_inst_results for " + u.GetAffectedPath()
-		for _, e := range u.GetParamErrs() {
-			return ok, mismatch(where+": param_errs", fmt.Sprintf("%s %s", quote(e.GetParam()), usp.ErrCode(e.GetErrCode())), "none")
+		if errs := u.GetParamErrs(); len(errs) > 0 {
+			return ok, mismatch(where+": param_errs", quote(errs[0].GetParam())+" "+told(errs[0]), "none")
 		}
 		if err := Keys(where+": updated_params", u.GetUpdatedParams(), AnyOf{params}); err != nil {
 			return ok, err
@@ -70,12 +69,22 @@ func PartlyUpdated(o *updatedObject, path, updated, failed string) error {
 	return oneParamErr(where, u.GetParamErrs(), failed)
 }
 
+// refused wants oper_failure for an object.
+func refused(where string, o *updatedObject) (*updatedFailure, error) {
+	switch status := o.GetOperStatus(); {
+	case status.GetOperFailure() != nil:
+		return status.GetOperFailure(), nil
+	case status.GetOperSuccess() != nil:
+		return nil, mismatch(where+": oper_status", "oper_success", "oper_failure")
+	}
+	return nil, mismatch(where+": oper_status", "neither success nor failure", "oper_failure")
+}
+
 // succeeded wants oper_success for an object.
 func succeeded(o *updatedObject) (*updatedSuccess, error) {
 	where := "updated_obj_results for " + quote(o.GetRequestedPath())
 	if f := o.GetOperStatus().GetOperFailure(); f != nil {
-		return nil, mismatch(where+": oper_status",
-			fmt.Sprintf("oper_failure %s: %s", usp.ErrCode(f.GetErrCode()), quote(f.GetErrMsg())), "oper_success")
+		return nil, mismatch(where+": oper_status", "oper_failure "+told(f), "oper_success")
 	}
 	ok := o.GetOperStatus().GetOperSuccess()
 	if ok == nil {
@@ -120,10 +129,10 @@ func Contains(where string, want, got []string) error {
 
 // UpdateFailure wants oper_failure for an object with a lawful code, one instance at path, and in it one parameter error for param.
 func UpdateFailure(o *updatedObject, path, param string) error {
-	where := "updated_obj_results for " + o.GetRequestedPath()
-	f := o.GetOperStatus().GetOperFailure()
-	if f == nil {
-		return mismatch(where+": oper_status", "oper_success", "oper_failure")
+	where := "updated_obj_results for " + quote(o.GetRequestedPath())
+	f, err := refused(where, o)
+	if err != nil {
+		return err
 	}
 	if err := Code(where+": err_code", f.GetErrCode(), usp.Set); err != nil {
 		return err
@@ -145,9 +154,9 @@ func WildcardFailure(r *controller.Reply, path, param string, matching []string)
 	if err != nil {
 		return err
 	}
-	f := o.GetOperStatus().GetOperFailure()
-	if f == nil {
-		return mismatch("updated_obj_results[0]: oper_status", "no oper_failure", "oper_failure")
+	f, err := refused("updated_obj_results[0]", o)
+	if err != nil {
+		return err
 	}
 	if err := Code("oper_failure: err_code", f.GetErrCode(), usp.Set); err != nil {
 		return err

@@ -23,16 +23,7 @@ func replyTo(t *testing.T, request *usppb.Msg, body string) *controller.Reply {
 	if err := prototext.Unmarshal([]byte(body), msg.Body); err != nil {
 		t.Fatal(err)
 	}
-	switch {
-	case msg.Body.GetError() != nil:
-		msg.Header.MsgType = usp.Error
-	case msg.Body.GetResponse().GetSetResp() != nil:
-		msg.Header.MsgType = usp.SetResp
-	case msg.Body.GetResponse().GetAddResp() != nil:
-		msg.Header.MsgType = usp.AddResp
-	case msg.Body.GetResponse().GetGetResp() != nil:
-		msg.Header.MsgType = usp.GetResp
-	}
+	msg.Header.MsgType = usp.MsgTypeOf(msg)
 	return &controller.Reply{Request: request, Message: &controller.Message{Msg: msg}}
 }
 
