@@ -25,6 +25,10 @@ const (
 	sumsFile   = "SHA256SUMS"
 	journalDir = "journal"
 	casesFile  = "cases.jsonl"
+
+	// reserveFile holds room for the results while the run goes on: journals may fill the disk.
+	reserveFile = ".reserve"
+	reserved    = 1 << 20 // bytes
 )
 
 // prepareOut makes the output folder and removes an earlier run from it. A folder with anything else in it is refused, so that nothing
@@ -37,7 +41,7 @@ func prepareOut(dir string) error {
 	if err != nil {
 		return fmt.Errorf("--out: %w; choose a folder that can be read", err)
 	}
-	ours := []string{runFile, junitFile, reportFile, sumsFile, journalDir, casesFile}
+	ours := []string{runFile, junitFile, reportFile, sumsFile, journalDir, casesFile, reserveFile}
 	for _, e := range entries {
 		if !slices.Contains(ours, e.Name()) {
 			return fmt.Errorf("--out: %s holds %q, which is not of an earlier run; choose another folder", dir, e.Name())
@@ -47,6 +51,11 @@ func prepareOut(dir string) error {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("--out: %w; choose another folder", err)
 		}
+	}
+	reserve := filepath.Join(dir, reserveFile)
+	if err := os.WriteFile(reserve, make([]byte, reserved), 0o644); err != nil {
+		os.Remove(reserve)
+		return fmt.Errorf("--out: %w; make room or choose another folder", err)
 	}
 	return nil
 }
@@ -61,6 +70,7 @@ func writeReports(dir, extraJUnit string, run *result.Run, p *plan.Plan) (files 
 		}
 		files = append(files, path)
 	}
+	err = os.Remove(filepath.Join(dir, reserveFile))
 	write(filepath.Join(dir, runFile), run.Write)
 	run.Dir = dir
 	junitTo := func(w io.Writer) error { return junit.Render(w, run, p) }
@@ -70,6 +80,9 @@ func writeReports(dir, extraJUnit string, run *result.Run, p *plan.Plan) (files 
 	}
 	write(filepath.Join(dir, reportFile), func(w io.Writer) error { return html.Render(w, run, p) })
 	write(filepath.Join(dir, sumsFile), func(w io.Writer) error { return checksums(w, dir) })
+	if err != nil {
+		err = fmt.Errorf("%w\nmake room, or choose another folder with --out; %s has the result of every case", err, filepath.Join(dir, casesFile))
+	}
 	return files, err
 }
 

@@ -116,6 +116,7 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 	if err := prepareOut(f.out); err != nil {
 		return err
 	}
+	defer os.Remove(filepath.Join(f.out, reserveFile)) // where no report took its place
 	view := console.Detect(os.Stdout, os.Getenv)
 	view.Quiet, view.Verbose, view.Report = f.quiet, f.verbose, filepath.Join(f.out, reportFile)
 	progress := console.New(cmd.OutOrStdout(), p, view)

@@ -20,6 +20,7 @@ import (
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/pki"
+	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -287,6 +288,9 @@ func (b *bench) address() string {
 	return "the harness"
 }
 
+// maxIdentity is how many bytes of a name the device may have.
+const maxIdentity = 200
+
 // identify asks the device who it is. What it does not tell stays empty.
 func (b *bench) identify(ctx context.Context) *identity {
 	id := &identity{Endpoint: b.Agent.AgentID()}
@@ -294,6 +298,7 @@ func (b *bench) identify(ctx context.Context) *identity {
 	for _, q := range reply.Body().GetResponse().GetGetResp().GetReqPathResults() {
 		for _, r := range q.GetResolvedPathResults() {
 			for name, value := range r.GetResultParams() {
+				value, _ = result.Cut(value, maxIdentity)
 				switch name {
 				case "Manufacturer":
 					id.Vendor = value

@@ -171,7 +171,7 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 }
 
 // keepJournal writes the case's events, masks the secrets that crossed the wire, and forgets the events. A disk that is full costs the
-// journal, not the verdict.
+// journal, not the verdict of the case; but a run without all its evidence is not in order.
 func (w *worker) keepJournal(r *result.Case, mark uint64) {
 	began := r.Started
 	if began.IsZero() {
@@ -182,7 +182,7 @@ func (w *worker) keepJournal(r *result.Case, mark uint64) {
 	name, err := writeJournal(w.Out, w.Link, r.ID, began, w.bench.Journal.Since(mark), mask)
 	if err != nil {
 		r.Notes = append(r.Notes, "the journal could not be written: "+err.Error())
-		w.note("%s: the journal could not be written: %v", r.ID, err)
+		w.report(report{Trouble: &trouble{Text: fmt.Sprintf("%s: the journal could not be written: %v; make room or choose another folder with --out", r.ID, err)}})
 	}
 	r.Journal = name
 	w.bench.Journal.Forget(w.bench.Journal.Mark())
