@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,7 +29,22 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}
 	os.Setenv(asProgram, "1")
+	waitTogether()
 	os.Exit(m.Run())
+}
+
+// atOnce is how many tests run at once at the least: they wait for processes far more than they compute.
+const atOnce = 6
+
+// waitTogether raises -parallel where the number of processors made it small.
+func waitTogether() {
+	flag.Parse()
+	parallel := flag.Lookup("test.parallel")
+	if n, err := strconv.Atoi(parallel.Value.String()); err == nil && n < atOnce {
+		if err := flag.Set(parallel.Name, strconv.Itoa(atOnce)); err != nil {
+			panic(err)
+		}
+	}
 }
 
 // leavePeak writes what the system knows of this process into dir, if there is one.
