@@ -215,6 +215,7 @@ func TestClosingHandshake(t *testing.T) {
 	t.Run("the device does not answer", func(t *testing.T) {
 		s, j := start(t, Options{Patience: 50 * time.Millisecond})
 		d := upgraded(t, s)
+		newest(t, s) // the device has its answer before the server has the connection
 		s.CloseAll(CloseNoStatus, "")
 		if f := d.expect(OpClose); f.Size != 0 {
 			t.Errorf("got %+v", f)
