@@ -184,7 +184,7 @@ func byPointer(s *types.Selection) bool {
 func TestCodeRefuse(t *testing.T) {
 	const head = "package p\n"
 	fset := token.NewFileSet()
-	library := importer.ForCompiler(fset, "source", nil)
+	library := importer.ForCompiler(fset, "gc", nil)
 	for _, c := range []struct{ name, source, want string }{
 		{"an error", `import "errors"; var err = errors.New("x")`, ""},
 		{"an error of its own type", `type e struct{}; func (*e) Error() string { return "" }; func f() *e { return nil }; var err = f()`, ""},
