@@ -55,7 +55,7 @@ func hostileDevice(args []string) int {
 	flags.StringVar(&m.Path, "path", "", "")
 	flags.StringVar(&h.collector, "collector", "", "")
 	flags.Parse(args)
-	h.mode, h.wire, h.harness, h.state = modes()[*name], wireOf(*link), net.JoinHostPort(*host, *port), *dir+"/state.json"
+	h.mode, h.wire, h.harness, h.state = modeOf(*name), wireOf(*link), net.JoinHostPort(*host, *port), *dir+"/state.json"
 	switch *link {
 	case "mqtt5":
 		m.Protocol, m.Version = "mqtt", "5.0"
@@ -176,7 +176,7 @@ func (s *session) says(p packet) bool {
 		return s.mode.act(s, p, msg)
 	case silent:
 		return true
-	case respond != nil && msg != nil && msg.GetBody().GetRequest() == nil:
+	case respond != nil && msg != nil && (msg.GetBody().GetRequest() == nil || s.mode.requests):
 		return s.message(p, respond(msg))
 	}
 	return s.bytes(p.raw)

@@ -22,6 +22,8 @@ type mode struct {
 	start func(h *hostile)
 	waits func(request *usppb.Msg) bool // nil: for the Add
 	act   func(s *session, reply packet, msg *usppb.Msg) bool
+	// requests says that what changes every reply changes the agent's own requests as well.
+	requests bool
 
 	// What the run has to say: the verdict of 1.1, pass when empty, and words of its findings.
 	verdict  result.Verdict
@@ -68,6 +70,14 @@ func modes() map[string]mode {
 		all[name] = m
 	}
 	return all
+}
+
+// modeOf is the mode of that name.
+func modeOf(name string) mode {
+	if strings.HasPrefix(name, mutating) {
+		return mutation(name)
+	}
+	return modes()[name]
 }
 
 // noReply is how the finding begins when the reply to the Add never came.

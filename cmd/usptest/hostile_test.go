@@ -16,8 +16,8 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-// memoryLimit bounds the peaks of all processes of a run together, in bytes, whatever the device does.
-const memoryLimit = 300 << 20
+// maxPeaks bounds the peaks of all processes of a run together, in bytes, whatever the device does.
+const maxPeaks = 300 << 20
 
 var hostileOnly = flag.String("hostile", "", "run only the hostile devices whose link and name match this `expression`")
 
@@ -89,8 +89,30 @@ func attack(t *testing.T, link, name string, m mode) {
 	harmless(t, dir, p)
 	peak := peakOf(t, peaks)
 	t.Logf("%d MiB at the most", peak>>20)
-	if peak > memoryLimit && !raceEnabled {
-		t.Errorf("the processes took %d MiB at the most, want less than %d", peak>>20, memoryLimit>>20)
+	if peak > maxPeaks && !raceEnabled {
+		t.Errorf("the processes took %d MiB at the most, want less than %d", peak>>20, maxPeaks>>20)
+	}
+}
+
+var seeds = flag.Int("seeds", 1, "how many devices change what their agent says, each in ways of its own")
+
+// TestMutatedMessages has every second Message that the agent sends say something else, in every case: bodies must be able to judge whatever
+// a device sends. With -seeds 20 it is a search for replies that they are not ready for.
+func TestMutatedMessages(t *testing.T) {
+	for seed := range *seeds {
+		name := nth(mutating, seed)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "out")
+			p := usptest(t, "run", "--dut", hostileDUT(t, "mqtt5", name, mode{}), "--out", dir, "1.*")
+			p.want(t, result.ExitDeviceFault, "report.html")
+			harmless(t, dir, p)
+			for _, c := range loadRun(t, dir).Links[0].Cases {
+				if strings.Contains(c.Reason, "harness bug") || c.Verdict == result.Aborted {
+					t.Errorf("%s %s: %s", c.ID, c.Verdict, c.Reason)
+				}
+			}
+		})
 	}
 }
 

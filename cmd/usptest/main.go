@@ -18,8 +18,12 @@ import (
 
 func main() { os.Exit(process()) }
 
+// memoryLimit is where garbage is collected more eagerly, in bytes, so that a device that floods a process does not make it much larger.
+const memoryLimit = 160 << 20
+
 // process carries out the command line of this process and returns its exit code.
 func process() int {
+	debug.SetMemoryLimit(memoryLimit)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()
