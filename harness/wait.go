@@ -202,7 +202,7 @@ func (c *Case) Reboot() (mark uint64) {
 		c.LabMust(c.Device.Reboot(c))
 		return mark
 	}
-	c.DeviceMust(c.reachable()) // a change before may have made it connect anew
+	c.DeviceMust(c.Reachable(c)) // a change before may have made it connect anew
 	reply := c.Agent.Operate(c, "Device.Reboot()", c.Fresh("reboot"), nil)
 	var noReply *controller.NoReplyError
 	if errors.As(reply.Err, &noReply) && c.Err() == nil {
@@ -219,17 +219,10 @@ func (c *Case) Reconnected(mark uint64) (*journal.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.reachable(); err != nil {
+	if err := c.Reachable(c); err != nil {
 		return e, fmt.Errorf("the device opened a session (event %d) but cannot be reached: %w", e.Seq, err)
 	}
 	return e, nil
-}
-
-// reachable waits until the device can be reached.
-func (c *Case) reachable() error {
-	ctx, cancel := context.WithTimeout(c, c.ReconnectWait().D)
-	defer cancel()
-	return c.Device.WaitFor(ctx, c.Agent.Connected)
 }
 
 // BackAfter waits until the device, which restarted after mark, has a new session and can be reached, and returns the session's event. A

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/pki"
@@ -42,10 +44,10 @@ func newBench(ctx context.Context, j job, ask func(context.Context, string) erro
 	if err != nil {
 		return nil, err
 	}
-	journal := journal.New()
+	events := journal.New()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the clean-up after an interrupt still needs the brokers
 	b := &bench{cancel: cancel, Bench: &harness.Bench{
-		Link: j.Link, Journal: journal, DUT: j.DUT, Scale: j.Scale,
+		Link: j.Link, Journal: events, DUT: j.DUT, Scale: j.Scale,
 		AgentAddress: vars.AgentTopic, ControllerAddress: vars.ControllerTopic,
 	}}
 	if j.Scale != 1 {
@@ -60,8 +62,8 @@ func newBench(ctx context.Context, j job, ask func(context.Context, string) erro
 		b.close()
 		return nil, err
 	}
-	b.Device = dut.NewDevice(journal, j.DUT, vars, dut.Options{CA: security.trust, Client: security.device, Ask: ask})
-	b.Agent = controller.New(ctx, journal, b.link, controller.Options{
+	b.Device = dut.NewDevice(events, j.DUT, vars, dut.Options{CA: security.trust, Client: security.device, Ask: ask})
+	b.Agent = controller.New(ctx, events, b.link, controller.Options{
 		ID: vars.ControllerID, AgentID: vars.AgentID, Version: usp.Version, Timeout: j.DUT.Waits.Response,
 	})
 	if err := b.link.Start(ctx); err != nil {
@@ -293,42 +295,38 @@ const maxIdentity = 200
 
 // identify asks the device who it is. What it does not tell stays empty.
 func (b *bench) identify(ctx context.Context) *identity {
-	id := &identity{Endpoint: b.Agent.AgentID()}
-	reply := b.Agent.Get(ctx, "Device.DeviceInfo.Manufacturer", "Device.DeviceInfo.ModelName", "Device.DeviceInfo.SoftwareVersion")
-	for _, q := range reply.Body().GetResponse().GetGetResp().GetReqPathResults() {
-		for _, r := range q.GetResolvedPathResults() {
-			for name, value := range r.GetResultParams() {
-				value, _ = result.Cut(value, maxIdentity)
-				switch name {
-				case "Manufacturer":
-					id.Vendor = value
-				case "ModelName":
-					id.Model = value
-				case "SoftwareVersion":
-					id.Software = value
-				}
-			}
-		}
+	const info = "Device.DeviceInfo."
+	told := shown(b.Agent.Get(ctx, info+"Manufacturer", info+"ModelName", info+"SoftwareVersion"))
+	name := func(param string) string {
+		value, _ := result.Cut(told[info+param], maxIdentity)
+		return value
 	}
-	return id
+	return &identity{Vendor: name("Manufacturer"), Model: name("ModelName"), Software: name("SoftwareVersion"), Endpoint: b.Agent.AgentID()}
+}
+
+// shown are the parameters in a GetResp, by full path; none in any other reply.
+func shown(got *controller.Reply) usp.Params {
+	values := usp.Params{}
+	for _, q := range got.Body().GetResponse().GetGetResp().GetReqPathResults() {
+		maps.Copy(values, expect.Resolved(q))
+	}
+	return values
 }
 
 // purge deletes Subscriptions that an aborted run left on the device.
 func (b *bench) purge(ctx context.Context) error {
 	const table = "Device.LocalAgent.Subscription."
-	reply := b.Agent.Get(ctx, table+"*.ID")
+	values := shown(b.Agent.Get(ctx, table+"*.ID"))
 	var stray []string
-	for _, q := range reply.Body().GetResponse().GetGetResp().GetReqPathResults() {
-		for _, r := range q.GetResolvedPathResults() {
-			if strings.HasPrefix(r.GetResultParams()["ID"], harness.Tag) {
-				stray = append(stray, r.GetResolvedPath())
-			}
+	for _, path := range values.Names() {
+		if row, ok := strings.CutSuffix(path, "ID"); ok && strings.HasPrefix(values[path], harness.Tag) {
+			stray = append(stray, row)
 		}
 	}
 	if len(stray) == 0 {
 		return nil
 	}
-	return b.Agent.Delete(ctx, true, stray...).Err
+	return expect.Type(b.Agent.Delete(ctx, true, stray...), usp.DeleteResp)
 }
 
 // prepare brings the device into its first state, where the DUT file asks for that before each case.
@@ -345,20 +343,6 @@ func (b *bench) relaunch(ctx context.Context) error {
 		return err
 	}
 	return b.reachable(ctx, mark, b.DUT.Waits.Connect, "connect")
-}
-
-// reset ends every broker script.
-func (b *bench) reset() {
-	if b.MQTT != nil {
-		b.MQTT.Reset()
-	}
-	if b.STOMP != nil {
-		b.STOMP.Reset()
-	}
-	if b.WebSocket != nil {
-		b.WebSocket.Reset()
-	}
-	b.Collector.Reset()
 }
 
 // recover makes sure of a device that a case may have left in another state: one that the harness launched starts afresh, any other is

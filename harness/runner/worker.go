@@ -160,7 +160,7 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 		case ctx.Err() == nil:
 			r.Verdict, r.Reason, dirty = result.Error, err.Error(), true
 		}
-		w.bench.reset()
+		w.bench.ResetBrokers()
 		w.keepJournal(&r, mark)
 		if dirty && ctx.Err() == nil {
 			w.recover(ctx, p.ID)

@@ -16,7 +16,7 @@ func creationAllowed(c *harness.Case) {
 	}
 
 	c.Step(1, "add a Permission to the Controller's Role that lets it add Subscriptions")
-	if !judgePermission(c, 1, own.permit(subscriptions, usp.Params{"Obj": "rw--"})) {
+	if _, ok := c.Created(1, own.permit(subscriptions, usp.Params{"Obj": "rw--"})); !ok {
 		return
 	}
 	c.Step(2, "add a Subscription without parameters")
@@ -48,11 +48,11 @@ func denyCreation(c *harness.Case, own *roles) bool {
 func updateNotAllowed(c *harness.Case) {
 	own := ownRoles(c)
 	path := subscription(c)
-	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(path, usp.Params{"Enable": "true"}, nil)), usp.SetResp))
+	c.Set(path, usp.Params{"Enable": "true"})
 
 	c.Step(1, "add a Permission to the Controller's Role that lets it only read the parameters of %s", path)
 	readOnly := usp.Params{"Param": "r---"}
-	if !judgePermission(c, 1, own.permit(path, readOnly)) {
+	if _, ok := c.Created(1, own.permit(path, readOnly)); !ok {
 		return
 	}
 	own.permitElsewhere(path, readOnly)
@@ -72,11 +72,7 @@ func updateNotAllowed(c *harness.Case) {
 
 // subscription adds a Subscription as a fixture, which is deleted in the end.
 func subscription(c *harness.Case) (path string) {
-	added := c.Agent.Add(c, false, usp.Create(subscriptions, usp.Params{
+	return c.Add(subscriptions, usp.Params{
 		"ID": c.Fresh("fixture"), "NotifType": "ValueChange", "ReferenceList": c.Element(dut.RoleReadable),
-	}, nil))
-	c.Owns(added)
-	created, err := expect.OneCreated(added)
-	c.DeviceMust(err)
-	return created.Path
+	}, nil).Path
 }

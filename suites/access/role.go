@@ -66,7 +66,7 @@ func highestOrder(c *harness.Case, table string) (highest uint64, ordered bool) 
 		}
 		order, err := strconv.ParseUint(text, 10, 32)
 		if err != nil {
-			c.DeviceMust(&usp.Mismatch{Where: path, Want: "an unsignedInt", Got: strconv.Quote(text)})
+			c.DeviceMust(&usp.Mismatch{Where: path, Want: "an unsignedInt", Got: usp.Quote(text)})
 		}
 		highest, ordered = max(highest, order), true
 	}
@@ -106,12 +106,4 @@ func (r *roles) add(role, target string, rights usp.Params) *controller.Reply {
 	added := r.c.Agent.Add(r.c, false, usp.Create(role+permissions, nil, params))
 	r.c.Owns(added)
 	return added
-}
-
-// judgePermission judges in metric n that a Permission was added.
-func judgePermission(c *harness.Case, n int, added *controller.Reply) (passed bool) {
-	return c.Metric(n, func(m *harness.Metric) {
-		_, err := expect.OneCreated(added)
-		m.Must(err, added.Evidence())
-	})
 }

@@ -68,11 +68,11 @@ func (e csvEncoding) rows(data []byte) ([][]string, error) {
 	}
 	for _, r := range rows {
 		if len(r) != len(rows[0]) {
-			return nil, &usp.Mismatch{Where: "CSV", Want: "as many fields in each row as in the header", Got: value{text: strings.Join(r, e.field)}.shown()}
+			return nil, &usp.Mismatch{Where: "CSV", Want: "as many fields in each row as in the header", Got: usp.Quote(strings.Join(r, e.field))}
 		}
 	}
 	if len(rows) < 2 {
-		return nil, &usp.Mismatch{Where: "CSV", Want: "a header and at least one row", Got: value{text: string(data)}.shown()}
+		return nil, &usp.Mismatch{Where: "CSV", Want: "a header and at least one row", Got: usp.Quote(string(data))}
 	}
 	return rows, nil
 }
@@ -93,7 +93,7 @@ func (e csvEncoding) next(text string) (field, rest string, err error) {
 	for {
 		before, after, ended := strings.Cut(inner, e.escape)
 		if !ended {
-			return "", "", &usp.Mismatch{Where: "CSV", Want: "an end of each escaped field", Got: value{text: text}.shown()}
+			return "", "", &usp.Mismatch{Where: "CSV", Want: "an end of each escaped field", Got: usp.Quote(text)}
 		}
 		b.WriteString(before)
 		if inner, escaped = strings.CutPrefix(after, e.escape); !escaped {
@@ -103,7 +103,7 @@ func (e csvEncoding) next(text string) (field, rest string, err error) {
 		b.WriteString(e.escape)
 	}
 	if rest != "" && !strings.HasPrefix(rest, e.field) && !strings.HasPrefix(rest, e.row) {
-		return "", "", &usp.Mismatch{Where: "CSV", Want: "a separator after an escaped field", Got: value{text: rest}.shown()}
+		return "", "", &usp.Mismatch{Where: "CSV", Want: "a separator after an escaped field", Got: usp.Quote(rest)}
 	}
 	return b.String(), rest, nil
 }

@@ -87,8 +87,7 @@ func identified(where string, r *collector.Request, device usp.Params) error {
 	}
 	for _, name := range names {
 		if !r.Query.Has(name) {
-			query := value{text: r.RawQuery}
-			return &usp.Mismatch{Where: where + ": query of the URI", Want: "oui, pc and sn, or eid", Got: query.shown()}
+			return &usp.Mismatch{Where: where + ": query of the URI", Want: "oui, pc and sn, or eid", Got: usp.Quote(r.RawQuery)}
 		}
 		want, known := device[name]
 		if err := expect.Equal(where+": "+name+" in the URI", want, r.Query.Get(name)); known && err != nil {

@@ -27,7 +27,7 @@ func interval(c *harness.Case) time.Duration {
 	c.DeviceMust(err)
 	least, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
-		c.DeviceMust(&usp.Mismatch{Where: param, Want: "an unsignedInt", Got: strconv.Quote(text)})
+		c.DeviceMust(&usp.Mismatch{Where: param, Want: "an unsignedInt", Got: usp.Quote(text)})
 	}
 	return time.Duration(max(least, shortest)) * time.Second
 }
@@ -36,16 +36,11 @@ func interval(c *harness.Case) time.Duration {
 func addProfile(c *harness.Case, every time.Duration, settings usp.Params) (path string) {
 	settings["ReportingInterval"] = strconv.Itoa(int(every.Seconds()))
 	c.Step(1, "add a profile for %s and %s, every %s s", settings["Protocol"], settings["EncodingType"], settings["ReportingInterval"])
-	added := c.Agent.Add(c, false, usp.Create(profiles, nil, settings))
-	c.Owns(added)
-	profile, err := expect.OneCreated(added)
-	c.DeviceMust(err)
+	path = c.Add(profiles, nil, settings).Path
 
-	c.Step(4, "add Device.DeviceInfo.UpTime to %s under the name %s", profile.Path, upTime)
-	added = c.Agent.Add(c, false, usp.Create(profile.Path+"Parameter.", nil, usp.Params{"Name": upTime, "Reference": "Device.DeviceInfo.UpTime"}))
-	_, err = expect.OneCreated(added)
-	c.DeviceMust(err)
-	return profile.Path
+	c.Step(4, "add Device.DeviceInfo.UpTime to %s under the name %s", path, upTime)
+	c.Add(path+"Parameter.", nil, usp.Params{"Name": upTime, "Reference": "Device.DeviceInfo.UpTime"})
+	return path
 }
 
 // enable enables bulk data and a profile, and returns the mark before. What Device.BulkData.Enable was is restored in the end.
@@ -94,7 +89,7 @@ func judgeReport(m *harness.Metric, where string, e encoding, data []byte, seq u
 		m.Must(expect.SameSet(where+": names of the parameters", []string{upTime}, r.names()))
 		value := r[upTime]
 		if usp.Valid(usp.TypeUnsignedInt, value.text) != nil {
-			m.Must(&usp.Mismatch{Where: where + ": " + upTime, Want: "an unsignedInt", Got: value.shown()})
+			m.Must(&usp.Mismatch{Where: where + ": " + upTime, Want: "an unsignedInt", Got: usp.Quote(value.text)})
 		}
 		if value.quoted {
 			m.Note("%s is a JSON string, where TR-369 has a number for an unsignedInt", upTime)

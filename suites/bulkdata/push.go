@@ -62,7 +62,7 @@ func encodingType(c *harness.Case) string {
 			return name
 		}
 	}
-	c.DeviceMust(&usp.Mismatch{Where: param, Want: "JSON or CSV among them", Got: value{text: list}.shown()})
+	c.DeviceMust(&usp.Mismatch{Where: param, Want: "JSON or CSV among them", Got: usp.Quote(list)})
 	return ""
 }
 
@@ -79,15 +79,11 @@ func encodingOf(c *harness.Case, profile, encodingType string) encoding {
 
 // subscribe adds a Subscription to an event, as a fixture, and returns the ID that the Agent has given it.
 func subscribe(c *harness.Case, event string) (id string) {
-	added := c.Agent.Add(c, false, usp.Create("Device.LocalAgent.Subscription.", nil,
-		usp.Params{"Enable": "true", "NotifType": "Event", "ReferenceList": event}))
-	c.Owns(added)
-	created, err := expect.OneCreated(added)
-	c.DeviceMust(err)
+	created := c.Add("Device.LocalAgent.Subscription.", nil, usp.Params{"Enable": "true", "NotifType": "Event", "ReferenceList": event})
 	if id := created.UniqueKeys["ID"]; id != "" {
 		return id
 	}
-	id, err = c.Read(created.Path + "ID")
+	id, err := c.Read(created.Path + "ID")
 	c.DeviceMust(err)
 	return id
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -28,14 +27,6 @@ type report map[string]value
 type value struct {
 	text   string
 	quoted bool // it was a JSON string
-}
-
-func (v value) shown() string {
-	const most = 100
-	if len(v.text) > most {
-		return strconv.Quote(v.text[:most]) + "…"
-	}
-	return strconv.Quote(v.text)
 }
 
 func (r report) names() []string { return slices.Collect(maps.Keys(r)) }
@@ -70,7 +61,7 @@ func (jsonEncoding) wellFormed(data []byte) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		got = "it ends too early"
 	}
-	return &usp.Mismatch{Where: "JSON", Want: "one value that can be parsed", Got: fmt.Sprintf("%s, in %s", got, value{text: string(data)}.shown())}
+	return &usp.Mismatch{Where: "JSON", Want: "one value that can be parsed", Got: fmt.Sprintf("%s, in %s", got, usp.Quote(string(data)))}
 }
 
 func (e jsonEncoding) reports(data []byte) ([]report, error) {
@@ -89,7 +80,7 @@ func (e jsonEncoding) reports(data []byte) ([]report, error) {
 		err = decoder.Decode(&instances)
 	}
 	if err != nil {
-		return nil, &usp.Mismatch{Where: "layout of the JSON", Want: `an object with an array of objects, {"Report":[{…}]}`, Got: value{text: string(data)}.shown()}
+		return nil, &usp.Mismatch{Where: "layout of the JSON", Want: `an object with an array of objects, {"Report":[{…}]}`, Got: usp.Quote(string(data))}
 	}
 	var out []report
 	for _, instance := range instances {

@@ -66,11 +66,7 @@ func addBySearch(c *harness.Case) {
 	enabled := enabledControllers(c)
 	if len(enabled) < 2 {
 		c.Step(1, "add a second Controller")
-		added := c.Agent.Add(c, false, usp.Create(controllers,
-			usp.Params{"EndpointID": "proto::" + c.Fresh("controller")}, usp.Params{"Enable": "true"}))
-		c.Owns(added)
-		_, err := expect.OneCreated(added)
-		c.DeviceMust(err)
+		c.Add(controllers, usp.Params{"EndpointID": "proto::" + c.Fresh("controller")}, usp.Params{"Enable": "true"})
 		enabled = enabledControllers(c)
 	}
 	for _, row := range enabled {

@@ -116,11 +116,7 @@ func addBootParameter(c *harness.Case, table string, enabled bool) (path string)
 		if taken[param] {
 			continue
 		}
-		added := c.Agent.Add(c, false, usp.Create(table, usp.Params{"ParameterName": param, "Enable": fmt.Sprint(enabled)}, nil))
-		c.Owns(added)
-		created, err := expect.OneCreated(added)
-		c.DeviceMust(err)
-		return created.Path
+		return c.Add(table, usp.Params{"ParameterName": param, "Enable": fmt.Sprint(enabled)}, nil).Path
 	}
 	c.LabMust(fmt.Errorf("%s holds every parameter that the case could name in a row of its own", table))
 	return ""

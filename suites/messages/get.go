@@ -104,7 +104,7 @@ func getInstance(c *harness.Case) {
 		m.Must(complete(q, path, model, below))
 		for _, object := range expect.ResolvedPaths(q) {
 			if !strings.HasPrefix(object, path) {
-				m.Must(&usp.Mismatch{Where: "resolved_path_results", Want: path + " and what is below it", Got: fmt.Sprintf("%q", object)})
+				m.Must(&usp.Mismatch{Where: "resolved_path_results", Want: path + " and what is below it", Got: usp.Quote(object)})
 			}
 		}
 	})
@@ -184,7 +184,7 @@ func relativeKeys(got *controller.Reply) error {
 		for _, r := range q.GetResolvedPathResults() {
 			for name := range r.GetResultParams() {
 				if name == "" || strings.Contains(name, ".") {
-					return &usp.Mismatch{Where: "result_params of " + r.GetResolvedPath(), Want: "names relative to it", Got: fmt.Sprintf("%q", name)}
+					return &usp.Mismatch{Where: "result_params of " + r.GetResolvedPath(), Want: "names relative to it", Got: usp.Quote(name)}
 				}
 			}
 		}

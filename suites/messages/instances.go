@@ -75,7 +75,7 @@ func noOtherRows(rows, seen []string, model dataModel) error {
 	for _, row := range rows {
 		object, known := model[schemaOf(row)]
 		if !known || !slices.Contains(seen, row) && len(readableParams(object)) > 0 {
-			return &usp.Mismatch{Where: "curr_insts: instantiated_obj_path", Want: "only rows that a Get shows", Got: fmt.Sprintf("%q", row)}
+			return &usp.Mismatch{Where: "curr_insts: instantiated_obj_path", Want: "only rows that a Get shows", Got: usp.Quote(row)}
 		}
 	}
 	return nil

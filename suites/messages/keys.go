@@ -95,11 +95,7 @@ func changeWriteOnce(c *harness.Case) {
 // addSetting is step 1 of 1.96 and 1.104: a Subscription of which one parameter is set. The case cannot go on without it.
 func addSetting(c *harness.Case, name, value string) (row string) {
 	c.Step(1, "add a Subscription whose %s is %q", name, value)
-	added := c.Agent.Add(c, false, usp.Create(subscriptions, nil, usp.Params{name: value}))
-	c.Owns(added)
-	created, err := expect.OneCreated(added)
-	c.DeviceMust(err)
-	return created.Path
+	return c.Add(subscriptions, nil, usp.Params{name: value}).Path
 }
 
 // singleValue wants a GetResp for one parameter, with a value.

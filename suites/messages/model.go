@@ -1,7 +1,6 @@
 package messages
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -97,7 +96,7 @@ func complete(q *usppb.GetResp_RequestedPathResult, root string, model dataModel
 	}
 	for _, o := range objects {
 		if _, known := model[schemaOf(o)]; !known && strings.HasPrefix(o, root) {
-			return &usp.Mismatch{Where: "resolved_path_results", Want: "objects of the supported data model", Got: fmt.Sprintf("%q", o)}
+			return &usp.Mismatch{Where: "resolved_path_results", Want: "objects of the supported data model", Got: usp.Quote(o)}
 		}
 	}
 	return nil

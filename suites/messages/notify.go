@@ -24,10 +24,7 @@ func notifyValueChange(c *harness.Case) {
 	added := c.Agent.Add(c, false, usp.Create(subscriptions, usp.Params{"ReferenceList": object + name},
 		usp.Params{"Enable": "true", "ID": id, "NotifType": "ValueChange", "NotifRetry": "true"}))
 	c.Owns(added)
-	if !c.Metric(1, func(m *harness.Metric) {
-		_, err := expect.OneCreated(added)
-		m.Must(err, added.Evidence())
-	}) {
+	if _, ok := c.Created(1, added); !ok {
 		return
 	}
 	c.SettleSubscription()
@@ -95,7 +92,7 @@ func normalRetries(c *harness.Case) {
 
 // assign sets one parameter as a part of the procedure that is no metric: a device that refuses it blocks the procedure.
 func assign(c *harness.Case, object, param, value string) {
-	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(object, usp.Params{param: value}, nil)), usp.SetResp))
+	c.Set(object, usp.Params{param: value})
 }
 
 // gap wants the time between two Messages to lie in a range, give or take a tolerance. A simulated device may be late for want of a
@@ -117,10 +114,7 @@ func notifyObjectCreation(c *harness.Case) {
 	added := c.Agent.Add(c, false, usp.Create(subscriptions, usp.Params{"ReferenceList": subscriptions},
 		usp.Params{"Enable": "true", "ID": id, "NotifType": "ObjectCreation", "NotifRetry": "true"}))
 	c.Owns(added)
-	if !c.Metric(1, func(m *harness.Metric) {
-		_, err := expect.OneCreated(added)
-		m.Must(err, added.Evidence())
-	}) {
+	if _, ok := c.Created(1, added); !ok {
 		return
 	}
 	c.SettleSubscription()
@@ -169,10 +163,7 @@ func notifyPeriodic(c *harness.Case) {
 	added := c.Agent.Add(c, false, usp.Create(subscriptions, nil,
 		usp.Params{"Enable": "true", "ID": id, "NotifType": "Event", "ReferenceList": localAgent + "Periodic!"}))
 	c.Owns(added)
-	if !c.Metric(2, func(m *harness.Metric) {
-		_, err := expect.OneCreated(added)
-		m.Must(err, added.Evidence())
-	}) {
+	if _, ok := c.Created(2, added); !ok {
 		return
 	}
 	periodic := func(n *usppb.Notify) error {

@@ -177,10 +177,7 @@ func notifySearchPath(c *harness.Case) {
 	added := c.Agent.Add(c, false, usp.Create(subscriptions, usp.Params{"ReferenceList": row + "BootParameter.*.Enable"},
 		usp.Params{"Enable": "true", "ID": id, "NotifType": "ValueChange"}))
 	c.Owns(added)
-	if !c.Metric(1, func(m *harness.Metric) {
-		_, err := expect.OneCreated(added)
-		m.Must(err, added.Evidence())
-	}) {
+	if _, ok := c.Created(1, added); !ok {
 		return
 	}
 	c.SettleSubscription()
@@ -204,9 +201,5 @@ func notifySearchPath(c *harness.Case) {
 
 // bootParameter adds an enabled BootParameter to the Controller's row as a fixture, which is deleted in the end.
 func bootParameter(c *harness.Case, row, param string) (path string) {
-	added := c.Agent.Add(c, false, usp.Create(row+"BootParameter.", usp.Params{"Enable": "true", "ParameterName": param}, nil))
-	c.Owns(added)
-	created, err := expect.OneCreated(added)
-	c.DeviceMust(err)
-	return created.Path
+	return c.Add(row+"BootParameter.", usp.Params{"Enable": "true", "ParameterName": param}, nil).Path
 }

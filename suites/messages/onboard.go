@@ -1,7 +1,6 @@
 package messages
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -80,12 +79,12 @@ func onBoardRequest(c *harness.Case) {
 		m.Must(expect.Equal("subscription_id", "", n.GetSubscriptionId()), notify.Seq)
 		told := n.GetOnBoardReq()
 		if !ouiPattern.MatchString(told.GetOui()) {
-			m.Must(&usp.Mismatch{Where: "on_board_req.oui", Want: "six hexadecimal digits", Got: fmt.Sprintf("%q", told.GetOui())})
+			m.Must(&usp.Mismatch{Where: "on_board_req.oui", Want: "six hexadecimal digits", Got: usp.Quote(told.GetOui())})
 		}
 		for _, version := range strings.Split(told.GetAgentSupportedProtocolVersions(), ",") {
 			if !protocolVersion.MatchString(strings.TrimSpace(version)) {
 				m.Must(&usp.Mismatch{Where: "on_board_req.agent_supported_protocol_versions", Want: "USP versions separated by commas, such as 1.3,1.4",
-					Got: fmt.Sprintf("%q", told.GetAgentSupportedProtocolVersions())})
+					Got: usp.Quote(told.GetAgentSupportedProtocolVersions())})
 			}
 		}
 		m.Must(o.sameAs("oui", "ManufacturerOUI", told.GetOui()))

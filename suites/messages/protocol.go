@@ -1,7 +1,6 @@
 package messages
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 
@@ -21,7 +20,7 @@ func supportedProtocol(c *harness.Case) {
 		list := got.Body().GetResponse().GetGetSupportedProtocolResp().GetAgentSupportedProtocolVersions()
 		for _, version := range strings.Split(list, ",") {
 			if !protocolVersion.MatchString(strings.TrimSpace(version)) {
-				m.Must(&usp.Mismatch{Where: "agent_supported_protocol_versions", Want: "USP versions separated by commas, such as 1.3,1.4", Got: fmt.Sprintf("%q", list)}, got.Evidence())
+				m.Must(&usp.Mismatch{Where: "agent_supported_protocol_versions", Want: "USP versions separated by commas, such as 1.3,1.4", Got: usp.Quote(list)}, got.Evidence())
 			}
 		}
 		m.Must(nil, got.Evidence())

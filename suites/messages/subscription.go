@@ -26,11 +26,7 @@ func subscribe(c *harness.Case, want usp.Params) (path, id string) {
 		"Enable": "true", "ID": c.Fresh("fixture"), "NotifType": "ValueChange", "ReferenceList": c.Element(dut.RoleReadable),
 	}
 	maps.Copy(params, want)
-	added := c.Agent.Add(c, false, usp.Create(subscriptions, params, nil))
-	c.Owns(added)
-	created, err := expect.OneCreated(added)
-	c.DeviceMust(err)
-	return created.Path, params["ID"]
+	return c.Add(subscriptions, params, nil).Path, params["ID"]
 }
 
 // rows takes a snapshot of the Subscription table.

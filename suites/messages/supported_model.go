@@ -131,7 +131,7 @@ func firstLevel(got *controller.Reply, model dataModel, paths []string) error {
 // withoutElements wants an object without parameters, commands and events.
 func withoutElements(o *supportedObject) error {
 	if names := slices.Concat(paramNames(o), commandNames(o), eventNames(o)); len(names) > 0 {
-		return expect.Nothing("supported_params, supported_commands and supported_events", fmt.Sprintf("%q", names[0]))
+		return expect.Nothing("supported_params, supported_commands and supported_events", usp.Quote(names[0]))
 	}
 	return nil
 }
@@ -202,7 +202,7 @@ func completeModel(got *controller.Reply, path string, instantiated usp.Params) 
 	for _, o := range objects {
 		object := o.GetSupportedObjPath()
 		if !strings.HasPrefix(object, path) {
-			return &usp.Mismatch{Where: "supported_obj_path", Want: "objects below " + path, Got: fmt.Sprintf("%q", object)}
+			return &usp.Mismatch{Where: "supported_obj_path", Want: "objects below " + path, Got: usp.Quote(object)}
 		}
 		if model[object] != nil {
 			return &usp.Mismatch{Where: "supported_obj_path", Want: "every object once", Got: fmt.Sprintf("%q twice", object)}

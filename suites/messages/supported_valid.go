@@ -148,7 +148,7 @@ func validKeySets(model dataModel) func(*supportedObject) error {
 				known := slices.Contains(paramNames(model[o.GetSupportedObjPath()]), key)
 				// a key may be a parameter of a child object, then with a dot; only own parameters can be looked up here
 				if !known && !strings.Contains(key, ".") || strings.HasPrefix(key, root) {
-					return &usp.Mismatch{Where: "unique_key_sets: key_names", Want: "names of parameters of the object", Got: fmt.Sprintf("%q", key)}
+					return &usp.Mismatch{Where: "unique_key_sets: key_names", Want: "names of parameters of the object", Got: usp.Quote(key)}
 				}
 			}
 		}
@@ -159,7 +159,7 @@ func validKeySets(model dataModel) func(*supportedObject) error {
 // validName wants a name of the right form that has not come before.
 func validName(where string, form *regexp.Regexp, name string, seen map[string]bool) error {
 	if !form.MatchString(name) {
-		return &usp.Mismatch{Where: where, Want: "a name of the form " + form.String(), Got: fmt.Sprintf("%q", name)}
+		return &usp.Mismatch{Where: where, Want: "a name of the form " + form.String(), Got: usp.Quote(name)}
 	}
 	if seen[name] {
 		return &usp.Mismatch{Where: where, Want: "every name once", Got: fmt.Sprintf("%q twice", name)}
@@ -173,7 +173,7 @@ func validNames(where string, names []string) error {
 	seen := map[string]bool{}
 	for _, name := range names {
 		if strings.HasPrefix(name, root) {
-			return &usp.Mismatch{Where: where, Want: "relative paths", Got: fmt.Sprintf("%q", name)}
+			return &usp.Mismatch{Where: where, Want: "relative paths", Got: usp.Quote(name)}
 		}
 		if err := validName(where, argName, name, seen); err != nil {
 			return err

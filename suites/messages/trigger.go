@@ -60,11 +60,8 @@ func addTrigger(c *harness.Case, action string) (t trigger, ok bool) {
 	added := c.Agent.Add(c, false, usp.Create(subscriptions, usp.Params{"ReferenceList": t.object + t.name},
 		usp.Params{"Enable": "true", "ID": t.id, "NotifType": "ValueChange", "NotifRetry": "true", "TriggerAction": action}))
 	c.Owns(added)
-	ok = c.Metric(1, func(m *harness.Metric) {
-		created, err := expect.OneCreated(added)
-		m.Must(err, added.Evidence())
-		t.path = created.Path
-	})
+	created, ok := c.Created(1, added)
+	t.path = created.Path
 	if ok {
 		c.Step(3, "set its TriggerConfigSettings")
 		assign(c, t.path, "TriggerConfigSettings", t.path+"Enable=false")

@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
@@ -60,19 +59,13 @@ func askForResponseInformation(c *harness.Case) {
 		return
 	}
 	c.Restore(row, name)
-	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(row, usp.Params{name: "true"}, nil)), usp.SetResp))
+	c.Set(row, usp.Params{name: "true"})
 }
 
 // connectsAnewInTheEnd makes the device start an ordinary session when everything else has been put back: a setting of the client that was
 // restored may make it connect anew at any time, and the next case must not be the one to find out. Call it before any Restore.
 func connectsAnewInTheEnd(c *harness.Case) {
-	c.Cleanup("let the device connect anew", func(ctx context.Context) error {
-		c.MQTT.Reset()
-		c.MQTT.DropAll()
-		ctx, cancel := context.WithTimeout(ctx, c.ReconnectWait().D)
-		defer cancel()
-		return c.Agent.Connected(ctx)
-	})
+	c.Cleanup("let the device connect anew", c.ConnectAnew)
 }
 
 // topic makes a topic that nobody else uses.

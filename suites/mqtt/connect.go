@@ -63,7 +63,7 @@ func emptyClientID(c *harness.Case) {
 	c.Step(1, "set %sClientID to the empty string; the broker will assign %q", row, assigned)
 	c.MQTT.AssignClientID(assigned)
 	mark := c.Journal.Mark()
-	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(row, usp.Params{"ClientID": ""}, nil)), usp.SetResp))
+	c.Set(row, usp.Params{"ClientID": ""})
 	c.Step(2, "reboot the device")
 	rebooted := c.Reboot()
 	if !c.Metric(1, func(m *harness.Metric) {

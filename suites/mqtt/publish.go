@@ -62,14 +62,14 @@ func escapedReplyTo(c *harness.Case, published string) error {
 	const mark = "/reply-to="
 	_, escaped, found := strings.Cut(published, mark)
 	if !found || strings.Contains(escaped, "/") {
-		return &usp.Mismatch{Where: "PUBLISH: topic", Want: "…" + mark + strings.ReplaceAll(c.AgentAddress, "/", "%2F"), Got: fmt.Sprintf("%q", published)}
+		return &usp.Mismatch{Where: "PUBLISH: topic", Want: "…" + mark + strings.ReplaceAll(c.AgentAddress, "/", "%2F"), Got: usp.Quote(published)}
 	}
 	topic, err := url.PathUnescape(escaped)
 	if err != nil {
-		return &usp.Mismatch{Where: "PUBLISH: topic", Want: "only %2F after " + mark, Got: fmt.Sprintf("%q", published)}
+		return &usp.Mismatch{Where: "PUBLISH: topic", Want: "only %2F after " + mark, Got: usp.Quote(published)}
 	}
 	if _, subscribed := c.MQTT.Subscriber(topic); !subscribed {
-		return &usp.Mismatch{Where: "PUBLISH: reply-to topic", Want: "one that the Agent is subscribed to", Got: fmt.Sprintf("%q", topic)}
+		return &usp.Mismatch{Where: "PUBLISH: reply-to topic", Want: "one that the Agent is subscribed to", Got: usp.Quote(topic)}
 	}
 	return nil
 }

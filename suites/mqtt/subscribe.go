@@ -8,7 +8,6 @@ import (
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/dut"
-	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -73,12 +72,10 @@ func refusedSubscription(c *harness.Case) {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
 	c.Restore(row, "PeriodicNotifInterval")
-	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(row, usp.Params{"PeriodicNotifInterval": interval}, nil)), usp.SetResp))
-	added := c.Agent.Add(c, false, usp.Create("Device.LocalAgent.Subscription.",
+	c.Set(row, usp.Params{"PeriodicNotifInterval": interval})
+	c.Add("Device.LocalAgent.Subscription.",
 		usp.Params{"ReferenceList": "Device.LocalAgent.Periodic!", "NotifType": "Event", "Persistent": "true"},
-		usp.Params{"Enable": "true", "ID": c.Fresh("periodic")}))
-	c.Owns(added)
-	c.DeviceMust(expect.Type(added, usp.AddResp))
+		usp.Params{"Enable": "true", "ID": c.Fresh("periodic")})
 
 	c.Step(1, "reboot the device; every SUBSCRIBE will be refused")
 	c.Cleanup("accept subscriptions again", func(ctx context.Context) error { return rejoin(ctx, c) })
@@ -128,7 +125,5 @@ func rejoin(ctx context.Context, c *harness.Case) error {
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.ReconnectWait().D)
-	defer cancel()
-	return c.Device.WaitFor(ctx, c.Agent.Connected)
+	return c.Reachable(ctx)
 }

@@ -1,7 +1,6 @@
 package stomp
 
 import (
-	"context"
 	"strings"
 
 	"github.com/usptest/usptest/harness"
@@ -13,7 +12,7 @@ import (
 // assignedDestination is 6.5: the destination in CONNECTED goes before the configured one (R-STOMP.14).
 func assignedDestination(c *harness.Case) {
 	assigned := c.AgentAddress + "/6-5-assigned"
-	c.Cleanup("connect without an assigned destination", func(ctx context.Context) error { return connectAnew(ctx, c) })
+	c.Cleanup("connect without an assigned destination", c.ConnectAnew)
 	c.Step(1, "let CONNECTED carry the subscribe-dest %s", assigned)
 	c.STOMP.SubscribeDest(assigned)
 	c.Step(2, "reboot the device")

@@ -1,7 +1,6 @@
 package stomp
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"time"
@@ -16,13 +15,13 @@ import (
 func heartBeats(c *harness.Case) {
 	const outgoing, incoming, watched = 15 * time.Second, 10 * time.Second, 60 * time.Second
 	row := connection(c)
-	c.Cleanup("connect as configured before", func(ctx context.Context) error { return connectAnew(ctx, c) })
+	c.Cleanup("connect as configured before", c.ConnectAnew)
 	params := usp.Params{"EnableHeartbeats": "true", "IncomingHeartbeat": milliseconds(incoming), "OutgoingHeartbeat": milliseconds(outgoing)}
 	for _, name := range params.Names() {
 		c.Restore(row, name)
 	}
 	c.Step(1, "enable heart-beats of %s with %s out and %s in", row, outgoing, incoming)
-	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(row, params, nil)), usp.SetResp))
+	c.Set(row, params)
 	c.Step(2, "reboot the device; CONNECTED will promise a heart-beat every %s and want one every %s", incoming, outgoing)
 	c.STOMP.HeartBeat(int(incoming.Milliseconds()), int(outgoing.Milliseconds()))
 	mark, isNew := reboot(c)

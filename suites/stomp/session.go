@@ -1,7 +1,6 @@
 package stomp
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
@@ -79,15 +78,6 @@ func header(f *stomp.Frame, name string, lawful ...string) error {
 		return expect.Equal(where, lawful[0], got)
 	}
 	return expect.OneOf(where, lawful, got)
-}
-
-// connectAnew makes the device open another session: what was agreed on when the present one began holds as long as its connection.
-func connectAnew(ctx context.Context, c *harness.Case) error {
-	c.STOMP.Reset()
-	c.STOMP.DropAll()
-	ctx, cancel := context.WithTimeout(ctx, c.ReconnectWait().D)
-	defer cancel()
-	return c.Agent.Connected(ctx)
 }
 
 // connection returns the row of Device.STOMP.Connection. that the Agent's MTP uses, such as "Device.STOMP.Connection.1.".

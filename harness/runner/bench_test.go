@@ -1,0 +1,281 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// simple is a device in memory that shows its parameters and deletes what it is told to.
+type simple struct {
+	link.Link // panics where a test calls what it should not
+	receive   func(link.Inbound)
+
+	mu      sync.Mutex
+	params  usp.Params
+	deleted []string
+	refuses bool // it answers everything with an Error
+	mute    bool
+	away    bool
+}
+
+func (s *simple) OnRecord(f func(link.Inbound)) { s.receive = f }
+
+func (s *simple) Name() string { return "memory" }
+
+func (s *simple) Connected(ctx context.Context) error {
+	if !s.away {
+		return nil
+	}
+	<-ctx.Done()
+	return fmt.Errorf("%w: %w", link.ErrUnreachable, ctx.Err())
+}
+
+func (s *simple) Send(_ context.Context, raw []byte) (uint64, error) {
+	if s.away {
+		return 0, link.ErrUnreachable
+	}
+	record := must(usp.ParseRecord(raw))
+	m := must(usp.ParseMessage(record.GetNoSessionContext().GetPayload()))
+	if reply := s.answer(m.GetHeader().GetMsgId(), m.GetBody().GetRequest()); !s.mute {
+		wrapped := must(usp.WrapMessage("self::usptest", "proto::device", usp.Version, reply))
+		s.receive(link.Inbound{Raw: must(usp.Marshal(wrapped))})
+	}
+	return 1, nil
+}
+
+func (s *simple) answer(id string, request *usppb.Request) *usppb.Msg {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refuses {
+		return usp.NewError(id, usp.CodeRequestDenied, "no")
+	}
+	if request.GetDelete() != nil {
+		s.deleted = append(s.deleted, request.GetDelete().GetObjPaths()...)
+		return usp.NewMsg(id, &usppb.DeleteResp{})
+	}
+	resp := &usppb.GetResp{}
+	for _, path := range request.GetGet().GetParamPaths() {
+		q := &usppb.GetResp_RequestedPathResult{RequestedPath: path}
+		for _, name := range s.params.Names() {
+			at := strings.LastIndexByte(name, '.') + 1
+			if name == path || strings.HasPrefix(name, strings.TrimSuffix(path, "*.ID")) {
+				q.ResolvedPathResults = append(q.ResolvedPathResults, &usppb.GetResp_ResolvedPathResult{
+					ResolvedPath: name[:at], ResultParams: usp.Params{name[at:]: s.params[name]}})
+			}
+		}
+		resp.ReqPathResults = append(resp.ReqPathResults, q)
+	}
+	return usp.NewMsg(id, resp)
+}
+
+// simpleBench is a bench with a simple device.
+func simpleBench(t *testing.T, s *simple) *bench {
+	j := journal.New()
+	f := &dut.File{Waits: dut.Waits{Connect: 8 * time.Second, Response: 4 * time.Second, Reconnect: 6 * time.Second}}
+	f.SetDefaults()
+	return &bench{link: s, Bench: &harness.Bench{
+		Link: "mqtt5", Journal: j, DUT: f, Scale: 1, Device: dut.NewDevice(j, f, dut.Vars{}, dut.Options{}),
+		Agent: controller.New(t.Context(), j, s, controller.Options{
+			ID: "self::usptest", AgentID: "proto::device", Version: usp.Version, Timeout: f.Waits.Response,
+		}),
+	}}
+}
+
+func TestTheFirstContact(t *testing.T) {
+	for name, test := range map[string]struct {
+		device *simple
+		want   string
+	}{
+		"answers":      {&simple{}, ""},
+		"refuses":      {&simple{refuses: true}, ""}, // that is an answer, too
+		"is mute":      {&simple{mute: true}, `the device is connected but does not answer within 8s (waits.connect): no reply to Get within 4s`},
+		"is not there": {&simple{away: true}, `no device within 8s (waits.connect): no Agent can be reached: context deadline exceeded; seen: no TCP connection to the harness`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				err := simpleBench(t, test.device).contact(t.Context())
+				if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.HasPrefix(err.Error(), test.want)) {
+					t.Errorf("got %v", err)
+				}
+				if took := time.Since(began); err != nil && took != 8*time.Second {
+					t.Errorf("took %s", took)
+				}
+			})
+		})
+	}
+}
+
+func TestAnInterruptEndsTheFirstContact(t *testing.T) {
+	for name, device := range map[string]*simple{"is mute": {mute: true}, "is not there": {away: true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(time.Second, cancel)
+				if err := simpleBench(t, device).contact(ctx); !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatWasSeenIsCounted(t *testing.T) {
+	b := simpleBench(t, &simple{})
+	for _, e := range []journal.Event{
+		{Layer: journal.LayerTCP, Dir: journal.In, Type: "open"}, {Layer: journal.LayerTLS, Dir: journal.In, Type: "alert"},
+		{Layer: journal.LayerTCP, Dir: journal.In, Type: "open"}, {Layer: journal.LayerTCP, Dir: journal.Out, Type: "close"},
+	} {
+		b.Journal.Append(e)
+	}
+	if got := b.seen(0); got != "seen: 2 tcp open, 1 tls alert" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestADeviceSaysWhoItIs(t *testing.T) {
+	long := strings.Repeat("x", 3*maxIdentity)
+	s := &simple{params: usp.Params{"Device.DeviceInfo.Manufacturer": "ACME", "Device.DeviceInfo.SoftwareVersion": long}}
+	id := simpleBench(t, s).identify(t.Context())
+	if id.Vendor != "ACME" || id.Model != "" || len(id.Software) > 2*maxIdentity || id.Endpoint != "proto::device" {
+		t.Errorf("got %+v", id)
+	}
+}
+
+func TestLeftoversAreDeleted(t *testing.T) {
+	const table = "Device.LocalAgent.Subscription."
+	params := usp.Params{table + "1.ID": "theirs", table + "2.ID": harness.Tag + "add-1-1-1", table + "12.ID": harness.Tag + "x"}
+	s := &simple{params: params}
+	if err := simpleBench(t, s).purge(t.Context()); err != nil || strings.Join(s.deleted, " ") != table+"12. "+table+"2." {
+		t.Errorf("deleted %q, %v", s.deleted, err)
+	}
+	s = &simple{}
+	if err := simpleBench(t, s).purge(t.Context()); err != nil || s.deleted != nil {
+		t.Errorf("nothing to delete: %q, %v", s.deleted, err)
+	}
+}
+
+// working is a worker with a simple device and a body for each of some cases, whose reports go to the buffer.
+func working(t *testing.T, s *simple, bodies harness.Bodies) (*worker, *bytes.Buffer) {
+	var out bytes.Buffer
+	return &worker{job: job{Link: "mqtt5", Out: t.TempDir()}, bodies: bodies, bench: simpleBench(t, s), out: json.NewEncoder(&out)}, &out
+}
+
+// told are the reports in a few words.
+func told(t *testing.T, out *bytes.Buffer) string {
+	t.Helper()
+	var words []string
+	for line := range bytes.Lines(out.Bytes()) {
+		var r report
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case r.Started != "":
+			words = append(words, "started "+r.Started)
+		case r.Case != nil:
+			words = append(words, fmt.Sprintf("%s %s %s", r.Case.Verdict, r.Case.ID, r.Case.Reason))
+		case r.Trouble != nil:
+			words = append(words, "trouble "+r.Trouble.Text)
+		case r.Note != "":
+			words = append(words, "note "+r.Note)
+		}
+	}
+	return strings.Join(words, "; ")
+}
+
+func planned(id string) plan.Case { return plan.Case{ID: id, Metrics: []plan.Metric{{N: 1}}} }
+
+func TestOneCaseAfterTheOther(t *testing.T) {
+	pass := func(c *harness.Case) { c.Metric(1, func(*harness.Metric) {}) }
+	fail := func(c *harness.Case) { c.DeviceMust(errors.New("refused")) }
+	for name, test := range map[string]struct {
+		first harness.Body
+		leave func(*simple) // what becomes of the device in the first case
+		want  string
+	}{
+		"all is well": {pass, nil, "started 1.1; pass 1.1 ; started 1.2; pass 1.2 "},
+		"a failure":   {fail, nil, "started 1.1; fail 1.1 refused; started 1.2; pass 1.2 "},
+		"the device is gone": {fail, func(s *simple) { s.away = true },
+			"started 1.1; trouble the device did not come back after case 1.1: no device within 6s (waits.reconnect): no Agent can be reached: context deadline exceeded; " +
+				"seen: no TCP connection to the harness; check that the device is configured for this address; fail 1.1 refused; " +
+				"error 1.2 the device did not come back after case 1.1: no device within 6s (waits.reconnect): no Agent can be reached: context deadline exceeded; " +
+				"seen: no TCP connection to the harness; check that the device is configured for this address"},
+		"gone, but the case passed": {pass, func(s *simple) { s.away = true }, "started 1.1; pass 1.1 ; started 1.2; pass 1.2 "}, // the next case will tell
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &simple{}
+				w, out := working(t, s, harness.Bodies{"1.2": pass, "1.1": func(c *harness.Case) {
+					if test.leave != nil {
+						test.leave(s)
+					}
+					test.first(c)
+				}})
+				w.one(t.Context(), planned("1.1"))
+				if n := len(w.bench.Journal.Since(0)); name == "all is well" && n > 0 {
+					t.Errorf("the journal still has %d events of the case", n)
+				}
+				w.one(t.Context(), planned("1.2"))
+				if got := told(t, out); got != test.want {
+					t.Errorf("\n got %s\nwant %s", got, test.want)
+				}
+				if _, err := os.Stat(filepath.Join(w.Out, "journal", "mqtt5", "1.1.jsonl")); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestAnInterruptedWorkerStartsNoCase(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w, out := working(t, &simple{}, nil)
+	if r := w.one(ctx, planned("1.1")); r.Verdict != result.Aborted || told(t, out) != "aborted 1.1 "+interrupted {
+		t.Errorf("got %+v, told %s", r, told(t, out))
+	}
+}
+
+func TestADeviceThatCannotBePreparedIsAnErrorOfTheCase(t *testing.T) {
+	w, out := working(t, &simple{}, nil)
+	f := *w.bench.DUT
+	f.Lab.Launch = &dut.Launch{Exec: []string{"/nowhere/agent"}, Fresh: dut.FreshPerCase}
+	w.bench.DUT, w.bench.Device = &f, dut.NewDevice(w.bench.Journal, &f, dut.Vars{}, dut.Options{})
+	t.Cleanup(func() { w.bench.Device.Close() })
+	r := w.one(t.Context(), planned("1.1"))
+	if r.Verdict != result.Error || !strings.Contains(r.Reason, "/nowhere/agent") || !strings.Contains(told(t, out), "trouble the device did not come back after case 1.1") {
+		t.Errorf("got %s %q, told %s", r.Verdict, r.Reason, told(t, out))
+	}
+}
+
+func TestAJournalThatCannotBeWrittenCostsNoVerdict(t *testing.T) {
+	w, out := working(t, &simple{}, harness.Bodies{"1.1": func(c *harness.Case) { c.Metric(1, func(*harness.Metric) {}) }})
+	if err := os.WriteFile(filepath.Join(w.Out, "journal"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := w.one(t.Context(), planned("1.1"))
+	if r.Verdict != result.Pass || r.Journal != "" || len(r.Notes) != 1 || !strings.Contains(told(t, out), "trouble 1.1: the journal could not be written") {
+		t.Errorf("got %+v, told %s", r, told(t, out))
+	}
+}
