@@ -130,7 +130,7 @@ func TestABrokenAgentIsADeviceFault(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
 	usptest(t, "run", "--link", "mqtt5", "--out", dir, "--defect", "add-creates-nothing", "1.1", "1.36").
-		want(t, result.ExitDeviceFault, "fail 1.1", "metric 3", "again: usptest run --defect add-creates-nothing 1.1", "not-conformant")
+		want(t, result.ExitDeviceFault, "fail 1.1", "metric 3", "again: usptest run --link mqtt5 --defect add-creates-nothing 1.1", "not-conformant")
 	if counts := loadRun(t, dir).Counts(); counts[result.Fail] != 1 || counts[result.Pass] != 1 {
 		t.Errorf("want one case failed and one passed, got %v", counts)
 	}
