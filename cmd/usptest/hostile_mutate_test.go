@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -14,29 +15,33 @@ import (
 // mutating begins the name of a mode whose device changes something in every second Message of the agent; the rest of the name seeds what.
 const mutating = "mutating "
 
-// mutation is the mode of that name.
+// mutation is the mode of that name. What becomes of a Message depends on its msg_id, so that a device that was started afresh does not begin
+// from the start.
 func mutation(name string) mode {
-	seed := [32]byte{}
-	copy(seed[:], name)
-	dice := rand.New(rand.NewChaCha8(seed))
+	change := func(m *usppb.Msg) *usppb.Msg {
+		var seed [32]byte
+		copy(seed[copy(seed[:], name):], m.GetHeader().GetMsgId())
+		dice := rand.New(rand.NewChaCha8(seed))
+		if dice.IntN(2) == 0 {
+			return m
+		}
+		m = proto.Clone(m).(*usppb.Msg)
+		for range 1 + dice.IntN(3) {
+			mutate(dice, m.ProtoReflect())
+		}
+		return m
+	}
 	return mode{
 		verdict: result.Fail, requests: true,
-		start: func(h *hostile) {
-			h.respond = func(m *usppb.Msg) *usppb.Msg {
-				h.mu.Lock()
-				defer h.mu.Unlock()
-				if h.cue == "" || dice.IntN(2) == 0 { // first contact must not fail
-					return m
-				}
-				m = proto.Clone(m).(*usppb.Msg)
-				for range 1 + dice.IntN(3) {
-					mutate(dice, m.ProtoReflect())
-				}
-				return m
-			}
+		waits: func(m *usppb.Msg) bool { // for a case: first contact must not fail
+			paths := m.GetBody().GetRequest().GetGet().GetParamPaths()
+			return !slices.Contains(paths, "Device.LocalAgent.EndpointID") && !slices.Contains(paths, "Device.DeviceInfo.Manufacturer") &&
+				!slices.Contains(paths, "Device.LocalAgent.Subscription.*.ID")
 		},
-		waits: func(m *usppb.Msg) bool { return strings.Contains(m.String(), "Device.LocalAgent.Subscription.*.ID") }, // the last before the first case
-		act:   func(s *session, reply packet, _ *usppb.Msg) bool { return s.bytes(reply.raw) },
+		act: func(s *session, reply packet, m *usppb.Msg) bool {
+			s.replies(change)
+			return s.message(reply, change(m))
+		},
 	}
 }
 
