@@ -208,15 +208,13 @@ func (c *Controller) SendBetween(ctx context.Context, from, to string, msg *uspp
 	if msg.GetHeader().GetMsgId() == "" {
 		msg.Header.MsgId = c.NewMsgID()
 	}
-	for _, secret := range usp.Secrets(msg) {
-		c.journal.Secret(secret)
-	}
 	if msg.GetBody().GetRequest() != nil {
 		c.mu.Lock()
 		c.sent[msg.GetHeader().GetMsgId()] = false
 		c.mu.Unlock()
 	}
 	record, err := usp.WrapMessage(usp.EndpointID(to), usp.EndpointID(from), c.opts.Version, msg)
+	c.hide(record.GetNoSessionContext().GetPayload(), msg)
 	e := c.journal.Append(journal.Event{
 		Layer: journal.LayerMessage, Dir: journal.Out, Type: usp.TypeName(usp.MsgTypeOf(msg)), Text: Summary(msg),
 		Body: &Message{Msg: msg, From: from, To: to}, Weight: len(record.GetNoSessionContext().GetPayload()),

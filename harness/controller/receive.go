@@ -50,9 +50,7 @@ func (c *Controller) receive(in link.Inbound) {
 		c.violation(seq, schemaValid, err)
 		return
 	}
-	for _, secret := range usp.Secrets(msg) {
-		c.journal.Secret(secret)
-	}
+	c.hide(plain.GetPayload(), msg)
 	m := &Message{Msg: msg, From: record.GetFromId(), To: record.GetToId(), Conn: in.Conn, Packet: in.Seq}
 	seq = c.journal.Append(journal.Event{Layer: journal.LayerMessage, Dir: journal.In, Type: usp.TypeName(usp.MsgTypeOf(msg)),
 		Conn: in.Conn, Text: Summary(msg), Body: m, Weight: wire.Weight}).Seq
@@ -62,6 +60,16 @@ func (c *Controller) receive(in link.Inbound) {
 	c.judgeMessage(seq, msg)
 	if notify := msg.GetBody().GetRequest().GetNotify(); notify != nil && notify.GetSendResp() {
 		c.queueAck(msg, notify, record.GetToId())
+	}
+}
+
+// hide has the journal mask the secrets in a Message, of which the encoded bytes are given too.
+func (c *Controller) hide(encoded []byte, msg *usppb.Msg) {
+	if !usp.MayHoldSecrets(encoded) { // as nearly always, and quickly seen
+		return
+	}
+	for _, secret := range usp.Secrets(msg) {
+		c.journal.Secret(secret)
 	}
 }
 
@@ -85,16 +93,23 @@ func (c *Controller) queueAck(msg *usppb.Msg, notify *usppb.Notify, controllerID
 }
 
 func recordText(r *usppb.Record) string {
-	text := fmt.Sprintf("%s, from %.200q to %.200q, version %.20q", usp.RecordType(r), r.GetFromId(), r.GetToId(), r.GetVersion())
+	text := usp.RecordType(r) + ", from " + usp.Quote(r.GetFromId()) + " to " + usp.Quote(r.GetToId()) + ", version " + usp.Quote(r.GetVersion())
 	if d := r.GetDisconnect(); d != nil {
 		text += fmt.Sprintf(", %s: %.200q", usp.ErrCode(d.GetReasonCode()), d.GetReason())
 	}
 	return text
 }
 
+// maxID is how many bytes of a msg_id the timeline shows.
+const maxID = 100
+
 // Summary is the one line that the timeline shows for a Message.
 func Summary(m *usppb.Msg) string {
-	text := fmt.Sprintf("%s %.100s", usp.TypeName(usp.MsgTypeOf(m)), m.GetHeader().GetMsgId())
+	id := m.GetHeader().GetMsgId()
+	if len(id) > maxID {
+		id = strings.ToValidUTF8(id[:maxID], "") + "…"
+	}
+	text := usp.TypeName(usp.MsgTypeOf(m)) + " " + id
 	if e := m.GetBody().GetError(); e != nil {
 		return fmt.Sprintf("%s %s: %.200q", text, usp.ErrCode(e.GetErrCode()), e.GetErrMsg())
 	}

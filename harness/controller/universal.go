@@ -77,11 +77,12 @@ func (c *Controller) judgeMessage(seq uint64, m *usppb.Msg) {
 	if err := usp.ValidateMessage(m); err != nil {
 		c.violation(seq, schemaValid, err)
 	}
-	if err := usp.ValidatePaths(m); err != nil {
-		c.violation(seq, pathValid, err)
+	paths, addressing := usp.ValidateReported(m)
+	if paths != nil {
+		c.violation(seq, pathValid, paths)
 	}
-	if err := usp.ValidateAddressing(m); err != nil {
-		c.violation(seq, instanceNumber, err)
+	if addressing != nil {
+		c.violation(seq, instanceNumber, addressing)
 	}
 	if m.GetBody().GetRequest() != nil {
 		return

@@ -73,7 +73,7 @@ type Journal struct {
 	size      int    // of all events, as Event.size counts
 	whole     uint64 // no event before this Seq has bytes to give up
 	conns     uint64
-	wake      chan struct{} // closed and replaced at each Append
+	wake      chan struct{} // closed at the next Append; nil when nobody waits for it
 	listeners map[int]func(*Event)
 	nextID    int
 	secrets   map[string]struct{}
@@ -95,7 +95,7 @@ const (
 
 // New returns an empty journal.
 func New() *Journal {
-	return &Journal{first: 1, wake: make(chan struct{}), listeners: map[int]func(*Event){}, secrets: map[string]struct{}{}}
+	return &Journal{first: 1, listeners: map[int]func(*Event){}, secrets: map[string]struct{}{}}
 }
 
 // Append numbers e, keeps it, calls the listeners in order and wakes whoever waits. It never waits for a reader. A listener must
@@ -123,8 +123,10 @@ func (j *Journal) Append(e Event) *Event {
 			f(kept)
 		}
 	}
-	close(j.wake)
-	j.wake = make(chan struct{})
+	if j.wake != nil {
+		close(j.wake)
+		j.wake = nil
+	}
 	return kept
 }
 
@@ -190,19 +192,28 @@ func (j *Journal) Mark() uint64 {
 
 // Since returns the events after mark, oldest first.
 func (j *Journal) Since(mark uint64) []*Event {
-	events, _ := j.since(mark)
-	return events
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.after(mark)
 }
 
-// since also returns the channel that the next Append closes.
+// since is Since with the channel that the next Append closes.
 func (j *Journal) since(mark uint64) ([]*Event, <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.wake == nil {
+		j.wake = make(chan struct{})
+	}
+	return j.after(mark), j.wake
+}
+
+// after are the events after mark. The caller holds mu.
+func (j *Journal) after(mark uint64) []*Event {
 	from := 0
 	if mark >= j.first {
 		from = min(int(mark-j.first)+1, len(j.events))
 	}
-	return j.events[from:len(j.events):len(j.events)], j.wake
+	return j.events[from:len(j.events):len(j.events)]
 }
 
 // At returns the event with that number, or nil when it was forgotten or does not exist yet.

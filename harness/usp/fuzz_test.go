@@ -1,6 +1,7 @@
 package usp
 
 import (
+	"fmt"
 	"testing"
 	"unicode/utf8"
 
@@ -52,12 +53,17 @@ func FuzzMessage(f *testing.F) {
 		}
 		check(t, m, valid)
 		paths, addressing := ValidatePaths(m), ValidateAddressing(m)
+		if p, a := ValidateReported(m); fmt.Sprint(p, a) != fmt.Sprint(paths, addressing) {
+			t.Fatalf("both at once: %v and %v; one by one: %v and %v", p, a, paths, addressing)
+		}
 		for _, err := range []error{paths, addressing} {
 			if err != nil && !utf8.ValidString(err.Error()) {
 				t.Fatalf("the error %q is no text", err)
 			}
 		}
-		Secrets(m)
+		if secrets := Secrets(m); len(secrets) > 0 && !MayHoldSecrets(b) {
+			t.Fatalf("no secrets are expected, but there are %q", secrets)
+		}
 		CreatedBy(m)
 		_ = TypeName(m.GetHeader().GetMsgType())
 	})

@@ -2,6 +2,7 @@ package usp
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -37,7 +38,7 @@ func Quote(s string) string { return quoteUpTo(s, 200) }
 // quoteUpTo quotes s, and no more than its first max bytes.
 func quoteUpTo(s string, max int) string {
 	if len(s) <= max {
-		return fmt.Sprintf("%q", s)
+		return strconv.Quote(s)
 	}
 	return fmt.Sprintf("%q… (%d bytes)", strings.ToValidUTF8(s[:max], ""), len(s))
 }

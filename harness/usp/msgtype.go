@@ -74,33 +74,125 @@ func TypeName(t MsgType) string {
 // BodyOf returns what a Message is about: its *usppb.Get, *usppb.GetResp, *usppb.Error and so on. It is nil for a
 // nil Message and for one whose body is missing or empty.
 func BodyOf(m *usppb.Msg) proto.Message {
-	inner := func(m protoreflect.Message) protoreflect.Message {
-		if fd := m.WhichOneof(m.Descriptor().Oneofs().Get(0)); fd != nil {
-			return m.Get(fd).Message()
-		}
-		return nil
+	switch body := m.GetBody().GetMsgBody().(type) {
+	case *usppb.Body_Error:
+		return body.Error
+	case *usppb.Body_Request:
+		return requestIn(body.Request)
+	case *usppb.Body_Response:
+		return responseIn(body.Response)
 	}
-	if m.GetBody() == nil {
-		return nil
+	return nil
+}
+
+func requestIn(r *usppb.Request) proto.Message {
+	switch r := r.GetReqType().(type) {
+	case *usppb.Request_Get:
+		return r.Get
+	case *usppb.Request_GetSupportedDm:
+		return r.GetSupportedDm
+	case *usppb.Request_GetInstances:
+		return r.GetInstances
+	case *usppb.Request_Set:
+		return r.Set
+	case *usppb.Request_Add:
+		return r.Add
+	case *usppb.Request_Delete:
+		return r.Delete
+	case *usppb.Request_Operate:
+		return r.Operate
+	case *usppb.Request_Notify:
+		return r.Notify
+	case *usppb.Request_GetSupportedProtocol:
+		return r.GetSupportedProtocol
+	case *usppb.Request_Register:
+		return r.Register
+	case *usppb.Request_Deregister:
+		return r.Deregister
 	}
-	body := inner(m.Body.ProtoReflect())
-	if body != nil && body.Descriptor().Name() != typeNames[Error] {
-		body = inner(body)
+	return nil
+}
+
+func responseIn(r *usppb.Response) proto.Message {
+	switch r := r.GetRespType().(type) {
+	case *usppb.Response_GetResp:
+		return r.GetResp
+	case *usppb.Response_GetSupportedDmResp:
+		return r.GetSupportedDmResp
+	case *usppb.Response_GetInstancesResp:
+		return r.GetInstancesResp
+	case *usppb.Response_SetResp:
+		return r.SetResp
+	case *usppb.Response_AddResp:
+		return r.AddResp
+	case *usppb.Response_DeleteResp:
+		return r.DeleteResp
+	case *usppb.Response_OperateResp:
+		return r.OperateResp
+	case *usppb.Response_NotifyResp:
+		return r.NotifyResp
+	case *usppb.Response_GetSupportedProtocolResp:
+		return r.GetSupportedProtocolResp
+	case *usppb.Response_RegisterResp:
+		return r.RegisterResp
+	case *usppb.Response_DeregisterResp:
+		return r.DeregisterResp
 	}
-	if body == nil {
-		return nil
-	}
-	return body.Interface()
+	return nil
 }
 
 // MsgTypeOf is the type of what the body holds, which counts when the header says otherwise (TR-369 R-MSG.10);
 // NoType if it holds nothing.
 func MsgTypeOf(m *usppb.Msg) MsgType {
-	body := BodyOf(m)
-	if body == nil {
-		return NoType
+	switch BodyOf(m).(type) {
+	case *usppb.Error:
+		return Error
+	case *usppb.Get:
+		return Get
+	case *usppb.GetResp:
+		return GetResp
+	case *usppb.GetSupportedDM:
+		return GetSupportedDM
+	case *usppb.GetSupportedDMResp:
+		return GetSupportedDMResp
+	case *usppb.GetInstances:
+		return GetInstances
+	case *usppb.GetInstancesResp:
+		return GetInstancesResp
+	case *usppb.Set:
+		return Set
+	case *usppb.SetResp:
+		return SetResp
+	case *usppb.Add:
+		return Add
+	case *usppb.AddResp:
+		return AddResp
+	case *usppb.Delete:
+		return Delete
+	case *usppb.DeleteResp:
+		return DeleteResp
+	case *usppb.Operate:
+		return Operate
+	case *usppb.OperateResp:
+		return OperateResp
+	case *usppb.Notify:
+		return Notify
+	case *usppb.NotifyResp:
+		return NotifyResp
+	case *usppb.GetSupportedProtocol:
+		return GetSupportedProtocol
+	case *usppb.GetSupportedProtocolResp:
+		return GetSupportedProtocolResp
+	case *usppb.Register:
+		return Register
+	case *usppb.RegisterResp:
+		return RegisterResp
+	case *usppb.Deregister:
+		return Deregister
+	case *usppb.DeregisterResp:
+		return DeregisterResp
 	}
-	return MsgType(slices.Index(typeNames[:], body.ProtoReflect().Descriptor().Name()))
+	return NoType
 }
 
 // ResponseTo is the type that answers a request: GetResp for Get; NoType for what is no request.

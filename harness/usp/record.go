@@ -2,7 +2,6 @@ package usp
 
 import (
 	"fmt"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -102,10 +101,21 @@ func PayloadOf(r *usppb.Record) []byte {
 // RecordType names what a Record is: "NoSessionContext", "SessionContext", "WebSocketConnect", "MQTTConnect",
 // "STOMPConnect", "UDSConnect", "Disconnect"; "no record type" when it says nothing.
 func RecordType(r *usppb.Record) string {
-	m := r.ProtoReflect()
-	fd := m.WhichOneof(m.Descriptor().Oneofs().Get(0))
-	if fd == nil {
-		return "no record type"
+	switch r.GetRecordType().(type) {
+	case *usppb.Record_NoSessionContext:
+		return "NoSessionContext"
+	case *usppb.Record_SessionContext:
+		return "SessionContext"
+	case *usppb.Record_WebsocketConnect:
+		return "WebSocketConnect"
+	case *usppb.Record_MqttConnect:
+		return "MQTTConnect"
+	case *usppb.Record_StompConnect:
+		return "STOMPConnect"
+	case *usppb.Record_UdsConnect:
+		return "UDSConnect"
+	case *usppb.Record_Disconnect:
+		return "Disconnect"
 	}
-	return strings.TrimSuffix(string(fd.Message().Name()), "Record")
+	return "no record type"
 }

@@ -15,16 +15,23 @@ import (
 // What only echoes the request (requested_path, the paths of errors) is not judged. It returns the first Mismatch.
 func ValidatePaths(m *usppb.Msg) error {
 	return reported{func(path string, form pathForm) error {
-		p, err := form.parse(path)
-		if err != nil {
-			broken := err.(*Mismatch)
-			return &Mismatch{Want: broken.Want, Got: broken.Got}
-		}
-		if !slices.Contains(form.kinds, p.Kind) {
-			return mismatch("", path, "%s", form.kinds[0])
-		}
-		return nil
+		_, err := form.accept(path)
+		return err
 	}}.message(m)
+}
+
+// ValidateReported is ValidatePaths and ValidateAddressing at once.
+func ValidateReported(m *usppb.Msg) (paths, addressing error) {
+	byNumber := true
+	paths = reported{func(path string, form pathForm) error {
+		p, err := form.accept(path)
+		byNumber = byNumber && (form.schema || p.ByNumber())
+		return err
+	}}.message(m)
+	if paths != nil || !byNumber {
+		addressing = ValidateAddressing(m)
+	}
+	return paths, addressing
 }
 
 // ValidateAddressing checks that every row which an Agent reports is addressed by instance number (TR-369 R-MSG.3).
@@ -46,6 +53,19 @@ type pathForm struct {
 	parse  func(string) (Path, error)
 	kinds  []PathKind // the first one is the rule in a few words
 	schema bool       // of the supported data model
+}
+
+// accept parses a path of this form. The place of its error is left to the caller.
+func (f pathForm) accept(path string) (Path, error) {
+	p, err := f.parse(path)
+	if err != nil {
+		broken := err.(*Mismatch)
+		return p, &Mismatch{Want: broken.Want, Got: broken.Got}
+	}
+	if !slices.Contains(f.kinds, p.Kind) {
+		return p, mismatch("", path, "%s", f.kinds[0])
+	}
+	return p, nil
 }
 
 // The forms of the paths in an Agent's Messages.

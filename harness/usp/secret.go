@@ -1,6 +1,7 @@
 package usp
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -34,6 +35,21 @@ func IsSecretName(param string) bool {
 	name = strings.ToLower(name)
 	for _, ending := range secretEndings {
 		if strings.HasSuffix(name, ending) {
+			return true
+		}
+	}
+	return false
+}
+
+// MayHoldSecrets says whether the encoded bytes of a Message hold anything that is written like the name of a secret
+// parameter: without it, Secrets finds none.
+func MayHoldSecrets(encoded []byte) bool {
+	if bytes.Contains(encoded, []byte("PIN")) || bytes.Contains(encoded, []byte("Value")) && bytes.Contains(encoded, []byte("Challenge")) {
+		return true
+	}
+	lower := bytes.ToLower(encoded)
+	for _, ending := range secretEndings {
+		if bytes.Contains(lower, []byte(ending)) {
 			return true
 		}
 	}

@@ -15,6 +15,9 @@ import (
 // a hundred times the room of its two bytes; the whole of TR-181 has less than a tenth of this number.
 const maxElements = 1 << 19
 
+// maxFields is how many fields a message of USP has at the most, with some to spare.
+const maxFields = 32
+
 // elementWeight is about how many bytes of memory an element takes when it is decoded, beside its text.
 const elementWeight = 128
 
@@ -66,7 +69,8 @@ func (s *scan) place(what string) string {
 
 // message walks over the fields of one message.
 func (s *scan) message(b []byte, md protoreflect.MessageDescriptor) error {
-	seen := make([]int, md.Fields().Len()) // how often each field came, by its index
+	var most [maxFields]int
+	seen := most[:md.Fields().Len()] // how often each field came, by its index
 	total := len(b)
 	for len(b) > 0 {
 		num, kind, n := protowire.ConsumeField(b)
