@@ -199,7 +199,7 @@ func TestACaseThatIsCutShort(t *testing.T) {
 		"a pause beyond the budget":     {0, func(c *Case) { c.Pause(hours); c.Metric(1, pass); c.Metric(2, pass) }, result.Error, budget, "1 not-reached; 2 not-reached"},
 		"a pause, interrupted":          {time.Second, func(c *Case) { c.Pause(hours); c.Metric(1, pass); c.Metric(2, pass) }, result.Aborted, interrupt, "1 not-reached; 2 not-reached"},
 		"silence, interrupted": {time.Second, inMetric(func(c *Case) error {
-			_, err := c.Quiet(hours, 0, never)
+			_, err := c.Quiet("packets", hours, 0, never)
 			return err
 		}), result.Aborted, interrupt, "1 not-reached; 2 not-reached"},
 		"a fault proven before":   {time.Second, func(c *Case) { c.Metric(1, broken); c.Pause(hours) }, result.Fail, "metric 1: thing: want one, got two", "1 fail; 2 not-reached"},

@@ -69,19 +69,28 @@ func (b *Bench) ReconnectWait() Wait { return Wait{b.Waits().Reconnect, "reconne
 // ResponseWait is the patience for an answer.
 func (b *Bench) ResponseWait() Wait { return Wait{b.Waits().Response, "response"} }
 
-// Quiet watches for window, a protocol interval that is divided by the time scale, and returns an error naming the first event after
-// mark for which match returns nil. It is for what must not happen, where no sentinel can prove it.
-func (c *Case) Quiet(window time.Duration, mark uint64, match func(*journal.Event) error) (*journal.Event, error) {
+// Quiet watches for window, a protocol interval that is divided by the time scale, and returns the first event after mark for which match
+// returns nil, with an error that names it. It is for what must not happen, where no sentinel can prove it.
+func (c *Case) Quiet(what string, window time.Duration, mark uint64, match func(*journal.Event) error) (*journal.Event, error) {
 	ctx, cancel := context.WithTimeout(c, c.Scaled(window))
 	defer cancel()
 	e, err := c.Journal.Await(ctx, mark, match)
 	switch {
 	case err == nil:
-		return e, fmt.Errorf("want silence for %s, got %s %s: %s", c.Scaled(window), e.Layer, e.Type, e.Text)
+		return e, &usp.Mismatch{Where: what, Want: "none within " + c.Scaled(window).String(), Got: fmt.Sprintf("%s %s: %s", e.Layer, e.Type, e.Text)}
 	case c.Err() != nil:
 		return nil, c.Err()
 	}
 	return nil, nil
+}
+
+// MustBeQuiet ends a metric as failed when Quiet finds something.
+func (c *Case) MustBeQuiet(m *Metric, what string, window time.Duration, mark uint64, match func(*journal.Event) error) {
+	e, err := c.Quiet(what, window, mark, match)
+	if e != nil {
+		m.Must(err, e.Seq)
+	}
+	m.Must(err, mark)
 }
 
 // Eventually repeats check, which asks the device, until it returns nil or patience, a protocol interval that is divided by the time scale,

@@ -74,14 +74,14 @@ func TestQuietNamesWhatBrokeTheSilence(t *testing.T) {
 		b.Scale = 10
 		trying(t, b, func(c *Case) {
 			began := time.Now()
-			if e, err := c.Quiet(time.Minute, 0, never); e != nil || err != nil || time.Since(began) != 6*time.Second {
+			if e, err := c.Quiet("a packet", time.Minute, 0, never); e != nil || err != nil || time.Since(began) != 6*time.Second {
 				t.Errorf("got %v, %v after %s", e, err, time.Since(began))
 			}
 			time.AfterFunc(time.Second, func() {
 				c.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "PUBLISH", Text: "to a topic"})
 			})
-			e, err := c.Quiet(time.Minute, c.Journal.Mark(), func(*journal.Event) error { return nil })
-			if e == nil || err == nil || err.Error() != "want silence for 6s, got mqtt PUBLISH: to a topic" {
+			e, err := c.Quiet("packets", time.Minute, c.Journal.Mark(), func(*journal.Event) error { return nil })
+			if e == nil || err == nil || err.Error() != "packets: want none within 6s, got mqtt PUBLISH: to a topic" {
 				t.Errorf("got %v, %v", e, err)
 			}
 		})
@@ -377,4 +377,25 @@ func TestThePulseFeelsStalls(t *testing.T) {
 			t.Error("Reset begins anew")
 		}
 	})
+}
+
+func TestWhatBreaksTheSilenceFailsAMetric(t *testing.T) {
+	for name, test := range map[string]struct {
+		match    func(*journal.Event) error
+		verdict  result.Verdict
+		evidence uint64
+	}{"silence": {never, result.Pass, 1}, "noise": {func(*journal.Event) error { return nil }, result.Fail, 2}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
+				mark := b.Journal.Append(journal.Event{Type: "before"}).Seq
+				r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
+					c.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "PUBLISH"})
+					c.Metric(1, func(m *Metric) { c.MustBeQuiet(m, "packets", time.Second, mark, test.match) })
+				})
+				if r.Verdict != test.verdict || fmt.Sprint(r.Metrics[0].Evidence) != fmt.Sprint([]uint64{test.evidence}) {
+					t.Errorf("got %s %q, evidence %v", r.Verdict, r.Reason, r.Metrics[0].Evidence)
+				}
+			})
+		})
+	}
 }

@@ -44,11 +44,7 @@ func deletedSubscriptionIsSilent(c *harness.Case) {
 
 // mustBeQuiet wants no ValueChange Notify of a parameter for a while.
 func mustBeQuiet(c *harness.Case, m *harness.Metric, window time.Duration, mark uint64, param string) {
-	e, err := c.Quiet(window, mark, aboutParameter(param))
-	if e != nil {
-		m.Must(err, e.Seq)
-	}
-	m.Must(err, mark)
+	c.MustBeQuiet(m, "Notifies of "+param, window, mark, aboutParameter(param))
 }
 
 // subscriptionExpires is 1.55. The plan's life of 20 s could end before an Agent that looks for changes every 15 s has seen one.

@@ -177,7 +177,7 @@ func operateMissingArgument(c *harness.Case) {
 	}
 	c.Step(2, "watch for an OperationComplete")
 	c.Metric(2, func(m *harness.Metric) {
-		e, err := c.Quiet(120*time.Second, mark, controller.NotifyEvent(func(n *usppb.Notify) error {
+		c.MustBeQuiet(m, "OperationComplete Notifies of the command", 120*time.Second, mark, controller.NotifyEvent(func(n *usppb.Notify) error {
 			done := n.GetOperComplete()
 			other := done.GetCommandKey() != "" && done.GetCommandKey() != key
 			if n.GetSubscriptionId() != id || done.GetCommandName() != "ScheduleTimer()" || other {
@@ -185,10 +185,6 @@ func operateMissingArgument(c *harness.Case) {
 			}
 			return nil
 		}))
-		if e != nil {
-			m.Must(err, e.Seq)
-		}
-		m.Must(err, mark)
 	})
 }
 
