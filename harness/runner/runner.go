@@ -117,7 +117,8 @@ func (l linkPlan) errors() []result.Case {
 	return slices.DeleteFunc(slices.Clone(l.rest), func(c result.Case) bool { return c.Verdict != result.Error })
 }
 
-// decide sorts the cases of every Link. What is so for every Link of the run is told once, over the first Link that it concerns.
+// decide sorts the cases of every Link. What is so for every Link of the run is told once: over the first Link that it concerns, or over
+// the nearest where there is none.
 func (o Options) decide(cases []plan.Case) []linkPlan {
 	setup := plan.Setup{
 		Features: o.DUT.Features, Filters: o.Filters, Waivers: o.DUT.WaiverReasons(),
@@ -135,9 +136,12 @@ func (o Options) decide(cases []plan.Case) []linkPlan {
 			case plan.ChooseRun:
 				p.run = append(p.run, c)
 				continue
-			case plan.ChooseOtherLink, plan.ChooseDeprecated, plan.ChooseNotAutomated:
-				itsOwnLinkTells := d.Choice == plan.ChooseOtherLink && slices.ContainsFunc(o.Links, c.AppliesTo)
-				if itsOwnLinkTells || told[c.ID] {
+			case plan.ChooseOtherLink:
+				if slices.ContainsFunc(o.Links, c.AppliesTo) || link != o.nearest(c) {
+					continue
+				}
+			case plan.ChooseDeprecated, plan.ChooseNotAutomated:
+				if told[c.ID] {
 					continue
 				}
 				told[c.ID] = true
@@ -147,6 +151,12 @@ func (o Options) decide(cases []plan.Case) []linkPlan {
 		out = append(out, p)
 	}
 	return out
+}
+
+// nearest is the Link that tells of a case which belongs to none of this run: one that only lacks TLS, or must not have it, or the first.
+func (o Options) nearest(c plan.Case) string {
+	c.TLS = plan.TLSEither
+	return o.Links[max(0, slices.IndexFunc(o.Links, c.AppliesTo))]
 }
 
 // verdict is that of a case which is not carried out.

@@ -33,9 +33,10 @@ func smallPlan() *plan.Plan {
 			{ID: "1.6", Status: plan.Active, Metrics: metrics},                                         // waived
 			{ID: "6.1", Status: plan.Active, Metrics: metrics, MTPs: []string{"stomp"}},                //
 			{ID: "6.2", Status: plan.Active, Metrics: metrics, MTPs: []string{"stomp"}},                // not automated
-			{ID: "7.1", Status: plan.Active, Metrics: metrics, MTPs: []string{"websocket"}},            //
-			{ID: "7.2", Status: plan.Active, Metrics: metrics, MTPs: []string{"websocket"}},            // not automated
-			{ID: "9.1", Status: plan.Active, Metrics: metrics, TLS: plan.TLSRequired},                  //
+			{ID: "6.3", Status: plan.Active, Metrics: metrics, MTPs: []string{"stomp"}, TLS: plan.TLSRequired},
+			{ID: "7.1", Status: plan.Active, Metrics: metrics, MTPs: []string{"websocket"}}, //
+			{ID: "7.2", Status: plan.Active, Metrics: metrics, MTPs: []string{"websocket"}}, // not automated
+			{ID: "9.1", Status: plan.Active, Metrics: metrics, TLS: plan.TLSRequired},       //
 		},
 	}
 }
@@ -57,15 +58,15 @@ func TestEveryCaseIsDecidedAndToldOnce(t *testing.T) {
 		want  map[string]string // by link, ids with what was decided
 	}{
 		"one link": {[]string{"mqtt5"}, map[string]string{
-			"mqtt5": "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 unsupported; 6.2 unsupported; 7.1 unsupported; 7.2 unsupported; 9.1 unsupported",
+			"mqtt5": "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 unsupported; 6.2 unsupported; 6.3 unsupported; 7.1 unsupported; 7.2 unsupported; 9.1 unsupported",
 		}},
 		"a case of the second link alone": {[]string{"mqtt5", "stomp"}, map[string]string{
 			"mqtt5": "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 waived; 7.1 unsupported; 7.2 unsupported; 9.1 unsupported",
-			"stomp": "1.1 run; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 run; 6.2 not-automated",
+			"stomp": "1.1 run; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 run; 6.2 not-automated; 6.3 unsupported",
 		}},
 		"one MTP with and without TLS": {[]string{"stomp", "stomp+tls"}, map[string]string{
 			"stomp":     "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 run; 6.2 not-automated; 7.1 unsupported; 7.2 unsupported",
-			"stomp+tls": "1.1 run; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 run; 9.1 run",
+			"stomp+tls": "1.1 run; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 run; 6.3 not-automated; 9.1 run",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -271,5 +272,14 @@ func TestAFolderThatIsNotThereIsNamedWithARemedy(t *testing.T) {
 	o.Out = filepath.Join(t.TempDir(), "missing")
 	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "missing") || !strings.Contains(err.Error(), "--out") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestACaseThatOnlyLacksTLSSaysSo(t *testing.T) {
+	o := smallOptions("mqtt5", "stomp")
+	for _, c := range o.decide(o.Plan.Cases)[1].rest {
+		if c.ID == "6.3" && !strings.Contains(c.Reason, "--link stomp+tls") {
+			t.Errorf("got %q", c.Reason)
+		}
 	}
 }
