@@ -58,7 +58,7 @@ func TestAFullDiskKeepsTheFinishedCases(t *testing.T) {
 			t.Parallel()
 			p, dir := onSmallDisk(t, script)
 			p.want(t, result.ExitError, "1.1: the journal could not be written", "--out")
-			run := loadRun(t, dir)
+			run := runIn(t, dir)
 			if got := run.Counts()[result.Pass]; got != 3 || run.Conclusion.Value != result.Partial {
 				t.Errorf("want 3 cases passed and the conclusion partial, got %d and %+v", got, run.Conclusion)
 			}

@@ -69,7 +69,7 @@ func attack(t *testing.T, link, name string, m mode) {
 		exit = result.ExitDeviceFault
 	}
 	p.want(t, exit, "report.html")
-	run := loadRun(t, dir)
+	run := runIn(t, dir)
 	judged := 0
 	for _, c := range run.Links[0].Cases {
 		want, findings := result.Pass, ""
@@ -107,7 +107,7 @@ func TestMutatedMessages(t *testing.T) {
 			p := usptest(t, "run", "--dut", hostileDUT(t, "mqtt5", name, mode{}), "--out", dir, "1.*")
 			p.want(t, result.ExitDeviceFault, "report.html")
 			harmless(t, dir, p)
-			for _, c := range loadRun(t, dir).Links[0].Cases {
+			for _, c := range runIn(t, dir).Links[0].Cases {
 				if strings.Contains(c.Reason, "harness bug") || c.Verdict == result.Aborted {
 					t.Errorf("%s %s: %s", c.ID, c.Verdict, c.Reason)
 				}

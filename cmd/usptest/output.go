@@ -1,15 +1,12 @@
 package main
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -19,10 +16,10 @@ import (
 
 // The files of a run.
 const (
-	runFile    = "run.json"
+	runFile    = result.RunFile
 	junitFile  = "junit.xml"
 	reportFile = "report.html"
-	sumsFile   = "SHA256SUMS"
+	sumsFile   = result.SumsFile
 	journalDir = "journal"
 	casesFile  = "cases.jsonl"
 
@@ -79,7 +76,7 @@ func writeReports(dir, extraJUnit string, run *result.Run, p *plan.Plan) (files 
 		write(extraJUnit, junitTo)
 	}
 	write(filepath.Join(dir, reportFile), func(w io.Writer) error { return html.Render(w, run, p) })
-	write(filepath.Join(dir, sumsFile), func(w io.Writer) error { return checksums(w, dir) })
+	write(filepath.Join(dir, sumsFile), func(w io.Writer) error { return result.Seal(w, dir) })
 	if err != nil {
 		err = fmt.Errorf("%w\nmake room, or choose another folder with --out; %s has the result of every case", err, filepath.Join(dir, casesFile))
 	}
@@ -98,28 +95,4 @@ func writeFile(path string, render func(io.Writer) error) error {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return os.Rename(f.Name(), path)
-}
-
-// checksums writes the SHA-256 of every file below dir but itself, in the form of sha256sum.
-func checksums(w io.Writer, dir string) error {
-	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), ".") || e.Name() == sumsFile {
-			return err
-		}
-		data, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer data.Close()
-		sum := sha256.New()
-		if _, err := io.Copy(sum, data); err != nil {
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(w, "%x  %s\n", sum.Sum(nil), filepath.ToSlash(name))
-		return err
-	})
 }

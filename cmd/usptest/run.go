@@ -108,6 +108,11 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 			o.Instances *= referenceInstances
 		}
 	}
+	if f.junit != "" {
+		if err := mayReplace(f.junit, formatJUnit); err != nil {
+			return fmt.Errorf("--junit: %w", err)
+		}
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err

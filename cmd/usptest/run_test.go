@@ -78,8 +78,8 @@ func (p *program) want(t *testing.T, exit int, texts ...string) {
 	}
 }
 
-// loadRun reads what a run left in dir, as a user's tools would.
-func loadRun(t *testing.T, dir string) *result.Run {
+// runIn reads what a run left in dir, as a user's tools would.
+func runIn(t *testing.T, dir string) *result.Run {
 	t.Helper()
 	r, err := result.Load(filepath.Join(dir, runFile))
 	if err != nil {
@@ -92,7 +92,7 @@ func TestAnUntouchedAgentPassesAndTheFilesAreThere(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
 	usptest(t, "run", "--link", "mqtt5", "--out", dir, "1.1", "1.36").want(t, result.ExitPassed, "pass 1.1", "pass 1.36", "exit 0")
-	r := loadRun(t, dir)
+	r := runIn(t, dir)
 	if got := r.Counts()[result.Pass]; got != 2 || r.Conclusion.Value != result.Partial {
 		t.Errorf("want 2 cases passed and the conclusion partial, got %d and %+v", got, r.Conclusion)
 	}
@@ -131,7 +131,7 @@ func TestABrokenAgentIsADeviceFault(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
 	usptest(t, "run", "--link", "mqtt5", "--out", dir, "--defect", "add-creates-nothing", "1.1", "1.36").
 		want(t, result.ExitDeviceFault, "fail 1.1", "metric 3", "again: usptest run --link mqtt5 --defect add-creates-nothing 1.1", "not-conformant")
-	if counts := loadRun(t, dir).Counts(); counts[result.Fail] != 1 || counts[result.Pass] != 1 {
+	if counts := runIn(t, dir).Counts(); counts[result.Fail] != 1 || counts[result.Pass] != 1 {
 		t.Errorf("want one case failed and one passed, got %v", counts)
 	}
 }
@@ -203,7 +203,7 @@ func TestADeviceThatNeverConnectsIsFoundOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
 	p := usptest(t, "run", "--dut", dutFile(t, anyMQTT, "exec sleep 100"), "--out", dir, "1.1", "1.2", "1.36")
 	p.want(t, result.ExitError, "waits.connect", "no TCP connection")
-	r := loadRun(t, dir)
+	r := runIn(t, dir)
 	if r.Links[0].Trouble == "" || r.Counts()[result.Error] != 3 || r.Links[0].WallMS > 60_000 {
 		t.Errorf("want trouble and 3 errors after one wait, got %+v", r.Links[0])
 	}
@@ -295,7 +295,7 @@ func TestAnInterruptKeepsWhatWasMeasured(t *testing.T) {
 			if exit := p.wait(t, cmd); exit != result.ExitInterrupted {
 				t.Errorf("exit code: want %d, got %d", result.ExitInterrupted, exit)
 			}
-			counts := loadRun(t, dir).Counts()
+			counts := runIn(t, dir).Counts()
 			if counts[result.Pass] < 1 || counts[result.Aborted] < 1 {
 				t.Errorf("want the finished case to stay and the rest aborted, got %v", counts)
 			}
@@ -315,7 +315,7 @@ func TestAKilledWorkerCostsNoMoreThanItsCases(t *testing.T) {
 	if exit := p.wait(t, cmd); exit != result.ExitError {
 		t.Errorf("exit code: want %d, got %d", result.ExitError, exit)
 	}
-	r := loadRun(t, dir)
+	r := runIn(t, dir)
 	if counts := r.Counts(); counts[result.Pass] < 1 || counts[result.Error]+counts[result.Aborted] < 1 || !strings.Contains(r.Links[0].Trouble, "worker process died") {
 		t.Errorf("want finished cases to stay and the dead worker named, got %v, %q", counts, r.Links[0].Trouble)
 	}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -24,8 +25,11 @@ func (r *Run) Write(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// Load reads a run.json; the journals beside it are read by Events. A file of another schema, one cut short, and one that names a journal
-// elsewhere are refused.
+// RunFile is the name under which a run is written.
+const RunFile = "run.json"
+
+// Load reads a run.json; the journals beside it are read by Events. A file of another schema, one cut short, one that names a journal
+// elsewhere, and one that no run can have written are refused.
 func Load(path string) (*Run, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -39,22 +43,66 @@ func Load(path string) (*Run, error) {
 	if len(data) > maxRunJSON {
 		return nil, fmt.Errorf("%s: larger than %d MiB", path, maxRunJSON>>20)
 	}
+	var head struct{ Schema string }
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, unreadable(path, data, err)
+	}
+	if head.Schema != Schema {
+		return nil, fmt.Errorf("%s: schema: want %q, got %q; use the version of usptest that wrote it", path, Schema, VisibleLine(head.Schema))
+	}
 	var r Run
 	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, fmt.Errorf("%s: not a run.json, or cut short: %w", path, err)
-	}
-	if r.Schema != Schema {
-		return nil, fmt.Errorf("%s: schema: want %q, got %q; render it with the usptest version that wrote it", path, Schema, r.Schema)
+		return nil, unreadable(path, data, err)
 	}
 	r.Dir = filepath.Dir(path)
-	for _, l := range r.Links {
-		for _, c := range l.Cases {
-			if c.Journal != "" && !filepath.IsLocal(filepath.FromSlash(c.Journal)) {
-				return nil, fmt.Errorf("%s: the journal %q of case %s is not beside it", path, c.Journal, c.ID)
-			}
-		}
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &r, nil
+}
+
+// unreadable says where a run.json cannot be read.
+func unreadable(path string, data []byte, err error) error {
+	at := len(data)
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		at = int(syntax.Offset)
+	case errors.As(err, &kind):
+		at = int(kind.Offset)
+		err = fmt.Errorf("%s: want %s, got %s", kind.Field, kind.Type, kind.Value)
+	}
+	line := 1 + bytes.Count(data[:min(max(at, 0), len(data))], []byte("\n"))
+	if at >= len(data) {
+		return fmt.Errorf("%s:%d: cut short after %d bytes, or no run.json: %w", path, line, len(data), err)
+	}
+	return fmt.Errorf("%s:%d: not a run.json: %w", path, line, err)
+}
+
+// check finds what no run can have written.
+func (r *Run) check() error {
+	type key struct{ link, id string }
+	seen := map[key]bool{}
+	for _, l := range r.Links {
+		if seen[key{l.Link, ""}] {
+			return fmt.Errorf("the link %q is there twice", VisibleLine(l.Link))
+		}
+		seen[key{l.Link, ""}] = true
+		for _, c := range l.Cases {
+			where := VisibleLine(l.Link + " " + c.ID)
+			switch {
+			case c.Journal != "" && !filepath.IsLocal(filepath.FromSlash(c.Journal)):
+				return fmt.Errorf("%s: the journal %q is not beside it", where, VisibleLine(c.Journal))
+			case !slices.Contains(CaseVerdicts(), c.Verdict):
+				return fmt.Errorf("%s: verdict: want one of %v, got %q", where, CaseVerdicts(), VisibleLine(string(c.Verdict)))
+			case seen[key{l.Link, c.ID}]:
+				return fmt.Errorf("%s is there twice", where)
+			}
+			seen[key{l.Link, c.ID}] = true
+		}
+	}
+	return nil
 }
 
 // Events returns what happened in a case: its Timeline, or else what its journal file says, read anew each time. A journal that is missing

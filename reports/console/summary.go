@@ -18,6 +18,9 @@ func Render(w io.Writer, run *result.Run, p *plan.Plan, o Options) error {
 	for _, l := range run.Links {
 		reasons := map[string]string{}
 		for _, c := range l.Cases {
+			if c.Verdict == result.Fail {
+				c.Timeline, _ = run.Events(c) // without it there are numbers of events alone
+			}
 			o.finished(&b, run, p, l.Link, c, reasons)
 		}
 	}
