@@ -66,7 +66,7 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 
 	r = result.Case{
 		ID: p.ID, Title: p.Title, Started: c.began, DurationMS: time.Since(c.began).Milliseconds(),
-		Metrics: c.metrics, Steps: c.steps, Notes: c.notes, CleanUp: acts,
+		Metrics: c.metrics, Steps: c.steps, Notes: c.notes, Alternates: c.alternates, CleanUp: acts,
 	}
 	r.Verdict, r.Reason = result.CaseVerdict(c.metrics)
 	switch {

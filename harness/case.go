@@ -26,14 +26,15 @@ type Case struct {
 	*Bench
 	Plan plan.Case
 
-	start   uint64
-	began   time.Time
-	metrics []result.Metric
-	steps   []result.Step
-	notes   []string
-	cleanup []cleanup
-	fresh   int
-	reboots int // how often the case made the device restart
+	start      uint64
+	began      time.Time
+	metrics    []result.Metric
+	steps      []result.Step
+	notes      []string
+	alternates []result.Alternate
+	cleanup    []cleanup
+	fresh      int
+	reboots    int // how often the case made the device restart
 }
 
 // stop ends a body early, from DeviceMust and LabMust.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -246,7 +248,7 @@ func (c *Case) BackAfter(mark uint64) *journal.Event {
 func (b *Bench) IsMQTT5() bool { return strings.HasPrefix(b.Link, "mqtt5") }
 
 // Element returns the element that plays a role of the plan on this device (see dut.Roles): the DUT file's substitute, or the plan's own.
-// A substitute is noted in the report, as the plan demands.
+// A substitute stands in the report, as the plan demands.
 func (c *Case) Element(role string) string {
 	element, substitute := c.DUT.Element(role)
 	if strings.Contains(element, "{controller}") {
@@ -254,8 +256,8 @@ func (c *Case) Element(role string) string {
 		c.DeviceMust(err)
 		element = strings.ReplaceAll(element, localController+"{controller}.", row)
 	}
-	if substitute {
-		c.Note("%s: %s", role, element)
+	if used := (result.Alternate{Role: role, Path: element}); substitute && !slices.Contains(c.alternates, used) {
+		c.alternates = append(c.alternates, used)
 	}
 	return element
 }

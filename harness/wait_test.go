@@ -261,8 +261,8 @@ func TestSubstitutesAreNoted(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
-	if !slices.Equal(r.Notes, []string{"readable: Device.DeviceInfo.ModelName"}) {
-		t.Errorf("got %q", r.Notes)
+	if want := []result.Alternate{{Role: dut.RoleReadable, Path: "Device.DeviceInfo.ModelName"}}; !slices.Equal(r.Alternates, want) {
+		t.Errorf("got %q", r.Alternates)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,8 @@ func checkCommand() *cobra.Command {
 		Use:   "check --dut FILE",
 		Short: "Validate a DUT file and try the first contact over every link",
 		Long: `check reads the DUT file and names every problem in it; then it listens on every link, launches the device where the
-file says how, waits for it and asks who it is. Nothing on the device is changed.`,
+file says how, waits for it, asks who it is and compares features and elements of the file with its supported data model. Nothing on the
+device is changed.`,
 		Example: "  usptest check --dut lab.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,25 +43,20 @@ file says how, waits for it and asks who it is. Nothing on the device is changed
 			if err != nil {
 				return err
 			}
-			failed := false
+			code := result.ExitPassed
 			for _, missing := range d.MissingPrograms() {
-				failed = true
+				code = result.ExitError
 				fmt.Fprintln(cmd.OutOrStdout(), result.VisibleLine(missing.Error()))
 			}
 			for _, name := range names {
-				found, err := runner.Preflight(cmd.Context(), d, name)
+				found, err := runner.Preflight(cmd.Context(), p, d, name)
 				if errors.Is(err, cmd.Context().Err()) && cmd.Context().Err() != nil {
 					return &exitError{result.ExitInterrupted, nil}
 				}
-				if err != nil {
-					failed = true
-					fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", name, result.VisibleLine(err.Error()))
-					continue
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", name, result.VisibleLine(found))
+				code = max(code, tell(cmd.OutOrStdout(), name, found, err))
 			}
-			if failed {
-				return &exitError{result.ExitError, nil}
+			if code != result.ExitPassed {
+				return &exitError{code, nil}
 			}
 			return nil
 		},
@@ -68,4 +65,31 @@ file says how, waits for it and asks who it is. Nothing on the device is changed
 	cmd.Flags().StringArrayVar(&links, "link", nil, "try this `link` only; repeatable")
 	must(cmd.MarkFlagRequired("dut"))
 	return cmd
+}
+
+// tell writes what came of the first contact over a link and returns the exit code that it deserves.
+func tell(w io.Writer, link string, found runner.Found, err error) int {
+	say := func(text string) { fmt.Fprintf(w, "%s: %s\n", link, result.VisibleLine(text)) }
+	var wrong *dut.Problems
+	if err != nil && !errors.As(err, &wrong) {
+		say(err.Error())
+		return result.ExitError
+	}
+	d := found.Device
+	say(fmt.Sprintf("contact with %s (%s %s, software %q)", d.Endpoint, d.Vendor, d.Model, d.Software))
+	if found.Blind != "" {
+		say(found.Blind + "; features and elements of the DUT file could not be checked")
+	}
+	for _, f := range found.Features {
+		if differs := f.Disagreement(); differs != "" {
+			say(fmt.Sprintf("feature %d (%s): %s", f.Number, f.Name, differs))
+		}
+	}
+	if wrong == nil {
+		return result.ExitPassed
+	}
+	for _, p := range wrong.List {
+		say(p.String())
+	}
+	return result.ExitUsage
 }

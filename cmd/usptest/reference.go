@@ -23,7 +23,7 @@ func referenceLinks() []string { return []string{"mqtt5", "mqtt3", "stomp", "web
 
 // referenceFeatures are the rows of the feature table that the reference agent has.
 func referenceFeatures() []int {
-	return []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 15, 17, 18, 19, 31, 32, 34, 35, 36, 37, 38, 39, 42}
+	return []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 15, 17, 18, 19, 31, 32, 34, 35, 36, 37, 38, 39, 40, 42}
 }
 
 // referenceDUT describes the reference agent as any other device that the harness launches: from this very binary. An unknown defect is

@@ -84,14 +84,20 @@ func (d *decoder) syntax(err error) {
 // add records a problem with a value.
 func (d *decoder) add(v value, got, allowed, remedy string) {
 	p := Problem{File: d.file, Key: v.key, Value: got, Allowed: allowed, Remedy: remedy}
+	p.Line, p.Column = v.position()
+	d.problems = append(d.problems, p)
+}
+
+// position is where a value begins, counted from 1; 0 when nobody knows.
+func (v value) position() (line, column int) {
 	node := v.node
 	if m, ok := node.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
 		node = m.Values[0].Key // the token of a block mapping is its first colon
 	}
 	if t := node.GetToken(); t != nil && t.Position != nil {
-		p.Line, p.Column = t.Position.Line, t.Position.Column
+		return t.Position.Line, t.Position.Column
 	}
-	d.problems = append(d.problems, p)
+	return 0, 0
 }
 
 // sorted returns the problems in the order of the file, those of other files last.

@@ -31,10 +31,15 @@ type File struct {
 	Features []int
 	// Elements are the substitutes for elements of the plan's procedures, by role (see Roles).
 	Elements map[string]string
-	Lab      LabSpec
-	Waits    Waits
-	Waivers  []Waiver
+	// ElementPlaces are where Elements stand in the file, so that a device that does not have one can be told of by its line.
+	ElementPlaces map[string]Place
+	Lab           LabSpec
+	Waits         Waits
+	Waivers       []Waiver
 }
+
+// Place is a line and a column of the file, counted from 1.
+type Place struct{ Line, Column int }
 
 // Identity is what the report says of the device.
 type Identity struct {

@@ -103,7 +103,8 @@ func TestLoadReadsEveryKey(t *testing.T) {
 			{MTP: WebSocket, Role: RoleServer, TLS: true, URL: "wss://{{.Host}}:{{.AgentPort}}/usp"},
 		},
 		TLS: TLSSpec{"server.pem", "server.key", "ca.pem"}, Collector: CollectorSpec{8080, 8443}, Features: []int{1, 36},
-		Elements: map[string]string{RoleReadable: "Device.DeviceInfo.ModelName", RoleAsyncCommand: "Device.X()", RoleAsyncArguments: "A=1,B=x=y"},
+		Elements:      map[string]string{RoleReadable: "Device.DeviceInfo.ModelName", RoleAsyncCommand: "Device.X()", RoleAsyncArguments: "A=1,B=x=y"},
+		ElementPlaces: map[string]Place{RoleReadable: {14, 22}, RoleAsyncCommand: {14, 66}, RoleAsyncArguments: {14, 95}},
 		Lab: LabSpec{
 			Launch: &Launch{Exec: []string{"./agent", "{{.Dir}}/db"}, Env: map[string]string{"HOME": "{{.Dir}}"},
 				Files: map[string]string{"agent.conf": "{{.MTP}}.conf"}, Fresh: FreshPerRun},
@@ -186,7 +187,7 @@ links:
   - {mtp: websocket, role: server, url: "http://h/x"}
 tls: {certificate: none.pem, key: server.pem}
 features: [1, 1, 99, 11, x]
-elements: {readable: Device.DeviceInfo., redable: x, async-arguments: y}
+elements: {readable: Device.DeviceInfo., redable: x, async-arguments: y, nested-table: Device.X., nested-values: "a,b,a", controller-key: A.B, subscription-flag: Device.LocalAgent.Subscription.1.Enable, event: Device.Boot}
 lab:
   launch: {exec: [], files: {../x: agent.conf, ca.pem: agent.conf, a: "none-{{.MTP}}", b: bad.conf}, env: {A: 1}}
   reboot: sup

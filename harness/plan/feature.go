@@ -58,10 +58,12 @@ type Model struct {
 
 // Element is one element of a Model.
 type Element struct {
-	Writable  bool // a parameter can be set
-	Creatable bool // rows of a table can be added
-	Async     bool // a command runs asynchronously
-	Arguments bool // a command has input arguments, an event has arguments
+	Type      string   // of a parameter: its name in TR-106, such as unsignedInt; empty when the device does not tell
+	Writable  bool     // a parameter can be set
+	Creatable bool     // rows of a table can be added
+	Deletable bool     // rows of a table can be deleted
+	Async     bool     // a command runs asynchronously
+	Arguments []string // the input arguments of a command, the arguments of an event
 }
 
 // Detected says whether a device shows a feature.
@@ -142,9 +144,9 @@ func (m Model) shows(k Kind) bool {
 		command, event := strings.HasSuffix(path, ")"), strings.HasSuffix(path, "!")
 		switch {
 		case k == AnyCommand && command,
-			k == CommandArguments && command && e.Arguments,
+			k == CommandArguments && command && len(e.Arguments) > 0,
 			k == AsyncCommand && command && e.Async,
-			k == EventArguments && event && e.Arguments,
+			k == EventArguments && event && len(e.Arguments) > 0,
 			k == NestedTable && strings.Count(path, ".{i}.") > 1:
 			return true
 		}

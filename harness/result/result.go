@@ -2,7 +2,10 @@
 // JSON and HTML.
 package result
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Schema names the version of run.json. A file of another schema is refused.
 const Schema = "usptest/v1"
@@ -25,7 +28,7 @@ type Run struct {
 	// Selectors are the ids, globs and chapters of the command line, when they leave out cases of the plan. What they leave out is not in
 	// Links.
 	Selectors []string `json:"selectors,omitempty"`
-	// Waivers, Alternates and Features are what the DUT file declared and what was found.
+	// Waivers and Features are what the DUT file declared and what was found, Alternates what cases used of its elements.
 	Waivers    []Waiver    `json:"waivers,omitempty"`
 	Alternates []Alternate `json:"alternates,omitempty"`
 	Features   []Feature   `json:"features,omitempty"`
@@ -73,12 +76,36 @@ type Alternate struct {
 	Path string `json:"path"`
 }
 
-// Feature is one row of the plan's feature table, as declared and as detected.
+func (a Alternate) String() string { return fmt.Sprintf("in the place of %s: %s", a.Role, a.Path) }
+
+// Feature is one row of the plan's feature table, as declared and as detected. Why says what settled the detection: what the device lacks,
+// or why nothing can be said.
 type Feature struct {
 	Number   int    `json:"number"`
 	Name     string `json:"name"`
 	Declared bool   `json:"declared"`
-	Detected string `json:"detected"` // yes, no or unknown
+	Detected string `json:"detected"` // Yes, No or Unknown
+	Why      string `json:"why,omitempty"`
+}
+
+// The values of Feature.Detected.
+const (
+	Yes     = "yes"
+	No      = "no"
+	Unknown = "unknown"
+)
+
+// Disagreement says how declaration and detection differ; empty when they do not.
+func (f Feature) Disagreement() string {
+	switch {
+	case f.Detected == Yes && !f.Declared:
+		return "the device shows it, but it is not declared"
+	case f.Detected == No && f.Declared && f.Why != "":
+		return "declared, but the device does not show it: " + f.Why
+	case f.Detected == No && f.Declared:
+		return "declared, but the device does not show it"
+	}
+	return ""
 }
 
 // Link is the run over one MTP.
@@ -102,8 +129,10 @@ type Case struct {
 	DurationMS int64     `json:"durationMs"`
 	Metrics    []Metric  `json:"metrics,omitempty"`
 	Steps      []Step    `json:"steps,omitempty"`
-	// Notes are remarks for the reader: alternates used, a procedure that was adapted.
+	// Notes are remarks for the reader: a procedure that was adapted, what was seen besides.
 	Notes []string `json:"notes,omitempty"`
+	// Alternates are the elements that stood in for the plan's own.
+	Alternates []Alternate `json:"alternates,omitempty"`
 	// Errata are the ids of the plan's errata that touched a verdict of this case.
 	Errata  []string  `json:"errata,omitempty"`
 	CleanUp []CleanUp `json:"cleanUp,omitempty"`

@@ -81,9 +81,19 @@ func TestConclusionAndExitCode(t *testing.T) {
 		"trouble":                 {func() *Run { r := run(Pass); r.Links[0].Trouble = "worker died"; return r }(), Partial, 3},
 		"undeclared feature": {func() *Run {
 			r := run(Pass)
-			r.Features = []Feature{{Number: 3, Detected: "yes"}}
+			r.Features = []Feature{{Number: 3, Detected: Yes}}
 			return r
 		}(), Partial, 0},
+		"feature not shown": {func() *Run {
+			r := run(Pass)
+			r.Features = []Feature{{Number: 3, Declared: true, Detected: No}}
+			return r
+		}(), Partial, 0},
+		"feature that cannot be told": {func() *Run {
+			r := run(Pass)
+			r.Features = []Feature{{Number: 3, Declared: true, Detected: Unknown}, {Number: 4, Detected: No}, {Number: 5, Declared: true, Detected: Yes}}
+			return r
+		}(), Conformant, 0},
 	} {
 		c.run.Conclude()
 		if c.run.Conclusion.Value != c.want || c.run.Conclusion.Reason == "" {

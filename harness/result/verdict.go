@@ -134,8 +134,8 @@ func (r *Run) Conclude() {
 		return
 	}
 	for _, f := range r.Features {
-		if f.Detected == "yes" && !f.Declared {
-			r.Conclusion.Reason = fmt.Sprintf("no case failed, but the device shows feature %d (%s), which is not declared", f.Number, f.Name)
+		if differs := f.Disagreement(); differs != "" {
+			r.Conclusion.Reason = fmt.Sprintf("no case failed, but feature %d (%s): %s", f.Number, f.Name, differs)
 			return
 		}
 	}

@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/result"
 )
 
@@ -51,6 +53,13 @@ func fakeWorker(script []string) int {
 			say.Encode(report{Case: &result.Case{ID: arg, Verdict: result.Verdict(verb)}})
 		case "device":
 			say.Encode(report{Device: &identity{Vendor: arg}})
+		case "shows": // a feature, by its number
+			number, _ := strconv.Atoi(arg)
+			found := []result.Feature{{Number: 1, Detected: result.No}, {Number: 2, Detected: result.Unknown}}
+			found[number-1].Detected = result.Yes
+			say.Encode(report{Inspect: &inspection{Features: found}})
+		case "lacks": // an element of the DUT file
+			say.Encode(report{Inspect: &inspection{Elements: []dut.Problem{{File: "lab.yaml", Line: 7, Key: arg}}}})
 		case "trouble":
 			say.Encode(report{Trouble: &trouble{Text: arg, DeviceLog: []string{"its log"}}})
 		case "note":

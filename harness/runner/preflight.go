@@ -2,21 +2,38 @@ package runner
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
 )
 
-// Preflight tries the first contact over one link and tells what the device says of itself. Nothing on the device is changed.
-func Preflight(ctx context.Context, f *dut.File, link string) (string, error) {
+// Found is what a device says of itself at the first contact.
+type Found struct {
+	Device   result.Device
+	Features []result.Feature // the plan's table, as declared and as detected
+	// Blind says why the supported data model is not known, so that neither Features nor the DUT file's elements could be checked; empty when
+	// it is.
+	Blind string
+}
+
+// Preflight tries the first contact over one link and tells what the device says of itself. Nothing on the device is changed. The error is a
+// *dut.Problems when the device lacks elements that the DUT file names.
+func Preflight(ctx context.Context, p *plan.Plan, f *dut.File, link string) (Found, error) {
 	b, err := newBench(ctx, job{DUT: f, Link: link, Instance: 1, Scale: 1}, nil)
 	if err != nil {
-		return "", err
+		return Found{}, err
 	}
 	defer b.close()
 	if err := b.contact(ctx); err != nil {
-		return "", err
+		return Found{}, err
 	}
-	id := b.identify(ctx)
-	return fmt.Sprintf("contact with %s (%s %s, software %q)", id.Endpoint, id.Vendor, id.Model, id.Software), nil
+	var found Found
+	fillIn(&found.Device, *b.identify(ctx))
+	saw := b.inspect(ctx, p)
+	found.Features, found.Blind = saw.Features, saw.Blind
+	if len(saw.Elements) > 0 {
+		err = &dut.Problems{List: saw.Elements}
+	}
+	return found, err
 }

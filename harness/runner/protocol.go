@@ -21,6 +21,7 @@ type report struct {
 	Case    *result.Case `json:"case,omitempty"`    // a case ended
 	Note    string       `json:"note,omitempty"`    // a line for the reader
 	Device  *identity    `json:"device,omitempty"`  // what the device says of itself
+	Inspect *inspection  `json:"inspect,omitempty"` // what its supported data model says of the DUT file
 	Trouble *trouble     `json:"trouble,omitempty"` // the Link as a whole cannot be run
 	Ask     *plea        `json:"ask,omitempty"`     // something an operator has to do; the worker waits for an answer
 	Done    bool         `json:"done,omitempty"`    // the worker ends in good order

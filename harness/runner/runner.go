@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,7 +60,7 @@ type Progress interface {
 }
 
 // Run carries out the cases and returns what was found. It returns an error only when there is nothing to report: a selection that
-// matches nothing, or a folder that cannot be written. When ctx ends, the clean-up still runs, and what was not carried out is aborted.
+// matches nothing, elements of the DUT file that the device does not have (a *dut.Problems), or a folder that cannot be written. When ctx ends, the clean-up still runs, and what was not carried out is aborted.
 func Run(ctx context.Context, o Options) (*result.Run, error) {
 	cases, err := o.Plan.Select(o.Selectors)
 	if err != nil {
@@ -71,7 +72,7 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 		Plan: result.Plan{ID: o.Plan.ID, Version: o.Plan.Version, Hash: o.Plan.Hash()},
 		Device: result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Software: o.DUT.Device.Software,
 			Endpoint: endpoint(o.DUT), Reference: o.Reference, Defects: o.Defects},
-		Features: declaredFeatures(o.Plan, o.DUT),
+		Features: unknownFeatures(o.Plan, o.DUT, "no device told its supported data model"),
 	}
 	if len(cases) < len(o.Plan.Cases) {
 		run.Selectors = o.Selectors
@@ -87,7 +88,9 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &supervisor{Options: o, log: log, grace: graceAfterInterrupt}
+	ctx, refuse := context.WithCancel(ctx)
+	defer refuse()
+	s := &supervisor{Options: o, log: log, features: slices.Clone(run.Features), refuse: refuse, grace: graceAfterInterrupt}
 	var todo []int
 	for _, d := range decided {
 		todo = append(todo, len(d.run)+len(d.errors()))
@@ -99,7 +102,11 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 		}
 	}
 	run.Links = s.runAll(ctx, decided)
+	if s.refused() {
+		return nil, errors.Join(&dut.Problems{List: s.elements}, log.discard())
+	}
 	fillIn(&run.Device, s.identity)
+	run.Features, run.Alternates = s.features, alternates(run.Links)
 	run.WallMS = time.Since(started).Milliseconds()
 	run.Conclude()
 	return run, log.close()
@@ -179,6 +186,20 @@ func endpoint(f *dut.File) string {
 	return string(id)
 }
 
+// alternates gathers what the cases used of the DUT file's elements, by role.
+func alternates(links []result.Link) []result.Alternate {
+	var all []result.Alternate
+	for _, l := range links {
+		for _, c := range l.Cases {
+			all = append(all, c.Alternates...)
+		}
+	}
+	slices.SortFunc(all, func(a, b result.Alternate) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Path, b.Path))
+	})
+	return slices.Compact(all)
+}
+
 // fillIn completes what the DUT file says of the device with what the device says of itself.
 func fillIn(d *result.Device, i identity) {
 	for _, f := range []struct {
@@ -218,15 +239,6 @@ func total(counts map[string]int) (sum int) {
 	return sum
 }
 
-// declaredFeatures lists the feature rows with what the DUT file says of them. Detection fills in the rest.
-func declaredFeatures(p *plan.Plan, f *dut.File) []result.Feature {
-	var out []result.Feature
-	for _, row := range p.Features {
-		out = append(out, result.Feature{Number: row.Number, Name: row.Name, Declared: slices.Contains(f.Features, row.Number), Detected: "unknown"})
-	}
-	return out
-}
-
 // caseLog writes every finished case as one JSON line, so that a crash of this very process loses nothing that was measured.
 type caseLog struct {
 	mu   sync.Mutex
@@ -264,3 +276,6 @@ func (l *caseLog) write(link string, c result.Case) {
 func (l *caseLog) close() error {
 	return errors.Join(l.err, l.file.Close())
 }
+
+// discard removes the file of a run that has nothing to report.
+func (l *caseLog) discard() error { return errors.Join(l.close(), os.Remove(l.file.Name())) }

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 )
@@ -27,6 +28,10 @@ type supervisor struct {
 	mu  sync.Mutex // one caller of Progress at a time
 
 	identity identity
+	features []result.Feature
+	// elements are what the DUT file says wrong of the device; refuse then ends the run.
+	elements []dut.Problem
+	refuse   context.CancelFunc
 	grace    time.Duration // how long workers may clean up after an interrupt
 }
 
@@ -120,6 +125,7 @@ func (s *supervisor) worker(ctx context.Context, j job, cases []plan.Case) resul
 		err = w.attend(ctx, j)
 	}
 	switch {
+	case s.refused():
 	case ctx.Err() != nil:
 		w.settle(result.Aborted, interrupted)
 	case err != nil:
@@ -128,6 +134,13 @@ func (s *supervisor) worker(ctx context.Context, j job, cases []plan.Case) resul
 		w.fail(fmt.Sprintf("worker process ended without a word about case %s", w.open[0].ID))
 	}
 	return w.result
+}
+
+// refused says whether the DUT file turned out to be wrong, so that nothing is to be reported.
+func (s *supervisor) refused() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.elements) > 0
 }
 
 // attend starts a worker process, hands it the job, takes its reports and waits for its end. The error says why there are no more reports.
@@ -245,6 +258,8 @@ func (w *workerRun) take(ctx context.Context, m report) {
 		w.Progress.Note(w.link, m.Note)
 	case m.Device != nil:
 		w.identity = *m.Device
+	case m.Inspect != nil:
+		w.inspected(*m.Inspect)
 	case m.Trouble != nil:
 		w.result.Trouble, w.result.DeviceLog = m.Trouble.Text, m.Trouble.DeviceLog
 		w.Progress.Note(w.link, m.Trouble.Text)
@@ -252,6 +267,18 @@ func (w *workerRun) take(ctx context.Context, m report) {
 		go w.ask(ctx, *m.Ask) // the operator may take a while, and other reports come in meanwhile
 	case m.Done:
 		w.finished = true
+	}
+}
+
+// inspected takes over what the supported data model of a device says. w.mu is held.
+func (w *workerRun) inspected(found inspection) {
+	merge(w.features, found.Features)
+	if found.Blind != "" {
+		w.Progress.Note(w.link, found.Blind+"; features and elements of the DUT file could not be checked")
+	}
+	if len(found.Elements) > 0 {
+		w.elements = found.Elements
+		w.refuse()
 	}
 }
 

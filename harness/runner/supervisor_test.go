@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/result"
 )
 
@@ -93,6 +94,40 @@ func TestWhatAWorkerReportsIsHeardAndKept(t *testing.T) {
 	}
 	if got, want := strings.Join(h.heard, "; "), "start [3]; mqtt5 note hello; mqtt5 started 1.1; mqtt5 pass 1.1; mqtt5 pass 1.2; mqtt5 pass 1.6"; got != want {
 		t.Errorf("progress:\n got %s\nwant %s", got, want)
+	}
+}
+
+func TestFeaturesAreTheMostCertainThatAnyDeviceShows(t *testing.T) {
+	run, _ := scripted(t, t.Context(), nil, "shows 1", "shows 2", "pass 1.1", "pass 1.2", "pass 1.6", "done")
+	if len(run.Features) != 2 || run.Features[0].Detected != result.Yes || run.Features[1].Detected != result.Yes {
+		t.Errorf("got %+v", run.Features)
+	}
+	run, _ = scripted(t, t.Context(), nil, "pass 1.1", "pass 1.2", "pass 1.6", "done")
+	if f := run.Features[0]; f.Detected != result.Unknown || f.Why == "" {
+		t.Errorf("without an inspection: got %+v", f)
+	}
+}
+
+func TestAnElementThatTheDeviceLacksEndsTheRunBeforeItsFirstCase(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &hearing{}
+	o := smallOptions("mqtt5", "stomp")
+	o.Progress, o.Out, o.Worker = h, t.TempDir(), []string{self, "lacks elements.readable", "end-of-input", "done"}
+	run, err := Run(t.Context(), o)
+	var problems *dut.Problems
+	if run != nil || !errors.As(err, &problems) || err.Error() != "lab.yaml:7: elements.readable: " {
+		t.Errorf("got %v, %v", run, err)
+	}
+	for _, line := range h.heard[1:] {
+		if !strings.HasSuffix(line, " error 1.5") { // that the lab lacks something for it was known before
+			t.Errorf("heard %q", line)
+		}
+	}
+	if left, _ := os.ReadDir(o.Out); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 

@@ -120,6 +120,11 @@ func (w *worker) run(ctx context.Context) error {
 		return nil
 	}
 	w.report(report{Device: bench.identify(ctx)})
+	found := bench.inspect(ctx, w.plan)
+	w.report(report{Inspect: &found})
+	if len(found.Elements) > 0 {
+		return nil // the supervisor ends the run before its first case
+	}
 	if err := bench.purge(ctx); err != nil {
 		w.note("leftovers of an earlier run stay on the device: %v", err)
 	}

@@ -76,6 +76,11 @@ func (o Options) summary(b *strings.Builder, run *result.Run) {
 			fmt.Fprintf(b, "  device: %s\n", value(line))
 		}
 	}
+	for _, f := range run.Features {
+		if differs := f.Disagreement(); differs != "" {
+			fmt.Fprintf(b, "%s %d (%s): %s\n", o.paint(yellow, "feature"), f.Number, result.VisibleLine(f.Name), value(differs))
+		}
+	}
 	if run.TimeScale != 1 {
 		fmt.Fprintf(b, "protocol intervals were divided by %g; only a simulated device can be run like that\n", run.TimeScale)
 	}

@@ -108,6 +108,9 @@ func (r *renderer) caseView(link string, c result.Case, d detail) caseView {
 	if len(c.Steps) == 0 {
 		v.Planned = known.Steps
 	}
+	for _, a := range c.Alternates[:min(len(c.Alternates), maxList)] {
+		v.Notes = append(v.Notes, block(a.String(), d.value))
+	}
 	for _, n := range c.Notes[:min(len(c.Notes), maxList)] {
 		v.Notes = append(v.Notes, block(n, d.value))
 	}

@@ -145,7 +145,8 @@ type feature struct {
 	Name     text
 	Declared bool
 	Detected string
-	Remark   string
+	Remark   text // declaration and detection differ
+	Why      text // otherwise
 	Tone     string
 }
 
@@ -418,11 +419,10 @@ func obligation(c plan.Case) string {
 func (r *renderer) declarations(p *page) {
 	for _, f := range r.run.Features {
 		v := feature{Number: f.Number, Name: line(f.Name, maxText), Declared: f.Declared, Detected: result.VisibleLine(f.Detected), Tone: "rest"}
-		switch {
-		case f.Detected == "yes" && !f.Declared:
-			v.Remark, v.Tone = "the device shows it, but it is not declared: its cases were not run", "error"
-		case f.Detected == "no" && f.Declared:
-			v.Remark, v.Tone = "declared, but the device does not show it", "error"
+		if v.Remark = line(f.Disagreement(), maxText); f.Disagreement() != "" {
+			v.Tone = "error"
+		} else {
+			v.Why = line(f.Why, maxText)
 		}
 		p.Features = append(p.Features, v)
 	}

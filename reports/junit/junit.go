@@ -131,6 +131,9 @@ func output(known plan.Case, c result.Case) string {
 		}
 		lines = append(lines, line(l))
 	}
+	for _, a := range c.Alternates {
+		lines = append(lines, "alternate: "+line(a.String()))
+	}
 	for _, n := range c.Notes {
 		lines = append(lines, "note: "+block(n))
 	}

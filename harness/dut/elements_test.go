@@ -1,0 +1,80 @@
+package dut
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/usptest/usptest/harness/plan"
+)
+
+func TestCheckElements(t *testing.T) {
+	const boot = "Device.LocalAgent.Controller.{i}.BootParameter.{i}."
+	model := plan.Model{Elements: map[string]plan.Element{
+		"Device.DeviceInfo.ModelName":                     {Type: "string"},
+		"Device.DeviceInfo.UpTime":                        {Type: "unsignedInt"},
+		"Device.DeviceInfo.ProvisioningCode":              {Type: "string", Writable: true},
+		"Device.X.Untold":                                 {Writable: true},
+		"Device.LocalAgent.Subscription.{i}.Enable":       {Type: "boolean", Writable: true},
+		"Device.LocalAgent.Subscription.{i}.TimeToLive":   {Type: "unsignedInt", Writable: true},
+		"Device.LocalAgent.Subscription.{i}.CreationDate": {Type: "dateTime"},
+		"Device.LocalAgent.Controller.{i}.Alias":          {Type: "string", Writable: true},
+		boot:                                              {Creatable: true, Deletable: true},
+		boot + "Enable":                                   {Type: "boolean", Writable: true},
+		boot + "ParameterName":                            {Type: "string", Writable: true},
+		"Device.LocalAgent.Controller.{i}.Fixed.{i}.":     {},
+		"Device.Reboot()":                                 {Arguments: []string{"Cause"}},
+		"Device.SelfTest()":                               {Async: true, Arguments: []string{"Host", "Seconds"}},
+		"Device.Boot!":                                    {},
+	}}
+	for _, test := range []struct{ role, element, problem string }{
+		{RoleReadable, "Device.DeviceInfo.ModelName", ""},
+		{RoleReadable, "Device.DeviceInfo.ModelNam", "no Device.DeviceInfo.ModelNam; did you mean ModelName?"},
+		{RoleReadable, "Device.Elsewhere.X", "the device has no Device.Elsewhere.X"},
+		{RoleChanging, "Device.DeviceInfo.ProvisioningCode", ""},
+		{RoleChanging, "Device.X.Untold", ""},
+		{RoleChanging, "Device.DeviceInfo.ModelName", "read-only string"},
+		{RoleChanging, "Device.LocalAgent.Subscription.3.TimeToLive", "writable unsignedInt"},
+		{RoleFlag, "Device.LocalAgent.Subscription.{i}.Enable", ""},
+		{RoleFlag, "Device.LocalAgent.Subscription.{i}.TimeToLive", "writable unsignedInt"},
+		{RoleNumber, "Device.LocalAgent.Subscription.{i}.TimeToLive", ""},
+		{RoleNumber, "Device.LocalAgent.Subscription.{i}.CreationDate", "read-only dateTime"},
+		{RoleNestedTable, boot, ""},
+		{RoleNestedTable, "Device.LocalAgent.Controller.{i}.Fixed.{i}.", "cannot be added and deleted"},
+		{RoleNestedTable, "Device.LocalAgent.Controller.{i}.None.{i}.", "the device has no"},
+		{RoleNestedKey, "ParameterName", ""},
+		{RoleNestedKey, "Enable", "writable boolean"},
+		{RoleControllerKey, "Alias", ""},
+		{RoleControllerKey, "ControllerCode", "the device has no"},
+		{RoleSyncCommand, "Device.Reboot()", ""},
+		{RoleSyncCommand, "Device.SelfTest()", "an asynchronous command"},
+		{RoleAsyncCommand, "Device.Reboot()", "a synchronous command"},
+		{RoleTimer, "Device.SelfTest()", ""},
+		{RoleEvent, "Device.Boot!", ""},
+		{RoleEvent, "Device.Boo!", "did you mean Boot!?"},
+	} {
+		f := &File{Path: "lab.yaml", Elements: map[string]string{test.role: test.element}, ElementPlaces: map[string]Place{test.role: {7, 3}}}
+		told(t, test.role+" "+test.element, f.CheckElements(model), test.problem)
+	}
+
+	several := &File{Path: "lab.yaml", ElementPlaces: map[string]Place{RoleAsyncArguments: {7, 3}, RoleTimerDelay: {7, 3}}}
+	several.Elements = map[string]string{RoleAsyncCommand: "Device.SelfTest()", RoleAsyncArguments: "Host=x,Hops=3"}
+	told(t, "arguments", several.CheckElements(model), `Device.SelfTest() has no input argument "Hops", only ["Host" "Seconds"]`)
+	several.Elements = map[string]string{RoleTimer: "Device.SelfTest()", RoleTimerDelay: "Minutes"}
+	told(t, "delay", several.CheckElements(model), `no input argument "Minutes"`)
+	several.Elements = nil
+	told(t, "nothing said", several.CheckElements(plan.Model{}), "")
+}
+
+// told wants one problem, at line 7, with a text; none when the text is empty.
+func told(t *testing.T, name string, got []Problem, want string) {
+	t.Helper()
+	if want == "" {
+		if len(got) > 0 {
+			t.Errorf("%s: want no problem, got %v", name, got)
+		}
+		return
+	}
+	if len(got) != 1 || !strings.HasPrefix(got[0].String(), "lab.yaml:7:3: elements.") || !strings.Contains(got[0].Remedy, want) {
+		t.Errorf("%s: want %q, got %v", name, want, got)
+	}
+}
