@@ -28,6 +28,7 @@ type runFlags struct {
 	features []int
 	out      string
 	junit    string
+	baseline string
 	defects  []string
 	// instances is 0 when the user left the number to the tool
 	instances      int
@@ -48,6 +49,7 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
   usptest run --dut lab.yaml --link mqtt5 --link stomp+tls
   usptest run --dut lab.yaml --select 'section:1 && !needs:reboot'
   usptest run --dut lab.yaml --profile mandatory --out results
+  usptest run --dut lab.yaml --baseline known.json   # fail on what is new alone
   usptest run --defect add-resp-missing 1.1   # see what a failure looks like`,
 		RunE: func(cmd *cobra.Command, selectors []string) error { return f.run(cmd, selectors) },
 	}
@@ -59,12 +61,14 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
 	flags.IntSliceVar(&f.features, "feature", nil, "cases of this feature `number`; repeatable")
 	flags.StringVar(&f.out, "out", defaultOut, "output `folder`")
 	flags.StringVar(&f.junit, "junit", "", "write the JUnit `file` here as well")
+	flags.StringVar(&f.baseline, "baseline", "", "run.json `file` whose failures are known: new ones fail the run, and so do known ones that pass now")
 	flags.IntVar(&f.instances, "instances", 0, "how many devices to run at once, when usptest launches them (default: one for each link, of the reference agent two)")
 	flags.StringArrayVar(&f.defects, "defect", nil, "break the reference agent in this `way`; repeatable; see usptest agent --list-defects")
 	flags.BoolVar(&f.quiet, "quiet", false, "print failures and the summary only")
 	flags.BoolVar(&f.verbose, "verbose", false, "print every case, also those that pass or are not run")
 	cmd.MarkFlagsMutuallyExclusive("quiet", "verbose")
 	cmd.MarkFlagsMutuallyExclusive("dut", "defect")
+	must(cmd.MarkFlagFilename("baseline", "json"))
 	must(cmd.RegisterFlagCompletionFunc("link", cobra.FixedCompletions(linkNames(), cobra.ShellCompDirectiveNoFileComp)))
 	must(cmd.RegisterFlagCompletionFunc("profile", completeProfiles))
 	must(cmd.RegisterFlagCompletionFunc("defect", completeDefects))
@@ -106,6 +110,12 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 		}
 		if o.Reference {
 			o.Instances *= referenceInstances
+		}
+	}
+	if f.baseline != "" {
+		device := result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Reference: o.Reference}
+		if o.Baseline, err = loadBaseline(f.baseline, p, device); err != nil {
+			return err
 		}
 	}
 	if f.junit != "" {

@@ -32,7 +32,9 @@ type Run struct {
 	Waivers    []Waiver    `json:"waivers,omitempty"`
 	Alternates []Alternate `json:"alternates,omitempty"`
 	Features   []Feature   `json:"features,omitempty"`
-	Links      []Link      `json:"links"`
+	// Baseline is the run whose failures were known; nil when there was none.
+	Baseline *Baseline `json:"baseline,omitempty"`
+	Links    []Link    `json:"links"`
 	// Dir is the folder that holds the journals; empty when there are none. It is not part of run.json.
 	Dir string `json:"-"`
 }
@@ -121,10 +123,12 @@ type Link struct {
 
 // Case is one case of the plan over one link.
 type Case struct {
-	ID         string    `json:"id"`
-	Title      string    `json:"title"`
-	Verdict    Verdict   `json:"verdict"`
-	Reason     string    `json:"reason,omitempty"`
+	ID      string  `json:"id"`
+	Title   string  `json:"title"`
+	Verdict Verdict `json:"verdict"`
+	Reason  string  `json:"reason,omitempty"`
+	// Baseline is how the case stands to Run.Baseline; empty when it neither fails nor is a known failure.
+	Baseline   Standing  `json:"baseline,omitempty"`
 	Started    time.Time `json:"started,omitzero"`
 	DurationMS int64     `json:"durationMs"`
 	Metrics    []Metric  `json:"metrics,omitempty"`

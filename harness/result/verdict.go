@@ -111,6 +111,9 @@ func (r *Run) Conclude() {
 	switch {
 	case count[Fail] > 0:
 		r.Conclusion = Conclusion{NotConformant, plural(count[Fail], "case") + " failed"}
+		if known := r.Standing(Known); known > 0 {
+			r.Conclusion.Reason += fmt.Sprintf(", of which the baseline knows %d", known)
+		}
 		return
 	case trouble != "":
 		r.Conclusion.Reason = trouble
@@ -166,7 +169,8 @@ const (
 )
 
 // ExitCode is what the run as a whole means to a pipeline: 0 everything selected passed, 1 a device fault, 3 errors but no device
-// fault. A run in which nothing passed is an error: nothing is silently green.
+// fault. With a baseline, a known failure is none, and a stale one is. A run in which nothing passed is an error: nothing is silently
+// green.
 func (r *Run) ExitCode() int {
 	count := r.Counts()
 	for _, l := range r.Links {
@@ -174,10 +178,11 @@ func (r *Run) ExitCode() int {
 			count[Error]++
 		}
 	}
+	known := r.Standing(Known)
 	switch {
-	case count[Fail] > 0:
+	case count[Fail]-known+r.Standing(Stale) > 0:
 		return ExitDeviceFault
-	case count[Error]+count[Aborted] > 0 || count[Pass] == 0:
+	case count[Error]+count[Aborted] > 0 || count[Pass]+known == 0:
 		return ExitError
 	}
 	return ExitPassed

@@ -45,6 +45,8 @@ type Options struct {
 	// Again is the command line that repeats the run, AgainCase the part of it that repeats any one case.
 	Again, AgainCase []string
 	Progress         Progress
+	// Baseline is the run whose failures are known; nil: there is none.
+	Baseline *result.Baseline
 	// Ask has an operator do something to the device and returns when it is done; nil: there is no operator.
 	Ask func(ctx context.Context, what string) error
 }
@@ -72,7 +74,7 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 		Plan: result.Plan{ID: o.Plan.ID, Version: o.Plan.Version, Hash: o.Plan.Hash()},
 		Device: result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Software: o.DUT.Device.Software,
 			Endpoint: endpoint(o.DUT), Reference: o.Reference, Defects: o.Defects},
-		Features: unknownFeatures(o.Plan, o.DUT, "no device told its supported data model"),
+		Features: unknownFeatures(o.Plan, o.DUT, "no device told its supported data model"), Baseline: o.Baseline,
 	}
 	if len(cases) < len(o.Plan.Cases) {
 		run.Selectors = o.Selectors

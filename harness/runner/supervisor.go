@@ -300,6 +300,7 @@ func (w *workerRun) add(c result.Case) {
 	w.open = slices.DeleteFunc(w.open, func(p plan.Case) bool { return p.ID == c.ID })
 	w.running = ""
 	touch(w.Plan, &c)
+	w.Baseline.Mark(w.link, &c)
 	w.result.Cases = append(w.result.Cases, c)
 	w.log.write(w.link, c)
 	if c.Verdict == result.Fail && c.Journal != "" {

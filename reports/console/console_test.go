@@ -226,3 +226,42 @@ func TestAnUnknownVerdictIsCounted(t *testing.T) {
 		t.Errorf("got %s", b.String())
 	}
 }
+
+// TestDiff compares the example with a run in which every kind of change occurs.
+func TestDiff(t *testing.T) {
+	older, newer := runs.Example(), runs.Example()
+	newer.Device.Software = "4.3.0"
+	newer.Links = newer.Links[:4]
+	first := newer.Links[0].Cases
+	first[0].Verdict, first[0].Reason = result.Pass, ""
+	first[1].Verdict, first[1].Reason = result.Fail, "metric 1: want \"true\", got \"\x1b[2Jfalse\""
+	first[5].Verdict, first[5].Reason = result.Pass, ""
+	first[9].Verdict, first[9].Reason = result.Unsupported, "needs feature 1"
+	newer.Links[2].Cases[0].Verdict, newer.Links[2].Cases[0].Reason = result.Error, "the lab command ended with exit status 7"
+	var b bytes.Buffer
+	if err := Diff(&b, older, newer, runs.Plan(), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "diff.txt", b.String())
+}
+
+// TestBaseline shows a run with a failure of each standing.
+func TestBaseline(t *testing.T) {
+	run := runs.Example()
+	run.Baseline = &result.Baseline{File: "known.json", Software: "4.1", Started: run.Started}
+	run.Links = run.Links[:3]
+	run.Links[0].Cases[0].Baseline = result.Known
+	run.Links[1].Cases[1].Baseline = result.Stale
+	run.Links[2].Cases[0].Baseline = result.New
+	run.Conclude()
+	var b bytes.Buffer
+	if err := Render(&b, run, runs.Plan(), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "baseline.txt", b.String())
+	for code, want := range map[int]string{result.ExitPassed: "no failure but those that the baseline knows", result.ExitDeviceFault: "a device fault"} {
+		if got := exit(run, code); got != want {
+			t.Errorf("exit %d: want %q, got %q", code, want, got)
+		}
+	}
+}

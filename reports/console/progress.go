@@ -84,10 +84,10 @@ func (p *Progress) CaseDone(link string, c result.Case) {
 		p.running = slices.Delete(p.running, i, i+1)
 		p.done++
 	}
-	switch c.Verdict {
-	case result.Fail:
+	switch {
+	case c.Verdict == result.Fail && c.Baseline != result.Known, c.Baseline == result.Stale:
 		p.failed++
-	case result.Error:
+	case c.Verdict == result.Error:
 		p.errors++
 	}
 	var b strings.Builder
@@ -116,14 +116,14 @@ func (p *Progress) Stop() {
 	p.o.Terminal = false
 }
 
-// Done shows the summary of the finished run. exit is the exit code that follows; files are those that were written.
-func (p *Progress) Done(run *result.Run, exit int, files []string) {
+// Done shows the summary of the finished run. code is the exit code that follows; files are those that were written.
+func (p *Progress) Done(run *result.Run, code int, files []string) {
 	p.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var b strings.Builder
 	p.o.summary(&b, run)
-	fmt.Fprintf(&b, "exit %d: %s\n", exit, Exit(exit))
+	fmt.Fprintf(&b, "exit %d: %s\n", code, exit(run, code))
 	if len(files) > 0 {
 		fmt.Fprintf(&b, "wrote %s\n", result.VisibleLine(strings.Join(files, ", ")))
 	}

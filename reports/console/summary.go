@@ -47,6 +47,14 @@ func heading(run *result.Run) string {
 func (o Options) finished(b *strings.Builder, run *result.Run, p *plan.Plan, link string, c result.Case, reasons map[string]string) {
 	judged := slices.ContainsFunc(c.Metrics, func(m result.Metric) bool { return m.Verdict == result.Fail || m.Verdict == result.Error })
 	switch {
+	case c.Baseline == result.Stale:
+		o.header(b, link, c)
+		b.WriteString("  stale   the baseline knows it as a failure, and it passes\n")
+	case c.Baseline == result.Known && !o.Verbose:
+		if !o.Quiet {
+			o.header(b, link, c)
+			fmt.Fprintf(b, "  known   %s\n", value(c.Reason))
+		}
 	case c.Verdict == result.Error && !judged && c.Reason != "" && c.Reason == reasons[link]:
 		o.header(b, link, c)
 		b.WriteString("  reason  as before\n")
@@ -81,11 +89,59 @@ func (o Options) summary(b *strings.Builder, run *result.Run) {
 			fmt.Fprintf(b, "%s %d (%s): %s\n", o.paint(yellow, "feature"), f.Number, result.VisibleLine(f.Name), value(differs))
 		}
 	}
+	o.baseline(b, run)
 	if run.TimeScale != 1 {
 		fmt.Fprintf(b, "protocol intervals were divided by %g; only a simulated device can be run like that\n", run.TimeScale)
 	}
 	colour := map[string]string{result.Conformant: green, result.Partial: yellow, result.NotConformant: red}[run.Conclusion.Value]
 	fmt.Fprintf(b, "%s: %s\n", o.paint(colour, result.VisibleLine(run.Conclusion.Value)), value(run.Conclusion.Reason))
+}
+
+// baseline says how the run stands to the failures that were known.
+func (o Options) baseline(b *strings.Builder, run *result.Run) {
+	if run.Baseline == nil {
+		return
+	}
+	of := join(", ", words("software ", run.Baseline.Software), run.Baseline.Started.UTC().Format(time.DateOnly))
+	var counts []string
+	for _, s := range result.Standings() {
+		counts = append(counts, fmt.Sprintf("%d %s", run.Standing(s), s))
+	}
+	fmt.Fprintf(b, "baseline %s (%s): failures %s\n", value(run.Baseline.File), value(of), strings.Join(counts, ", "))
+	for _, s := range result.Standings() {
+		var places []string
+		for _, l := range run.Links {
+			for _, c := range l.Cases {
+				if c.Baseline == s {
+					places = append(places, l.Link+" "+c.ID)
+				}
+			}
+		}
+		if len(places) > 0 {
+			fmt.Fprintf(b, "  %s %s\n", o.paint(standingColour(s), string(s)), result.VisibleLine(strings.Join(places, ", ")))
+		}
+	}
+	if run.Standing(result.Stale) > 0 {
+		b.WriteString("  what is stale passes now: put the run.json of this run, or of one that you trust, in the place of the baseline\n")
+	}
+}
+
+func standingColour(s result.Standing) string {
+	switch s {
+	case result.New:
+		return red
+	case result.Stale:
+		return yellow
+	}
+	return faint
+}
+
+// words puts before in front of s, unless there is nothing to put it before.
+func words(before, s string) string {
+	if s == "" {
+		return ""
+	}
+	return before + s
 }
 
 // table has a line for each link and a column for each verdict that occurs.
@@ -187,8 +243,14 @@ func elapsed(ms int64) string {
 	return fmt.Sprintf("%d:%02d min", int(d.Minutes()), int(d.Seconds())%60)
 }
 
-// Exit says what an exit code of usptest means.
-func Exit(code int) string {
+// exit says what the exit code of a run means.
+func exit(run *result.Run, code int) string {
+	switch {
+	case code == result.ExitPassed && run.Standing(result.Known) > 0:
+		return "no failure but those that the baseline knows"
+	case code == result.ExitDeviceFault && run.Counts()[result.Fail] == run.Standing(result.Known):
+		return "no new failure, but the baseline is stale"
+	}
 	switch code {
 	case result.ExitPassed:
 		return "everything selected passed"

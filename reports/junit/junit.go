@@ -1,5 +1,6 @@
 // Package junit writes a run as JUnit XML, the form that pipelines read. A fault of the device is a <failure>; a fault of the bench or
-// the harness, and a case that was cut off, is an <error>; whatever was not run is <skipped>, with its reason.
+// the harness, and a case that was cut off, is an <error>; whatever was not run is <skipped>, with its reason. The file and the exit code
+// agree: a failure that the baseline knows is <skipped>, and one that it knows wrongly is a <failure>.
 package junit
 
 import (
@@ -50,9 +51,12 @@ func suite(id int, run *result.Run, p *plan.Plan, l result.Link) junit.Testsuite
 		{"software", run.Device.Software},
 		{"endpoint", run.Device.Endpoint},
 		{"timeScale", fmt.Sprint(run.TimeScale)},
+		{"baseline", baselineFile(run)},
 		{"conclusion", run.Conclusion.Value + ": " + run.Conclusion.Reason},
 	} {
-		s.AddProperty(property[0], line(property[1]))
+		if property[1] != "" {
+			s.AddProperty(property[0], line(property[1]))
+		}
 	}
 	for _, c := range l.Cases {
 		s.AddTestcase(testcase(run, p, l.Link, c))
@@ -82,11 +86,23 @@ func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.T
 	}
 	known, _ := p.Case(c.ID)
 	outcome := &junit.Result{Message: message(c.Reason), Type: string(c.Verdict)}
+	if c.Baseline != "" {
+		outcome.Type = string(c.Baseline)
+	}
 	switch c.Verdict {
 	case result.Pass:
+		if c.Baseline == result.Stale {
+			outcome.Message = message("the baseline knows it as a failure, and it passes; update " + baselineFile(run))
+			t.Failure = outcome
+		}
 	case result.Fail:
 		outcome.Data = findings(run, known, link, c)
-		t.Failure = outcome
+		if c.Baseline == result.Known {
+			outcome.Message = message("known failure: " + c.Reason)
+			t.Skipped = outcome
+		} else {
+			t.Failure = outcome
+		}
 	case result.Waived, result.Deselected, result.Unsupported, result.NotAutomated, result.Deprecated:
 		t.Skipped = outcome
 	default: // error, aborted, and whatever this version does not know
@@ -97,6 +113,14 @@ func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.T
 		t.SystemOut = &junit.Output{Data: out}
 	}
 	return t
+}
+
+// baselineFile is where the known failures stand; empty without a baseline.
+func baselineFile(run *result.Run) string {
+	if run.Baseline == nil {
+		return ""
+	}
+	return run.Baseline.File
 }
 
 // findings says what went wrong, metric by metric, and how to repeat it.
