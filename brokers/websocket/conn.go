@@ -24,15 +24,16 @@ type limits struct {
 
 // Conn is one open WebSocket connection with a device, on either side of it. All methods are safe for concurrent use.
 type Conn struct {
-	conn      *gate.Conn
-	r         *bufio.Reader
-	client    bool // the harness dialled
-	handshake *Handshake
-	script    *script
-	limits    limits
-	message   func(conn, seq uint64, payload []byte) // takes the device's messages; may be nil
-	ended     func()                                 // may be nil
-	done      chan struct{}
+	conn       *gate.Conn
+	r          *bufio.Reader
+	client     bool // the harness dialled
+	handshake  *Handshake
+	controller string // Endpoint ID
+	script     *script
+	limits     limits
+	message    func(conn, seq uint64, payload []byte) // takes the device's messages; may be nil
+	ended      func()                                 // may be nil
+	done       chan struct{}
 
 	sending sync.Mutex // held over all fragments of a message
 	writing sync.Mutex // held over a journal entry and its write, so that both are in one order
@@ -54,6 +55,9 @@ func (c *Conn) ID() uint64 { return c.conn.ID }
 
 // Dialled tells whether the harness opened the connection.
 func (c *Conn) Dialled() bool { return c.client }
+
+// Controller is the Endpoint ID of the Controller whose connection it is: the one that the path stands for, or that dialled.
+func (c *Conn) Controller() string { return c.controller }
 
 // Handshake returns the request that opened the connection, whichever side sent it.
 func (c *Conn) Handshake() *Handshake { return c.handshake }

@@ -73,7 +73,7 @@ func dial(ctx context.Context, j *journal.Journal, opts DialOptions) (*Conn, err
 	if err != nil {
 		return nil, fmt.Errorf("websocket: %w", err)
 	}
-	c := &Conn{conn: conn, r: bufio.NewReaderSize(conn, readBuffer), client: true, done: make(chan struct{})}
+	c := &Conn{conn: conn, r: bufio.NewReaderSize(conn, readBuffer), client: true, controller: opts.EndpointID, done: make(chan struct{})}
 	giveUp := context.AfterFunc(ctx, func() { conn.End("dialling was given up") })
 	err = c.open(ctx, target, opts)
 	if !giveUp() {

@@ -71,15 +71,29 @@ func TestRefuseNextCounts(t *testing.T) {
 	}
 }
 
-func TestPathsBelowAreServed(t *testing.T) {
-	s, _ := start(t, Options{Path: "/usp"})
-	d := dialRaw(t, s.Addr())
-	d.bytes(strings.Replace(request, "/usp?", "/usp/second?", 1))
-	if head := d.head(); !strings.HasPrefix(head, "HTTP/1.1 101 ") {
-		t.Errorf("got %q", head)
+func TestAPathForEachController(t *testing.T) {
+	dial := func(t *testing.T, s *Server, path string) string {
+		d := dialRaw(t, s.Addr())
+		d.bytes(strings.NewReplacer("/usp?", path+"?", "Sec-WebSocket-Version", "Sec-WebSocket-Extensions: bbf-usp-protocol\r\nSec-WebSocket-Version").Replace(request))
+		return d.head()
 	}
-	if h := newest(t, s).Handshake(); h.Path != "/usp/second" {
-		t.Errorf("got %+v", h)
+	for path, controller := range map[string]string{"/usp": "self::first", "/usp/2": "self::second"} {
+		t.Run(path, func(t *testing.T) {
+			s, _ := start(t, Options{Path: "/usp", EndpointID: "self::first"})
+			s.Assign("/usp/2", "self::second")
+			if head := dial(t, s, path); !strings.HasPrefix(head, "HTTP/1.1 101 ") || !strings.Contains(head, controller) {
+				t.Errorf("got %q", head)
+			}
+			if c := newest(t, s); c.Handshake().Path != path || c.Controller() != controller {
+				t.Errorf("got %q of %s", c.Handshake().Path, c.Controller())
+			}
+			s.Withdraw("/usp/2")
+			for _, other := range []string{"/usp/2", "/usp/3"} {
+				if head := dial(t, s, other); !strings.HasPrefix(head, "HTTP/1.1 404 ") {
+					t.Errorf("%s: got %q", other, head)
+				}
+			}
+		})
 	}
 }
 

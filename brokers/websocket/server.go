@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -35,7 +34,8 @@ const (
 type Options struct {
 	Addr string      // gate.DefaultAddr when empty
 	TLS  *tls.Config // nil: plain TCP
-	// Path is the resource that stands for the Controller; paths below it are served too, others get 404. "" serves all.
+	// Path is the resource that stands for the Controller; a request for another gets 404, unless Assign has given it to a
+	// further Controller. "" serves all.
 	Path string
 	// EndpointID is the Controller's, for the extension bbf-usp-protocol, which is sent to a device that offers it (R-WS.11a).
 	EndpointID string
@@ -56,15 +56,16 @@ type Server struct {
 	gate   *gate.Gate
 	script script
 
-	mu      sync.Mutex
-	conns   []*Conn       // in the order of their opening
-	changed chan struct{} // closed and replaced when conns changes
+	mu       sync.Mutex
+	assigned map[string]string // Endpoint IDs of further Controllers, by path
+	conns    []*Conn           // in the order of their opening
+	changed  chan struct{}     // closed and replaced when conns changes
 }
 
 // Start listens. The server closes when ctx ends.
 func Start(ctx context.Context, j *journal.Journal, opts Options) (*Server, error) {
 	opts.Patience = cmp.Or(opts.Patience, defaultPatience)
-	s := &Server{j: j, opts: opts, changed: make(chan struct{})}
+	s := &Server{j: j, opts: opts, assigned: map[string]string{}, changed: make(chan struct{})}
 	s.script.reset()
 	front, err := gate.Open(ctx, j, gate.Options{Addr: opts.Addr, TLS: opts.TLS}, s.serve)
 	if err != nil {
@@ -112,6 +113,30 @@ func (s *Server) Changed() <-chan struct{} {
 	return s.changed
 }
 
+// Assign lets a path stand for a further Controller until Withdraw.
+func (s *Server) Assign(path, endpointID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.assigned[path] = endpointID
+}
+
+// Withdraw takes a path from the further Controller that it was given to. Connections that are open stay so.
+func (s *Server) Withdraw(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.assigned, path)
+}
+
+// controllerAt returns the Endpoint ID of the Controller that a path stands for, and whether there is one.
+func (s *Server) controllerAt(path string) (endpointID string, served bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if further, ok := s.assigned[path]; ok {
+		return further, true
+	}
+	return s.opts.EndpointID, s.opts.Path == "" || path == s.opts.Path
+}
+
 // alter changes conns and tells whoever holds Changed.
 func (s *Server) alter(change func([]*Conn) []*Conn) {
 	s.mu.Lock()
@@ -128,18 +153,19 @@ func (s *Server) serve(conn *gate.Conn) {
 	if request == nil {
 		return
 	}
+	controller, served := s.controllerAt(handshake.Path)
 	status, problem := s.script.refusal()
 	if problem == "" {
-		status, problem = s.judge(handshake)
+		status, problem = s.judge(handshake, served)
 	}
 	if problem != "" {
 		s.respond(conn, status, problem)
 		return
 	}
-	if !s.upgrade(conn, request, handshake) {
+	if !s.upgrade(conn, request, handshake, controller) {
 		return
 	}
-	c := &Conn{conn: conn, r: r, handshake: handshake, done: make(chan struct{})}
+	c := &Conn{conn: conn, r: r, handshake: handshake, controller: controller, done: make(chan struct{})}
 	s.adopt(c)
 	c.serve()
 }
@@ -194,10 +220,9 @@ func (s *Server) request(conn *gate.Conn, r *bufio.Reader) (*http.Request, *Hand
 	return request, handshake
 }
 
-// judge says whether a request may open a connection; problem is "" if it may.
-func (s *Server) judge(h *Handshake) (status int, problem string) {
-	below, ok := strings.CutPrefix(h.Path, s.opts.Path)
-	if s.opts.Path != "" && (!ok || below != "" && below[0] != '/') {
+// judge says whether a request may open a connection, given whether its path is served; problem is "" if it may.
+func (s *Server) judge(h *Handshake, served bool) (status int, problem string) {
+	if !served {
 		return http.StatusNotFound, fmt.Sprintf("the path is %q, the Controller's is %q", cut(h.Path), s.opts.Path)
 	}
 	if !slices.Contains(h.Subprotocols(), Subprotocol) {
@@ -206,15 +231,15 @@ func (s *Server) judge(h *Handshake) (status int, problem string) {
 	return 0, ""
 }
 
-// upgrade lets gorilla check the request, and sends its answer.
-func (s *Server) upgrade(conn *gate.Conn, request *http.Request, h *Handshake) bool {
+// upgrade lets gorilla check the request, and sends the answer of a Controller.
+func (s *Server) upgrade(conn *gate.Conn, request *http.Request, h *Handshake, controller string) bool {
 	headers := http.Header{}
 	protocol, extend := s.script.answer()
 	if protocol != "" {
 		headers["Sec-Websocket-Protocol"] = []string{protocol}
 	}
 	if _, offered := h.ExtensionEID(); offered && extend {
-		headers[extensionsKey] = []string{extensionValue(s.opts.EndpointID)}
+		headers[extensionsKey] = []string{extensionValue(controller)}
 	}
 	answer := &response{conn: conn, header: http.Header{}}
 	upgrader := websocket.Upgrader{ReadBufferSize: 1, CheckOrigin: func(*http.Request) bool { return true }}

@@ -26,6 +26,13 @@ type Options struct {
 
 // Controller is one Controller endpoint. Its methods are safe for concurrent use.
 type Controller struct {
+	*office
+	id  string
+	end link.End
+}
+
+// office is what all Controllers on one Link share: a Record that comes in may be for any of them.
+type office struct {
 	opts    Options
 	journal *journal.Journal
 	link    link.Link
@@ -37,8 +44,8 @@ type Controller struct {
 	withheld map[string]bool // subscription ids whose Notifies are not acknowledged
 	strays   int             // Errors that may have an unknown msg_id: one for each Record or bytes sent as they are
 
-	identities map[string]bool // the other endpoints of DoAs
-	ackBytes   int             // what the acks that wait take
+	controllers map[string]*Controller // by Endpoint ID; those that have left are still known
+	ackBytes    int                    // what the acks that wait take
 
 	receiving sync.Mutex // held while a Record is written to the journal and judged
 }
@@ -60,17 +67,36 @@ func (a ack) size() int { return len(a.msgID) + len(a.subscription) + len(a.cont
 
 // New returns a Controller that listens on l. It works until ctx ends.
 func New(ctx context.Context, j *journal.Journal, l link.Link, o Options) *Controller {
-	c := &Controller{
+	c := &Controller{id: o.ID, end: l, office: &office{
 		opts: o, journal: j, link: l, acks: make(chan ack, maxAcks),
-		sent: map[string]bool{}, withheld: map[string]bool{}, identities: map[string]bool{},
-	}
+		sent: map[string]bool{}, withheld: map[string]bool{}, controllers: map[string]*Controller{},
+	}}
+	c.controllers[c.id] = c
 	l.OnRecord(c.receive)
 	go c.acknowledge(ctx)
 	return c
 }
 
+// Join returns a further Controller on the same Link, with another Endpoint ID and an end of its own; joined tells where that is
+// and closes it. The Agent under test must be told of the Controller.
+func (c *Controller) Join(id string) (further *Controller, joined link.Joined) {
+	joined = c.link.Join(id)
+	further = &Controller{office: c.office, id: id, end: joined}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.controllers[id] = further
+	return further, joined
+}
+
+// known returns the Controller of an Endpoint ID, or nil.
+func (o *office) known(id string) *Controller {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.controllers[id]
+}
+
 // ID returns the Controller's Endpoint ID.
-func (c *Controller) ID() string { return c.opts.ID }
+func (c *Controller) ID() string { return c.id }
 
 // AgentID returns the Endpoint ID of the Agent under test.
 func (c *Controller) AgentID() string { return c.opts.AgentID }
@@ -79,7 +105,7 @@ func (c *Controller) AgentID() string { return c.opts.AgentID }
 func (c *Controller) Timeout() time.Duration { return c.opts.Timeout }
 
 // Connected waits until the Agent can be reached over the Link.
-func (c *Controller) Connected(ctx context.Context) error { return c.link.Connected(ctx) }
+func (c *Controller) Connected(ctx context.Context) error { return c.end.Connected(ctx) }
 
 // NewMsgID returns a msg_id that this Controller has not used yet.
 func (c *Controller) NewMsgID() string {
@@ -151,28 +177,16 @@ func (e *NoReplyError) Unwrap() error { return e.Cause }
 
 // Do sends msg, whose msg_id it fills in when empty, and waits for the reply with the same msg_id.
 func (c *Controller) Do(ctx context.Context, msg *usppb.Msg) *Reply {
-	return c.do(ctx, c.opts.ID, msg)
-}
-
-// DoAs is Do in the name of another Controller endpoint.
-func (c *Controller) DoAs(ctx context.Context, controllerID string, msg *usppb.Msg) *Reply {
-	c.mu.Lock()
-	c.identities[controllerID] = true
-	c.mu.Unlock()
-	return c.do(ctx, controllerID, msg)
-}
-
-func (c *Controller) do(ctx context.Context, from string, msg *usppb.Msg) *Reply {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
 	mark := c.journal.Mark()
 	reply := &Reply{Request: msg}
-	reply.Sent, reply.Err = c.send(ctx, from, msg)
+	reply.Sent, reply.Err = c.Send(ctx, msg)
 	if errors.Is(reply.Err, link.ErrUnreachable) { // it may be about to connect anew
-		if err := c.link.Connected(ctx); err != nil {
+		if err := c.end.Connected(ctx); err != nil {
 			reply.Err = c.unsent(err)
 		} else {
-			reply.Sent, reply.Err = c.send(ctx, from, msg)
+			reply.Sent, reply.Err = c.Send(ctx, msg)
 		}
 	}
 	if reply.Err != nil {
@@ -199,7 +213,7 @@ func (c *Controller) do(ctx context.Context, from string, msg *usppb.Msg) *Reply
 
 // Send sends msg without waiting for a reply, and returns the number of its event.
 func (c *Controller) Send(ctx context.Context, msg *usppb.Msg) (uint64, error) {
-	return c.send(ctx, c.opts.ID, msg)
+	return c.SendBetween(ctx, c.id, c.opts.AgentID, msg)
 }
 
 // SendBetween is Send in a Record with the given from_id and to_id, which may be against the rules. Whatever to_id says, it goes to where
@@ -224,10 +238,6 @@ func (c *Controller) SendBetween(ctx context.Context, from, to string, msg *uspp
 	}
 	_, err = c.sendRecord(ctx, record)
 	return e.Seq, err
-}
-
-func (c *Controller) send(ctx context.Context, from string, msg *usppb.Msg) (uint64, error) {
-	return c.SendBetween(ctx, from, c.opts.AgentID, msg)
 }
 
 // SendRecord sends a Record as it is, also one that is against the rules, and returns the number of the packet's event. The Agent may
@@ -262,7 +272,7 @@ func (c *Controller) expectStray() {
 }
 
 func (c *Controller) sendRaw(ctx context.Context, raw []byte) (uint64, error) {
-	seq, err := c.link.Send(ctx, raw)
+	seq, err := c.end.Send(ctx, raw)
 	if err != nil {
 		return seq, c.unsent(err)
 	}
@@ -290,7 +300,16 @@ func (c *Controller) Acknowledge(subscription string) {
 
 // AnswerNotify acknowledges one Notify that was withheld, in the name of the endpoint that it was for.
 func (c *Controller) AnswerNotify(ctx context.Context, m *Message) error {
-	_, err := c.send(ctx, m.To, usp.NewNotifyResp(m.GetHeader().GetMsgId(), m.GetBody().GetRequest().GetNotify().GetSubscriptionId()))
+	return c.answer(ctx, ack{m.GetHeader().GetMsgId(), m.GetBody().GetRequest().GetNotify().GetSubscriptionId(), m.To})
+}
+
+// answer sends a NotifyResp from the Controller that the Notify was for; this one speaks for those that are not known.
+func (c *Controller) answer(ctx context.Context, a ack) error {
+	speaker := c.known(a.controllerID)
+	if speaker == nil {
+		speaker = c
+	}
+	_, err := speaker.SendBetween(ctx, a.controllerID, c.opts.AgentID, usp.NewNotifyResp(a.msgID, a.subscription))
 	return err
 }
 
@@ -332,7 +351,7 @@ func (c *Controller) acknowledge(ctx context.Context) {
 			c.mu.Lock()
 			c.ackBytes -= a.size()
 			c.mu.Unlock()
-			_, err := c.send(ctx, a.controllerID, usp.NewNotifyResp(a.msgID, a.subscription))
+			err := c.answer(ctx, a)
 			if err != nil && !errors.Is(err, context.Canceled) {
 				c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "unsent NotifyResp", Text: err.Error()})
 			}

@@ -227,13 +227,24 @@ func TestNotifyKinds(t *testing.T) {
 
 func TestASecondController(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, l, _ := start(t)
+		c, first, _ := start(t)
+		l := &fakeLink{receive: first.receive}
 		l.answer = func(r *usppb.Record, m *usppb.Msg) {
 			if m.GetBody().GetRequest() != nil {
 				l.tell(t, r.GetFromId(), getResp(m.GetHeader().GetMsgId()))
 			}
 		}
-		if reply := c.DoAs(t.Context(), otherID, usp.NewGet("", "Device.X.")); reply.Err != nil || reply.To != otherID {
+		first.join = func(id string) link.Joined {
+			if id != otherID {
+				t.Errorf("joined as %s", id)
+			}
+			return fakeEnd{l}
+		}
+		further, _ := c.Join(otherID)
+		if further.ID() != otherID || further.AgentID() != agentID || c.ID() != ownID {
+			t.Errorf("%s joined %s", further.ID(), c.ID())
+		}
+		if reply := further.Get(t.Context(), "Device.X."); reply.Err != nil || reply.To != otherID {
 			t.Fatalf("got %+v", reply)
 		}
 		l.tell(t, otherID, notify("n1", "held", true))
@@ -248,6 +259,9 @@ func TestASecondController(t *testing.T) {
 		}
 		synctest.Wait()
 		wantNone(t, c)
+		if len(l.sent) != 3 || len(first.sent) != 0 {
+			t.Errorf("%d Records went out at the Controller's own end, %d at the first one's", len(l.sent), len(first.sent))
+		}
 		for _, r := range l.sent {
 			if r.GetFromId() != otherID || r.GetToId() != agentID {
 				t.Errorf("want every Record from %s, got %v", otherID, r)

@@ -23,6 +23,7 @@ const (
 type fakeLink struct {
 	link.Link // panics where a test calls what it should not
 	receive   func(link.Inbound)
+	join      func(id string) link.Joined
 
 	mu     sync.Mutex
 	sent   []*usppb.Record
@@ -32,6 +33,14 @@ type fakeLink struct {
 	held   chan struct{}                   // when not nil, Send waits until it is closed
 	answer func(*usppb.Record, *usppb.Msg) // hears each Message sent; may be nil
 }
+
+func (l *fakeLink) Join(id string) link.Joined { return l.join(id) }
+
+// fakeEnd is an end at a link of its own.
+type fakeEnd struct{ *fakeLink }
+
+func (fakeEnd) Address() string { return "address" }
+func (fakeEnd) Leave()          {}
 
 func (l *fakeLink) Name() string { return "memory" }
 

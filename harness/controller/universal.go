@@ -59,16 +59,9 @@ func (c *Controller) judgeRecord(seq uint64, r *usppb.Record) {
 	} else if r.GetFromId() != c.opts.AgentID {
 		c.violation(seq, endpointValid, differs("from_id", c.opts.AgentID, r.GetFromId()))
 	}
-	if !c.isOurs(r.GetToId()) {
+	if c.known(r.GetToId()) == nil {
 		c.violation(seq, endpointValid, differs("to_id", c.opts.ID, r.GetToId()))
 	}
-}
-
-// isOurs says whether id is this Controller or another endpoint in whose name it has spoken.
-func (c *Controller) isOurs(id string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return id == c.opts.ID || c.identities[id]
 }
 
 // judgeMessage holds a Message against the schema (R-ENC.1, R-ENC.3), the path grammar (R-ARC.7), instance-number addressing

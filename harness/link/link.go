@@ -5,6 +5,9 @@ package link
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
 )
 
 // ErrUnreachable is in the chain of the error that Send returns when no Agent can be reached: none is connected, or it does not
@@ -20,8 +23,11 @@ type Inbound struct {
 	ReplyTo string // where the Agent wants the answer: its topic or destination; "" when the packet did not say
 }
 
-// Link is one way to one Agent. Its methods are safe for concurrent use, but for OnRecord, which comes before Start.
+// Link is one way to one Agent, and as an End that of its first Controller. Its methods are safe for concurrent use, but for
+// OnRecord, which comes before Start.
 type Link interface {
+	End
+
 	// Name is the link's name in results: mqtt5, mqtt3, stomp or websocket, followed by +tls where that is so.
 	Name() string
 
@@ -32,18 +38,9 @@ type Link interface {
 	// Start listens, or begins to dial. The Agent may be started once it has returned.
 	Start(ctx context.Context) error
 
-	// Connected waits until the Agent can be reached: it has subscribed, or its WebSocket is open. The error says what was
-	// missing when ctx ended.
-	Connected(ctx context.Context) error
-
-	// Send sends a Record, valid or not, to where the Agent listens now, and returns the journal number of the packet. It
-	// never waits for an Agent: without one the error wraps ErrUnreachable.
-	Send(ctx context.Context, record []byte) (seq uint64, err error)
-
-	// SendFrom is Send for a further Controller identity, which wants its answers at another reply-to topic or destination.
-	// From then on the link takes Records sent there for its own. Over WebSocket replyTo is the path by which the Agent dials
-	// that Controller.
-	SendFrom(ctx context.Context, replyTo string, record []byte) (seq uint64, err error)
+	// Join opens an end of its own for a further Controller, which the Agent must be told of. id is its Endpoint ID. The link is
+	// started.
+	Join(id string) Joined
 
 	// SetAgentTopic tells the link which topic or destination a Connect Record named as the Agent's. It holds, like a reply-to
 	// that a packet carried, until a newer one is seen or the Agent's connection ends. Over WebSocket it has no meaning.
@@ -51,4 +48,52 @@ type Link interface {
 
 	// Close closes every connection and stops listening.
 	Close() error
+}
+
+// End is the end of a Link at one Controller. Its methods are safe for concurrent use.
+type End interface {
+	// Connected waits until the Agent can be reached: it has subscribed, or its WebSocket is open. The error says what was
+	// missing when ctx ended.
+	Connected(ctx context.Context) error
+
+	// Send sends a Record, valid or not, to where the Agent listens now, and returns the journal number of the packet. It
+	// never waits for an Agent: without one the error wraps ErrUnreachable.
+	Send(ctx context.Context, record []byte) (seq uint64, err error)
+}
+
+// Joined is the end of a further Controller.
+type Joined interface {
+	End
+
+	// Address is what the Agent must be told to reach the Controller, beside what holds for the first: its topic, its
+	// destination or the path of its WebSocket; "" when the link dials the Agent.
+	Address() string
+
+	// Leave closes the end, and with it the Agent's WebSocket at the address.
+	Leave()
+}
+
+// brokerEnd is the end of a further Controller at a broker. It differs from the first in where it wants its answers: below the
+// topic or destination of the first, so that they are the link's anyway.
+type brokerEnd struct {
+	link    Link
+	address string
+	send    func(ctx context.Context, replyTo string, record []byte) (uint64, error)
+}
+
+func (e brokerEnd) Address() string { return e.address }
+func (e brokerEnd) Leave()          {}
+
+func (e brokerEnd) Connected(ctx context.Context) error { return e.link.Connected(ctx) }
+
+func (e brokerEnd) Send(ctx context.Context, record []byte) (uint64, error) {
+	return e.send(ctx, e.address, record)
+}
+
+// further counts the Controllers that have joined a link.
+type further struct{ joined atomic.Int64 }
+
+// address is below that of the first Controller, and no other one's.
+func (f *further) address(first string) string {
+	return fmt.Sprintf("%s/%d", strings.TrimSuffix(first, "/"), f.joined.Add(1)+1)
 }

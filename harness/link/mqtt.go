@@ -23,7 +23,7 @@ type MQTTOptions struct {
 	Name            string // the link's name in results
 	Version         byte   // mqtt.V5 or mqtt.V311: how the link addresses the Agent
 	AgentTopic      string // where the Agent listens as long as it has not said otherwise
-	ControllerTopic string // where the Agent's Records come in; topics below it belong to the link too
+	ControllerTopic string // where the Agent's Records come in; topics below it belong to the link too, for further Controllers
 	QoS             byte   // of the Records to the Agent, 0 or 1
 	Broker          mqtt.Options
 }
@@ -34,18 +34,18 @@ type MQTT struct {
 	o       MQTTOptions
 	receive func(Inbound)
 	broker  *mqtt.Server // set by Start
+	further further
 
 	mu      sync.Mutex
-	own     map[string]struct{} // further reply-to topics of Controllers
-	topic   string              // the Agent's, "" when it has not said
-	conn    uint64              // the connection by which it said so, 0 for none
-	last    uint64              // the connection of its newest Record
-	learned chan struct{}       // closed when topic changes
+	topic   string        // the Agent's, "" when it has not said
+	conn    uint64        // the connection by which it said so, 0 for none
+	last    uint64        // the connection of its newest Record
+	learned chan struct{} // closed when topic changes
 }
 
 // NewMQTT makes a link that listens once it is started. Options.Broker.OnPublish is the link's own.
 func NewMQTT(j *journal.Journal, o MQTTOptions) *MQTT {
-	return &MQTT{journal: j, o: o, receive: func(Inbound) {}, own: map[string]struct{}{}, learned: make(chan struct{})}
+	return &MQTT{journal: j, o: o, receive: func(Inbound) {}, learned: make(chan struct{})}
 }
 
 // Name implements Link.
@@ -114,25 +114,20 @@ func (l *MQTT) published(p mqtt.Publication) {
 	if p.Version < mqtt.V5 {
 		to, replyTo = SplitReplyTo(p.Topic)
 	}
+	if !l.isOwn(to) {
+		return
+	}
 	l.mu.Lock()
-	mine := l.isOwn(to)
-	if mine {
-		l.last = p.Conn
-		if replyTo != "" {
-			l.setTopic(replyTo, p.Conn)
-		}
+	l.last = p.Conn
+	if replyTo != "" {
+		l.setTopic(replyTo, p.Conn)
 	}
 	l.mu.Unlock()
-	if mine {
-		l.receive(Inbound{Raw: p.Payload, Seq: p.Seq, Conn: p.Conn, To: to, ReplyTo: replyTo})
-	}
+	l.receive(Inbound{Raw: p.Payload, Seq: p.Seq, Conn: p.Conn, To: to, ReplyTo: replyTo})
 }
 
-// isOwn says whether Records on a topic are meant for this link. The caller holds mu.
+// isOwn says whether Records on a topic are meant for this link.
 func (l *MQTT) isOwn(topic string) bool {
-	if _, own := l.own[topic]; own {
-		return true
-	}
 	below, ok := strings.CutPrefix(topic, l.o.ControllerTopic)
 	return ok && (below == "" || below[0] == '/')
 }
@@ -188,12 +183,9 @@ func (l *MQTT) Send(ctx context.Context, record []byte) (uint64, error) {
 	return l.send(ctx, l.o.ControllerTopic, record)
 }
 
-// SendFrom implements Link.
-func (l *MQTT) SendFrom(ctx context.Context, replyTo string, record []byte) (uint64, error) {
-	l.mu.Lock()
-	l.own[replyTo] = struct{}{}
-	l.mu.Unlock()
-	return l.send(ctx, replyTo, record)
+// Join implements Link.
+func (l *MQTT) Join(string) Joined {
+	return brokerEnd{l, l.further.address(l.o.ControllerTopic), l.send}
 }
 
 func (l *MQTT) send(ctx context.Context, replyTo string, record []byte) (uint64, error) {

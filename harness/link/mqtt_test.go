@@ -267,15 +267,17 @@ func TestMQTTForgetsAfterReconnect(t *testing.T) {
 func TestMQTTSecondController(t *testing.T) {
 	eachMQTT(t, func(t *testing.T, version byte) {
 		l, arrivals, _ := startMQTT(t, version)
+		joined := l.Join("self::second")
+		address := joined.Address()
 		a := dialMQTT(t, l, version)
 		a.subscribe(agentTopic)
 		awaitMQTT(t, l)
-		if _, err := l.SendFrom(t.Context(), "other/controller", []byte("request")); err != nil {
+		if _, err := joined.Send(t.Context(), []byte("request")); err != nil {
 			t.Fatal(err)
 		}
-		a.expect(mqttMessage{agentTopic, "other/controller", contentOf(version), "request"})
-		a.publish(mqttMessage{"other/controller", agentTopic, "", "response"})
-		expectInbound(t, arrivals, "response", "other/controller", agentTopic)
+		a.expect(mqttMessage{agentTopic, address, contentOf(version), "request"})
+		a.publish(mqttMessage{address, agentTopic, "", "response"})
+		expectInbound(t, arrivals, "response", address, agentTopic)
 	})
 }
 

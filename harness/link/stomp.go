@@ -22,7 +22,7 @@ const (
 // STOMPOptions describe a link over STOMP.
 type STOMPOptions struct {
 	Name                  string // the link's name in results
-	ControllerDestination string // where the Agent's Records come in; destinations below it belong to the link too
+	ControllerDestination string // where the Agent's Records come in; destinations below it belong to the link too, for further Controllers
 	Broker                stomp.Options
 }
 
@@ -33,15 +33,15 @@ type STOMP struct {
 	o       STOMPOptions
 	receive func(Inbound)
 	broker  *stomp.Server // set by Start
+	further further
 
 	mu    sync.Mutex
-	own   map[string]struct{} // further reply-to destinations of Controllers
-	named string              // the Agent's destination as it named it, "" when it has not
+	named string // the Agent's destination as it named it, "" when it has not
 }
 
 // NewSTOMP makes a link that listens once it is started. Options.Broker.OnFrame is the link's own.
 func NewSTOMP(j *journal.Journal, o STOMPOptions) *STOMP {
-	return &STOMP{journal: j, o: o, receive: func(Inbound) {}, own: map[string]struct{}{}}
+	return &STOMP{journal: j, o: o, receive: func(Inbound) {}}
 }
 
 // Name implements Link.
@@ -90,22 +90,17 @@ func (l *STOMP) arrived(conn, seq uint64, f *stomp.Frame) {
 		return
 	}
 	replyTo, _ := f.Header(replyToDest)
-	l.mu.Lock()
-	mine := l.isOwn(to)
-	if mine && replyTo != "" {
-		l.named = replyTo
+	if !l.isOwn(to) {
+		return
 	}
-	l.mu.Unlock()
-	if mine {
-		l.receive(Inbound{Raw: f.Body, Seq: seq, Conn: conn, To: to, ReplyTo: replyTo})
+	if replyTo != "" {
+		l.SetAgentTopic(replyTo)
 	}
+	l.receive(Inbound{Raw: f.Body, Seq: seq, Conn: conn, To: to, ReplyTo: replyTo})
 }
 
-// isOwn says whether Records to a destination are meant for this link. The caller holds mu.
+// isOwn says whether Records to a destination are meant for this link.
 func (l *STOMP) isOwn(destination string) bool {
-	if _, own := l.own[destination]; own {
-		return true
-	}
 	below, ok := strings.CutPrefix(destination, l.o.ControllerDestination)
 	return ok && (below == "" || below[0] == '/')
 }
@@ -145,12 +140,9 @@ func (l *STOMP) Send(ctx context.Context, record []byte) (uint64, error) {
 	return l.send(ctx, l.o.ControllerDestination, record)
 }
 
-// SendFrom implements Link.
-func (l *STOMP) SendFrom(ctx context.Context, replyTo string, record []byte) (uint64, error) {
-	l.mu.Lock()
-	l.own[replyTo] = struct{}{}
-	l.mu.Unlock()
-	return l.send(ctx, replyTo, record)
+// Join implements Link.
+func (l *STOMP) Join(string) Joined {
+	return brokerEnd{l, l.further.address(l.o.ControllerDestination), l.send}
 }
 
 func (l *STOMP) send(ctx context.Context, replyTo string, record []byte) (uint64, error) {

@@ -110,16 +110,17 @@ func TestSTOMPTakesItsOwnDestinationsOnly(t *testing.T) {
 	send := func(destination, contentType string) {
 		a.write([]byte(destination), frame.SEND, "destination", destination, "content-type", contentType)
 	}
-	if _, err := l.SendFrom(t.Context(), "second/controller", nil); err != nil {
+	joined := l.Join("self::second")
+	if _, err := joined.Send(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if m := a.expect(frame.MESSAGE); m.Header.Get("reply-to-dest") != "second/controller" {
+	if m := a.expect(frame.MESSAGE); m.Header.Get("reply-to-dest") != joined.Address() {
 		t.Errorf("got %v", m)
 	}
 	send("elsewhere", "application/vnd.bbf.usp.msg")
 	send("usptest/1/controllers", "application/vnd.bbf.usp.msg")
 	send("usptest/1/controller", "application/vnd.bbf.usp.error")
-	for _, mine := range []string{"usptest/1/controller", "usptest/1/controller/2", "second/controller"} {
+	for _, mine := range []string{"usptest/1/controller", joined.Address()} {
 		send(mine, "text/plain")
 		if in := <-arrivals; in.To != mine {
 			t.Errorf("want a Record to %q, got %+v", mine, in)

@@ -26,29 +26,54 @@ type WebSocketOptions struct {
 	// connection. SetKeepAwake switches it at run time.
 	KeepAwake bool
 	Broker    websocket.Options
-	Dial      *websocket.DialOptions
+	// Dial says how the Agent is dialled; its EndpointID is the link's own, that of the Controller.
+	Dial *websocket.DialOptions
 }
 
-// WebSocket is a link through a server of its own. When several connections are open, Records go to the newest one that the link
-// has dialled or that the Agent opened with the server's very path; those below that path belong to further Controllers.
+// WebSocket is a link through a server of its own. Each Controller has connections of its own, told apart by the path that the Agent
+// has dialled; of several, Records go to the newest.
 type WebSocket struct {
 	journal *journal.Journal
 	o       WebSocketOptions
 	receive func(Inbound)
 	broker  *websocket.Server // set by Start
+	ctx     context.Context   // of all dialling; set by Start
+	first   *webSocketEnd
+	further further
+
+	mu   sync.Mutex
+	on   bool            // late answers are asked for with a PING
+	ends []*webSocketEnd // of all Controllers, the first one included
+}
+
+// webSocketEnd is the end of one Controller.
+type webSocketEnd struct {
+	link    *WebSocket
+	id      string // the Controller's
+	path    string // by which the Agent dials it
 	waker   *waker
-	stop    context.CancelFunc // of the dialling; set by Start
+	stop    context.CancelFunc // of the dialling; nil when the Agent dials
 	dialler sync.WaitGroup
 
-	mu      sync.Mutex
+	failing sync.Mutex
 	failure error // of the last attempt to dial
 }
 
 // NewWebSocket makes a link that listens, and dials, once it is started. Options.Broker.OnMessage is the link's own.
 func NewWebSocket(j *journal.Journal, o WebSocketOptions) *WebSocket {
-	l := &WebSocket{journal: j, o: o, receive: func(Inbound) {}}
-	l.waker = &waker{on: o.KeepAwake, ping: l.wake}
+	l := &WebSocket{journal: j, o: o, receive: func(Inbound) {}, on: o.KeepAwake}
+	l.first = l.newEnd(o.Broker.EndpointID, o.Broker.Path)
 	return l
+}
+
+// newEnd makes one of the link's ends.
+func (l *WebSocket) newEnd(id, path string) *webSocketEnd {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := &webSocketEnd{link: l, id: id, path: path}
+	e.waker = &waker{on: l.on, ping: e.wake}
+	l.ends = append(l.ends, e)
+	return e
 }
 
 // Name implements Link.
@@ -61,7 +86,14 @@ func (l *WebSocket) Broker() *websocket.Server { return l.broker }
 func (l *WebSocket) OnRecord(f func(Inbound)) { l.receive = f }
 
 // SetKeepAwake switches the PINGs that wake a slow Agent; a case that counts PINGs and PONGs wants none.
-func (l *WebSocket) SetKeepAwake(on bool) { l.waker.set(on) }
+func (l *WebSocket) SetKeepAwake(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.on = on
+	for _, e := range l.ends {
+		e.waker.set(on)
+	}
+}
 
 // SetAgentTopic implements Link: a WebSocket has no topics.
 func (l *WebSocket) SetAgentTopic(string) {}
@@ -74,20 +106,41 @@ func (l *WebSocket) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("link %s: %w", l.o.Name, err)
 	}
-	l.broker = broker
-	if l.o.Dial != nil {
-		ctx, l.stop = context.WithCancel(ctx)
-		l.dialler.Go(func() { l.dial(ctx) })
-	}
+	l.broker, l.ctx = broker, ctx
+	l.first.open()
 	return nil
+}
+
+// Connected implements End.
+func (l *WebSocket) Connected(ctx context.Context) error { return l.first.Connected(ctx) }
+
+// Send implements End.
+func (l *WebSocket) Send(ctx context.Context, record []byte) (uint64, error) {
+	return l.first.Send(ctx, record)
+}
+
+// Conn returns the Agent's connection with the first Controller, to send single frames on. The error wraps ErrUnreachable.
+func (l *WebSocket) Conn() (*websocket.Conn, error) { return l.first.conn() }
+
+// Join implements Link.
+func (l *WebSocket) Join(id string) Joined {
+	e := l.newEnd(id, "")
+	if l.o.Dial == nil {
+		e.path = l.further.address(l.o.Broker.Path)
+		l.broker.Assign(e.path, id)
+	}
+	e.open()
+	return e
 }
 
 // Close implements Link.
 func (l *WebSocket) Close() error {
-	l.waker.set(false)
-	if l.stop != nil {
-		l.stop()
-		l.dialler.Wait()
+	l.SetKeepAwake(false)
+	l.mu.Lock()
+	ends := slices.Clone(l.ends)
+	l.mu.Unlock()
+	for _, e := range ends {
+		e.close()
 	}
 	if l.broker == nil {
 		return nil
@@ -95,10 +148,61 @@ func (l *WebSocket) Close() error {
 	return l.broker.Close()
 }
 
+func (l *WebSocket) arrived(conn, seq uint64, payload []byte) {
+	if c, err := l.broker.Conn(conn); err == nil {
+		l.mu.Lock()
+		at := slices.IndexFunc(l.ends, func(e *webSocketEnd) bool { return e.id == c.Controller() })
+		if at >= 0 {
+			l.ends[at].waker.arrived()
+		}
+		l.mu.Unlock()
+	}
+	l.receive(Inbound{Raw: payload, Seq: seq, Conn: conn})
+}
+
+// Address implements Joined.
+func (e *webSocketEnd) Address() string { return e.path }
+
+// Leave implements Joined.
+func (e *webSocketEnd) Leave() {
+	l := e.link
+	l.mu.Lock()
+	l.ends = slices.DeleteFunc(l.ends, func(other *webSocketEnd) bool { return other == e })
+	l.mu.Unlock()
+	e.waker.set(false)
+	e.close()
+	l.broker.Withdraw(e.path)
+	for _, c := range l.broker.Conns() {
+		if c.Controller() == e.id {
+			c.Abort("the Controller has left")
+		}
+	}
+}
+
+// open begins to dial the Agent, if the link does.
+func (e *webSocketEnd) open() {
+	if e.link.o.Dial == nil {
+		return
+	}
+	var ctx context.Context
+	ctx, e.stop = context.WithCancel(e.link.ctx)
+	e.dialler.Go(func() { e.dial(ctx) })
+}
+
+// close ends the dialling and the connection that came of it.
+func (e *webSocketEnd) close() {
+	if e.stop != nil {
+		e.stop()
+		e.dialler.Wait()
+	}
+}
+
 // dial keeps one connection to the Agent open until ctx ends.
-func (l *WebSocket) dial(ctx context.Context) {
+func (e *webSocketEnd) dial(ctx context.Context) {
+	o := *e.link.o.Dial
+	o.EndpointID = e.id
 	for pause := redialFirst; ; {
-		c, err := l.broker.Dial(ctx, *l.o.Dial)
+		c, err := e.link.broker.Dial(ctx, o)
 		if err == nil {
 			pause = redialFirst
 			select {
@@ -109,7 +213,7 @@ func (l *WebSocket) dial(ctx context.Context) {
 				return
 			}
 		}
-		l.fail(err)
+		e.fail(err)
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, redialMost)
@@ -120,44 +224,33 @@ func (l *WebSocket) dial(ctx context.Context) {
 }
 
 // fail keeps why there is no connection that the link has dialled.
-func (l *WebSocket) fail(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.failure = err
+func (e *webSocketEnd) fail(err error) {
+	e.failing.Lock()
+	defer e.failing.Unlock()
+	e.failure = err
 }
 
-func (l *WebSocket) arrived(conn, seq uint64, payload []byte) {
-	l.waker.arrived()
-	l.receive(Inbound{Raw: payload, Seq: seq, Conn: conn})
-}
-
-// Conn returns the Agent's connection, to send single frames on. The error wraps ErrUnreachable.
-func (l *WebSocket) Conn() (*websocket.Conn, error) { return l.conn("") }
-
-// conn returns the newest connection that was opened with that path, "" meaning the Agent's for this link.
-func (l *WebSocket) conn(path string) (*websocket.Conn, error) {
-	own := path == ""
-	if own {
-		path = l.o.Broker.Path
-	}
+// conn returns the Agent's newest connection with the Controller. The error wraps ErrUnreachable.
+func (e *webSocketEnd) conn() (*websocket.Conn, error) {
+	l := e.link
 	for _, c := range slices.Backward(l.broker.Conns()) {
-		if path == "" || c.Handshake().Path == path && !c.Dialled() || own && c.Dialled() {
+		if c.Controller() == e.id {
 			return c, nil
 		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.failure != nil {
-		return nil, fmt.Errorf("link %s: %w: the link could not dial it: %w", l.o.Name, ErrUnreachable, l.failure)
+	e.failing.Lock()
+	defer e.failing.Unlock()
+	if e.failure != nil {
+		return nil, fmt.Errorf("link %s: %w: the link could not dial it: %w", l.o.Name, ErrUnreachable, e.failure)
 	}
-	return nil, fmt.Errorf("link %s: %w: it has not opened a WebSocket at %q", l.o.Name, ErrUnreachable, path)
+	return nil, fmt.Errorf("link %s: %w: it has not opened a WebSocket at %q", l.o.Name, ErrUnreachable, e.path)
 }
 
-// Connected implements Link.
-func (l *WebSocket) Connected(ctx context.Context) error {
+// Connected implements End.
+func (e *webSocketEnd) Connected(ctx context.Context) error {
 	for {
-		changed := l.broker.Changed()
-		_, err := l.conn("")
+		changed := e.link.broker.Changed()
+		_, err := e.conn()
 		if err == nil {
 			return nil
 		}
@@ -169,43 +262,26 @@ func (l *WebSocket) Connected(ctx context.Context) error {
 	}
 }
 
-// Send implements Link.
-func (l *WebSocket) Send(ctx context.Context, record []byte) (uint64, error) {
-	c, err := l.conn("")
+// Send implements End.
+func (e *webSocketEnd) Send(ctx context.Context, record []byte) (uint64, error) {
+	c, err := e.conn()
 	if err != nil {
 		return 0, err
 	}
-	return l.send(ctx, c, record)
-}
-
-// SendFrom implements Link. replyTo is the path by which the Agent dials that Controller; while it has not done so, the first
-// Controller's connection serves.
-func (l *WebSocket) SendFrom(ctx context.Context, replyTo string, record []byte) (uint64, error) {
-	c, err := l.conn(replyTo)
-	if err != nil {
-		c, err = l.conn("")
-	}
-	if err != nil {
-		return 0, err
-	}
-	return l.send(ctx, c, record)
-}
-
-func (l *WebSocket) send(ctx context.Context, c *websocket.Conn, record []byte) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	l.waker.sent()
+	e.waker.sent()
 	seq, err := c.Send(record)
 	if err != nil {
-		return seq, fmt.Errorf("link %s: %w: %w", l.o.Name, ErrUnreachable, err)
+		return seq, fmt.Errorf("link %s: %w: %w", e.link.o.Name, ErrUnreachable, err)
 	}
 	return seq, nil
 }
 
 // wake is the waker's PING.
-func (l *WebSocket) wake() {
-	if c, err := l.Conn(); err == nil {
+func (e *webSocketEnd) wake() {
+	if c, err := e.conn(); err == nil {
 		c.Ping([]byte("awake")) // an error ends the connection, which says so itself
 	}
 }

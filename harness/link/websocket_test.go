@@ -81,8 +81,9 @@ func TestWebSocketCarriesRecords(t *testing.T) {
 	}
 }
 
-func TestWebSocketPrefersTheNewestConnectionOfItsPath(t *testing.T) {
-	l, _, _ := startWebSocket(t, WebSocketOptions{Broker: websocket.Options{Path: "/usp"}})
+func TestWebSocketHasConnectionsOfEachController(t *testing.T) {
+	l, _, _ := startWebSocket(t, WebSocketOptions{Broker: websocket.Options{Path: "/usp", EndpointID: "self::first"}})
+	joined := l.Join("self::second")
 	send := func(how func() (uint64, error)) {
 		t.Helper()
 		if _, err := how(); err != nil {
@@ -90,29 +91,83 @@ func TestWebSocketPrefersTheNewestConnectionOfItsPath(t *testing.T) {
 		}
 	}
 	first := dialWebSocket(t, l, "/usp")
-	second := dialWebSocket(t, l, "/usp/second")
+	if _, err := joined.Send(t.Context(), nil); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), `"/usp/2"`) {
+		t.Errorf("got %v", err)
+	}
+	second := dialWebSocket(t, l, joined.Address())
+	if err := joined.Connected(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	send(func() (uint64, error) { return l.Send(t.Context(), []byte("1")) })
 	expectMessage(t, first, "1")
-	send(func() (uint64, error) { return l.SendFrom(t.Context(), "/usp/second", []byte("2")) })
+	send(func() (uint64, error) { return joined.Send(t.Context(), []byte("2")) })
 	expectMessage(t, second, "2")
-	send(func() (uint64, error) { return l.SendFrom(t.Context(), "/usp/third", []byte("3")) })
-	expectMessage(t, first, "3")
 	newer := dialWebSocket(t, l, "/usp")
 	send(func() (uint64, error) { return l.Send(t.Context(), []byte("4")) })
 	expectMessage(t, newer, "4")
+	joined.Leave()
+	if _, _, err := second.ReadMessage(); err == nil {
+		t.Error("the connection of a Controller that left goes on")
+	}
+	if _, response, err := gorilla.DefaultDialer.Dial("ws://"+l.Broker().Addr()+joined.Address(), nil); err == nil || response.StatusCode != http.StatusNotFound {
+		t.Errorf("dialled the Controller that left: %v", err)
+	}
+	send(func() (uint64, error) { return l.Send(t.Context(), []byte("5")) })
+	expectMessage(t, newer, "5")
+}
+
+func TestWebSocketDialsForEachController(t *testing.T) {
+	accepted := make(chan *gorilla.Conn, 3)
+	ids := make(chan string, 3)
+	server := httptest.NewServer(agentServer(func(r *http.Request, c *gorilla.Conn) {
+		ids <- r.URL.Query().Get("eid")
+		accepted <- c
+	}))
+	defer server.Close()
+	l, arrivals, _ := startWebSocket(t, WebSocketOptions{Broker: websocket.Options{EndpointID: "self::first"},
+		Dial: &websocket.DialOptions{URL: "ws" + strings.TrimPrefix(server.URL, "http") + "/agent"}})
+	<-accepted
+	joined := l.Join("self::second")
+	second := <-accepted
+	if first, further := <-ids, <-ids; first != "self::first" || further != "self::second" || joined.Address() != "" {
+		t.Errorf("dialled as %q and %q, address %q", first, further, joined.Address())
+	}
+	if err := joined.Connected(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := joined.Send(t.Context(), []byte("request")); err != nil {
+		t.Fatal(err)
+	}
+	expectMessage(t, second, "request")
+	second.WriteMessage(gorilla.BinaryMessage, []byte("reply"))
+	if in := <-arrivals; string(in.Raw) != "reply" {
+		t.Errorf("got %+v", in)
+	}
+	joined.Leave()
+	if _, _, err := second.ReadMessage(); err == nil {
+		t.Error("the connection of a Controller that left goes on")
+	}
+	if err := l.Connected(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// agentServer is an Agent that Controllers dial.
+func agentServer(opened func(*http.Request, *gorilla.Conn)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		upgrader := gorilla.Upgrader{Subprotocols: []string{websocket.Subprotocol}}
+		if c, err := upgrader.Upgrade(w, r, nil); err == nil {
+			opened(r, c)
+		}
+	})
 }
 
 func TestWebSocketDialsAndDialsAgain(t *testing.T) {
 	accepted := make(chan *gorilla.Conn, 3)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		upgrader := gorilla.Upgrader{Subprotocols: []string{websocket.Subprotocol}}
-		if c, err := upgrader.Upgrade(w, r, nil); err == nil {
-			accepted <- c
-		}
-	}))
+	server := httptest.NewServer(agentServer(func(_ *http.Request, c *gorilla.Conn) { accepted <- c }))
 	defer server.Close()
 	url := "ws" + strings.TrimPrefix(server.URL, "http") + "/agent"
-	l, arrivals, _ := startWebSocket(t, WebSocketOptions{Dial: &websocket.DialOptions{URL: url, EndpointID: "self::controller"}})
+	l, arrivals, _ := startWebSocket(t, WebSocketOptions{Dial: &websocket.DialOptions{URL: url}})
 	for _, want := range []string{"first", "second"} {
 		c := <-accepted
 		if err := l.Connected(t.Context()); err != nil {

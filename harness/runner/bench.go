@@ -161,7 +161,7 @@ func (b *bench) listen(ctx context.Context, spec dut.LinkSpec, vars *dut.Vars, s
 			if err != nil {
 				return err
 			}
-			o.Dial = &websocket.DialOptions{URL: url.String(), TLS: s.client, EndpointID: vars.ControllerID}
+			o.Dial = &websocket.DialOptions{URL: url.String(), TLS: s.client}
 		}
 		b.link = link.NewWebSocket(b.Journal, o)
 	default:

@@ -68,6 +68,7 @@ func Bodies() harness.Bodies {
 		"1.59": notifyPeriodic,
 		"1.61": operateReboot,
 		"1.64": operateAsync,
+		"1.78": deleteControllerOfSubscription,
 		"1.79": operateWithArguments,
 		"1.80": supportedProtocol,
 		"1.81": addWithoutKeys,

@@ -1,0 +1,102 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// SecondController adds a Controller to the device as a fixture and plays it: it has a row of its own, the Roles of the harness's own
+// Controller and the same way to the Agent, but for a topic, destination or WebSocket of its own. It returns when the Agent has answered
+// the second Controller, and in the end the row is deleted. A device that does not take it proves nothing, which is an error of the case.
+func (c *Case) SecondController() (second *controller.Controller, row string) {
+	own, err := c.ControllerRow()
+	c.DeviceMust(err)
+	values, err := c.ReadAll(own)
+	c.DeviceMust(err)
+	must := func(err error) {
+		if err != nil {
+			err = fmt.Errorf("the device does not take a second Controller: %w; let the harness's Controller add one (%s), its MTP and its AssignedRole", err, localController)
+		}
+		c.LabMust(err)
+	}
+
+	second, joined := c.Agent.Join("proto::" + c.Fresh("controller"))
+	c.Cleanup("end the sessions of the second Controller", func(context.Context) error { joined.Leave(); return nil })
+	roles := values[own+"AssignedRole"]
+	if roles == "" {
+		roles = values[own+"InheritedRole"]
+	}
+	added := c.Agent.Add(c, false, usp.Create(localController, usp.Params{"EndpointID": second.ID(), "Enable": "true"}, usp.Params{"AssignedRole": roles}))
+	c.Owns(added)
+	created, err := expect.OneCreated(added)
+	must(err)
+	must(c.leadTo(joined, own, values, created.Path))
+
+	ctx, cancel := context.WithTimeout(c, c.ReconnectWait().D)
+	defer cancel()
+	must(second.Connected(ctx))
+	must(expect.Type(second.Get(c, "Device.LocalAgent.EndpointID"), usp.GetResp))
+	return second, created.Path
+}
+
+// leadTo gives the Controller in row an MTP like that of the harness's own, but with the address where it has joined. An Agent that the
+// harness dials need not have one.
+func (c *Case) leadTo(joined link.Joined, own string, values usp.Params, row string) error {
+	mtp := c.mtp()
+	from := ""
+	for _, path := range values.Names() {
+		at, ok := strings.CutSuffix(path, ".Protocol")
+		if ok && from == "" && strings.HasPrefix(path, own+"MTP.") && values[path] == mtp.protocol {
+			from = at + "."
+		}
+	}
+	switch {
+	case from == "" && joined.Address() == "":
+		return nil
+	case from == "":
+		return fmt.Errorf("%sMTP.: want a row whose Protocol is %s, to copy it, got none", own, mtp.protocol)
+	}
+	added := c.Agent.Add(c, false, usp.Create(row+"MTP.", usp.Params{"Protocol": mtp.protocol}, nil))
+	created, err := expect.OneCreated(added)
+	if err != nil {
+		return err
+	}
+	address, like := usp.Params{}, usp.Params{}
+	if joined.Address() != "" {
+		address[mtp.address] = joined.Address()
+	}
+	for path, value := range values {
+		name, ok := strings.CutPrefix(path, from+mtp.protocol+".")
+		if _, set := address[name]; ok && !set {
+			like[name] = value // of those that cannot be written, the device says so, and goes on
+		}
+	}
+	return errors.Join(
+		expect.Type(c.Agent.Set(c, false, usp.Update(created.Path+mtp.protocol+".", address, like)), usp.SetResp),
+		expect.Type(c.Agent.Set(c, false, usp.Update(created.Path, usp.Params{"Enable": "true"}, nil)), usp.SetResp),
+	)
+}
+
+// mtpModel says how the data model tells where a Controller is reached over an MTP.
+type mtpModel struct {
+	protocol string // the value of Controller.{i}.MTP.{i}.Protocol, and the object below that row
+	address  string // the parameter in that object that tells Controllers apart
+}
+
+// mtp is the one of the Link.
+func (b *Bench) mtp() mtpModel {
+	switch {
+	case b.MQTT != nil:
+		return mtpModel{"MQTT", "Topic"}
+	case b.STOMP != nil:
+		return mtpModel{"STOMP", "Destination"}
+	}
+	return mtpModel{"WebSocket", "Path"}
+}
