@@ -1,6 +1,7 @@
 package dut
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -119,6 +120,7 @@ func (f *File) CheckElements(model plan.Model) []Problem {
 				Value: strconv.Quote(element), Allowed: r.Text, Remedy: err.Error()})
 		}
 	}
+	slices.SortFunc(problems, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column)) })
 	return problems
 }
 

@@ -2,34 +2,26 @@ package messages
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/usptest/usptest/harness"
-	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// bootParameterTable is, below a Controller, the table in which the plan tests nested objects.
-const bootParameterTable = "BootParameter."
-
-// bootParameterTypes are the types of those parameters of a BootParameter that are not strings.
-var bootParameterTypes = expect.Types{"Enable": usp.TypeBoolean}
+// nestedTypes are the types of those parameters of a nested row that are not strings.
+var nestedTypes = expect.Types{"Enable": usp.TypeBoolean}
 
 // addByUniqueKey is 1.10: the table to add to is below a row that the path names by its unique keys.
 func addByUniqueKey(c *harness.Case) {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
-	want := usp.Params{"Enable": "true", "ParameterName": c.Element(dut.RoleReadable)}
-	makeRoom(c, row+bootParameterTable, want["ParameterName"])
-	key := "EndpointID==" + usp.Constant(c.Agent.ID())
-	if alias, err := c.Read(row + "Alias"); err == nil {
-		key += "&&Alias==" + usp.Constant(alias)
-	}
+	table := nested(c)
+	want := usp.Params{"Enable": "true", table.key: table.values[1]}
+	makeRoom(c, row, table, want[table.key])
 
-	requested := fmt.Sprintf("%s[%s].%s", controllers, key, bootParameterTable)
+	requested := byKeys(c, row, controllerKeys(c)...) + table.name
 	c.Step(1, "add a row to %s, allow_partial false", requested)
 	added := c.Agent.Add(c, false, usp.Create(requested, nil, want))
 	c.Owns(added)
@@ -42,8 +34,8 @@ func addByUniqueKey(c *harness.Case) {
 		m.Must(err, added.Evidence())
 		m.Must(expect.Equal("created_obj_results[0].requested_path", requested, created.Table))
 		m.Must(expect.Equal("oper_success.instantiated_path: its Controller", row, controllerOf(created.Path)))
-		m.Must(expect.Keys("oper_success.unique_keys", created.UniqueKeys, expect.AnyOf{{"Alias", "ParameterName"}, {"ParameterName"}}))
-		m.Must(expect.Equal("oper_success.unique_keys: ParameterName", want["ParameterName"], created.UniqueKeys["ParameterName"]))
+		m.Must(expect.Keys("oper_success.unique_keys", created.UniqueKeys, expect.AnyOf{{"Alias", table.key}, {table.key}}))
+		m.Must(expect.Equal("oper_success.unique_keys: "+table.key, want[table.key], created.UniqueKeys[table.key]))
 	}) {
 		return
 	}
@@ -56,13 +48,14 @@ func addByUniqueKey(c *harness.Case) {
 		return
 	}
 	c.Metric(4, func(m *harness.Metric) {
-		m.Must(expect.Params(got, created.Path, want, bootParameterTypes), got.Evidence())
+		m.Must(expect.Params(got, created.Path, want, nestedTypes), got.Evidence())
 	})
 }
 
 // addBySearch is 1.95: the table to add to is below each row that a search expression matches, of which there are at least two.
 func addBySearch(c *harness.Case) {
-	want := usp.Params{"Enable": "true", "ParameterName": c.Element(dut.RoleReadable)}
+	table := nested(c)
+	want := usp.Params{"Enable": "true", table.key: table.values[1]}
 	enabled := enabledControllers(c)
 	if len(enabled) < 2 {
 		c.Step(1, "add a second Controller")
@@ -70,10 +63,10 @@ func addBySearch(c *harness.Case) {
 		enabled = enabledControllers(c)
 	}
 	for _, row := range enabled {
-		makeRoom(c, row+bootParameterTable, want["ParameterName"])
+		makeRoom(c, row, table, want[table.key])
 	}
 
-	requested := controllers + "[Enable==true]." + bootParameterTable
+	requested := controllers + "[Enable==true]." + table.name
 	c.Step(1, "add rows to %s, which matches %s, allow_partial false", requested, strings.Join(enabled, " and "))
 	added := c.Agent.Add(c, false, usp.Create(requested, nil, want))
 	c.Owns(added)
@@ -91,14 +84,14 @@ func addBySearch(c *harness.Case) {
 	}) {
 		return
 	}
-	all := controllers + "*." + bootParameterTable
+	all := controllers + "*." + table.name
 	c.Step(3, "get %s", all)
 	got := c.Agent.Get(c, all)
 	c.Metric(2, func(m *harness.Metric) {
 		q, err := expect.OneResult(got, all)
 		m.Must(err, got.Evidence())
 		for _, row := range created {
-			m.Must(expect.Values(expect.Resolved(q), row.Path, want, bootParameterTypes))
+			m.Must(expect.Values(expect.Resolved(q), row.Path, want, nestedTypes))
 		}
 	})
 }
@@ -128,13 +121,13 @@ func controllerOf(path string) string {
 	return controllers + number + "."
 }
 
-// makeRoom takes the row with a name, which is a unique key, out of a table of BootParameters, and puts it back in the end.
-func makeRoom(c *harness.Case, table, name string) {
-	values, err := c.ReadAll(table)
+// makeRoom takes the row with a value of the unique key out of the nested table of a Controller, and puts it back in the end.
+func makeRoom(c *harness.Case, controller string, table nestedTable, key string) {
+	values, err := c.ReadAll(controller + table.name)
 	c.DeviceMust(err)
 	for path, value := range values {
-		row, ok := strings.CutSuffix(path, "ParameterName")
-		if !ok || value != name {
+		row, ok := strings.CutSuffix(path, table.key)
+		if !ok || value != key {
 			continue
 		}
 		old := usp.Params{}
@@ -144,7 +137,7 @@ func makeRoom(c *harness.Case, table, name string) {
 			}
 		}
 		c.Cleanup("create "+row+" again", func(ctx context.Context) error {
-			_, err := expect.OneCreated(c.Agent.Add(ctx, true, usp.Create(table, usp.Params{"ParameterName": name}, old)))
+			_, err := expect.OneCreated(c.Agent.Add(ctx, true, usp.Create(controller+table.name, usp.Params{table.key: key}, old)))
 			return err
 		})
 		c.DeviceMust(expect.Type(c.Agent.Delete(c, false, row), usp.DeleteResp))

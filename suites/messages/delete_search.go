@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/usptest/usptest/harness"
-	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -38,9 +37,9 @@ func deleteWildcard(c *harness.Case) {
 func deleteByUniqueKey(c *harness.Case) {
 	own, err := c.ControllerRow()
 	c.DeviceMust(err)
-	table := own + bootTable
-	path := addBootParameter(c, table, true)
-	keyed := byKeys(c, own, "EndpointID", "Alias") + strings.TrimPrefix(path, own)
+	path := addNested(c, own, true)
+	table := own + nested(c).name
+	keyed := byKeys(c, own, controllerKeys(c)...) + strings.TrimPrefix(path, own)
 
 	c.Step(1, "delete %s, allow_partial false", keyed)
 	deleted := c.Agent.Delete(c, false, keyed)
@@ -68,10 +67,10 @@ func deleteByUniqueKey(c *harness.Case) {
 func deleteByExpression(c *harness.Case) {
 	own, err := c.ControllerRow()
 	c.DeviceMust(err)
-	table := own + bootTable
-	recreate(c, restorable{table, []string{"ParameterName"}, []string{"Alias", "Enable"}}, rowsOf(c, table))
-	disabled := addBootParameter(c, table, false)
-	addBootParameter(c, table, true)
+	table := own + nested(c).name
+	recreate(c, restorable{table, []string{nested(c).key}, []string{"Alias", "Enable"}}, rowsOf(c, table))
+	disabled := addNested(c, own, false)
+	addNested(c, own, true)
 	before := rowsOf(c, table)
 	enabled := enabledRows(before, true)
 
@@ -106,19 +105,20 @@ func deleteUnmatched(c *harness.Case) {
 	c.Metric(1, func(m *harness.Metric) { m.Must(deletesNothing(deleted, 1, path), deleted.Evidence()) })
 }
 
-// addBootParameter adds a row to the harness's own table of boot parameters as a fixture, deleted in the end.
-func addBootParameter(c *harness.Case, table string, enabled bool) (path string) {
+// addNested adds a row to the nested table of the harness's own Controller row as a fixture, deleted in the end.
+func addNested(c *harness.Case, own string, enabled bool) (path string) {
+	t := nested(c)
 	taken := map[string]bool{}
-	for name, value := range rowsOf(c, table) {
-		taken[value] = taken[value] || strings.HasSuffix(name, ".ParameterName")
+	for name, value := range rowsOf(c, own+t.name) {
+		taken[value] = taken[value] || strings.HasSuffix(name, "."+t.key)
 	}
-	for _, param := range []string{localAgent + "EndpointID", c.Element(dut.RoleReadable), localAgent + "UpTime"} {
-		if taken[param] {
+	for _, value := range t.values {
+		if taken[value] {
 			continue
 		}
-		return c.Add(table, usp.Params{"ParameterName": param, "Enable": fmt.Sprint(enabled)}, nil).Path
+		return c.Add(own+t.name, usp.Params{t.key: value, "Enable": fmt.Sprint(enabled)}, nil).Path
 	}
-	c.LabMust(fmt.Errorf("%s holds every parameter that the case could name in a row of its own", table))
+	c.LabMust(fmt.Errorf("%s%s holds every value that the case could give %s of a row of its own", own, t.name, t.key))
 	return ""
 }
 

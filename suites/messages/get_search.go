@@ -77,10 +77,14 @@ func getByWildcard(c *harness.Case) {
 	c.Metric(3, func(m *harness.Metric) { m.Must(relativeKeys(got), got.Evidence()) })
 }
 
-// getByExpression is 1.46 to 1.51: a search expression finds the Subscriptions that meet it, and no others. Each of the values, of type t,
-// gets a Subscription of its own.
-func getByExpression(expression string, t usp.ValueType, values ...string) harness.Body {
+// enable is a parameter that every Subscription has, as number is one that it may have.
+func enable(*harness.Case) string { return "Enable" }
+
+// getByExpression is 1.46 to 1.51: a search expression, which begins with the name of a parameter, finds the Subscriptions that meet it, and
+// no others. Each of the values, of type t, gets a Subscription of its own.
+func getByExpression(param func(*harness.Case) string, comparison string, t usp.ValueType, values ...string) harness.Body {
 	return func(c *harness.Case) {
+		expression := param(c) + comparison
 		path := subscriptions + "[" + expression + "]."
 		parsed, err := usp.ParsePath(path)
 		c.LabMust(err)

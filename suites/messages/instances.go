@@ -28,8 +28,6 @@ func instanceBodies() harness.Bodies {
 const (
 	controllers = localAgent + "Controller."
 	mtps        = localAgent + "MTP."
-	// bootTable is the table inside the rows of Controller that a Controller may add to.
-	bootTable = "BootParameter."
 )
 
 // instancesOfOneTable is 1.66: first_level_only leaves out the tables inside the rows. It means something only when there is such a row.
@@ -127,13 +125,13 @@ func instancesByWildcard(c *harness.Case) {
 func instancesByExpression(c *harness.Case) {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
-	created, err := ensureBootParameter(c, row)
+	created, err := ensureNested(c, row)
 	c.DeviceMust(err)
 	if err := secondController(c); err != nil {
 		c.Note("no second Controller to tell apart: %v", err)
 	}
 	key, value := controllerKey(c, row)
-	path := fmt.Sprintf("%s[%s==%q].%s", controllers, key, value, bootTable)
+	path := fmt.Sprintf("%s[%s==%q].%s", controllers, key, value, nested(c).name)
 	c.Step(1, "get the instances of %s", path)
 	got := c.Agent.GetInstances(c, false, path)
 	c.Metric(1, func(m *harness.Metric) {
@@ -141,7 +139,7 @@ func instancesByExpression(c *harness.Case) {
 		m.Must(err, got.Evidence())
 		m.Must(expect.Contains("curr_insts: instantiated_obj_path", []string{created}, rows))
 		for _, found := range rows {
-			m.Must(expect.Equal("curr_insts: table of instantiated_obj_path", row+bootTable, found[:len(found)-len(lastSegment(found))]))
+			m.Must(expect.Equal("curr_insts: table of instantiated_obj_path", row+nested(c).name, found[:len(found)-len(lastSegment(found))]))
 		}
 	})
 }
@@ -150,11 +148,11 @@ func instancesByExpression(c *harness.Case) {
 func instancesByUnmatchedExpression(c *harness.Case) {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
-	if _, err := ensureBootParameter(c, row); err != nil {
+	if _, err := ensureNested(c, row); err != nil {
 		c.Note("no row that a wrong match could find: %v", err)
 	}
 	key, _ := controllerKey(c, row)
-	path := fmt.Sprintf("%s[%s==%q].%s", controllers, key, "proto::"+c.Fresh("nobody"), bootTable)
+	path := fmt.Sprintf("%s[%s==%q].%s", controllers, key, "proto::"+c.Fresh("nobody"), nested(c).name)
 	c.Step(1, "get the instances of %s", path)
 	got := c.Agent.GetInstances(c, false, path)
 	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetInstancesResp), got.Evidence()) }) {
@@ -193,18 +191,19 @@ func noteNestedRows(c *harness.Case, metric string, rows []string) {
 	}
 }
 
-// ensureBootParameter makes sure that a Controller has a BootParameter and returns its path. One that it adds is deleted in the end.
-func ensureBootParameter(c *harness.Case, row string) (string, error) {
-	if values, err := c.ReadAll(row + bootTable); err == nil && len(values) > 0 {
+// ensureNested makes sure that a Controller has a row of the nested table and returns its path. One that it adds is deleted in the end.
+func ensureNested(c *harness.Case, row string) (string, error) {
+	table := nested(c)
+	if values, err := c.ReadAll(row + table.name); err == nil && len(values) > 0 {
 		return expect.Snapshot(values).Rows()[0], nil
 	}
-	added := c.Agent.Add(c, false, usp.Create(row+bootTable, usp.Params{"ParameterName": localAgent + "EndpointID"}, nil))
+	added := c.Agent.Add(c, false, usp.Create(row+table.name, usp.Params{table.key: table.values[0]}, nil))
 	c.Owns(added)
 	created, err := expect.OneCreated(added)
 	return created.Path, err
 }
 
-// secondController adds a Controller that nobody plays, with a BootParameter. Both are deleted in the end.
+// secondController adds a Controller that nobody plays, with a nested row. Both are deleted in the end.
 func secondController(c *harness.Case) error {
 	added := c.Agent.Add(c, false, usp.Create(controllers, usp.Params{"EndpointID": "proto::" + c.Fresh("second")}, nil))
 	c.Owns(added)
@@ -212,12 +211,17 @@ func secondController(c *harness.Case) error {
 	if err != nil {
 		return err
 	}
-	_, err = ensureBootParameter(c, created.Path)
+	_, err = ensureNested(c, created.Path)
 	return err
 }
 
-// controllerKey is a unique key of a Controller row with its value: Alias where the Agent has it, else EndpointID.
+// controllerKey is a unique key of a Controller row with its value: Alias where the Agent has it, else EndpointID, or a substitute.
 func controllerKey(c *harness.Case, row string) (key, value string) {
+	if keys := controllerKeys(c); len(keys) == 1 {
+		value, err := c.Read(row + keys[0])
+		c.DeviceMust(err)
+		return keys[0], value
+	}
 	if alias, err := c.Read(row + "Alias"); err == nil && alias != "" {
 		return "Alias", alias
 	}

@@ -165,12 +165,13 @@ func notifyObjectDeletion(c *harness.Case) {
 func notifySearchPath(c *harness.Case) {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
-	changed := bootParameter(c, row, "Device.LocalAgent.EndpointID")
-	bootParameter(c, row, c.Element(dut.RoleReadable))
+	changed := addNested(c, row, true)
+	addNested(c, row, true)
 	id := c.Fresh("notify")
 
-	c.Step(1, "add a ValueChange Subscription to Enable of every BootParameter of %s", row)
-	added := c.Agent.Add(c, false, usp.Create(subscriptions, usp.Params{"ReferenceList": row + "BootParameter.*.Enable"},
+	target := row + nested(c).name + "*.Enable"
+	c.Step(1, "add a ValueChange Subscription to %s", target)
+	added := c.Agent.Add(c, false, usp.Create(subscriptions, usp.Params{"ReferenceList": target},
 		usp.Params{"Enable": "true", "ID": id, "NotifType": "ValueChange"}))
 	c.Owns(added)
 	if _, ok := c.Created(1, added); !ok {
@@ -193,9 +194,4 @@ func notifySearchPath(c *harness.Case) {
 		m.Must(err, mark)
 		m.Must(nil, notify.Seq)
 	})
-}
-
-// bootParameter adds an enabled BootParameter to the Controller's row as a fixture, which is deleted in the end.
-func bootParameter(c *harness.Case, row, param string) (path string) {
-	return c.Add(row+"BootParameter.", usp.Params{"Enable": "true", "ParameterName": param}, nil).Path
 }

@@ -14,8 +14,12 @@ import (
 
 const reboot = "Device.Reboot()"
 
-// operateReboot is 1.61.
+// operateReboot is 1.61, of Device.Reboot() or of the command that stands in for it.
 func operateReboot(c *harness.Case) {
+	if command := c.Element(dut.RoleSyncCommand); command != reboot {
+		operateSync(c, command)
+		return
+	}
 	c.ExpectRestart()
 	mark := c.Journal.Mark()
 	c.Step(1, "operate %s with send_resp", reboot)
@@ -28,6 +32,18 @@ func operateReboot(c *harness.Case) {
 	})
 	c.Step(3, "wait for the device to come back")
 	c.Metric(2, func(m *harness.Metric) { mustReboot(c, m, mark) })
+}
+
+// operateSync is 1.61 with a command that answers at once and does not reboot the device.
+func operateSync(c *harness.Case, command string) {
+	c.Step(1, "operate %s with send_resp", command)
+	operated := c.Agent.Operate(c, command, c.Fresh("operate"), nil)
+	c.Metric(1, func(m *harness.Metric) {
+		result, err := expect.OneOperation(operated, command)
+		m.Must(err, operated.Evidence())
+		m.Must(expect.OutputArgs(result))
+	})
+	c.NotApplicable(2, command+" does not reboot the device")
 }
 
 // operateRebootSilently is 1.62: no response is asked for. One that comes nevertheless is told: TR-369 R-OPR.4 only advises against it.
@@ -122,16 +138,22 @@ func asyncCommand(c *harness.Case) (command string, args usp.Params) {
 	return c.Element(dut.RoleAsyncCommand), args
 }
 
-const timer = "Device.ScheduleTimer()"
+// timer is the command that completes after a delay, by its path and by its name alone, and the input argument for the delay.
+func timer(c *harness.Case) (command, name, delay string) {
+	command = c.Element(dut.RoleTimer)
+	_, name = split(command)
+	return command, name, c.Element(dut.RoleTimerDelay)
+}
 
 // operateWithArguments is 1.79: a command with an input argument, here a timer of 30 s, which must not complete early.
 func operateWithArguments(c *harness.Case) {
 	const delay = 30 * time.Second
+	timer, _, seconds := timer(c)
 	key := c.Fresh("operate")
 	id := subscribeToCompletion(c, timer)
 	mark := c.Journal.Mark()
 	c.Step(1, "operate %s with a delay of 30 s and command_key %q", timer, key)
-	operated := c.Agent.Operate(c, timer, key, usp.Params{"DelaySeconds": "30"})
+	operated := c.Agent.Operate(c, timer, key, usp.Params{seconds: "30"})
 	if !judgeRequest(c, operated, timer) {
 		return
 	}
@@ -148,10 +170,11 @@ func operateWithArguments(c *harness.Case) {
 // operateUnknownArgument is 1.91. The timer has run out when the case ends.
 func operateUnknownArgument(c *harness.Case) {
 	const delay = 10 * time.Second
+	timer, name, seconds := timer(c)
 	c.Step(1, "operate %s with an argument that it does not have", timer)
-	operated := c.Agent.Operate(c, timer, "", usp.Params{"DelaySeconds": "10", "InvalidArgument": "2"})
+	operated := c.Agent.Operate(c, timer, "", usp.Params{seconds: "10", "InvalidArgument": "2"})
 	if !c.Metric(1, func(m *harness.Metric) {
-		result, err := expect.OneOperation(operated, timer, "ScheduleTimer()")
+		result, err := expect.OneOperation(operated, timer, name)
 		m.Must(err, operated.Evidence())
 		m.Must(expect.RequestPath(result))
 	}) {
@@ -163,13 +186,14 @@ func operateUnknownArgument(c *harness.Case) {
 
 // operateMissingArgument is 1.100. Timers of other cases, which have command keys of their own, do not count.
 func operateMissingArgument(c *harness.Case) {
+	timer, name, _ := timer(c)
 	key := c.Fresh("operate")
 	id := subscribeToCompletion(c, timer)
 	mark := c.Journal.Mark()
 	c.Step(1, "operate %s without its mandatory argument", timer)
 	operated := c.Agent.Operate(c, timer, key, nil)
 	if !c.Metric(1, func(m *harness.Metric) {
-		result, err := expect.OneOperation(operated, timer, "ScheduleTimer()")
+		result, err := expect.OneOperation(operated, timer, name)
 		m.Must(err, operated.Evidence())
 		m.Must(expect.CommandFailure(result, usp.CodeInvalidCommandArguments))
 	}) {
@@ -180,7 +204,7 @@ func operateMissingArgument(c *harness.Case) {
 		c.MustBeQuiet(m, "OperationComplete Notifies of the command", 120*time.Second, mark, controller.NotifyEvent(func(n *usppb.Notify) error {
 			done := n.GetOperComplete()
 			other := done.GetCommandKey() != "" && done.GetCommandKey() != key
-			if n.GetSubscriptionId() != id || done.GetCommandName() != "ScheduleTimer()" || other {
+			if n.GetSubscriptionId() != id || done.GetCommandName() != name || other {
 				return journal.ErrSkip
 			}
 			return nil

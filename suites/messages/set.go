@@ -13,6 +13,7 @@ import (
 // setOneObject is 1.11 and 1.12, one required parameter of one Subscription, which differ in allow_partial alone.
 func setOneObject(allowPartial bool) harness.Body {
 	return func(c *harness.Case) {
+		changeable := flag(c)
 		path, _ := subscribe(c, nil)
 		value := negated(c, path+changeable)
 
@@ -24,6 +25,7 @@ func setOneObject(allowPartial bool) harness.Body {
 
 // setTwoObjects is 1.13: a parameter of two Subscriptions, each with a value of its own, so that a mix-up shows.
 func setTwoObjects(c *harness.Case) {
+	changeable := flag(c)
 	first, _ := subscribe(c, usp.Params{changeable: "false"})
 	second, _ := subscribe(c, usp.Params{changeable: "true"})
 	want := usp.Params{first + changeable: "true", second + changeable: "false"}
@@ -66,6 +68,7 @@ func setUnknownParameter(c *harness.Case) {
 
 // setSecondObjectFailsWhole is 1.15: of two objects the second has an unknown parameter, so that neither may change.
 func setSecondObjectFailsWhole(c *harness.Case) {
+	changeable := flag(c)
 	first, _ := subscribe(c, nil)
 	second, _ := subscribe(c, nil)
 	value := negated(c, first+changeable)
@@ -86,6 +89,7 @@ func setSecondObjectFailsWhole(c *harness.Case) {
 
 // setOptionalParameterFails is 1.17: of two parameters that are not required one is unknown.
 func setOptionalParameterFails(c *harness.Case) {
+	changeable := flag(c)
 	path, _ := subscribe(c, nil)
 	value := negated(c, path+changeable)
 
@@ -104,6 +108,7 @@ func setOptionalParameterFails(c *harness.Case) {
 
 // setSecondObjectFails is 1.16: of two objects the second has an unknown parameter, and allow_partial lets the first succeed.
 func setSecondObjectFails(c *harness.Case) {
+	changeable := flag(c)
 	first, _ := subscribe(c, nil)
 	second, _ := subscribe(c, nil)
 	value := negated(c, first+changeable)
@@ -144,6 +149,7 @@ func negated(c *harness.Case, param string) string {
 
 // judgeUpdated judges the three metrics of a Set that must succeed: a SetResp, the rows with the one parameter, and its new value.
 func judgeUpdated(c *harness.Case, set *controller.Reply, requested string, affected []string, value string) {
+	changeable := flag(c)
 	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(set, usp.SetResp), set.Evidence()) }) {
 		return
 	}

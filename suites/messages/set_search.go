@@ -12,6 +12,7 @@ import (
 
 // setWildcard is 1.19: a wildcard sets every Subscription on the device, also those of others, which are put back.
 func setWildcard(c *harness.Case) {
+	changeable := flag(c)
 	first, _ := subscribe(c, nil)
 	subscribe(c, nil)
 	value := negated(c, first+changeable)
@@ -104,6 +105,7 @@ func judgeWildcardFailure(c *harness.Case, set *controller.Reply, param string, 
 
 // setByUniqueKey is 1.18: the path names the row by Recipient and ID, as the Agent reports them.
 func setByUniqueKey(c *harness.Case) {
+	changeable := flag(c)
 	path, _ := subscribe(c, nil)
 	value := negated(c, path+changeable)
 	keys, err := c.ReadAll(path+"Recipient", path+"ID")
@@ -117,7 +119,8 @@ func setByUniqueKey(c *harness.Case) {
 
 // setBySearch is 1.22: the path matches one of two Subscriptions, and those of others that happen to match, which are put back.
 func setBySearch(c *harness.Case) {
-	const number = "NotifExpiration"
+	changeable := flag(c)
+	number := number(c)
 	path, _ := subscribe(c, usp.Params{number: "10"})
 	other, _ := subscribe(c, usp.Params{number: "0"})
 	value := negated(c, path+changeable)
@@ -148,6 +151,7 @@ func setBySearch(c *harness.Case) {
 
 // setNoMatch is 1.23: a search path that matches nothing is no error.
 func setNoMatch(c *harness.Case) {
+	changeable := flag(c)
 	requested := subscriptions + `[Recipient=="InvalidValue"].`
 
 	c.Step(1, "set %s of %s, allow_partial true, required", changeable, requested)

@@ -13,9 +13,6 @@ import (
 // subscriptions is the table that most cases of this chapter work on: every Agent has it, and a Controller may add to it.
 const subscriptions = "Device.LocalAgent.Subscription."
 
-// changeable is the parameter of a Subscription that the cases about Set change: a boolean that does no harm.
-const changeable = "NotifRetry"
-
 // subscriptionTypes are the types of those parameters of a Subscription that are not strings.
 var subscriptionTypes = expect.Types{"Enable": usp.TypeBoolean, "Persistent": usp.TypeBoolean, "NotifRetry": usp.TypeBoolean}
 

@@ -26,7 +26,7 @@ func supportedBodies() harness.Bodies {
 		"1.98":  supportedEvents,
 		"1.99":  supportedKeySets,
 		"1.105": supportedElement(dut.RoleSyncCommand),
-		"1.106": supportedElementAt(root + "Boot!"),
+		"1.106": supportedElement(dut.RoleEvent),
 		"1.107": supportedElementAt(localAgent + "EndpointID"),
 	}
 }
@@ -214,12 +214,12 @@ func supportedKeySets(c *harness.Case) {
 	})
 }
 
-// supportedElement is 1.105, of the element that plays a role.
+// supportedElement is 1.105 and 1.106, of the element that plays a role.
 func supportedElement(role string) harness.Body {
 	return func(c *harness.Case) { supportedElementAt(c.Element(role))(c) }
 }
 
-// supportedElementAt is 1.106 and 1.107: of one command, event or parameter the Agent tells that one alone, whatever the options say.
+// supportedElementAt is 1.107 too: of one command, event or parameter the Agent tells that one alone, whatever the options say.
 func supportedElementAt(path string) harness.Body {
 	return func(c *harness.Case) {
 		c.Step(1, "get the supported data model of %s with all options", path)
