@@ -29,6 +29,7 @@ type runFlags struct {
 	out      string
 	junit    string
 	baseline string
+	shard    string
 	defects  []string
 	// instances is 0 when the user left the number to the tool
 	instances      int
@@ -50,6 +51,7 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
   usptest run --dut lab.yaml --select 'section:1 && !needs:reboot'
   usptest run --dut lab.yaml --profile mandatory --out results
   usptest run --dut lab.yaml --baseline known.json   # fail on what is new alone
+  usptest run --dut lab.yaml --shard 2/4 --out part2   # on the second of four machines
   usptest run --defect add-resp-missing 1.1   # see what a failure looks like`,
 		RunE: func(cmd *cobra.Command, selectors []string) error { return f.run(cmd, selectors) },
 	}
@@ -62,6 +64,7 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
 	flags.StringVar(&f.out, "out", defaultOut, "output `folder`")
 	flags.StringVar(&f.junit, "junit", "", "write the JUnit `file` here as well")
 	flags.StringVar(&f.baseline, "baseline", "", "run.json `file` whose failures are known: new ones fail the run, and so do known ones that pass now")
+	flags.StringVar(&f.shard, "shard", "", "carry out the part `I/N` of the run, to spread it over N machines; usptest merge joins the parts")
 	flags.IntVar(&f.instances, "instances", 0, "how many devices to run at once, when usptest launches them (default: one for each link, of the reference agent two)")
 	flags.StringArrayVar(&f.defects, "defect", nil, "break the reference agent in this `way`; repeatable; see usptest agent --list-defects")
 	flags.BoolVar(&f.quiet, "quiet", false, "print failures and the summary only")
@@ -101,6 +104,9 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 		return err
 	}
 	if o.Filters, err = f.filters(p); err != nil {
+		return err
+	}
+	if o.Shard, err = parseShard(f.shard); err != nil {
 		return err
 	}
 	if o.Instances = f.instances; o.Instances <= 0 {
@@ -157,6 +163,20 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 		return nil
 	}
 	return &exitError{code, err}
+}
+
+// parseShard reads --shard; nil is the whole run.
+func parseShard(text string) (*result.Shard, error) {
+	if text == "" {
+		return nil, nil
+	}
+	index, of, ok := strings.Cut(text, "/")
+	i, errI := strconv.Atoi(index)
+	n, errN := strconv.Atoi(of)
+	if !ok || errI != nil || errN != nil || i < 1 || i > n {
+		return nil, fmt.Errorf("--shard %q: want I/N with I from 1 to N, such as 2/4", text)
+	}
+	return &result.Shard{Index: i, Of: n}, nil
 }
 
 // watcher shows a run on the console.

@@ -128,6 +128,10 @@ func (r *Run) Conclude() {
 			return
 		}
 	}
+	if r.Shard != nil {
+		r.Conclusion.Reason = fmt.Sprintf("no case failed, but this is shard %s alone; usptest merge joins all of them", r.Shard)
+		return
+	}
 	if len(r.Selectors) > 0 {
 		r.Conclusion.Reason = "no case failed, but the run was limited to " + strings.Join(r.Selectors, " ")
 		return

@@ -98,14 +98,3 @@ func unknownFeatures(p *plan.Plan, f *dut.File, why string) []result.Feature {
 		return plan.Unknown, why
 	})
 }
-
-// merge takes over what another link, or another instance of the device, tells with more certainty: that it shows a feature, then that it
-// does not.
-func merge(known, more []result.Feature) {
-	certainty := []string{result.Unknown, result.No, result.Yes}
-	for i := range known {
-		if at := func(f result.Feature) int { return slices.Index(certainty, f.Detected) }; i < len(more) && at(more[i]) > at(known[i]) {
-			known[i] = more[i]
-		}
-	}
-}

@@ -3,7 +3,6 @@
 package runner
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,6 +44,8 @@ type Options struct {
 	// Again is the command line that repeats the run, AgainCase the part of it that repeats any one case.
 	Again, AgainCase []string
 	Progress         Progress
+	// Shard is the part of the run that is carried out here, by Index and Of; nil: all of it.
+	Shard *result.Shard
 	// Baseline is the run whose failures are known; nil: there is none.
 	Baseline *result.Baseline
 	// Ask has an operator do something to the device and returns when it is done; nil: there is no operator.
@@ -86,6 +87,9 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 	if err := nothingToRun(decided); err != nil {
 		return nil, err
 	}
+	if decided, run.Shard, err = o.takeShard(decided); err != nil {
+		return nil, err
+	}
 	log, err := newCaseLog(filepath.Join(o.Out, "cases.jsonl"))
 	if err != nil {
 		return nil, err
@@ -108,7 +112,7 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 		return nil, errors.Join(&dut.Problems{List: s.elements}, log.discard())
 	}
 	fillIn(&run.Device, s.identity)
-	run.Features, run.Alternates = s.features, alternates(run.Links)
+	run.Features, run.Alternates = s.features, result.Alternates(run.Links)
 	run.WallMS = time.Since(started).Milliseconds()
 	run.Conclude()
 	return run, log.close()
@@ -186,20 +190,6 @@ func endpoint(f *dut.File) string {
 		return f.Device.Endpoint
 	}
 	return string(id)
-}
-
-// alternates gathers what the cases used of the DUT file's elements, by role.
-func alternates(links []result.Link) []result.Alternate {
-	var all []result.Alternate
-	for _, l := range links {
-		for _, c := range l.Cases {
-			all = append(all, c.Alternates...)
-		}
-	}
-	slices.SortFunc(all, func(a, b result.Alternate) int {
-		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Path, b.Path))
-	})
-	return slices.Compact(all)
 }
 
 // fillIn completes what the DUT file says of the device with what the device says of itself.

@@ -150,7 +150,7 @@ func TestDealSpreadsTheLongCases(t *testing.T) {
 		9: "[1.4] [1.2] [1.5] [1.1] [1.3] [1.10]",
 	} {
 		var got []string
-		for _, part := range deal(cases, n) {
+		for _, part := range deal(cases, n, Options{}.estimate) {
 			got = append(got, fmt.Sprint(ids(part)))
 		}
 		if text := strings.Join(got, " "); text != want {

@@ -45,11 +45,11 @@ func (s *supervisor) runAll(ctx context.Context, links []linkPlan) []result.Link
 	var wg sync.WaitGroup
 	instance := 0
 	for i, l := range links {
-		out[i].Link, out[i].Cases = l.link, l.rest
+		out[i].Link, out[i].Cases = l.link, append([]result.Case{}, l.rest...)
 		if len(l.run) == 0 {
 			continue
 		}
-		parts := deal(l.run, s.share(len(links)))
+		parts := deal(l.run, s.share(len(links)), s.estimate)
 		var mu sync.Mutex
 		for _, part := range parts {
 			instance++
@@ -84,22 +84,9 @@ func (s *supervisor) share(links int) int {
 	return max(1, s.Instances/max(1, links))
 }
 
-// deal spreads cases over n parts, the long ones first, each to the part with the least to do, and puts each part in the plan's order.
-func deal(cases []plan.Case, n int) [][]plan.Case {
-	n = min(n, len(cases))
-	byLength := slices.Clone(cases)
-	slices.SortStableFunc(byLength, func(a, b plan.Case) int { return cmp.Compare(b.Budget, a.Budget) })
-	parts, load := make([][]plan.Case, n), make([]time.Duration, n)
-	for _, c := range byLength {
-		least := 0
-		for i := range load {
-			if load[i] < load[least] {
-				least = i
-			}
-		}
-		parts[least] = append(parts[least], c)
-		load[least] += c.Budget + time.Second
-	}
+// deal spreads cases over n workers, as evenly as they take, and puts each part in the plan's order.
+func deal(cases []plan.Case, n int, takes func(plan.Case) time.Duration) [][]plan.Case {
+	parts := even(cases, min(n, len(cases)), takes)
 	for _, part := range parts {
 		slices.SortFunc(part, func(a, b plan.Case) int { return plan.Compare(a.ID, b.ID) })
 	}
@@ -272,7 +259,7 @@ func (w *workerRun) take(ctx context.Context, m report) {
 
 // inspected takes over what the supported data model of a device says. w.mu is held.
 func (w *workerRun) inspected(found inspection) {
-	merge(w.features, found.Features)
+	result.MergeFeatures(w.features, found.Features)
 	if found.Blind != "" {
 		w.Progress.Note(w.link, found.Blind+"; features and elements of the DUT file could not be checked")
 	}

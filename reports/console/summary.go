@@ -39,6 +39,9 @@ func heading(run *result.Run) string {
 	if d.Reference {
 		device = join(", ", "the reference agent "+device, strings.Join(d.Defects, ", "))
 	}
+	if run.Shard != nil {
+		device += ", shard " + run.Shard.String()
+	}
 	return value(fmt.Sprintf("%s %s, %s %s: %s", run.Tool.Name, run.Tool.Version, run.Plan.ID, run.Plan.Version, device))
 }
 

@@ -51,6 +51,7 @@ func suite(id int, run *result.Run, p *plan.Plan, l result.Link) junit.Testsuite
 		{"software", run.Device.Software},
 		{"endpoint", run.Device.Endpoint},
 		{"timeScale", fmt.Sprint(run.TimeScale)},
+		{"shard", shard(run)},
 		{"baseline", baselineFile(run)},
 		{"conclusion", run.Conclusion.Value + ": " + run.Conclusion.Reason},
 	} {
@@ -113,6 +114,14 @@ func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.T
 		t.SystemOut = &junit.Output{Data: out}
 	}
 	return t
+}
+
+// shard is which part of a run this is; empty when it is the whole.
+func shard(run *result.Run) string {
+	if run.Shard == nil {
+		return ""
+	}
+	return run.Shard.String()
 }
 
 // baselineFile is where the known failures stand; empty without a baseline.
