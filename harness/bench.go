@@ -61,7 +61,7 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 	}
 	stopped := c.run(body)
 	interrupted, timedOut := ctx.Err() != nil, caseCtx.Err() != nil
-	acts, dirty := c.cleanUp()
+	acts, dirty := c.cleanUp(stopped == nil && !timedOut)
 	c.judgeUniversal()
 
 	r = result.Case{

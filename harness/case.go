@@ -34,7 +34,8 @@ type Case struct {
 	alternates []result.Alternate
 	cleanup    []cleanup
 	fresh      int
-	reboots    int // how often the case made the device restart
+	reboots    int    // how often the case made the device restart
+	restarts   uint64 // the mark before the last time
 }
 
 // stop ends a body early, from DeviceMust and LabMust.

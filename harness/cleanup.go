@@ -47,10 +47,13 @@ func (c *Case) Owns(added *controller.Reply) {
 
 // OwnsPath deletes one instance in the end, when it is still there.
 func (c *Case) OwnsPath(path string) {
-	c.Cleanup("delete "+path, func(ctx context.Context) error {
+	c.Cleanup(deletion(path), func(ctx context.Context) error {
 		return deleteFailure(c.Agent.Delete(ctx, true, path))
 	})
 }
+
+// deletion is what the clean-up of an instance is called.
+func deletion(path string) string { return "delete " + path }
 
 // deleteFailure says why an instance is still there: the first error of reply that is not "does not exist" (7016).
 func deleteFailure(reply *controller.Reply) error {
@@ -95,10 +98,15 @@ func (c *Case) RestoreRows(before expect.Snapshot, table, param string) {
 // cleanupPatience bounds all clean-up of one case.
 const cleanupPatience = time.Minute
 
-// cleanUp runs what was registered, last first, and reports each act. dirty says that something could not be put back.
-func (c *Case) cleanUp() (acts []result.CleanUp, dirty bool) {
+// cleanUp runs what was registered, last first, and reports each act. dirty says that something could not be put back. A body that did not
+// come to its end may have left an Add unanswered.
+func (c *Case) cleanUp(ended bool) (acts []result.CleanUp, dirty bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context), cleanupPatience)
 	defer cancel()
+	c.awaitRestart(ctx)
+	if !ended {
+		c.ownUnanswered(ctx)
+	}
 	for i := len(c.cleanup) - 1; i >= 0; i-- {
 		act := result.CleanUp{Name: c.cleanup[i].name}
 		if err := guarded(ctx, c.cleanup[i].do); err != nil {

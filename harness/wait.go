@@ -203,7 +203,20 @@ func (b *Bench) Stall() time.Duration {
 }
 
 // ExpectRestart says that the device will restart in this case, once more for each call: an exit of its process is then no fault.
-func (c *Case) ExpectRestart() { c.reboots++ }
+func (c *Case) ExpectRestart() { c.reboots, c.restarts = c.reboots+1, c.Journal.Mark() }
+
+// awaitRestart waits for a device that was made to restart and has not opened a session since: nothing can be put back before. A device that
+// does not come back is told by the acts of clean-up that fail.
+func (c *Case) awaitRestart(ctx context.Context) {
+	if c.reboots == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.ReconnectWait().D)
+	defer cancel()
+	if _, err := c.Journal.Await(ctx, c.restarts, IsConnect); err == nil {
+		_ = c.Device.WaitFor(ctx, c.Agent.Connected)
+	}
+}
 
 // Reboot makes the device restart, in the way the DUT file says, and returns the mark before it. The device need not be back yet.
 func (c *Case) Reboot() (mark uint64) {

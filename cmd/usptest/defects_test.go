@@ -119,10 +119,12 @@ func runWith(t *testing.T, c plan.Case, link string, instance int, defects ...st
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := t.TempDir()
-	r, err := runner.One{
-		DUT: d, Link: link, Instance: instance, Scale: referenceScale, Out: out, Case: c, Body: allBodies()[c.ID],
-	}.Run(ctx)
+	s, err := runner.Open(ctx, runner.SessionOptions{DUT: d, Link: link, Instance: instance, Scale: referenceScale, Out: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r, err := s.Run(ctx, c, allBodies()[c.ID])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,14 +34,19 @@ func TestSubstitutes(t *testing.T) {
 	} {
 		t.Run(test.role, func(t *testing.T) {
 			t.Parallel()
+			d, err := referenceDUT(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.Elements = map[string]string{test.role: test.element}
+			s, err := runner.Open(t.Context(), runner.SessionOptions{DUT: d, Link: "mqtt5", Instance: 900 + i, Scale: referenceScale, Out: t.TempDir()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
 			for _, id := range test.cases {
 				c, _ := p.Case(id)
-				d, err := referenceDUT(nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				d.Elements = map[string]string{test.role: test.element}
-				r, err := runner.One{DUT: d, Link: "mqtt5", Instance: 900 + i, Scale: referenceScale, Out: t.TempDir(), Case: c, Body: allBodies()[id]}.Run(t.Context())
+				r, err := s.Run(t.Context(), c, allBodies()[id])
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -313,22 +313,6 @@ func shown(got *controller.Reply) usp.Params {
 	return values
 }
 
-// purge deletes Subscriptions that an aborted run left on the device.
-func (b *bench) purge(ctx context.Context) error {
-	const table = "Device.LocalAgent.Subscription."
-	values := shown(b.Agent.Get(ctx, table+"*.ID"))
-	var stray []string
-	for _, path := range values.Names() {
-		if row, ok := strings.CutSuffix(path, "ID"); ok && strings.HasPrefix(values[path], harness.Tag) {
-			stray = append(stray, row)
-		}
-	}
-	if len(stray) == 0 {
-		return nil
-	}
-	return expect.Type(b.Agent.Delete(ctx, true, stray...), usp.DeleteResp)
-}
-
 // prepare brings the device into its first state, where the DUT file asks for that before each case.
 func (b *bench) prepare(ctx context.Context) error {
 	if b.DUT.Lab.Launch == nil || b.DUT.Lab.Launch.Fresh != dut.FreshPerCase {

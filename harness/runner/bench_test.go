@@ -162,19 +162,6 @@ func TestADeviceSaysWhoItIs(t *testing.T) {
 	}
 }
 
-func TestLeftoversAreDeleted(t *testing.T) {
-	const table = "Device.LocalAgent.Subscription."
-	params := usp.Params{table + "1.ID": "theirs", table + "2.ID": harness.Tag + "add-1-1-1", table + "12.ID": harness.Tag + "x"}
-	s := &simple{params: params}
-	if err := simpleBench(t, s).purge(t.Context()); err != nil || strings.Join(s.deleted, " ") != table+"12. "+table+"2." {
-		t.Errorf("deleted %q, %v", s.deleted, err)
-	}
-	s = &simple{}
-	if err := simpleBench(t, s).purge(t.Context()); err != nil || s.deleted != nil {
-		t.Errorf("nothing to delete: %q, %v", s.deleted, err)
-	}
-}
-
 // working is a worker with a simple device and a body for each of some cases, whose reports go to the buffer.
 func working(t *testing.T, s *simple, bodies harness.Bodies) (*worker, *bytes.Buffer) {
 	var out bytes.Buffer

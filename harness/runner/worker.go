@@ -125,7 +125,7 @@ func (w *worker) run(ctx context.Context) error {
 	if len(found.Elements) > 0 {
 		return nil // the supervisor ends the run before its first case
 	}
-	if err := bench.purge(ctx); err != nil {
+	if err := bench.Purge(ctx); err != nil {
 		w.note("leftovers of an earlier run stay on the device: %v", err)
 	}
 	runTree(ctx, w.Link, cases, w.one)

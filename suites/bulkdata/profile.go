@@ -34,6 +34,7 @@ func interval(c *harness.Case) time.Duration {
 
 // addProfile adds a profile that reports UpTime, not yet enabled, and deletes it in the end. settings are those of its transport.
 func addProfile(c *harness.Case, every time.Duration, settings usp.Params) (path string) {
+	settings["Alias"] = c.Fresh("profile")
 	settings["ReportingInterval"] = strconv.Itoa(int(every.Seconds()))
 	c.Step(1, "add a profile for %s and %s, every %s s", settings["Protocol"], settings["EncodingType"], settings["ReportingInterval"])
 	path = c.Add(profiles, nil, settings).Path

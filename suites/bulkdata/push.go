@@ -79,7 +79,7 @@ func encodingOf(c *harness.Case, profile, encodingType string) encoding {
 
 // subscribe adds a Subscription to an event, as a fixture, and returns the ID that the Agent has given it.
 func subscribe(c *harness.Case, event string) (id string) {
-	created := c.Add("Device.LocalAgent.Subscription.", nil, usp.Params{"Enable": "true", "NotifType": "Event", "ReferenceList": event})
+	created := c.Add("Device.LocalAgent.Subscription.", nil, usp.Params{"ID": c.Fresh("push"), "Enable": "true", "NotifType": "Event", "ReferenceList": event})
 	if id := created.UniqueKeys["ID"]; id != "" {
 		return id
 	}

@@ -116,7 +116,7 @@ func addNested(c *harness.Case, own string, enabled bool) (path string) {
 		if taken[value] {
 			continue
 		}
-		return c.Add(own+t.name, usp.Params{t.key: value, "Enable": fmt.Sprint(enabled)}, nil).Path
+		return c.Add(own+t.name, usp.Params{t.key: value, "Enable": fmt.Sprint(enabled)}, usp.Params{"Alias": c.Fresh("nested")}).Path
 	}
 	c.LabMust(fmt.Errorf("%s%s holds every value that the case could give %s of a row of its own", own, t.name, t.key))
 	return ""

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/runner"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+var leftOnly = flag.String("left", "", "take only the cases whose id matches this `expression`, and interrupt each after every Record")
+
+// firstLeftInstance keeps these agents apart from those of the defects.
+const firstLeftInstance = 10_000
+
+// TestDeviceIsLeftAsFound takes every writable value and every instance of the reference agent before and after each case, and wants them
+// equal: when the case has passed, and when it was interrupted as a third or two thirds of the Records had come.
+func TestDeviceIsLeftAsFound(t *testing.T) {
+	p, err := plan.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen := regexp.MustCompile(cmp.Or(*leftOnly, "."))
+	var instance atomic.Int64
+	instance.Store(firstLeftInstance)
+	for id, body := range allBodies() {
+		c, _ := p.Case(id)
+		at := slices.IndexFunc(defectLinks, c.AppliesTo)
+		if !chosen.MatchString(id) || at < 0 {
+			continue
+		}
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			d := openDevice(t, c, defectLinks[at], int(instance.Add(1)))
+			found := d.kept(t)
+			r, came := d.run(t, body, 0)
+			if r.Verdict != result.Pass {
+				t.Fatalf("%s %s", r.Verdict, r.Reason)
+			}
+			d.same(t, "when the case has passed", found)
+			parts := []int64{came / 3, 2 * came / 3}
+			if *leftOnly != "" {
+				parts = parts[:0]
+				for part := range came {
+					parts = append(parts, part)
+				}
+			}
+			for _, part := range parts {
+				if part > 0 {
+					d.run(t, body, part)
+					d.same(t, fmt.Sprintf("when it was interrupted after %d of %d Records", part, came), found)
+				}
+			}
+		})
+	}
+}
+
+// examined is a reference agent in a session of its own.
+type examined struct {
+	*runner.Session
+	plan plan.Case
+}
+
+func openDevice(t *testing.T, c plan.Case, link string, instance int) examined {
+	t.Helper()
+	f, err := referenceDUT(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := runner.Open(t.Context(), runner.SessionOptions{DUT: f, Link: link, Instance: instance, Scale: referenceScale, Out: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return examined{s, c}
+}
+
+// run carries out a body, and interrupts it when so many Records have come; 0 lets it end.
+func (d examined) run(t *testing.T, body harness.Body, part int64) (r result.Case, came int64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var records atomic.Int64
+	r, err := d.Run(ctx, d.plan, func(c *harness.Case) {
+		stop := c.Journal.Listen(func(e *journal.Event) {
+			if e.Layer == journal.LayerRecord && e.Dir == journal.In && records.Add(1) == part {
+				cancel()
+			}
+		})
+		defer stop()
+		body(c)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, act := range r.CleanUp {
+		if act.Error != "" {
+			t.Errorf("interrupted after %d Records: clean-up: %s: %s", part, act.Name, act.Error)
+		}
+	}
+	return r, records.Load()
+}
+
+// kept are all values that a Controller may set, and all instances, each with the value "there".
+func (d examined) kept(t *testing.T) usp.Params {
+	t.Helper()
+	if err := d.Reachable(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	kept := usp.Params{}
+	r, err := d.Run(t.Context(), d.plan, func(c *harness.Case) {
+		writable := map[string]bool{}
+		supported := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{"Device."}, ReturnParams: true})
+		for _, q := range supported.Body().GetResponse().GetGetSupportedDmResp().GetReqObjResults() {
+			for _, o := range q.GetSupportedObjs() {
+				for _, p := range o.GetSupportedParams() {
+					writable[o.GetSupportedObjPath()+p.GetParamName()] = p.GetAccess() != usppb.GetSupportedDMResp_PARAM_READ_ONLY
+				}
+			}
+		}
+		q, err := expect.OneResult(c.Agent.Get(c, "Device."), "Device.")
+		c.DeviceMust(err)
+		for path, value := range expect.Resolved(q) {
+			if writable[schemaPath(path)] {
+				kept[path] = value
+			}
+		}
+		instances, err := expect.OneInstances(c.Agent.GetInstances(c, false, "Device."), "Device.")
+		c.DeviceMust(err)
+		for _, path := range instances {
+			kept[path] = "there"
+		}
+	})
+	if err != nil || len(kept) == 0 {
+		t.Fatalf("the device does not tell what it has: %v, %s", err, r.Reason)
+	}
+	return kept
+}
+
+// schemaPath is a path with {i} for every instance number.
+func schemaPath(path string) string {
+	parts := strings.Split(path, ".")
+	for i, part := range parts {
+		if part != "" && strings.Trim(part, "0123456789") == "" {
+			parts[i] = "{i}"
+		}
+	}
+	return strings.Join(parts, ".")
+}
+
+// same wants the device to have what it had. Its own record of commands, Request, it keeps as long as it likes.
+func (d examined) same(t *testing.T, when string, found usp.Params) {
+	t.Helper()
+	left := d.kept(t)
+	for path, was := range found {
+		if is, ok := left[path]; !ok || is != was {
+			t.Errorf("%s: %s: want %q as before, got %q", when, path, was, is)
+		}
+	}
+	for path, is := range left {
+		if _, ok := found[path]; !ok && !strings.HasPrefix(path, "Device.LocalAgent.Request.") {
+			t.Errorf("%s: %s: want it gone, got %q", when, path, is)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package harness
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// A device that lacks a table answers the Get of it with an error, which is no reason to leave the rows of another.
+func TestTaggedRowsArePurged(t *testing.T) {
+	const subscription, row = "Device.LocalAgent.Subscription.", "Device.LocalAgent.Controller.1.BootParameter.3."
+	for name, test := range map[string]struct {
+		params usp.Params
+		want   string
+	}{
+		"nothing": {usp.Params{subscription + "1.ID": "theirs", subscription + "1.Alias": Tag + "not our parameter"}, ""},
+		"rows": {usp.Params{subscription + "1.ID": "theirs", subscription + "2.ID": Tag + "add-1-1-1", row + "Alias": Tag + "boot",
+			"Device.LocalAgent.Controller.2.EndpointID": "proto::" + Tag + "x"},
+			"Delete Device.LocalAgent.Controller.1.BootParameter.3., Device.LocalAgent.Controller.2., Device.LocalAgent.Subscription.2."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, d := newBench(t, test.params)
+			d.answer = wildcards(d)
+			if err := b.Purge(t.Context()); err != nil {
+				t.Error(err)
+			}
+			deleted := ""
+			for _, r := range d.requests {
+				if strings.HasPrefix(r, "Delete") {
+					deleted += r
+				}
+			}
+			if deleted != test.want {
+				t.Errorf("want %q, got %q", test.want, deleted)
+			}
+		})
+	}
+}
+
+// wildcards lets a device in memory find the rows that a path with wildcards means.
+func wildcards(d *device) func(*usppb.Msg) *usppb.Msg {
+	return func(m *usppb.Msg) *usppb.Msg {
+		paths := m.GetBody().GetRequest().GetGet().GetParamPaths()
+		if len(paths) != 1 || !strings.Contains(paths[0], "*") {
+			return nil
+		}
+		want := strings.Split(paths[0], ".")
+		var names []string
+		for _, name := range d.params.Names() {
+			if got := strings.Split(name, "."); len(got) == len(want) && got[len(got)-1] == want[len(want)-1] && got[len(got)-3] == want[len(want)-3] {
+				names = append(names, name)
+			}
+		}
+		found := d.get(names)
+		return usp.NewMsg(m.GetHeader().GetMsgId(), &usppb.GetResp{ReqPathResults: found})
+	}
+}
+
+// An Add that is answered when its case has ended already leaves a row that the body could not own.
+func TestWhatComesTooLateIsDeletedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, d := newBench(t, usp.Params{"Device.LocalAgent.EndpointID": agentID})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		d.answer = func(m *usppb.Msg) *usppb.Msg {
+			switch request := m.GetBody().GetRequest(); {
+			case request.GetAdd() != nil: // slow, and so is what comes after it
+				time.AfterFunc(time.Second, cancel)
+				time.AfterFunc(2*time.Second, func() { d.say(created(m, "Device.LocalAgent.Subscription.7.")) })
+				return mute()
+			case request.GetGet() != nil:
+				time.AfterFunc(3*time.Second, func() { d.say(d.own(m)) })
+				return mute()
+			}
+			return nil
+		}
+		r, _ := b.Run(ctx, planned(1), func(c *Case) {
+			c.Add("Device.LocalAgent.Subscription.", nil, usp.Params{"ID": c.Fresh("add")})
+		})
+		if r.Verdict != result.Aborted || actsOf(r) != "delete Device.LocalAgent.Subscription.7." {
+			t.Errorf("got %s, %q; the device was asked %q", r.Verdict, actsOf(r), d.requests)
+		}
+	})
+}
+
+// created is the AddResp to an Add of one row.
+func created(m *usppb.Msg, row string) *usppb.Msg {
+	return usp.NewMsg(m.GetHeader().GetMsgId(), &usppb.AddResp{CreatedObjResults: []*usppb.AddResp_CreatedObjectResult{{
+		RequestedPath: m.GetBody().GetRequest().GetAdd().GetCreateObjs()[0].GetObjPath(),
+		OperStatus: &usppb.AddResp_CreatedObjectResult_OperationStatus{OperStatus: &usppb.AddResp_CreatedObjectResult_OperationStatus_OperSuccess{
+			OperSuccess: &usppb.AddResp_CreatedObjectResult_OperationStatus_OperationSuccess{InstantiatedPath: row}}},
+	}}})
+}

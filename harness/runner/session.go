@@ -1,0 +1,59 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// SessionOptions say what a Session runs against.
+type SessionOptions struct {
+	DUT      *dut.File
+	Link     string
+	Instance int // distinct among those that run at the same time
+	Scale    float64
+	Out      string // folder for the journals
+}
+
+// Session is a device over one link that carries out cases in this process, one after the other.
+type Session struct {
+	bench   *bench
+	options SessionOptions
+}
+
+// Open starts a bench and the device. The error is for a device that could not be reached.
+func Open(ctx context.Context, o SessionOptions) (*Session, error) {
+	b, err := newBench(ctx, job{DUT: o.DUT, Link: o.Link, Instance: o.Instance, Scale: o.Scale}, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.contact(ctx); err != nil {
+		err = fmt.Errorf("%w\n%s", err, b.Device.LogTail(deviceLogLines))
+		b.close()
+		return nil, err
+	}
+	return &Session{b, o}, nil
+}
+
+// Run carries out a case. Its journal replaces that of an earlier run of the same case.
+func (s *Session) Run(ctx context.Context, c plan.Case, body harness.Body) (result.Case, error) {
+	mark := s.bench.Journal.Mark()
+	r, _ := s.bench.Bench.Run(ctx, c, body)
+	mask := s.bench.Journal.Masker()
+	boundCase(&r, mask)
+	var err error
+	r.Journal, err = writeJournal(s.options.Out, s.options.Link, r.ID, r.Started, s.bench.Journal.Since(mark), mask)
+	return r, err
+}
+
+// Reachable waits until the device is connected and answers.
+func (s *Session) Reachable(ctx context.Context) error {
+	return s.bench.reachable(ctx, s.bench.Journal.Mark(), s.options.DUT.Waits.Reconnect, "reconnect")
+}
+
+// Close takes everything down. It is called once.
+func (s *Session) Close() { s.bench.close() }
