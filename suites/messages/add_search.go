@@ -2,6 +2,7 @@ package messages
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -59,7 +60,11 @@ func addBySearch(c *harness.Case) {
 	enabled := enabledControllers(c)
 	if len(enabled) < 2 {
 		c.Step(1, "add a second Controller")
-		c.Add(controllers, usp.Params{"EndpointID": "proto::" + c.Fresh("controller")}, usp.Params{"Enable": "true"})
+		second := c.Agent.Add(c, false, usp.Create(controllers, usp.Params{"EndpointID": "proto::" + c.Fresh("controller")}, usp.Params{"Enable": "true"}))
+		c.Owns(second)
+		if _, err := expect.OneCreated(second); err != nil {
+			c.LabMust(fmt.Errorf("the case needs two Controllers, and the device refuses a second row of %s: %w; make room for one, or configure a second Controller", controllers, err))
+		}
 		enabled = enabledControllers(c)
 	}
 	for _, row := range enabled {

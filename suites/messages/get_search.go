@@ -162,7 +162,7 @@ func getWithoutEnabledRow(c *harness.Case) {
 // getEmptyTable is 1.87: the table of Subscriptions without a row.
 func getEmptyTable(c *harness.Case) {
 	if !emptySubscriptions(c) {
-		c.LabMust(fmt.Errorf("the device keeps rows of %s, so that the case cannot empty it", subscriptions))
+		c.LabMust(fmt.Errorf("the device keeps rows of %s, so that the case cannot empty it; delete them in the configuration of the device", subscriptions))
 	}
 	judgeEmptyGet(c, subscriptions)
 }
