@@ -97,7 +97,9 @@ func (l LinkSpec) Name() string {
 
 // TLSSpec says which certificates stand on a TLS link. A launched device needs none of it: it is given those of the harness's own CA.
 type TLSSpec struct {
-	// Certificate and Key are the PEM files of what the brokers show. Empty: the harness makes its own.
+	// Authority is the folder of the CA that signs what the brokers show; see pki.Load. Empty: the harness makes one for each link.
+	Authority string
+	// Certificate and Key are the PEM files of what the brokers show. Empty: the CA signs one.
 	Certificate, Key string
 	// Trust is a PEM file with the authorities whose client certificates are accepted. Empty: any certificate is, and none is, too.
 	Trust string

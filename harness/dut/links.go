@@ -8,9 +8,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/usptest/usptest/harness/pki"
 )
 
 // links reads the links.
@@ -56,9 +59,9 @@ func (d *fileDecoder) link(v value) {
 	d.f.Links = append(d.f.Links, l)
 	d.later = append(d.later, func() {
 		d.port(at(given, "port", v), l)
-		if l.TLS && d.f.Lab.Launch == nil && l.Role != RoleServer && d.f.TLS.Certificate == "" {
+		if l.TLS && d.f.Lab.Launch == nil && l.Role != RoleServer && d.f.TLS.Certificate == "" && d.f.TLS.Authority == "" {
 			d.add(given["tls"], "true", "", "a device that the harness does not launch cannot know the harness's own CA; "+
-				"set tls.certificate and tls.key to a certificate that the device trusts")
+				"set tls.authority to one that the device trusts (usptest certs makes it), or tls.certificate and tls.key to a certificate that it trusts")
 		}
 	})
 }
@@ -201,6 +204,7 @@ func (d *fileDecoder) tls(v value) {
 	}
 	faults := len(d.problems)
 	d.mapping(v,
+		field{"authority", false, d.authority},
 		field{"certificate", false, file(&t.Certificate)},
 		field{"key", false, file(&t.Key)},
 		field{"trust", false, file(&t.Trust)},
@@ -220,6 +224,16 @@ func (d *fileDecoder) tls(v value) {
 	}
 }
 
+// authority reads the folder of a CA.
+func (d *fileDecoder) authority(v value) {
+	if !d.filled(v, &d.f.TLS.Authority) {
+		return
+	}
+	if _, err := d.f.Authority(d.now); err != nil {
+		d.add(v, strconv.Quote(d.f.TLS.Authority), fmt.Sprintf("a folder with %s and %s", pki.CertFile, pki.KeyFile), err.Error()+"; make one with usptest certs")
+	}
+}
+
 // exists records a problem when a file that the DUT file names is not there.
 func (d *fileDecoder) exists(v value, path string) {
 	if _, err := readSmall(resolve(d.root, path)); err != nil {
@@ -227,7 +241,15 @@ func (d *fileDecoder) exists(v value, path string) {
 	}
 }
 
-// ServerCertificate is what the brokers show on a TLS link; nil when the harness has to make one itself.
+// Authority is the CA that signs what the brokers show; nil when the harness has to make one itself.
+func (f *File) Authority(now time.Time) (*pki.CA, error) {
+	if f.TLS.Authority == "" {
+		return nil, nil
+	}
+	return pki.Load(f.resolve(f.TLS.Authority), now)
+}
+
+// ServerCertificate is what the brokers show on a TLS link; nil when the CA has to sign one.
 func (f *File) ServerCertificate() (*tls.Certificate, error) {
 	if f.TLS.Certificate == "" {
 		return nil, nil

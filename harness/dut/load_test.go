@@ -1,8 +1,10 @@
 package dut
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -102,7 +104,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 			{MTP: WebSocket, Role: RoleClient, Path: "/x"},
 			{MTP: WebSocket, Role: RoleServer, TLS: true, URL: "wss://{{.Host}}:{{.AgentPort}}/usp"},
 		},
-		TLS: TLSSpec{"server.pem", "server.key", "ca.pem"}, Collector: CollectorSpec{8080, 8443}, Features: []int{1, 36},
+		TLS: TLSSpec{Certificate: "server.pem", Key: "server.key", Trust: "ca.pem"}, Collector: CollectorSpec{8080, 8443}, Features: []int{1, 36},
 		Elements:      map[string]string{RoleReadable: "Device.DeviceInfo.ModelName", RoleAsyncCommand: "Device.X()", RoleAsyncArguments: "A=1,B=x=y"},
 		ElementPlaces: map[string]Place{RoleReadable: {14, 22}, RoleAsyncCommand: {14, 66}, RoleAsyncArguments: {14, 95}},
 		Lab: LabSpec{
@@ -239,6 +241,7 @@ func TestASingleProblem(t *testing.T) {
 		{"TLS of a device that runs by itself", strings.Replace(shortFile, "port:", "tls: true, port:", 1), "links[0].tls: got true; a device that the harness does not launch"},
 		{"launch without launch", shortFile + "lab: {reboot: launch}\n", "there is no lab.launch"},
 		{"bind to all", shortFile + "bind: 0.0.0.0\nlab: {launch: {exec: [x]}}\n", "set host as well"},
+		{"an authority that is not there", shortFile + "tls: {authority: nowhere}\n", "tls.authority: got \"nowhere\"; allowed: a folder with ca.pem and ca.key; open nowhere/ca.pem: no such file or directory; make one with usptest certs"},
 		{"key without certificate", shortFile + "tls: {key: server.key}\n", "tls"},
 		{"password is not shown", strings.Replace(shortFile, "port:", "password: 12345678, port:", 1), "links[0].password: got a value that is not shown; allowed: text"},
 		{"unset variable", strings.Replace(shortFile, "port:", "username: '{{env \"USPTEST_NONE\"}}', port:", 1), "USPTEST_NONE is not set"},
@@ -257,6 +260,29 @@ func TestASingleProblem(t *testing.T) {
 	big := filepath.Join(write(t, map[string]string{"big.yaml": strings.Repeat("#\n", maxFile)}), "big.yaml")
 	_, err = Load(big, p, today())
 	expectError(t, err, "big.yaml", "more than")
+}
+
+// TestAuthority loads a device that runs by itself and trusts a CA of the lab.
+func TestAuthority(t *testing.T) {
+	ca, err := pki.NewCA(pki.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := ca.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(shortFile, "port:", "tls: true, port:", 1) + fmt.Sprintf("tls: {authority: %q}\n", dir)
+	f, err := parse("lab.yaml", []byte(text), loadPlan(t), today())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := f.Authority(today())
+	if err != nil || !bytes.Equal(got.PEM(), ca.PEM()) {
+		t.Errorf("want the CA of the folder, got %v", err)
+	}
+	_, err = parse("lab.yaml", []byte(text), loadPlan(t), ca.Until().AddDate(0, 0, 1))
+	expectError(t, err, "tls.authority", "expired on")
 }
 
 func TestVars(t *testing.T) {

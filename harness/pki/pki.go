@@ -1,8 +1,9 @@
-// Package pki is the bench's own certificate authority. It issues, at run time, the certificates that brokers show to a
+// Package pki is the bench's own certificate authority, made for a run or kept in a folder. It issues, at run time, the certificates that brokers show to a
 // device, that a second Controller shows to prove who it is, and those with one deliberate flaw that a device must refuse.
 package pki
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -28,13 +29,16 @@ const (
 	lifetime = 365 * day
 )
 
-// CA is a certificate authority with a self-signed P-256 root certificate. It is immutable and safe for concurrent use.
+// Name is the common name of the project's own authorities.
+const Name = "usptest CA"
+
+// CA is a certificate authority with a root certificate and its key. It is immutable and safe for concurrent use.
 type CA struct {
 	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	key  crypto.Signer
 }
 
-// NewCA makes a CA whose root carries name as its common name. Two CAs never trust each other, even under one name.
+// NewCA makes a CA whose self-signed P-256 root carries name as its common name. Two CAs never trust each other, even under one name.
 func NewCA(name string) (*CA, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -159,7 +163,7 @@ func (s Spec) template(now time.Time) (*x509.Certificate, error) {
 }
 
 // sign gives template a random serial number, signs it and parses the result.
-func sign(template, parent *x509.Certificate, public *ecdsa.PublicKey, signer *ecdsa.PrivateKey) (*x509.Certificate, error) {
+func sign(template, parent *x509.Certificate, public *ecdsa.PublicKey, signer crypto.Signer) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
 		return nil, err

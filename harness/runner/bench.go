@@ -87,9 +87,14 @@ func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars) (security, error
 	if !spec.TLS {
 		return security{}, nil
 	}
-	ca, err := pki.NewCA("usptest CA")
+	ca, err := f.Authority(time.Now())
 	if err != nil {
-		return security{}, err
+		return security{}, fmt.Errorf("tls.authority: %w", err)
+	}
+	if ca == nil {
+		if ca, err = pki.NewCA(pki.Name); err != nil {
+			return security{}, err
+		}
 	}
 	name := pki.Spec{CommonName: vars.Host, EndpointID: vars.ControllerID, Client: true} // it also dials a device that is a server
 	if ip := net.ParseIP(vars.Host); ip != nil {
