@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -13,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	foreign "github.com/joshdk/go-junit"
 
 	"github.com/usptest/usptest/fixtures/runs"
 	"github.com/usptest/usptest/harness/plan"
@@ -177,19 +180,132 @@ func TestTroubleIsNeverGreen(t *testing.T) {
 	}
 }
 
-// TestSchema holds the file against the schema that USPTEST_JUNIT_XSD names, with xmllint.
-func TestSchema(t *testing.T) {
-	xsd := os.Getenv("USPTEST_JUNIT_XSD")
-	if xsd == "" {
-		t.Skip("NOT CHECKED against a schema: set USPTEST_JUNIT_XSD to junit-10.xsd of Jenkins' xunit plugin")
+// gated is the example with a failure of each standing to a baseline.
+func gated() *result.Run {
+	run := runs.Example()
+	run.Baseline = &result.Baseline{File: "known.json"}
+	run.Shard = &result.Shard{Index: 1, Of: 2}
+	run.Links[0].Cases[0].Baseline = result.Known
+	run.Links[1].Cases[1].Baseline = result.Stale
+	run.Links[2].Cases[0].Baseline = result.New
+	run.Conclude()
+	return run
+}
+
+// TestTheGateAndTheFileAgree: what fails the gate is a failure here, and nothing else.
+func TestTheGateAndTheFileAgree(t *testing.T) {
+	run := gated()
+	suites := parse(t, render(t, run)).Suites
+	known, stale, novel := suites[0].Cases[0], suites[1].Cases[1], suites[2].Cases[0]
+	if known.Skipped == nil || known.Failure != nil || !strings.HasPrefix(known.Skipped.Message, "known failure: metric 4") || !strings.Contains(known.Skipped.Text, `got "false"`) {
+		t.Errorf("a known failure is shown as %+v", known)
 	}
-	for name, run := range map[string]*result.Run{"example": runs.Example(), "hostile": runs.Hostile(1 << 10), "empty": {Plan: result.Plan{ID: "TP-469"}}} {
-		path := filepath.Join(t.TempDir(), name+".xml")
-		if err := os.WriteFile(path, render(t, run), 0o644); err != nil {
-			t.Fatal(err)
+	if stale.Failure == nil || stale.Failure.Type != "stale" || !strings.Contains(stale.Failure.Message, "update known.json") {
+		t.Errorf("a stale failure is shown as %+v", stale)
+	}
+	if novel.Failure == nil || novel.Failure.Type != "new" {
+		t.Errorf("a new failure is shown as %+v", novel)
+	}
+	for i, s := range suites {
+		failed := 0
+		for _, c := range run.Links[i].Cases {
+			if c.Verdict == result.Fail && c.Baseline != result.Known || c.Baseline == result.Stale {
+				failed++
+			}
 		}
-		if out, err := exec.Command("xmllint", "--noout", "--schema", xsd, path).CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", name, err, out)
+		if s.Failures != failed {
+			t.Errorf("%s: want %d failures, got %d", s.Name, failed, s.Failures)
+		}
+	}
+}
+
+// TestAForeignParser reads the file with a library that knows nothing of this project.
+func TestAForeignParser(t *testing.T) {
+	run := gated()
+	suites, err := foreign.Ingest(render(t, run))
+	if err != nil || len(suites) != len(run.Links) {
+		t.Fatalf("want %d suites, got %d, %v", len(run.Links), len(suites), err)
+	}
+	for i, l := range run.Links {
+		s := suites[i]
+		if s.Name != "TP-469."+l.Link || s.Properties["endpoint"] != run.Device.Endpoint || s.Properties["baseline"] != "known.json" || s.Properties["shard"] != "1/2" {
+			t.Errorf("%s: got %s with %v", l.Link, s.Name, s.Properties)
+		}
+		if l.Trouble != "" && !strings.Contains(s.SystemErr, l.Trouble) {
+			t.Errorf("%s: the trouble is not told: %q", l.Link, s.SystemErr)
+		}
+		for k, c := range l.Cases {
+			got := s.Tests[k]
+			want := foreign.StatusSkipped
+			switch {
+			case c.Baseline == result.Known:
+			case c.Verdict == result.Fail || c.Baseline == result.Stale:
+				want = foreign.StatusFailed
+			case c.Verdict == result.Pass:
+				want = foreign.StatusPassed
+			case c.Verdict == result.Error || c.Verdict == result.Aborted:
+				want = foreign.StatusError
+			}
+			if got.Name != c.ID+" "+c.Title || got.Status != want || got.Duration.Milliseconds() != c.DurationMS {
+				t.Errorf("%s over %s: want %s in %d ms, got %+v", c.ID, l.Link, want, c.DurationMS, got)
+			}
+			if want != foreign.StatusPassed && !strings.Contains(got.Message, c.Reason) {
+				t.Errorf("%s over %s: want %q, got %q", c.ID, l.Link, c.Reason, got.Message)
+			}
+			for _, m := range c.Metrics {
+				if !strings.Contains(got.SystemOut, fmt.Sprintf("metric %d %s", m.N, m.Verdict)) {
+					t.Errorf("%s over %s: metric %d is not to be seen in %q", c.ID, l.Link, m.N, got.SystemOut)
+				}
+			}
+		}
+	}
+}
+
+// validate holds a file against a schema with xmllint, and returns what it says of a file that is not valid.
+func validate(t *testing.T, xsd string, data []byte) (wrong string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "junit.xml")
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "xmllint", "--noout", "--schema", xsd, path).CombinedOutput()
+	if err != nil {
+		return fmt.Sprintf("%v\n%s", err, out)
+	}
+	return ""
+}
+
+// TestSchema holds the file against our schema, and against the one of Jenkins where USPTEST_JUNIT_XSD names it.
+func TestSchema(t *testing.T) {
+	if _, err := exec.LookPath("xmllint"); err != nil {
+		t.Skip("SKIPPED, NOT PROVEN: there is no xmllint; Debian has it in libxml2-utils")
+	}
+	schemas := []string{"junit.xsd"}
+	if theirs := os.Getenv("USPTEST_JUNIT_XSD"); theirs != "" {
+		schemas = append(schemas, theirs)
+	} else {
+		t.Log("not checked against the schema of Jenkins' xunit plugin: set USPTEST_JUNIT_XSD to junit-10.xsd")
+	}
+	trouble := &result.Run{Plan: result.Plan{ID: "TP-469"}, Links: []result.Link{{Link: "mqtt5", Trouble: "worker died"}, {Link: "stomp"}}}
+	for name, run := range map[string]*result.Run{
+		"example": runs.Example(), "clean": runs.Clean(), "hostile": runs.Hostile(1 << 10), "gated": gated(), "trouble": trouble,
+		"empty": {Plan: result.Plan{ID: "TP-469"}},
+	} {
+		for _, xsd := range schemas {
+			if wrong := validate(t, xsd, render(t, run)); wrong != "" {
+				t.Errorf("%s: %s", name, wrong)
+			}
+		}
+	}
+	good := string(render(t, runs.Example()))
+	for _, broken := range [][2]string{
+		{`<failure `, `<skipped message="" type="x"/><failure `}, {`errors="0"`, `errors="-1"`}, {` classname="TP-469.mqtt5.1"`, ``}, {`time="1.420"`, `time="1,42"`},
+		{`<testcase name="1.36 Get message with full parameter path"`, `<testcase name="1.37 Get message with multiple full parameter paths, same object"`},
+		{`</testsuites>`, `<verdict/></testsuites>`}, {`timestamp="2026-03-02T09:30:00"`, `timestamp="yesterday"`},
+	} {
+		bad := strings.Replace(good, broken[0], broken[1], 1)
+		if bad == good || validate(t, "junit.xsd", []byte(bad)) == "" {
+			t.Errorf("the schema lets pass %s in the place of %s", broken[1], broken[0])
 		}
 	}
 }
