@@ -22,6 +22,11 @@ func (c *Case) Set(object string, params usp.Params) {
 	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(object, params, nil)), usp.SetResp))
 }
 
+// Answered judges in metric n that the answer to a request is of the wanted type.
+func (c *Case) Answered(n int, reply *controller.Reply, want usp.MsgType) (passed bool) {
+	return c.Metric(n, func(m *Metric) { m.Must(expect.Type(reply, want), reply.Evidence()) })
+}
+
 // Created judges in metric n that an Add created its one row.
 func (c *Case) Created(n int, added *controller.Reply) (created usp.Created, passed bool) {
 	passed = c.Metric(n, func(m *Metric) {

@@ -12,21 +12,27 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
+// created is the AddResp to an Add of one row.
+func created(add *usppb.Msg, row string) *usppb.Msg {
+	type status = usppb.AddResp_CreatedObjectResult_OperationStatus
+	return usp.NewMsg(add.GetHeader().GetMsgId(), &usppb.AddResp{CreatedObjResults: []*usppb.AddResp_CreatedObjectResult{{
+		RequestedPath: add.GetBody().GetRequest().GetAdd().GetCreateObjs()[0].GetObjPath(),
+		OperStatus: &status{OperStatus: &usppb.AddResp_CreatedObjectResult_OperationStatus_OperSuccess{
+			OperSuccess: &usppb.AddResp_CreatedObjectResult_OperationStatus_OperationSuccess{InstantiatedPath: row}}},
+	}}})
+}
+
 // creates makes the device answer every Add with one new row, or refuse it.
 func creates(d *device, row string) {
 	d.answer = func(m *usppb.Msg) *usppb.Msg {
-		id, add := m.GetHeader().GetMsgId(), m.GetBody().GetRequest().GetAdd()
+		add := m.GetBody().GetRequest().GetAdd()
 		switch {
 		case add == nil:
 			return nil
 		case row == "":
-			return usp.NewError(id, usp.CodeResourcesExceeded, "full")
+			return usp.NewError(m.GetHeader().GetMsgId(), usp.CodeResourcesExceeded, "full")
 		}
-		type status = usppb.AddResp_CreatedObjectResult_OperationStatus
-		return usp.NewMsg(id, &usppb.AddResp{CreatedObjResults: []*usppb.AddResp_CreatedObjectResult{{
-			RequestedPath: add.GetCreateObjs()[0].GetObjPath(), OperStatus: &status{OperStatus: &usppb.AddResp_CreatedObjectResult_OperationStatus_OperSuccess{
-				OperSuccess: &usppb.AddResp_CreatedObjectResult_OperationStatus_OperationSuccess{InstantiatedPath: row}}},
-		}}})
+		return created(m, row)
 	}
 }
 
@@ -113,5 +119,21 @@ func TestADeviceConnectsAnewInTheCleanUp(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestAnsweredJudgesTheTypeOfTheAnswer(t *testing.T) {
+	b, d := newBench(t, nil)
+	creates(d, "Device.LocalAgent.Subscription.1.")
+	for want, verdict := range map[usp.MsgType]result.Verdict{usp.AddResp: result.Pass, usp.SetResp: result.Fail} {
+		r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
+			reply := c.Agent.Add(c, false, usp.Create("Device.LocalAgent.Subscription.", nil, nil))
+			if passed := c.Answered(1, reply, want); passed != (verdict == result.Pass) {
+				t.Errorf("%v: passed is %v", want, passed)
+			}
+		})
+		if r.Verdict != verdict || len(r.Metrics[0].Evidence) == 0 {
+			t.Errorf("want %s with evidence, got %+v", verdict, r.Metrics)
+		}
 	}
 }

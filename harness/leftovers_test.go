@@ -88,12 +88,3 @@ func TestWhatComesTooLateIsDeletedToo(t *testing.T) {
 		}
 	})
 }
-
-// created is the AddResp to an Add of one row.
-func created(m *usppb.Msg, row string) *usppb.Msg {
-	return usp.NewMsg(m.GetHeader().GetMsgId(), &usppb.AddResp{CreatedObjResults: []*usppb.AddResp_CreatedObjectResult{{
-		RequestedPath: m.GetBody().GetRequest().GetAdd().GetCreateObjs()[0].GetObjPath(),
-		OperStatus: &usppb.AddResp_CreatedObjectResult_OperationStatus{OperStatus: &usppb.AddResp_CreatedObjectResult_OperationStatus_OperSuccess{
-			OperSuccess: &usppb.AddResp_CreatedObjectResult_OperationStatus_OperationSuccess{InstantiatedPath: row}}},
-	}}})
-}

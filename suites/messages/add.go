@@ -19,7 +19,7 @@ func addOneObject(allowPartial bool) harness.Body {
 		c.Step(1, "add one Subscription, allow_partial %v, with every parameter valid", allowPartial)
 		added := c.Agent.Add(c, allowPartial, usp.Create(subscriptions, required, optional))
 		c.Owns(added)
-		if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(added, usp.AddResp), added.Evidence()) }) {
+		if !c.Answered(1, added, usp.AddResp) {
 			return
 		}
 		var created usp.Created
@@ -101,7 +101,7 @@ func isPath(want string) func(string) error {
 
 // judgeRefusedAdd judges the three metrics of an Add that must fail as a whole: an Error, the parameter at fault, and no new row.
 func judgeRefusedAdd(c *harness.Case, added *controller.Reply, atFault func(string) error, before expect.Snapshot) {
-	c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(added, usp.Error), added.Evidence()) })
+	c.Answered(1, added, usp.Error)
 	if expect.Type(added, usp.Error) == nil {
 		c.Metric(2, func(m *harness.Metric) { m.Must(expect.OneParamError(added, atFault), added.Evidence()) })
 	}

@@ -26,7 +26,7 @@ func addByUniqueKey(c *harness.Case) {
 	c.Step(1, "add a row to %s, allow_partial false", requested)
 	added := c.Agent.Add(c, false, usp.Create(requested, nil, want))
 	c.Owns(added)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(added, usp.AddResp), added.Evidence()) }) {
+	if !c.Answered(1, added, usp.AddResp) {
 		return
 	}
 	var created usp.Created

@@ -33,7 +33,7 @@ func addTwoObjects(c *harness.Case) {
 	r2, o2 := requiring(wants[1], "ReferenceList")
 	added := c.Agent.Add(c, false, usp.Create(subscriptions, r1, o1), usp.Create(subscriptions, r2, o2))
 	c.Owns(added)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(added, usp.AddResp), added.Evidence()) }) {
+	if !c.Answered(1, added, usp.AddResp) {
 		return
 	}
 	var rows [2]string // in the order of the request, which the AddResp need not keep
@@ -103,7 +103,7 @@ func addTolerantlyFails(c *harness.Case) {
 	required, optional := requiring(bad, "Enable")
 	added := c.Agent.Add(c, true, usp.Create(subscriptions, required, optional))
 	c.Owns(added)
-	if c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(added, usp.AddResp), added.Evidence()) }) {
+	if c.Answered(1, added, usp.AddResp) {
 		c.Metric(2, func(m *harness.Metric) {
 			_, err := expect.Created(added, 0, 1)
 			m.Must(err, added.Evidence())
@@ -125,7 +125,7 @@ func addSecondOfTwoFails(c *harness.Case) {
 	added := c.Agent.Add(c, true, usp.Create(subscriptions, nil, want),
 		usp.Create(subscriptions, usp.Params{invalidParameter: "IrrelevantValue"}, bad))
 	c.Owns(added)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(added, usp.AddResp), added.Evidence()) }) {
+	if !c.Answered(1, added, usp.AddResp) {
 		return
 	}
 	var row string

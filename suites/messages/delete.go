@@ -23,7 +23,7 @@ func deleteObjects(n int) harness.Body {
 
 		c.Step(1, "delete %s, allow_partial false", strings.Join(paths, " and "))
 		deleted := c.Agent.Delete(c, false, paths...)
-		if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.DeleteResp), deleted.Evidence()) }) {
+		if !c.Answered(1, deleted, usp.DeleteResp) {
 			return
 		}
 		c.Metric(2, func(m *harness.Metric) {
@@ -104,7 +104,7 @@ func deleteSecondObjectInvalid(c *harness.Case) {
 
 // judgeRefusedDelete judges the first two metrics of a Delete that must fail as a whole: an Error that names the invalid object.
 func judgeRefusedDelete(c *harness.Case, deleted *controller.Reply) {
-	if c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.Error), deleted.Evidence()) }) {
+	if c.Answered(1, deleted, usp.Error) {
 		c.Metric(2, func(m *harness.Metric) {
 			m.Must(expect.OneParamError(deleted, isPath(invalidObject)), deleted.Evidence())
 		})
@@ -115,7 +115,7 @@ func judgeRefusedDelete(c *harness.Case, deleted *controller.Reply) {
 func deleteInvalidObjectPartly(c *harness.Case) {
 	c.Step(1, "delete an object that is not in the data model, allow_partial true")
 	deleted := c.Agent.Delete(c, true, invalidObject)
-	if c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.DeleteResp), deleted.Evidence()) }) {
+	if c.Answered(1, deleted, usp.DeleteResp) {
 		c.Metric(2, func(m *harness.Metric) { m.Must(expect.DeleteFailure(deleted, 1, invalidObject), deleted.Evidence()) })
 	}
 }
@@ -131,7 +131,7 @@ func deleteFirstOfTwo(inModel bool) harness.Body {
 		}
 		c.Step(1, "delete %s and %s, which %s, allow_partial true", path, second, why)
 		deleted := c.Agent.Delete(c, true, path, second)
-		if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(deleted, usp.DeleteResp), deleted.Evidence()) }) {
+		if !c.Answered(1, deleted, usp.DeleteResp) {
 			return
 		}
 		c.Metric(2, func(m *harness.Metric) {

@@ -18,7 +18,7 @@ const localAgent = "Device.LocalAgent."
 func getParameter(c *harness.Case) {
 	c.Step(1, "get %s", endpointID)
 	got := c.Agent.Get(c, endpointID)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+	if !c.Answered(1, got, usp.GetResp) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) { m.Must(showsEndpointID(c, got, 1), got.Evidence()) })
@@ -55,7 +55,7 @@ func getTwoParameters(sameObject bool) harness.Body {
 		}
 		c.Step(1, "get %s and %s", endpointID, second)
 		got := c.Agent.Get(c, endpointID, second)
-		if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+		if !c.Answered(1, got, usp.GetResp) {
 			return
 		}
 		c.Metric(2, func(m *harness.Metric) {
@@ -76,7 +76,7 @@ func getObject(c *harness.Case) {
 	instances := instancesBelow(c, model.tables()...)
 	c.Step(1, "get %s", localAgent)
 	got := c.Agent.Get(c, localAgent)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+	if !c.Answered(1, got, usp.GetResp) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
@@ -95,7 +95,7 @@ func getInstance(c *harness.Case) {
 	below := keep(instancesBelow(c, subscriptions), func(row string) bool { return strings.HasPrefix(row, path) })
 	c.Step(1, "get %s", path)
 	got := c.Agent.Get(c, path)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+	if !c.Answered(1, got, usp.GetResp) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
@@ -120,7 +120,7 @@ func getUnknownParameter(withKnown bool) harness.Body {
 		}
 		c.Step(1, "get %s", strings.Join(paths, " and "))
 		got := c.Agent.Get(c, paths...)
-		if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+		if !c.Answered(1, got, usp.GetResp) {
 			return
 		}
 		c.Metric(2, func(m *harness.Metric) {

@@ -17,7 +17,7 @@ func getByUniqueKey(c *harness.Case) {
 
 	c.Step(1, "get %s", path)
 	got := c.Agent.Get(c, path)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+	if !c.Answered(1, got, usp.GetResp) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
@@ -38,7 +38,7 @@ func getParameterByWildcard(c *harness.Case) {
 
 	c.Step(1, "get %s", path)
 	got := c.Agent.Get(c, path)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+	if !c.Answered(1, got, usp.GetResp) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
@@ -62,7 +62,7 @@ func getByWildcard(c *harness.Case) {
 
 	c.Step(1, "get %s", path)
 	got := c.Agent.Get(c, path)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+	if !c.Answered(1, got, usp.GetResp) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
@@ -100,7 +100,7 @@ func getByExpression(param func(*harness.Case) string, comparison string, t usp.
 
 		c.Step(1, "get %s", path)
 		got := c.Agent.Get(c, path)
-		if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+		if !c.Answered(1, got, usp.GetResp) {
 			return
 		}
 		c.Metric(2, func(m *harness.Metric) {
@@ -142,7 +142,7 @@ func getUnmatched(c *harness.Case) {
 	path := unmatched(c, emptySubscriptions(c), "Enable==true")
 	c.Step(1, "get %s", path)
 	got := c.Agent.Get(c, path)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+	if !c.Answered(1, got, usp.GetResp) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
@@ -171,7 +171,7 @@ func getEmptyTable(c *harness.Case) {
 func judgeEmptyGet(c *harness.Case, path string) {
 	c.Step(1, "get %s", path)
 	got := c.Agent.Get(c, path)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) }) {
+	if !c.Answered(1, got, usp.GetResp) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {

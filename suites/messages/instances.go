@@ -155,7 +155,7 @@ func instancesByUnmatchedExpression(c *harness.Case) {
 	path := fmt.Sprintf("%s[%s==%q].%s", controllers, key, "proto::"+c.Fresh("nobody"), nested(c).name)
 	c.Step(1, "get the instances of %s", path)
 	got := c.Agent.GetInstances(c, false, path)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetInstancesResp), got.Evidence()) }) {
+	if !c.Answered(1, got, usp.GetInstancesResp) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {

@@ -33,7 +33,7 @@ func setTwoObjects(c *harness.Case) {
 	c.Step(1, "set %s of %s and of %s, allow_partial false, required", changeable, first, second)
 	set := c.Agent.Set(c, false,
 		usp.Update(first, usp.Params{changeable: "true"}, nil), usp.Update(second, usp.Params{changeable: "false"}, nil))
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(set, usp.SetResp), set.Evidence()) }) {
+	if !c.Answered(1, set, usp.SetResp) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
@@ -95,7 +95,7 @@ func setOptionalParameterFails(c *harness.Case) {
 
 	c.Step(1, "set %s and an unknown parameter of %s, allow_partial true, neither required", changeable, path)
 	set := c.Agent.Set(c, true, usp.Update(path, nil, usp.Params{changeable: value, invalidParameter: "IrrelevantValue"}))
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(set, usp.SetResp), set.Evidence()) }) {
+	if !c.Answered(1, set, usp.SetResp) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
@@ -116,7 +116,7 @@ func setSecondObjectFails(c *harness.Case) {
 	c.Step(1, "set %s of %s and an unknown parameter of %s, allow_partial true", changeable, first, second)
 	set := c.Agent.Set(c, true,
 		usp.Update(first, usp.Params{changeable: value}, nil), usp.Update(second, usp.Params{invalidParameter: "IrrelevantValue"}, nil))
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(set, usp.SetResp), set.Evidence()) }) {
+	if !c.Answered(1, set, usp.SetResp) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
@@ -150,7 +150,7 @@ func negated(c *harness.Case, param string) string {
 // judgeUpdated judges the three metrics of a Set that must succeed: a SetResp, the rows with the one parameter, and its new value.
 func judgeUpdated(c *harness.Case, set *controller.Reply, requested string, affected []string, value string) {
 	changeable := flag(c)
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(set, usp.SetResp), set.Evidence()) }) {
+	if !c.Answered(1, set, usp.SetResp) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
@@ -165,7 +165,7 @@ func judgeUpdated(c *harness.Case, set *controller.Reply, requested string, affe
 
 // judgeRefusedSet judges metrics 1 and 2 of a Set that must fail as a whole: an Error that names the one parameter at fault.
 func judgeRefusedSet(c *harness.Case, set *controller.Reply, atFault string) {
-	if c.Metric(1, func(m *harness.Metric) { m.Must(expect.Type(set, usp.Error), set.Evidence()) }) {
+	if c.Answered(1, set, usp.Error) {
 		c.Metric(2, func(m *harness.Metric) {
 			m.Must(expect.OneParamError(set, func(got string) error { return expect.Equal("param_errs[0].param_path", atFault, got) }), set.Evidence())
 		})

@@ -33,7 +33,7 @@ func sessionEstablishment(c *harness.Case) {
 	c.BackAfter(mark)
 	c.Step(3, "get %s", deviceInfo)
 	got := c.Agent.Get(c, deviceInfo)
-	c.Metric(2, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) })
+	c.Answered(2, got, usp.GetResp)
 }
 
 // established matches the answer to an opening request, in either direction, that opens the session.
