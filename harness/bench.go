@@ -78,7 +78,7 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 	case timedOut:
 		r.Verdict, r.Reason = result.Error, fmt.Sprintf("the case did not end within its budget of %s", limit)
 	}
-	return r, dirty || r.Verdict != result.Pass
+	return r, dirty || r.Verdict != result.Pass && r.Verdict != result.Unsupported
 }
 
 // run calls the body and says how it was stopped early, if it was. A panic of the body is a bug of the harness.

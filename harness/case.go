@@ -38,7 +38,7 @@ type Case struct {
 	restarts   uint64 // the mark before the last time
 }
 
-// stop ends a body early, from DeviceMust and LabMust.
+// stop ends a body early, from DeviceMust, LabMust and Unsupported.
 type stop struct {
 	verdict result.Verdict
 	err     error
@@ -64,6 +64,10 @@ func (c *Case) DeviceMust(err error) { c.must(result.Fail, err) }
 
 // LabMust ends the body when err is not nil: bench or harness is at fault, and nothing is said of the device.
 func (c *Case) LabMust(err error) { c.must(result.Error, err) }
+
+// Unsupported ends the body: the device does not have what the case is about, which the features of the plan do not tell. Nothing is said
+// of it.
+func (c *Case) Unsupported(why string) { c.must(result.Unsupported, errors.New(why)) }
 
 func (c *Case) must(v result.Verdict, err error) {
 	switch {

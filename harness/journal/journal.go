@@ -26,6 +26,7 @@ const (
 	LayerWebSocket Layer = "websocket" // a WebSocket handshake or frame
 	LayerHTTP      Layer = "http"      // a bulk-data request or its answer
 	LayerTLS       Layer = "tls"       // a handshake or an alert
+	LayerUDP       Layer = "udp"       // a probe of a diagnostic
 	LayerTCP       Layer = "tcp"       // a connection opened or closed
 )
 

@@ -14,6 +14,7 @@ func notifyBodies() harness.Bodies {
 		"1.65":  operateAsyncSilently,
 		"1.84":  notifySearchPath,
 		"1.91":  operateUnknownArgument,
+		"1.92":  operateWithDefaults,
 		"1.93":  triggerConfig,
 		"1.94":  triggerNotifyAndConfig,
 		"1.100": operateMissingArgument,

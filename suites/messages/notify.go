@@ -73,8 +73,8 @@ func notifyRetry(c *harness.Case) {
 	c.Step(9, "answer the second retry")
 	c.LabMust(c.Agent.AnswerNotify(c, sent[2]))
 	c.Metric(2, func(m *harness.Metric) {
-		m.Must(gap(c, "time to the first retry", sent[0], sent[1], c.Scaled(5*time.Second), c.Scaled(10*time.Second), tolerance), sent[0].Seq, sent[1].Seq)
-		m.Must(gap(c, "time to the second retry", sent[1], sent[2], c.Scaled(10*time.Second), c.Scaled(20*time.Second), tolerance), sent[2].Seq)
+		m.Must(gap(c, "time to the first retry", sent[0].At, sent[1].At, c.Scaled(5*time.Second), c.Scaled(10*time.Second), tolerance), sent[0].Seq, sent[1].Seq)
+		m.Must(gap(c, "time to the second retry", sent[1].At, sent[2].At, c.Scaled(10*time.Second), c.Scaled(20*time.Second), tolerance), sent[2].Seq)
 	})
 }
 
@@ -95,10 +95,10 @@ func assign(c *harness.Case, object, param, value string) {
 	c.Set(object, usp.Params{param: value})
 }
 
-// gap wants the time between two Messages to lie in a range, give or take a tolerance. A simulated device may be late for want of a
+// gap wants the time between two events to lie in a range, give or take a tolerance. A simulated device may be late for want of a
 // processor, too.
-func gap(c *harness.Case, where string, a, b *controller.Message, least, most, tolerance time.Duration) error {
-	got := b.At.Sub(a.At)
+func gap(c *harness.Case, where string, a, b time.Time, least, most, tolerance time.Duration) error {
+	got := b.Sub(a)
 	if got >= least-tolerance-c.Stall() && got <= most+tolerance+c.Lag() {
 		return nil
 	}
@@ -192,7 +192,7 @@ func notifyPeriodic(c *harness.Case) {
 	c.Metric(4, func(m *harness.Metric) {
 		second, err := c.AwaitNotify("second Periodic! event", longest, first.Seq, periodic)
 		m.Must(err, first.Seq)
-		m.Must(gap(c, "time between the events", first, second, c.Scaled(interval), c.Scaled(interval), c.ScaledTolerance(tolerance)), second.Seq)
+		m.Must(gap(c, "time between the events", first.At, second.At, c.Scaled(interval), c.Scaled(interval), c.ScaledTolerance(tolerance)), second.Seq)
 	})
 }
 

@@ -157,7 +157,7 @@ func onBoardingRestarts(c *harness.Case) {
 	if !c.Metric(2, func(m *harness.Metric) {
 		second, err := o.await("further OnBoardRequest", harness.Wait{D: c.Scaled(restartTime) + 2*tolerance + c.Lag()}, first.Seq)
 		m.Must(err, first.Seq)
-		m.Must(gap(c, "time to the next OnBoardRequest", first, second, c.Scaled(restartTime), c.Scaled(restartTime), tolerance), second.Seq)
+		m.Must(gap(c, "time to the next OnBoardRequest", first.At, second.At, c.Scaled(restartTime), c.Scaled(restartTime), tolerance), second.Seq)
 	}) {
 		return
 	}
