@@ -5,10 +5,10 @@ package probes
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
-	"syscall"
 
 	"golang.org/x/net/ipv4"
 
@@ -41,8 +41,8 @@ type Host struct {
 	readers sync.WaitGroup
 }
 
-// Open opens the sockets at an IPv4 address of this computer. On loopback it takes an address of its own, 127.0.92.1 or one of those
-// that follow, so that several hosts can be open.
+// Open opens the sockets at an IPv4 address of this computer. On loopback it takes one at random, so that several hosts can be open, and
+// none gets what is still on its way to one that was closed.
 func Open(j *journal.Journal, addr netip.Addr) (*Host, error) {
 	if !addr.Is4() {
 		return nil, fmt.Errorf("probes: %s is no IPv4 address", addr)
@@ -50,12 +50,8 @@ func Open(j *journal.Journal, addr netip.Addr) (*Host, error) {
 	if !addr.IsLoopback() {
 		return open(j, addr)
 	}
-	for last := byte(1); ; last++ {
-		h, err := open(j, netip.AddrFrom4([4]byte{127, 0, 92, last}))
-		if err == nil || last == 254 || !errors.Is(err, syscall.EADDRINUSE) {
-			return h, err
-		}
-	}
+	random := func() byte { return byte(1 + rand.N(254)) }
+	return open(j, netip.AddrFrom4([4]byte{127, random(), random(), random()}))
 }
 
 func open(j *journal.Journal, addr netip.Addr) (*Host, error) {

@@ -102,7 +102,11 @@ func gap(c *harness.Case, where string, a, b time.Time, least, most, tolerance t
 	if got >= least-tolerance-c.Stall() && got <= most+tolerance+c.Lag() {
 		return nil
 	}
-	return &usp.Mismatch{Where: where, Want: fmt.Sprintf("%s to %s (give or take %s)", least, most, tolerance), Got: got.Round(time.Millisecond).String()}
+	want := least.String()
+	if most != least {
+		want += " to " + most.String()
+	}
+	return &usp.Mismatch{Where: where, Want: fmt.Sprintf("%s (give or take %s)", want, tolerance), Got: got.Round(time.Millisecond).String()}
 }
 
 // notifyObjectCreation is 1.57.

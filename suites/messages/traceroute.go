@@ -82,56 +82,48 @@ func offers(c *harness.Case, command string) bool {
 	return false
 }
 
-// tries wants as many probes after mark as are due for the first hop that is silent, and the first one for the next hop. It returns
-// their events. Without any probe it is not known what the device did, unless it says that it failed.
+// tries wants as many probes after mark as are due for the first hop that is silent, and then the first one for the next hop. It returns
+// their events.
 func tries(c *harness.Case, m *harness.Metric, host string, mark uint64, isEnd func(*journal.Event) error) []*journal.Event {
 	var sent []*journal.Event
-	next := func(wait harness.Wait, after uint64) (ended bool, err error) {
+	for len(sent) <= defaultTries {
+		wait, after := c.NotifyWait(), mark
+		if n := len(sent); n > 0 {
+			wait, after = harness.Wait{D: (c.Scaled(2*defaultTimeout) + c.Lag()).Round(time.Millisecond)}, sent[n-1].Seq
+		}
 		e, err := c.Await("probe at "+host, wait, after, func(e *journal.Event) error {
-			if _, ok := e.Body.(*probes.Probe); ok {
+			if isProbe(e) {
 				return nil
 			}
 			return isEnd(e)
 		})
-		if err != nil {
-			return false, err
+		if len(sent) == 0 && (err != nil || !isProbe(e)) {
+			c.LabMust(unobserved(m, host, e, err))
 		}
-		if _, ok := e.Body.(*probes.Probe); !ok {
-			m.Must(nil, e.Seq)
-			return true, nil
+		m.Must(err, after)
+		if !isProbe(e) || len(sent) > 0 && len(sent) < defaultTries && hop(e) != hop(sent[0]) {
+			m.Must(expect.Equal("tries for one hop", strconv.Itoa(defaultTries), strconv.Itoa(len(sent))), after, e.Seq)
 		}
 		sent = append(sent, e)
-		return false, nil
 	}
-
-	ended, err := next(c.NotifyWait(), mark)
-	if ended {
-		e, awaited := c.Journal.Await(c, mark, isEnd)
-		c.LabMust(awaited)
-		m.Must(failure(e.Body.(*controller.Message).GetBody().GetRequest().GetNotify().GetOperComplete(), host), e.Seq)
-		err = fmt.Errorf("%s ended as if %s had answered, but no probe came there", traceRoute, host)
-	}
-	if err != nil {
-		c.LabMust(fmt.Errorf("the probes cannot be observed: %w; UDP ports %d to %d were watched: a device that probes with ICMP, or elsewhere, "+
-			"needs a capture of its packets, to be judged by hand", err, probes.FirstPort, probes.LastPort))
-	}
-	for len(sent) <= defaultTries {
-		last := sent[len(sent)-1]
-		ended, err := next(harness.Wait{D: c.Scaled(2*defaultTimeout) + c.Lag()}, last.Seq)
-		m.Must(err, last.Seq)
-		if ended || len(sent) <= defaultTries && hop(sent[len(sent)-1]) != hop(sent[0]) {
-			n := len(sent)
-			if !ended {
-				n--
-			}
-			m.Must(expect.Equal("tries for one hop", strconv.Itoa(defaultTries), strconv.Itoa(n)), last.Seq)
-		}
-	}
-	if hop(sent[defaultTries]) == hop(sent[0]) {
-		m.Must(expect.Equal("tries for one hop", strconv.Itoa(defaultTries), "more"), sent[defaultTries].Seq)
+	if next := sent[defaultTries]; hop(next) == hop(sent[0]) {
+		m.Must(expect.Equal("tries for one hop", strconv.Itoa(defaultTries), "more"), next.Seq)
 	}
 	return sent
 }
+
+// unobserved says why nothing is known of the probes: none came before the end of the command, if there was one. A command that says of
+// itself that it failed has sent none.
+func unobserved(m *harness.Metric, host string, end *journal.Event, err error) error {
+	if end != nil {
+		m.Must(failure(end.Body.(*controller.Message).GetBody().GetRequest().GetNotify().GetOperComplete(), host), end.Seq)
+		err = fmt.Errorf("%s ended as if %s had answered, but no probe came there", traceRoute, host)
+	}
+	return fmt.Errorf("the probes cannot be observed: %w; UDP ports %d to %d were watched: a device that probes with ICMP, or elsewhere, "+
+		"needs a capture of its packets, to be judged by hand", err, probes.FirstPort, probes.LastPort)
+}
+
+func isProbe(e *journal.Event) bool { _, ok := e.Body.(*probes.Probe); return ok }
 
 // hop is the TTL of a probe.
 func hop(e *journal.Event) int { return e.Body.(*probes.Probe).TTL }
