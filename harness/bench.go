@@ -40,6 +40,8 @@ type Bench struct {
 	// Scale divides every protocol interval; 1 is real time.
 	Scale float64
 
+	// StrictPlan says that the letter of the plan is judged; see Strict.
+	StrictPlan bool
 	// Pulse measures the machine's stalls where the time scale makes them matter; nil in real time.
 	Pulse *Pulse
 

@@ -84,6 +84,10 @@ func (c *Case) cutShort(err error) bool {
 	return c.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled))
 }
 
+// Strict says whether the case is judged by the letter of the plan in a matter of which an erratum tells, by its id: where a body does what
+// the erratum accepts, it asks here first. The erratum's strict text says what the letter is.
+func (b *Bench) Strict(erratum string) bool { return b.StrictPlan }
+
 // Fresh returns an id that no other case of this run uses and that a later run recognises as ours, for example "usptest-add-1-1-1".
 func (c *Case) Fresh(word string) string {
 	c.fresh++

@@ -34,6 +34,7 @@ type runFlags struct {
 	// instances is 0 when the user left the number to the tool
 	instances      int
 	quiet, verbose bool
+	strict         bool
 }
 
 func runCommand() *cobra.Command {
@@ -67,6 +68,7 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
 	flags.StringVar(&f.shard, "shard", "", "carry out the part `I/N` of the run, to spread it over N machines; usptest merge joins the parts")
 	flags.IntVar(&f.instances, "instances", 0, "how many devices to run at once, when usptest launches them (default: one for each link, of the reference agent two)")
 	flags.StringArrayVar(&f.defects, "defect", nil, "break the reference agent in this `way`; repeatable; see usptest agent --list-defects")
+	flags.BoolVar(&f.strict, "strict-plan", false, "judge by the letter of the plan where it contradicts itself or the standard; see usptest show")
 	flags.BoolVar(&f.quiet, "quiet", false, "print failures and the summary only")
 	flags.BoolVar(&f.verbose, "verbose", false, "print every case, also those that pass or are not run")
 	cmd.MarkFlagsMutuallyExclusive("quiet", "verbose")
@@ -94,7 +96,7 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 		return err
 	}
 	o := runner.Options{
-		Plan: p, Bodies: allBodies(), Selectors: selectors, Out: f.out, Scale: 1, Defects: f.defects,
+		Plan: p, Bodies: allBodies(), Selectors: selectors, Out: f.out, Scale: 1, Defects: f.defects, StrictPlan: f.strict,
 		Tool: result.Tool{Name: "usptest", Version: version()}, Again: append([]string{"usptest"}, os.Args[1:]...), AgainCase: f.againCase(),
 	}
 	if err := f.device(&o); err != nil {
@@ -286,6 +288,9 @@ func (f *runFlags) againCase() []string {
 	}
 	for _, d := range f.defects {
 		words = append(words, "--defect", d)
+	}
+	if f.strict {
+		words = append(words, "--strict-plan")
 	}
 	return words
 }

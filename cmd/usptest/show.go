@@ -86,5 +86,11 @@ func showCase(w io.Writer, p *plan.Plan, c plan.Case) {
 	}
 	for _, e := range p.ErrataFor(c.ID, 0) {
 		fmt.Fprintf(w, "\nErratum %s\n  %s\n  accepted: %s\n", e.ID, e.Wrong, e.Accept)
+		switch {
+		case e.ByLetter():
+			fmt.Fprintf(w, "  with --strict-plan: %s\n", e.Strict)
+		case e.Kept != "":
+			fmt.Fprintf(w, "  with --strict-plan: the same. By the letter: %s %s\n", e.Strict, e.Kept)
+		}
 	}
 }

@@ -16,6 +16,8 @@ type Erratum struct {
 	Why     string // why that is right, with the requirement it rests on
 	// Strict is what the plan's letter demands instead; empty where it does not differ in a verdict.
 	Strict string
+	// Kept says why even a run by the plan's letter does what Accept says; empty where it does what Strict says.
+	Kept string
 	// Adapted is true when the procedure differs from the plan's.
 	Adapted bool
 }
@@ -35,6 +37,9 @@ const (
 	Interpretation Weight = "interpretation" // needs a stated reading
 	Editorial      Weight = "editorial"      // a slip in the text
 )
+
+// ByLetter says whether a run by the plan's letter judges otherwise than Accept says.
+func (e Erratum) ByLetter() bool { return e.Strict != "" && e.Kept == "" }
 
 // touches says whether the erratum touches a metric of a case; metric 0 stands for any.
 func (e Erratum) touches(id string, metric int) bool {

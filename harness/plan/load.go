@@ -77,6 +77,7 @@ type (
 		Accept  string   `yaml:"accept"`
 		Why     string   `yaml:"why"`
 		Strict  string   `yaml:"strict"`
+		Kept    string   `yaml:"kept"`
 		Adapted bool     `yaml:"adapted"`
 	}
 )
@@ -405,7 +406,10 @@ func (l *loader) erratum(s source, where string, e erratumEntry) {
 	if !slices.Contains([]Weight{ChangesVerdict, Interpretation, Editorial}, e.Weight) {
 		l.bad(s, where+".weight", "want verdict, interpretation or editorial, got %q", e.Weight)
 	}
-	erratum := Erratum{ID: e.ID, Weight: e.Weight, Wrong: e.Wrong, Accept: e.Accept, Why: e.Why, Strict: e.Strict, Adapted: e.Adapted}
+	if e.Kept != "" && e.Strict == "" {
+		l.bad(s, where+".kept", "strict must be given too: what the letter would be")
+	}
+	erratum := Erratum{ID: e.ID, Weight: e.Weight, Wrong: e.Wrong, Accept: e.Accept, Why: e.Why, Strict: e.Strict, Kept: e.Kept, Adapted: e.Adapted}
 	for _, text := range e.Touches {
 		t, err := parseTouch(text)
 		if c, ok := l.plan.Case(t.Case); err == nil && (!ok || t.Metric > len(c.Metrics)) {

@@ -174,6 +174,15 @@ func (p *Plan) Need(name string) (Need, bool) {
 	return p.Needs[i], true
 }
 
+// Erratum finds an erratum by its id.
+func (p *Plan) Erratum(id string) (Erratum, bool) {
+	i := slices.IndexFunc(p.Errata, func(e Erratum) bool { return e.ID == id })
+	if i < 0 {
+		return Erratum{}, false
+	}
+	return p.Errata[i], true
+}
+
 // ErrataFor returns the errata that touch a metric of a case, or those that touch any of its metrics when metric is 0.
 func (p *Plan) ErrataFor(id string, metric int) []Erratum {
 	var found []Erratum

@@ -68,6 +68,7 @@ func (r *Run) unlike(other *Run) []Difference {
 		{"plan", r.Plan.ID + " " + r.Plan.Version, other.Plan.ID + " " + other.Plan.Version},
 		{"plan hash", r.Plan.Hash, other.Plan.Hash},
 		{"time scale", fmt.Sprint(r.TimeScale), fmt.Sprint(other.TimeScale)},
+		{"--strict-plan", fmt.Sprint(r.StrictPlan), fmt.Sprint(other.StrictPlan)},
 		{"number of shards", fmt.Sprint(r.Shard.Of), fmt.Sprint(other.Shard.Of)},
 		{"baseline", baseline(r), baseline(other)},
 	}

@@ -21,6 +21,8 @@ type Run struct {
 	WallMS     int64      `json:"wallMs"`
 	// TimeScale divides every protocol interval; 1 is real time. A scaled run is never conformant.
 	TimeScale float64 `json:"timeScale"`
+	// StrictPlan says that the run judged by the plan's letter; each case names in ByLetter the errata that it therefore did not apply.
+	StrictPlan bool `json:"strictPlan,omitempty"`
 	// Again is the command line that repeats this run.
 	Again []string `json:"again,omitempty"`
 	// AgainCase is the same without selectors and links: AgainFor appends those of one case.
@@ -140,8 +142,10 @@ type Case struct {
 	// Alternates are the elements that stood in for the plan's own.
 	Alternates []Alternate `json:"alternates,omitempty"`
 	// Errata are the ids of the plan's errata that touched a verdict of this case.
-	Errata  []string  `json:"errata,omitempty"`
-	CleanUp []CleanUp `json:"cleanUp,omitempty"`
+	Errata []string `json:"errata,omitempty"`
+	// ByLetter are the ids of those that would have, had the run not judged by the plan's letter.
+	ByLetter []string  `json:"byLetter,omitempty"`
+	CleanUp  []CleanUp `json:"cleanUp,omitempty"`
 	// Journal is the file of this case's events, relative to run.json, with forward slashes.
 	Journal string `json:"journal,omitempty"`
 	// Timeline is the content of Journal where somebody has read it; see Run.Events. It is not part of run.json.

@@ -47,7 +47,7 @@ func newBench(ctx context.Context, j job, ask func(context.Context, string) erro
 	events := journal.New()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the clean-up after an interrupt still needs the brokers
 	b := &bench{cancel: cancel, Bench: &harness.Bench{
-		Link: j.Link, Journal: events, DUT: j.DUT, Scale: j.Scale,
+		Link: j.Link, Journal: events, DUT: j.DUT, Scale: j.Scale, StrictPlan: j.Strict,
 		AgentAddress: vars.AgentTopic, ControllerAddress: vars.ControllerTopic,
 	}}
 	if j.Scale != 1 {

@@ -13,6 +13,7 @@ type job struct {
 	Out      string    `json:"out"`
 	Instance int       `json:"instance"` // 1, 2, … distinct among all workers of a run
 	Scale    float64   `json:"scale"`
+	Strict   bool      `json:"strict,omitempty"` // by the letter of the plan
 }
 
 // report is one JSON line that a worker writes. Exactly one field is set.

@@ -35,6 +35,8 @@ type Options struct {
 	Instances int
 	// Scale divides every protocol interval; 1 is real time.
 	Scale float64
+	// StrictPlan judges by the letter of the plan where an erratum tells of another reading.
+	StrictPlan bool
 	// Reference says that the device is the project's own agent, with these Defects.
 	Reference bool
 	Defects   []string
@@ -71,7 +73,7 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 	}
 	started := time.Now()
 	run := &result.Run{
-		Schema: result.Schema, Tool: o.Tool, Again: o.Again, AgainCase: o.AgainCase, TimeScale: o.Scale, Started: started,
+		Schema: result.Schema, Tool: o.Tool, Again: o.Again, AgainCase: o.AgainCase, TimeScale: o.Scale, StrictPlan: o.StrictPlan, Started: started,
 		Plan: result.Plan{ID: o.Plan.ID, Version: o.Plan.Version, Hash: o.Plan.Hash()},
 		Device: result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Software: o.DUT.Device.Software,
 			Endpoint: endpoint(o.DUT), Reference: o.Reference, Defects: o.Defects},

@@ -219,14 +219,14 @@ func TestErrataOfJudgedMetrics(t *testing.T) {
 	for _, c := range p.Cases {
 		all := p.ErrataFor(c.ID, 0)
 		r := result.Case{ID: c.ID, Errata: []string{"of another run"}}
-		touch(p, &r)
+		touch(p, &r, false)
 		if len(r.Errata) != 0 {
 			t.Fatalf("%s: no metric was judged, got %v", c.ID, r.Errata)
 		}
 		for _, m := range c.Metrics {
 			r.Metrics = append(r.Metrics, result.Metric{N: m.N})
 		}
-		touch(p, &r)
+		touch(p, &r, false)
 		for _, e := range all {
 			if slices.Contains(r.Errata, e.ID) != (e.Weight != plan.Editorial) {
 				t.Errorf("%s: erratum %s of weight %q: got %v", c.ID, e.ID, e.Weight, r.Errata)

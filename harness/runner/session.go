@@ -16,6 +16,7 @@ type SessionOptions struct {
 	Link     string
 	Instance int // distinct among those that run at the same time
 	Scale    float64
+	Strict   bool   // by the letter of the plan
 	Out      string // folder for the journals
 }
 
@@ -27,7 +28,7 @@ type Session struct {
 
 // Open starts a bench and the device. The error is for a device that could not be reached.
 func Open(ctx context.Context, o SessionOptions) (*Session, error) {
-	b, err := newBench(ctx, job{DUT: o.DUT, Link: o.Link, Instance: o.Instance, Scale: o.Scale}, nil)
+	b, err := newBench(ctx, job{DUT: o.DUT, Link: o.Link, Instance: o.Instance, Scale: o.Scale, Strict: o.Strict}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -58,7 +58,7 @@ func (s *supervisor) runAll(ctx context.Context, links []linkPlan) []result.Link
 				slots <- struct{}{}
 				defer func() { <-slots }()
 				began := time.Now()
-				got := s.worker(ctx, job{DUT: s.DUT, Link: l.link, Cases: ids(part), Out: s.Out, Instance: number, Scale: s.Scale}, part)
+				got := s.worker(ctx, job{DUT: s.DUT, Link: l.link, Cases: ids(part), Out: s.Out, Instance: number, Scale: s.Scale, Strict: s.StrictPlan}, part)
 				mu.Lock()
 				defer mu.Unlock()
 				out[i].Cases = append(out[i].Cases, got.Cases...)
@@ -286,7 +286,7 @@ func (w *workerRun) ask(ctx context.Context, p plea) {
 func (w *workerRun) add(c result.Case) {
 	w.open = slices.DeleteFunc(w.open, func(p plan.Case) bool { return p.ID == c.ID })
 	w.running = ""
-	touch(w.Plan, &c)
+	touch(w.Plan, &c, w.StrictPlan)
 	w.Baseline.Mark(w.link, &c)
 	w.result.Cases = append(w.result.Cases, c)
 	w.log.write(w.link, c)
@@ -318,13 +318,18 @@ func (w *workerRun) settle(v result.Verdict, why string) {
 	}
 }
 
-// touch names the errata that concern the judged metrics of a case. Slips in the plan's text concern nobody's verdict.
-func touch(p *plan.Plan, c *result.Case) {
-	c.Errata = nil
+// touch names the errata that concern the judged metrics of a case, and apart those of which a run by the plan's letter took the letter.
+// Slips in the plan's text concern nobody's verdict.
+func touch(p *plan.Plan, c *result.Case, strict bool) {
+	c.Errata, c.ByLetter = nil, nil
 	for _, m := range c.Metrics {
 		for _, e := range p.ErrataFor(c.ID, m.N) {
-			if e.Weight != plan.Editorial && !slices.Contains(c.Errata, e.ID) {
-				c.Errata = append(c.Errata, e.ID)
+			list := &c.Errata
+			if strict && e.ByLetter() {
+				list = &c.ByLetter
+			}
+			if e.Weight != plan.Editorial && !slices.Contains(*list, e.ID) {
+				*list = append(*list, e.ID)
 			}
 		}
 	}

@@ -30,8 +30,12 @@ func (o Options) block(b *strings.Builder, run *result.Run, p *plan.Plan, link s
 		o.metric(b, known, c, m)
 		for _, e := range p.ErrataFor(c.ID, m.N) {
 			// the report tells the others too; here only what can explain the verdict has room
-			if e.Weight == plan.ChangesVerdict && slices.Contains(c.Errata, e.ID) {
+			switch {
+			case e.Weight != plan.ChangesVerdict:
+			case slices.Contains(c.Errata, e.ID):
 				fmt.Fprintf(b, "    erratum %s: %s\n", e.ID, e.Accept)
+			case slices.Contains(c.ByLetter, e.ID):
+				fmt.Fprintf(b, "    by the letter of the plan, in spite of erratum %s: %s\n", e.ID, e.Strict)
 			}
 		}
 	}

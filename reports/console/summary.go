@@ -93,6 +93,9 @@ func (o Options) summary(b *strings.Builder, run *result.Run) {
 		}
 	}
 	o.baseline(b, run)
+	if run.StrictPlan {
+		b.WriteString("judged by the letter of the plan, also where it contradicts itself or the standard (--strict-plan)\n")
+	}
 	if run.TimeScale != 1 {
 		fmt.Fprintf(b, "protocol intervals were divided by %g; only a simulated device can be run like that\n", run.TimeScale)
 	}

@@ -114,6 +114,10 @@ func (r *renderer) caseView(link string, c result.Case, d detail) caseView {
 	for _, n := range c.Notes[:min(len(c.Notes), maxList)] {
 		v.Notes = append(v.Notes, block(n, d.value))
 	}
+	for _, id := range c.ByLetter[:min(len(c.ByLetter), maxList)] {
+		e, _ := r.plan.Erratum(id)
+		v.Notes = append(v.Notes, block(fmt.Sprintf("by the letter of the plan, in spite of erratum %s: %s", id, e.Strict), d.value))
+	}
 	for _, id := range c.Errata[:min(len(c.Errata), maxList)] {
 		v.Errata = append(v.Errata, r.erratum(id))
 	}

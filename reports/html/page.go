@@ -159,10 +159,10 @@ type waiver struct {
 type alternate struct{ Role, Path text }
 
 type erratum struct {
-	ID                         text
-	Wrong, Accept, Why, Strict string
-	Adapted                    bool
-	Cases                      []touched
+	ID                               text
+	Wrong, Accept, Why, Strict, Kept string
+	Adapted                          bool
+	Cases                            []touched
 }
 
 // touched is a case that an erratum touched, over one or more links.
@@ -225,6 +225,9 @@ func (r *renderer) identity() []fact {
 	}
 	add("Duration", duration(run.WallMS), false)
 	add("Time scale", scale(run.TimeScale), false)
+	if run.StrictPlan {
+		add("Judged by", "the letter of the plan, also where it contradicts itself or the standard", false)
+	}
 	return facts
 }
 
@@ -457,11 +460,8 @@ func (r *renderer) declarations(p *page) {
 // erratum finds an erratum of the plan by its id. An id that this plan does not know is shown alone.
 func (r *renderer) erratum(id string) erratum {
 	v := erratum{ID: line(id, maxText)}
-	for _, e := range r.plan.Errata {
-		if e.ID == id {
-			v.Wrong, v.Accept, v.Why, v.Strict, v.Adapted = e.Wrong, e.Accept, e.Why, e.Strict, e.Adapted
-		}
-	}
+	e, _ := r.plan.Erratum(id)
+	v.Wrong, v.Accept, v.Why, v.Strict, v.Kept, v.Adapted = e.Wrong, e.Accept, e.Why, e.Strict, e.Kept, e.Adapted
 	return v
 }
 

@@ -173,6 +173,9 @@ func output(known plan.Case, c result.Case) string {
 	for _, e := range c.Errata {
 		lines = append(lines, "erratum: "+line(e))
 	}
+	for _, e := range c.ByLetter {
+		lines = append(lines, "by the letter of the plan, in spite of erratum: "+line(e))
+	}
 	for _, a := range c.CleanUp {
 		l := "clean-up: " + line(a.Name)
 		if a.Error != "" {

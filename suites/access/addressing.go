@@ -17,6 +17,9 @@ func fromItself(c *harness.Case) {
 // to_id is wrong with them.
 func toSomebodyElse(c *harness.Case) {
 	controller := c.Agent.ID()
+	if c.Strict("foreign-address-with-own-sender") {
+		controller = c.Agent.AgentID()
+	}
 	judgeIgnored(c, addresses{controller, "proto::usptest-nobody"}, addresses{controller, c.Agent.AgentID() + "-"}, addresses{controller, ""})
 }
 

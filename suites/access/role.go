@@ -107,3 +107,10 @@ func (r *roles) add(role, target string, rights usp.Params) *controller.Reply {
 	r.c.Owns(added)
 	return added
 }
+
+// orderByLetter makes the Permissions that follow have no Order, as the plan prints them, where the run is by its letter.
+func (r *roles) orderByLetter() {
+	if r.c.Strict("permission-without-order") {
+		clear(r.order)
+	}
+}

@@ -11,12 +11,13 @@ import (
 // csvEncoding reads both layouts of CSV, ParameterPerColumn and ParameterPerRow, with the separators of the profile.
 type csvEncoding struct {
 	field, row, escape string
+	byLetter           bool // the time of the report is a value like any other
 }
 
 // newCSV takes the separators as the profile tells them. They may come as XML entities, as in TR-181; a line break that was lost on the way
 // reads as a blank, so that rows then end at line breaks.
 func newCSV(field, row, escape string) csvEncoding {
-	e := csvEncoding{html.UnescapeString(field), html.UnescapeString(row), html.UnescapeString(escape)}
+	e := csvEncoding{field: html.UnescapeString(field), row: html.UnescapeString(row), escape: html.UnescapeString(escape)}
 	if e.field == "" {
 		e.field = ","
 	}
@@ -127,7 +128,7 @@ func (e csvEncoding) reports(data []byte) ([]report, error) {
 	for _, row := range rows[1:] {
 		r := report{}
 		for i, name := range header {
-			if name != timestamp {
+			if name != timestamp || e.byLetter {
 				r[name] = value{text: row[i]}
 			}
 		}

@@ -37,12 +37,12 @@ func overHTTP(c *harness.Case) {
 	where := func(i int) string { return fmt.Sprintf("transfer %d", i+1) }
 	if c.Metric(2, func(m *harness.Metric) {
 		for i, e := range transfers {
-			judgeEncoding(m, where(i), jsonEncoding{}, content(m, where(i), e), e.Seq)
+			judgeEncoding(m, where(i), jsonEncoding{byLetter: c.Strict("report-envelope")}, content(m, where(i), e), e.Seq)
 		}
 	}) {
 		c.Metric(3, func(m *harness.Metric) {
 			for i, e := range transfers {
-				judgeReport(m, where(i), jsonEncoding{}, content(m, where(i), e), e.Seq)
+				judgeReport(m, where(i), jsonEncoding{byLetter: c.Strict("report-envelope")}, content(m, where(i), e), e.Seq)
 			}
 		})
 	}

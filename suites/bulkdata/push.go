@@ -69,12 +69,14 @@ func encodingType(c *harness.Case) string {
 // encodingOf reads transfers of a profile.
 func encodingOf(c *harness.Case, profile, encodingType string) encoding {
 	if encodingType == "JSON" {
-		return jsonEncoding{}
+		return jsonEncoding{byLetter: c.Strict("report-envelope")}
 	}
 	object := profile + "CSVEncoding."
 	values, err := c.ReadAll(object)
 	c.DeviceMust(err)
-	return newCSV(values[object+"FieldSeparator"], values[object+"RowSeparator"], values[object+"EscapeCharacter"])
+	e := newCSV(values[object+"FieldSeparator"], values[object+"RowSeparator"], values[object+"EscapeCharacter"])
+	e.byLetter = c.Strict("report-envelope")
+	return e
 }
 
 // subscribe adds a Subscription to an event, as a fixture, and returns the ID that the Agent has given it.

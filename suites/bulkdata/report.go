@@ -41,8 +41,9 @@ const (
 // errTooMuch is the fault of a report beyond the bounds.
 var errTooMuch = errors.New("longer, with more values or deeper nested than a report of one parameter can be")
 
-// jsonEncoding reads both layouts of JSON, ObjectHierarchy and NameValuePair: one is the other with names in several pieces.
-type jsonEncoding struct{}
+// jsonEncoding reads both layouts of JSON, ObjectHierarchy and NameValuePair: one is the other with names in several pieces. byLetter says that
+// the time of collection is a value like any other.
+type jsonEncoding struct{ byLetter bool }
 
 func (jsonEncoding) wellFormed(data []byte) error {
 	if len(data) > maxReport {
@@ -84,7 +85,9 @@ func (e jsonEncoding) reports(data []byte) ([]report, error) {
 	}
 	var out []report
 	for _, instance := range instances {
-		delete(instance, "CollectionTime")
+		if !e.byLetter {
+			delete(instance, "CollectionTime")
+		}
 		r := report{}
 		if err := r.flatten("", instance, 1); err != nil {
 			return nil, err

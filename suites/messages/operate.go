@@ -36,6 +36,7 @@ func operateReboot(c *harness.Case) {
 
 // operateSync is 1.61 with a command that answers at once and does not reboot the device.
 func operateSync(c *harness.Case, command string) {
+	mark := c.Journal.Mark()
 	c.Step(1, "operate %s with send_resp", command)
 	operated := c.Agent.Operate(c, command, c.Fresh("operate"), nil)
 	c.Metric(1, func(m *harness.Metric) {
@@ -43,6 +44,11 @@ func operateSync(c *harness.Case, command string) {
 		m.Must(err, operated.Evidence())
 		m.Must(expect.OutputArgs(result))
 	})
+	if c.Strict("reboot-of-a-substitute") {
+		c.ExpectRestart()
+		c.Metric(2, func(m *harness.Metric) { mustReboot(c, m, mark) })
+		return
+	}
 	c.NotApplicable(2, command+" does not reboot the device")
 }
 
@@ -123,7 +129,8 @@ func operateAsyncSilently(c *harness.Case) {
 			return
 		}
 		for _, result := range answer.Body.(*controller.Message).GetBody().GetResponse().GetOperateResp().GetOperationResults() {
-			if result.GetCmdFailure() == nil { // R-OPR.4 allows to report a failure
+			// R-OPR.4 allows to report a failure
+			if result.GetCmdFailure() == nil || c.Strict("response-against-advice") {
 				m.Must(expect.Nothing("response without send_resp", answer.Text), answer.Seq)
 			}
 		}
@@ -161,10 +168,18 @@ func operateWithArguments(c *harness.Case) {
 	c.Metric(2, func(m *harness.Metric) {
 		done := mustComplete(c, m, mark, id, timer, key)
 		least, got := c.Scaled(delay)-c.Waits().Tolerance-c.Stall(), done.At.Sub(operated.At)
-		if got < least {
+		if got < least && !c.Strict("timer-not-early") {
 			m.Must(&usp.Mismatch{Where: "time to the OperationComplete", Want: "at least " + c.Scaled(delay).String(), Got: got.Round(time.Millisecond).String()})
 		}
 	})
+}
+
+// executed are the names, beside its bare one, by which a result may tell of a command.
+func executed(c *harness.Case, command string) []string {
+	if c.Strict("command-without-its-path") {
+		return nil
+	}
+	return []string{command}
 }
 
 // operateUnknownArgument is 1.91. The timer has run out when the case ends.
@@ -174,7 +189,7 @@ func operateUnknownArgument(c *harness.Case) {
 	c.Step(1, "operate %s with an argument that it does not have", timer)
 	operated := c.Agent.Operate(c, timer, "", usp.Params{seconds: "10", "InvalidArgument": "2"})
 	if !c.Metric(1, func(m *harness.Metric) {
-		result, err := expect.OneOperation(operated, timer, name)
+		result, err := expect.OneOperation(operated, name, executed(c, timer)...)
 		m.Must(err, operated.Evidence())
 		m.Must(expect.RequestPath(result))
 	}) {
@@ -193,7 +208,7 @@ func operateMissingArgument(c *harness.Case) {
 	c.Step(1, "operate %s without its mandatory argument", timer)
 	operated := c.Agent.Operate(c, timer, key, nil)
 	if !c.Metric(1, func(m *harness.Metric) {
-		result, err := expect.OneOperation(operated, timer, name)
+		result, err := expect.OneOperation(operated, name, executed(c, timer)...)
 		m.Must(err, operated.Evidence())
 		m.Must(expect.CommandFailure(result, usp.CodeInvalidCommandArguments))
 	}) {

@@ -188,8 +188,12 @@ func supportedKeySets(c *harness.Case) {
 	} else {
 		c.Note("the Agent does not support Alias, so no key set is due for it")
 	}
-	c.Step(1, "get the unique keys of %s", subscriptions)
-	got := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{subscriptions}, ReturnUniqueKeySets: true})
+	table := subscriptions
+	if c.Strict("table-path-without-a-dot") {
+		table = expect.WithoutDot(table)
+	}
+	c.Step(1, "get the unique keys of %s", table)
+	got := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{table}, ReturnUniqueKeySets: true})
 	if !c.Metric(1, func(m *harness.Metric) {
 		m.Must(expect.Type(got, usp.GetSupportedDMResp), got.Evidence())
 		objects, err := objectsFor(got, subscriptions)

@@ -66,6 +66,9 @@ func emptyClientID(c *harness.Case) {
 	c.Set(row, usp.Params{"ClientID": ""})
 	c.Step(2, "reboot the device")
 	rebooted := c.Reboot()
+	if c.Strict("client-id-takes-effect") {
+		mark = rebooted
+	}
 	if !c.Metric(1, func(m *harness.Metric) {
 		e, err := c.Await("CONNECT packet", c.ReconnectWait(), mark, isPacket(mqtt.Connect))
 		m.Must(err)

@@ -3,11 +3,13 @@ package mqtt
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -42,6 +44,10 @@ func subscribePacket(c *harness.Case) {
 			continue // an Agent that does not ask for Response Information is given none
 		}
 		c.Metric(n, func(m *harness.Metric) {
+			if c.Strict("filters-over-several-packets") {
+				m.Must(subscribesAtOnce(c, mark, conn, topic))
+				return
+			}
 			e, err := c.Await("SUBSCRIBE packet for "+topic, c.ReconnectWait(), mark, func(e *journal.Event) error { return subscribes(e, conn, topic) })
 			m.Must(err)
 			m.Must(nil, e.Seq)
@@ -65,6 +71,29 @@ func subscribes(e *journal.Event, conn uint64, topic string) error {
 	return fmt.Errorf("filters: want one that covers %q, got %q", topic, filters)
 }
 
+// subscribesAtOnce wants a topic itself among the filters of the first SUBSCRIBE on a connection.
+func subscribesAtOnce(c *harness.Case, mark, conn uint64, topic string) error {
+	first, err := c.Await("SUBSCRIBE packet", c.ReconnectWait(), mark, func(e *journal.Event) error {
+		if packet(e, mqtt.Subscribe) == nil || e.Conn != conn {
+			return journal.ErrSkip
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return expect.Contains("SUBSCRIBE: filters", []string{topic}, filters(first))
+}
+
+// filters are the topic filters of a SUBSCRIBE.
+func filters(e *journal.Event) []string {
+	var out []string
+	for _, f := range packet(e, mqtt.Subscribe).Filters {
+		out = append(out, f.Topic)
+	}
+	return out
+}
+
 // refusedSubscription is 11.11: an Agent that cannot subscribe leaves, and sends no Record on the way. A Periodic! event tempts it.
 func refusedSubscription(c *harness.Case) {
 	const interval, watched = "60", 120 * time.Second
@@ -73,8 +102,11 @@ func refusedSubscription(c *harness.Case) {
 	c.DeviceMust(err)
 	c.Restore(row, "PeriodicNotifInterval")
 	c.Set(row, usp.Params{"PeriodicNotifInterval": interval})
-	c.Add("Device.LocalAgent.Subscription.",
-		usp.Params{"ReferenceList": "Device.LocalAgent.Periodic!", "NotifType": "Event", "Persistent": "true"},
+	event := usp.Params{"ReferenceList": "Device.LocalAgent.Periodic!", "NotifType": "Event"}
+	if !c.Strict("periodic-across-reboot") {
+		event["Persistent"] = "true"
+	}
+	c.Add("Device.LocalAgent.Subscription.", event,
 		usp.Params{"Enable": "true", "ID": c.Fresh("periodic")})
 
 	c.Step(1, "reboot the device; every SUBSCRIBE will be refused")
@@ -85,7 +117,15 @@ func refusedSubscription(c *harness.Case) {
 	subscribed, err := c.Await("SUBSCRIBE packet", c.ReconnectWait(), mark, isPacket(mqtt.Subscribe))
 	c.DeviceMust(err)
 	c.Step(4, "watch the connection for two periodic intervals")
-	quiet, silence := c.Quiet("PUBLISH packets that carry a USP Record after the refusal", watched, subscribed.Seq, carriesRecord)
+	quiet, silence := c.Quiet("PUBLISH packets that carry a USP Record after the refusal", watched, subscribed.Seq, func(e *journal.Event) error {
+		if err := carriesRecord(e); err != nil {
+			return err
+		}
+		if c.Strict("publish-anywhere") && !slices.Contains(filters(subscribed), packet(e, mqtt.Publish).Topic) {
+			return journal.ErrSkip
+		}
+		return nil
+	})
 	c.Metric(1, func(m *harness.Metric) {
 		rest := time.Until(subscribed.At.Add(c.Scaled(watched))) // of the time that was to be watched, when a Record ended it early
 		e, err := c.Await("DISCONNECT packet after the refusal", harness.Wait{D: max(rest, time.Millisecond)}, subscribed.Seq, func(e *journal.Event) error {

@@ -89,6 +89,9 @@ func provoke(c *harness.Case, record specimen) (evidence []uint64, err error) {
 		}
 	}
 	if isClose(end) == nil {
+		if c.Strict("websocket-close-on-bad-record") {
+			return evidence, &usp.Mismatch{Where: "answer", Want: "none, or an Error", Got: "CLOSE"}
+		}
 		if err := unsupportedData(end); err != nil {
 			return evidence, err
 		}

@@ -32,7 +32,7 @@ func heartBeats(c *harness.Case) {
 		e, err := c.Await("frame on a new connection", c.ReconnectWait(), mark, isNew.opening)
 		m.Must(err)
 		opening = e
-		m.Must(offers(e, outgoing, incoming), e.Seq)
+		m.Must(offers(e, outgoing, incoming, c.Strict("heart-beat-blank")), e.Seq)
 	})
 	if opening == nil {
 		return
@@ -57,12 +57,16 @@ func heartBeats(c *harness.Case) {
 	})
 }
 
-// offers wants a frame's heart-beat header to offer a heart-beat every so often and to want one every so often.
-func offers(e *journal.Event, outgoing, incoming time.Duration) error {
+// offers wants a frame's heart-beat header to offer a heart-beat every so often and to want one every so often. Where blank is true it must
+// be written with the blank that the plan prints.
+func offers(e *journal.Event, outgoing, incoming time.Duration, blank bool) error {
 	f := frame(e)
 	value, ok := f.Header("heart-beat")
 	if !ok {
 		return header(f, "heart-beat")
+	}
+	if blank {
+		return expect.Equal(f.Command+": header heart-beat", milliseconds(outgoing)+", "+milliseconds(incoming), value)
 	}
 	sends, wants, err := f.HeartBeat()
 	if err == nil && sends == outgoing && wants == incoming {

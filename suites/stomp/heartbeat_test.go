@@ -64,20 +64,23 @@ func TestWatch(t *testing.T) {
 func TestOffers(t *testing.T) {
 	tests := []struct {
 		header []stomp.Pair
+		blank  bool   // must be there
 		finds  string // "" when nothing is wrong
 	}{
-		{[]stomp.Pair{{Name: "heart-beat", Value: "15000,10000"}}, ""},
-		{[]stomp.Pair{{Name: "heart-beat", Value: "15000, 10000"}}, ""},
-		{[]stomp.Pair{{Name: "heart-beat", Value: "15000,10000"}, {Name: "heart-beat", Value: "0,0"}}, ""},
-		{[]stomp.Pair{{Name: "heart-beat", Value: "10000,15000"}}, `STOMP: header heart-beat: want "15000,10000", got "10000,15000"`},
-		{[]stomp.Pair{{Name: "heart-beat", Value: "15,10"}}, `STOMP: header heart-beat: want "15000,10000", got "15,10"`},
-		{[]stomp.Pair{{Name: "heart-beat", Value: "15000"}}, `STOMP: header heart-beat: want "15000,10000", got "15000"`},
-		{nil, "STOMP: want a header heart-beat, got none"},
+		{[]stomp.Pair{{Name: "heart-beat", Value: "15000,10000"}}, false, ""},
+		{[]stomp.Pair{{Name: "heart-beat", Value: "15000, 10000"}}, false, ""},
+		{[]stomp.Pair{{Name: "heart-beat", Value: "15000, 10000"}}, true, ""},
+		{[]stomp.Pair{{Name: "heart-beat", Value: "15000,10000"}}, true, `STOMP: header heart-beat: want "15000, 10000", got "15000,10000"`},
+		{[]stomp.Pair{{Name: "heart-beat", Value: "15000,10000"}, {Name: "heart-beat", Value: "0,0"}}, false, ""},
+		{[]stomp.Pair{{Name: "heart-beat", Value: "10000,15000"}}, false, `STOMP: header heart-beat: want "15000,10000", got "10000,15000"`},
+		{[]stomp.Pair{{Name: "heart-beat", Value: "15,10"}}, false, `STOMP: header heart-beat: want "15000,10000", got "15,10"`},
+		{[]stomp.Pair{{Name: "heart-beat", Value: "15000"}}, false, `STOMP: header heart-beat: want "15000,10000", got "15000"`},
+		{nil, false, "STOMP: want a header heart-beat, got none"},
 	}
 	for _, test := range tests {
 		e := &journal.Event{Dir: journal.In, Type: "STOMP", Body: &stomp.Frame{Command: "STOMP", Headers: test.header}}
 		got := ""
-		if err := offers(e, 15*time.Second, 10*time.Second); err != nil {
+		if err := offers(e, 15*time.Second, 10*time.Second, test.blank); err != nil {
 			got = err.Error()
 		}
 		if got != test.finds {
