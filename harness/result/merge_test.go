@@ -65,6 +65,7 @@ func TestMergeRefuses(t *testing.T) {
 		"another tool":    {func(p []Part) []Part { p[1].Tool.Version = "2"; return p }, `tool: "usptest 1" and "usptest 2"`},
 		"another device":  {func(p []Part) []Part { p[1].Device.Endpoint = "os::2"; return p }, `device: endpoint: "" and "os::2"`},
 		"another time":    {func(p []Part) []Part { p[1].TimeScale = 25; return p }, `time scale: "1" and "25"`},
+		"by the letter":   {func(p []Part) []Part { p[1].StrictPlan = true; return p }, `--strict-plan: "false" and "true"`},
 		"another deal":    {func(p []Part) []Part { p[1].Shard.Deal = "e"; return p }, "cases that were dealt"},
 		"another number":  {func(p []Part) []Part { p[1].Shard.Of = 3; return p }, `number of shards: "2" and "3"`},
 		"a baseline":      {func(p []Part) []Part { p[1].Baseline = &Baseline{Software: "4"}; return p }, `baseline: "" and "4 `},
