@@ -17,6 +17,7 @@ const (
 
 // caseView is one case over one link.
 type caseView struct {
+	Class            string // what the filter looks at
 	Anchor, ID, Link string
 	Title            text
 	Verdict          result.Verdict
@@ -34,8 +35,9 @@ type caseView struct {
 	Steps            []stepView
 	Planned          []string // steps of the plan, when none were recorded
 	Notes            []text
-	Errata           []erratum
+	Errata           []erratum // that no metric names
 	CleanUp          []cleanUp
+	Chart            *chartView
 	Timeline         timelineView
 }
 
@@ -48,7 +50,7 @@ type metricView struct {
 	Tone     string
 	Text     string
 	Evidence []ref
-	Errata   []string // that touch this metric
+	Errata   []erratum // that touch this metric
 	judged
 }
 
@@ -64,18 +66,21 @@ func (r *renderer) caseView(link string, c result.Case, d detail) caseView {
 	known, _ := r.plan.Case(c.ID)
 	at := anchor(link, c.ID)
 	v := caseView{
-		Anchor: at, ID: result.VisibleLine(c.ID), Link: result.VisibleLine(link), Title: line(c.Title, d.value),
+		Class: r.class(c.ID, c.Verdict), Anchor: at, ID: result.VisibleLine(c.ID), Link: result.VisibleLine(link), Title: line(c.Title, d.value),
 		Verdict: c.Verdict, Tone: tone(c.Verdict), Open: c.Verdict != result.Pass,
 		Purpose: known.Purpose, Obligation: obligation(known), Requirements: known.Requirements, Features: r.features(known.Requires),
 		Started: clock(c.Started), Took: duration(c.DurationMS), Again: line(r.run.AgainFor(link, c.ID), d.value),
-		Timeline: timeline(at, c, d),
+		Chart: chart(at, c, link, d), Timeline: timeline(at, c, d),
 	}
 	if !slices.ContainsFunc(c.Metrics, func(m result.Metric) bool { return m.Verdict == result.Fail || m.Verdict == result.Error }) {
 		v.Reason = block(c.Reason, d.value) // otherwise the metric says it
 	}
 	shown := map[uint64]bool{}
-	for _, e := range v.Timeline.Events {
-		shown[e.Seq] = true
+	for _, row := range v.Timeline.Rows {
+		shown[row.Seq] = true
+		for _, e := range row.Parts {
+			shown[e.Seq] = true
+		}
 	}
 	event := func(seq uint64) ref {
 		to := ref{Name: fmt.Sprint(seq)}
@@ -84,6 +89,7 @@ func (r *renderer) caseView(link string, c result.Case, d detail) caseView {
 		}
 		return to
 	}
+	named := map[string]bool{} // errata that a metric names
 	for _, m := range c.Metrics {
 		if m.Verdict == result.Pass {
 			v.Passed++
@@ -97,7 +103,7 @@ func (r *renderer) caseView(link string, c result.Case, d detail) caseView {
 		}
 		for _, e := range r.plan.ErrataFor(c.ID, m.N) {
 			if slices.Contains(c.Errata, e.ID) {
-				mv.Errata = append(mv.Errata, e.ID)
+				mv.Errata, named[e.ID] = append(mv.Errata, r.erratum(e.ID)), true
 			}
 		}
 		v.Metrics = append(v.Metrics, mv)
@@ -119,7 +125,9 @@ func (r *renderer) caseView(link string, c result.Case, d detail) caseView {
 		v.Notes = append(v.Notes, block(fmt.Sprintf("by the letter of the plan, in spite of erratum %s: %s", id, e.Strict), d.value))
 	}
 	for _, id := range c.Errata[:min(len(c.Errata), maxList)] {
-		v.Errata = append(v.Errata, r.erratum(id))
+		if !named[id] {
+			v.Errata = append(v.Errata, r.erratum(id))
+		}
 	}
 	for _, a := range c.CleanUp[:min(len(c.CleanUp), maxList)] {
 		v.CleanUp = append(v.CleanUp, cleanUp{line(a.Name, d.value), block(a.Error, d.value)})

@@ -1,6 +1,7 @@
-// Package html writes a run as one file that a lab can hand in: it opens from a mail attachment, without network and without scripts,
-// on a screen and on paper. Whatever a device sent is text in it and nothing else: html/template escapes it, result.Visible shows what
-// could deceive, and a Content-Security-Policy forbids the rest.
+// Package html writes a run as one file that a lab can hand in: it opens from a mail attachment, without network, on a screen and on paper,
+// and reads in full where scripts are off. Whatever a device sent is text in it and nothing else: html/template escapes it, result.Visible
+// shows what could deceive, and a Content-Security-Policy lets a browser use the one style sheet and the one script of this package, by
+// their hashes, and nothing else.
 package html
 
 import (
@@ -19,7 +20,7 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-//go:embed report.css page.tmpl case.tmpl
+//go:embed report.css report.js page.tmpl case.tmpl
 var files embed.FS
 
 // maxFile is how large a report may become. The journal files beside it always hold everything.
@@ -27,21 +28,33 @@ const maxFile = 8_000_000
 
 // detail says how much of a case is shown. Sizes are in bytes.
 type detail struct {
-	events  int // of the timeline
-	decoded int // of the readable text of an event
-	raw     int // of an event, as hex
-	value   int // of a value that was wanted or got, and of every other text
+	rows    int  // of the timeline
+	chart   int  // exchanges in the sequence chart
+	decoded int  // of the readable text of what is evidence
+	others  int  // of that of everything else
+	parts   bool // more of what carried a Message than its size
+	raw     int  // of an event, as hex
+	value   int  // of a value that was wanted or got, and of every other text
 }
 
 // details are the levels of detail, the fullest first. A case gets the first whose text fits into its share of the file.
 var details = [...]detail{
-	{events: 400, decoded: 16 << 10, raw: 1 << 10, value: 4 << 10},
-	{events: 400, decoded: 4 << 10, raw: 128, value: 2 << 10},
-	{events: 200, decoded: 2 << 10, value: 1 << 10},
-	{events: 100, decoded: 512, value: 512},
-	{events: 30, value: 512},
+	{rows: 400, chart: 60, decoded: 16 << 10, others: 16 << 10, parts: true, raw: 1 << 10, value: 4 << 10},
+	{rows: 400, chart: 40, decoded: 4 << 10, others: 4 << 10, parts: true, raw: 256, value: 2 << 10},
+	{rows: 400, chart: 40, decoded: 4 << 10, others: 4 << 10, parts: true, value: 1 << 10},
+	{rows: 200, chart: 30, decoded: 4 << 10, others: 4 << 10, value: 1 << 10},
+	{rows: 200, chart: 20, decoded: 4 << 10, others: 1 << 10, value: 512},
+	{rows: 200, chart: 20, decoded: 4 << 10, others: 256, value: 512},
+	{rows: 200, chart: 16, decoded: 2 << 10, value: 512},
+	{rows: 100, chart: 12, decoded: 1 << 10, value: 256},
+	{rows: 60, chart: 12, decoded: 512, value: 256},
+	{rows: 60, chart: 10, value: 256},
+	{rows: 30, value: 256},
 	{value: 256},
 }
+
+// firstWithoutHex is the fullest level of details that has no bytes.
+const firstWithoutHex = 2
 
 // faultShare is how much more of the file a case that did not pass may take than one that passed: it is the one that is read.
 const faultShare = 30
@@ -94,7 +107,9 @@ type renderer struct {
 	run      *result.Run
 	plan     *plan.Plan
 	template *template.Template
+	filter   filter
 	style    template.CSS
+	script   template.JS
 	policy   string
 }
 
@@ -103,84 +118,43 @@ func newRenderer(run *result.Run, p *plan.Plan) (*renderer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := template.New("").Funcs(template.FuncMap{"icon": icon, "to": to, "seconds": seconds, "thousands": thousands}).ParseFS(files, "*.tmpl")
+	script, err := files.ReadFile("report.js")
 	if err != nil {
 		return nil, err
 	}
-	hash := sha256.Sum256(css)
+	t, err := template.New("").Funcs(template.FuncMap{"icon": icon, "to": to, "seconds": seconds, "thousands": thousands, "column": column, "raw": raw}).ParseFS(files, "*.tmpl")
+	if err != nil {
+		return nil, err
+	}
+	filter := newFilter(run, p)
+	style := string(css) + filter.style()
 	return &renderer{
-		run: run, plan: p, template: t,
-		style: template.CSS(css), // the project's own file; nothing of a device is in it
-		policy: "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src 'sha256-" +
-			base64.StdEncoding.EncodeToString(hash[:]) + "'",
+		run: run, plan: p, template: t, filter: filter,
+		style: template.CSS(style), script: template.JS(script), // the project's own; nothing of a device is in them
+		policy: "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src " + source(style) + "; script-src " + source(string(script)),
 	}, nil
 }
 
-// cases renders every case that was begun, link by link in the order of the run. The room is shared out: what did not pass first.
-func (r *renderer) cases(room int) ([][][]byte, error) {
-	type slot struct {
-		link, place, weight int
-		c                   result.Case
-	}
-	out := make([][][]byte, len(r.run.Links))
-	var slots []slot
-	weights := 0
-	for l, link := range r.run.Links {
-		for _, c := range link.Cases {
-			if !begun(c) {
-				continue
-			}
-			s := slot{link: l, place: len(out[l]), weight: 1, c: c}
-			if c.Verdict != result.Pass {
-				s.weight = faultShare
-			}
-			weights += s.weight
-			slots, out[l] = append(slots, s), append(out[l], nil)
-		}
-	}
-	slices.SortStableFunc(slots, func(a, b slot) int { return b.weight - a.weight })
-	for _, s := range slots {
-		share := room * s.weight / weights
-		text, err := r.fit(r.run.Links[s.link].Link, s.c, share)
-		if err != nil {
-			return nil, err
-		}
-		out[s.link][s.place] = text
-		room, weights = room-len(text), weights-s.weight
-	}
-	return out, nil
+// source is how a policy names a style sheet or a script by its content.
+func source(content string) string {
+	hash := sha256.Sum256([]byte(content))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"
 }
 
-// fit renders a case with as much detail as share bytes have room for.
-func (r *renderer) fit(link string, c result.Case, share int) ([]byte, error) {
+// fit renders a case with as much detail as share bytes have room for, or with the least.
+func (r *renderer) fit(s slot, share int) ([]byte, error) {
 	var err error
+	c := s.c
 	if c.Timeline, err = r.run.Events(c); err != nil { // what was read is shown, and that it is not all
 		c.Notes = append(slices.Clone(c.Notes), "the journal cannot be read: "+err.Error())
 	}
-	var b bytes.Buffer
-	for i, d := range details {
-		last := i == len(details)-1
-		if !last && estimate(c, d) > share {
-			continue
-		}
-		b.Reset()
-		if err := r.template.ExecuteTemplate(&b, "case", r.caseView(link, c, d)); err != nil {
-			return nil, err
-		}
-		if last || b.Len() <= share {
-			break
+	for level := s.level(share); ; level++ {
+		var b bytes.Buffer
+		err := r.template.ExecuteTemplate(&b, "case", r.caseView(r.run.Links[s.link].Link, c, details[level]))
+		if err != nil || b.Len() <= share || level == len(details)-1 {
+			return b.Bytes(), err
 		}
 	}
-	return slices.Clone(b.Bytes()), nil
-}
-
-// estimate says how much the timeline of c takes at the least, so that levels which will not fit are not rendered in vain.
-func estimate(c result.Case, d detail) int {
-	size := 0
-	for _, e := range c.Timeline[:min(len(c.Timeline), d.events)] {
-		size += len("<li></li>") + min(len(e.Text), d.value) + min(len(e.Decoded), d.decoded) + 3*min(len(e.Raw), d.raw)
-	}
-	return size
 }
 
 // begun says whether a case has more to show than a verdict and its reason.
@@ -207,6 +181,12 @@ func block(s string, limit int) text { return short(s, limit, result.Visible) }
 func short(s string, limit int, visible func(string) string) text {
 	head, left := result.Cut(s, limit)
 	return text{Head: visible(head), Left: left}
+}
+
+// raw is harmless text as the content of an element. Unlike what the template makes of a text it spares the quotes, which are frequent in decoded
+// Messages and mean nothing there; it must not be used in an attribute.
+func raw(visible string) template.HTML {
+	return template.HTML(strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(visible))
 }
 
 // icon is the sign of a verdict, so that its colour is never alone.
@@ -241,12 +221,18 @@ func tone(v result.Verdict) string {
 	return "rest"
 }
 
+// column is the tone of a column of counts.
+func column(i int) string { return columns[i] }
+
 // seconds writes milliseconds as seconds.
 func seconds(ms float64) string { return strconv.FormatFloat(ms/1000, 'f', 3, 64) }
 
 // duration writes milliseconds for a reader.
 func duration(ms int64) string {
-	if ms < 60_000 {
+	switch {
+	case ms < 1000:
+		return fmt.Sprintf("%d ms", ms)
+	case ms < 60_000:
 		return fmt.Sprintf("%.1f s", float64(ms)/1000)
 	}
 	return fmt.Sprintf("%d min %d s", ms/60_000, ms/1000%60)

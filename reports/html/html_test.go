@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -28,14 +29,17 @@ func render(t testing.TB, run *result.Run, p *plan.Plan) []byte {
 	return b.Bytes()
 }
 
-// TestGolden is one failing case, and what was not run, over one link; the style sheet is left out.
+// TestGolden is one failing case, and what was not run, over one link; style sheet and script are left out.
 func TestGolden(t *testing.T) {
 	run := runs.Example()
 	run.Links = run.Links[:1]
 	run.Links[0].Cases = slices.DeleteFunc(run.Links[0].Cases, func(c result.Case) bool { return c.Verdict == result.Pass })
 	got := render(t, run, runs.Plan())
-	from, to := bytes.Index(got, []byte("<style>")), bytes.Index(got, []byte("</style>"))
-	got = slices.Delete(got, from+len("<style>"), to)
+	for _, element := range []string{"style", "script"} {
+		from, to := bytes.Index(got, []byte("<"+element+">")), bytes.Index(got, []byte("</"+element+">"))
+		got = slices.Delete(got, from+len(element)+2, to)
+	}
+	got = regexp.MustCompile(`'sha256-[^']*'`).ReplaceAll(got, nil)
 	path := filepath.Join("testdata", "example.html")
 	if *update {
 		if err := os.WriteFile(path, got, 0o644); err != nil {
@@ -60,7 +64,8 @@ type document struct {
 
 func parse(t testing.TB, data []byte) document {
 	t.Helper()
-	root, err := html.Parse(bytes.NewReader(data))
+	// without scripts, so that the bodies of cases are elements too
+	root, err := html.ParseWithOptions(bytes.NewReader(data), html.ParseOptionEnableScripting(false))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +73,7 @@ func parse(t testing.TB, data []byte) document {
 	var text strings.Builder
 	for n := range root.Descendants() {
 		switch {
-		case n.Type == html.TextNode && n.Parent.Data != "style":
+		case n.Type == html.TextNode && n.Parent.Data != "style" && n.Parent.Data != "script":
 			text.WriteString(n.Data)
 		case n.Type == html.ElementNode:
 			d.elements = append(d.elements, n)
@@ -97,9 +102,10 @@ func attribute(n *html.Node, key string) string {
 func (d document) inert(t *testing.T) {
 	t.Helper()
 	elements := strings.Fields(`html head meta link title style body a header p h1 div span ul li strong small dl dt dd details summary pre
-		code nav main section h2 article h3 h4 bdi table thead tbody tr th td svg rect ol footer`)
+		code nav main section h2 article h3 h4 bdi table thead tbody tr th td svg g rect path text tspan ol i em b footer
+		fieldset legend label input select option button output script noscript`)
 	attributes := strings.Fields(`lang charset http-equiv content name rel href class aria-hidden aria-label aria-labelledby id role tabindex
-		scope viewBox preserveAspectRatio x width height open title value`)
+		scope viewBox preserveAspectRatio x y d dy width height open title value type checked placeholder hidden aria-pressed`)
 	for _, n := range d.elements {
 		if !slices.Contains(elements, n.Data) {
 			t.Errorf("an element that is not the report's: <%s>", n.Data)
@@ -117,6 +123,9 @@ func (d document) inert(t *testing.T) {
 			}
 		default:
 			t.Errorf("<%s> refers to %q", n.Data, href)
+		}
+		if script, _ := files.ReadFile("report.js"); n.Data == "script" && n.FirstChild.Data != string(script) {
+			t.Error("a script that is not the report's")
 		}
 		if n.Data == "style" && strings.Contains(n.FirstChild.Data, "url(") {
 			t.Error("the style sheet loads something")
@@ -191,6 +200,8 @@ func TestPolicy(t *testing.T) {
 		switch {
 		case n.Data == "style" && n.FirstChild.Data != string(r.style):
 			t.Error("the style sheet was changed on its way into the file")
+		case n.Data == "script" && n.FirstChild.Data != string(r.script):
+			t.Error("the script was changed on its way into the file")
 		case attribute(n, "http-equiv") == "Content-Security-Policy" && attribute(n, "content") != r.policy:
 			t.Errorf("policy %q", attribute(n, "content"))
 		}
@@ -251,7 +262,7 @@ func TestNoRoomAtAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := r.fit("mqtt5", run.Links[0].Cases[0], 0)
+	text, err := r.fit(slot{c: run.Links[0].Cases[0]}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +292,7 @@ func TestChosen(t *testing.T) {
 		{0, ".........."}, {1, "......x..."}, {2, "....x.x..."}, {4, "x...x.x..x"}, {5, "xx..x.x..x"}, {20, "xxxxxxxxxx"},
 	} {
 		got := ""
-		for _, keep := range chosen(events, map[uint64]bool{7: true}, c.limit) {
+		for _, keep := range chosen(events, exchanges(events), map[uint64][]proof{7: {{1, result.Pass, "pass"}}}, c.limit) {
 			if keep {
 				got += "x"
 			} else {

@@ -1,6 +1,7 @@
 package html
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"maps"
@@ -18,12 +19,14 @@ const (
 	maxIdentity = 200
 	maxFindings = 300
 	maxLogLines = 40
+	maxFirst    = 5 // cases of a finding before the fold
 )
 
 // page is everything before the cases.
 type page struct {
 	Policy     string
 	Style      template.CSS
+	Script     template.JS
 	Title      text
 	Device     text
 	Plan       string
@@ -36,11 +39,14 @@ type page struct {
 	Links      []linkView
 	Findings   []finding
 	MoreFaults int
+	Filter     filter
+	Tallies    []tallies
 	Chapters   []chapter
 	Features   []feature
 	Waivers    []waiver
 	Alternates []alternate
 	Errata     []erratum
+	Adapted    int // errata for which the procedure was adapted
 	Again      text
 	Tool       text
 }
@@ -89,6 +95,7 @@ type bar struct {
 }
 
 type notRun struct {
+	Class      string // what the filter looks at
 	Anchor, ID string
 	Title      text
 	Verdict    result.Verdict
@@ -96,16 +103,23 @@ type notRun struct {
 	Reason     text
 }
 
-// finding is something that went wrong, the same over one or more links.
+// finding is something that went wrong, the same in one or more cases.
 type finding struct {
-	ID      string
-	Title   text
 	Verdict result.Verdict
 	Tone    string
-	Metric  int
-	Text    text
 	judged
-	Links []ref
+	Cases []faulty
+	Rest  []faulty // the cases after the first few
+	More  int      // cases that are not listed
+}
+
+// faulty is a case in which a finding was made, over one or more links.
+type faulty struct {
+	ID     string
+	Title  text
+	Metric int
+	Text   text
+	Links  []ref
 }
 
 // ref points to a case or an event in this file.
@@ -127,6 +141,7 @@ type table struct {
 }
 
 type row struct {
+	Class      string // what the filter looks at
 	ID         string
 	Title      text
 	Obligation string
@@ -148,6 +163,7 @@ type feature struct {
 	Remark   text // declaration and detection differ
 	Why      text // otherwise
 	Tone     string
+	Counts   [len(columns)]int // of the cases that need it
 }
 
 type waiver struct {
@@ -159,6 +175,7 @@ type waiver struct {
 type alternate struct{ Role, Path text }
 
 type erratum struct {
+	Anchor                           string // none for one that the plan does not know
 	ID                               text
 	Wrong, Accept, Why, Strict, Kept string
 	Adapted                          bool
@@ -176,7 +193,7 @@ func (r *renderer) page() page {
 	run := r.run
 	d := run.Device
 	p := page{
-		Policy: r.policy, Style: r.style,
+		Policy: r.policy, Style: r.style, Script: r.script, Filter: r.filter,
 		Device:     line(join(" ", d.Vendor, d.Model), maxIdentity),
 		Plan:       result.VisibleLine(run.Plan.ID + " " + run.Plan.Version),
 		Conclusion: conclude(run.Conclusion),
@@ -200,6 +217,7 @@ func (r *renderer) page() page {
 		p.Links = append(p.Links, r.link(l))
 	}
 	p.Findings, p.MoreFaults = r.findings()
+	p.Tallies = r.tallies()
 	p.Chapters = r.matrix()
 	r.declarations(&p)
 	return p
@@ -303,7 +321,7 @@ func (r *renderer) link(l result.Link) linkView {
 	for _, c := range l.Cases {
 		n[c.Verdict]++
 		if !begun(c) {
-			v.NotRun = append(v.NotRun, notRun{anchor(l.Link, c.ID), c.ID, line(c.Title, maxText), c.Verdict, tone(c.Verdict), line(c.Reason, maxText)})
+			v.NotRun = append(v.NotRun, notRun{r.class(c.ID, c.Verdict), anchor(l.Link, c.ID), c.ID, line(c.Title, maxText), c.Verdict, tone(c.Verdict), line(c.Reason, maxText)})
 		}
 	}
 	v.Counts = counts(n, result.Pass, result.Fail)
@@ -323,27 +341,37 @@ func (r *renderer) link(l result.Link) linkView {
 	return v
 }
 
-// findings groups what went wrong: the same fault over several links is told once.
+// findings groups what went wrong: the same fault in several cases, or over several links, is told once. What touches most comes first.
 func (r *renderer) findings() (found []finding, more int) {
 	type key struct {
-		id     string
-		metric int
-		text   string
+		verdict result.Verdict
+		text    string
 	}
 	index := map[key]int{}
-	add := func(link string, c result.Case, f finding, text string) {
-		k := key{c.ID, f.Metric, text}
+	add := func(link string, c result.Case, v result.Verdict, j judged, told string, metric int, what string) {
+		k := key{v, told}
 		i, ok := index[k]
 		switch {
 		case !ok && len(found) == maxFindings:
 			more++
 			return
 		case !ok:
-			f.ID, f.Title = c.ID, line(c.Title, maxText)
 			i, index[k] = len(found), len(found)
-			found = append(found, f)
+			found = append(found, finding{Verdict: v, Tone: tone(v), judged: j})
 		}
-		found[i].Links = append(found[i].Links, ref{link, anchor(link, c.ID)})
+		f := &found[i]
+		if f.Want.Head == "" && f.Got.Head == "" { // the one that compares says most
+			f.judged = j
+		}
+		at := slices.IndexFunc(f.Cases, func(known faulty) bool { return known.ID == c.ID && known.Metric == metric })
+		switch {
+		case at < 0 && len(f.Cases) == maxList:
+			f.More++
+			return
+		case at < 0:
+			at, f.Cases = len(f.Cases), append(f.Cases, faulty{ID: c.ID, Title: line(c.Title, maxText), Metric: metric, Text: line(what, maxText)})
+		}
+		f.Cases[at].Links = append(f.Cases[at].Links, ref{link, anchor(link, c.ID)})
 	}
 	for _, l := range r.run.Links {
 		for _, c := range l.Cases {
@@ -355,16 +383,31 @@ func (r *renderer) findings() (found []finding, more int) {
 			for _, m := range c.Metrics {
 				if m.Verdict == result.Fail || m.Verdict == result.Error {
 					told = true
-					add(l.Link, c, finding{Verdict: m.Verdict, Tone: tone(m.Verdict), Metric: m.N, Text: line(metricText(known, m.N), maxText),
-						judged: judge(m, maxText)}, m.Finding())
+					add(l.Link, c, m.Verdict, judge(m, maxText), m.Finding(), m.N, metricText(known, m.N))
 				}
 			}
 			if !told {
-				add(l.Link, c, finding{Verdict: c.Verdict, Tone: tone(c.Verdict), judged: judged{Note: block(c.Reason, maxText)}}, c.Reason)
+				add(l.Link, c, c.Verdict, judged{Note: block(c.Reason, maxText)}, c.Reason, 0, "")
 			}
 		}
 	}
-	slices.SortStableFunc(found, func(a, b finding) int { return plan.Compare(a.ID, b.ID) })
+	size := func(f finding) (n int) {
+		for _, c := range f.Cases {
+			n += len(c.Links)
+		}
+		return n + f.More
+	}
+	for _, f := range found {
+		slices.SortStableFunc(f.Cases, func(a, b faulty) int { return plan.Compare(a.ID, b.ID) })
+	}
+	slices.SortStableFunc(found, func(a, b finding) int {
+		return cmp.Or(size(b)-size(a), plan.Compare(a.Cases[0].ID, b.Cases[0].ID))
+	})
+	for i := range found {
+		if f := &found[i]; len(f.Cases) > maxFirst+1 {
+			f.Cases, f.Rest = f.Cases[:maxFirst], f.Cases[maxFirst:]
+		}
+	}
 	return found, more
 }
 
@@ -404,7 +447,11 @@ func (r *renderer) matrix() []chapter {
 				into = &c.Judged
 			}
 		}
-		into.Rows = append(into.Rows, row{id, line(titles[id], maxText), obligation(known), cells[id]})
+		var verdicts []result.Verdict
+		for _, cell := range cells[id] {
+			verdicts = append(verdicts, cell.Verdict)
+		}
+		into.Rows = append(into.Rows, row{r.class(id, verdicts...), id, line(titles[id], maxText), obligation(known), cells[id]})
 		c.Counts = counts(tally)
 	}
 	return chapters
@@ -427,6 +474,9 @@ func (r *renderer) declarations(p *page) {
 		} else {
 			v.Why = line(f.Why, maxText)
 		}
+		v.Counts = r.tally(func(c plan.Case) bool {
+			return slices.Contains(c.Requires.All, f.Number) || slices.Contains(c.Requires.Any, f.Number)
+		})
 		p.Features = append(p.Features, v)
 	}
 	for _, w := range r.run.Waivers {
@@ -439,6 +489,11 @@ func (r *renderer) declarations(p *page) {
 	for _, a := range r.run.Alternates {
 		p.Alternates = append(p.Alternates, alternate{line(a.Role, maxText), line(a.Path, maxText)})
 	}
+	r.errata(p)
+}
+
+// errata collects the errata that touched a verdict, each with the cases it touched.
+func (r *renderer) errata(p *page) {
 	place := map[string]int{}
 	for _, l := range r.run.Links {
 		for _, c := range l.Cases {
@@ -455,13 +510,20 @@ func (r *renderer) declarations(p *page) {
 			}
 		}
 	}
+	for _, e := range p.Errata {
+		if e.Adapted {
+			p.Adapted++
+		}
+	}
 }
 
 // erratum finds an erratum of the plan by its id. An id that this plan does not know is shown alone.
 func (r *renderer) erratum(id string) erratum {
 	v := erratum{ID: line(id, maxText)}
-	e, _ := r.plan.Erratum(id)
-	v.Wrong, v.Accept, v.Why, v.Strict, v.Kept, v.Adapted = e.Wrong, e.Accept, e.Why, e.Strict, e.Kept, e.Adapted
+	if e, known := r.plan.Erratum(id); known {
+		v.Anchor = "erratum-" + id
+		v.Wrong, v.Accept, v.Why, v.Strict, v.Kept, v.Adapted = e.Wrong, e.Accept, e.Why, e.Strict, e.Kept, e.Adapted
+	}
 	return v
 }
 

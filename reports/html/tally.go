@@ -1,0 +1,57 @@
+package html
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/usptest/usptest/harness/plan"
+)
+
+// columns are the tones in the order in which tables count them.
+var columns = [...]string{"pass", "fail", "error", "rest"}
+
+// tallies is a table of counts: cases of all links together, by one thing the plan says of them.
+type tallies struct {
+	Name string
+	Rows []tallyRow
+}
+
+type tallyRow struct {
+	Name   string
+	Counts [len(columns)]int
+	All    int
+}
+
+// tallies counts by obligation and by chapter; features are counted in their own table.
+func (r *renderer) tallies() []tallies {
+	by := func(name string) tallies { return tallies{Name: name} }
+	add := func(t *tallies, name string, of func(plan.Case) bool) {
+		row := tallyRow{Name: name, Counts: r.tally(of)}
+		for _, n := range row.Counts {
+			row.All += n
+		}
+		if row.All > 0 {
+			t.Rows = append(t.Rows, row)
+		}
+	}
+	obligations, chapters := by("Obligation"), by("Chapter")
+	for _, o := range []plan.Obligation{plan.Mandatory, plan.Conditional, plan.None} {
+		add(&obligations, string(o), func(c plan.Case) bool { return c.Obligation == o })
+	}
+	for _, ch := range r.plan.Chapters {
+		add(&chapters, fmt.Sprintf("%d %s", ch.Number, ch.Title), func(c plan.Case) bool { return c.Chapter == ch.Number })
+	}
+	return []tallies{obligations, chapters}
+}
+
+// tally counts the cases of the run by the tone of their verdict.
+func (r *renderer) tally(of func(plan.Case) bool) (counts [len(columns)]int) {
+	for _, l := range r.run.Links {
+		for _, c := range l.Cases {
+			if known, _ := r.plan.Case(c.ID); of(known) {
+				counts[slices.Index(columns[:], tone(c.Verdict))]++
+			}
+		}
+	}
+	return counts
+}

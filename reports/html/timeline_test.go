@@ -1,0 +1,129 @@
+package html
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/usptest/usptest/fixtures/runs"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// TestExchanges puts together what carried one another, and nothing else.
+func TestExchanges(t *testing.T) {
+	for name, c := range map[string]struct {
+		events string // layer and direction, and the type of a packet
+		want   string
+	}{
+		"request":            {"message> record> PUBLISH> message> record> MESSAGE>", "[0 1 2] [3 4 5]"},
+		"reply":              {"PUBLISH< record< message<", "[2 1 0]"},
+		"connect record":     {"PUBLISH< record< record>", "[1 0] [2]"},
+		"a packet alone":     {"CONNECT< CONNACK> SUBSCRIBE< PUBLISH< record< message<", "[0] [1] [2] [5 4 3]"},
+		"fragments":          {"message> record> BINARY> CONTINUATION> CONTINUATION> BINARY>", "[0 1 2 3 4] [5]"},
+		"fragments inwards":  {"BINARY< CONTINUATION< CONTINUATION< record< message<", "[4 3 0 1 2]"},
+		"something between":  {"message> record> PINGREQ< PUBLISH>", "[0 1] [2] [3]"},
+		"two before":         {"PUBLISH< PUBLISH< record<", "[0] [2 1]"},
+		"a record that died": {"record> record>", "[0] [1]"},
+		"nothing":            {"", ""},
+	} {
+		var events []result.Event
+		for i, word := range strings.Fields(c.events) {
+			e := result.Event{Seq: uint64(i + 1), Layer: "mqtt", Type: strings.TrimRight(word, "<>"), Dir: "out"}
+			if strings.HasSuffix(word, "<") {
+				e.Dir = "in"
+			}
+			if e.Type == "message" || e.Type == "record" {
+				e.Layer = e.Type
+			}
+			events = append(events, e)
+		}
+		var got []string
+		for _, x := range exchanges(events) {
+			got = append(got, fmt.Sprint([]int(x)))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: want %s, got %v", name, c.want, got)
+		}
+	}
+}
+
+func TestWithoutMessage(t *testing.T) {
+	const record = "Record\n  no_session_context\n    payload: 9 bytes, a Message\n      header\n        msg_id: \"1\"\n  after: it\n"
+	if got, want := withoutMessage(record), "Record\n  no_session_context\n    payload: 9 bytes, a Message\n  after: it\n"; got != want {
+		t.Errorf("want %q, got %q", want, got)
+	}
+	if got := withoutMessage("Record\n  version: \"1.4\"\n"); got != "Record\n  version: \"1.4\"\n" {
+		t.Errorf("a Record without a Message became %q", got)
+	}
+}
+
+// TestChart finds the fault beneath the event that shows it, and at the end when nothing does.
+func TestChart(t *testing.T) {
+	c := runs.Example().Links[0].Cases[0] // metric 4 fails by the last event
+	lines := chart("mqtt5-1.1", c, "mqtt5", details[0]).Lines
+	last, before := lines[len(lines)-1], lines[len(lines)-2]
+	if last.Class != "fail" || !strings.Contains(last.Text, "metric 4") || last.Comment != `want "true", got "false"` {
+		t.Errorf("the last line is %+v", last)
+	}
+	if before.Anchor != "mqtt5-1.1-e18" || before.Class != "in wrong" || len(before.Marks) != 2 {
+		t.Errorf("above the fault is %+v", before)
+	}
+	for i, l := range lines[1:] {
+		if l.Y <= lines[i].Y {
+			t.Errorf("line %d stands at %d, the one before at %d", i+1, l.Y, lines[i].Y)
+		}
+	}
+	c.Metrics = slices.Clone(c.Metrics)
+	c.Metrics[3].Evidence = nil
+	if lines := chart("mqtt5-1.1", c, "mqtt5", details[0]).Lines; !strings.Contains(lines[len(lines)-1].Text, "metric 4") {
+		t.Errorf("a fault without evidence is not told: %+v", lines[len(lines)-1])
+	}
+	c.Metrics, c.Verdict, c.Reason = nil, result.Error, "the device went away"
+	if lines := chart("mqtt5-1.1", c, "mqtt5", details[0]).Lines; lines[len(lines)-1].Comment != c.Reason {
+		t.Errorf("the reason is not told: %+v", lines[len(lines)-1])
+	}
+	if chart("mqtt5-1.1", result.Case{}, "mqtt5", details[0]) != nil {
+		t.Error("a chart of nothing")
+	}
+}
+
+// TestRoomIsShared lets what is short leave its share to what is long.
+func TestRoomIsShared(t *testing.T) {
+	of := func(weight int, sizes ...int) slot {
+		s := slot{weight: weight}
+		for level := range s.sizes {
+			s.sizes[level] = sizes[min(level, len(sizes)-1)]
+		}
+		return s
+	}
+	slots := []slot{of(1, 10), of(1, 10), of(1, 200, 90, 40)}
+	for room, want := range map[int]int{1000: 1000, 220: 220, 219: 199, 110: 110, 109: 89, 59: 0} {
+		if got := share(slots, room); got != want {
+			t.Errorf("of %d: want %d, got %d", room, want, got)
+		}
+	}
+}
+
+// TestOneFindingForManyCases tells a fault once, with all its cases.
+func TestOneFindingForManyCases(t *testing.T) {
+	run := &result.Run{Links: []result.Link{{Link: "mqtt5"}, {Link: "stomp"}}}
+	for l := range run.Links {
+		for n := range 9 {
+			run.Links[l].Cases = append(run.Links[l].Cases, result.Case{ID: fmt.Sprint("1.", n+1), Verdict: result.Fail,
+				Metrics: []result.Metric{{N: 1, Verdict: result.Fail, Where: "reply to Add", Want: "AddResp", Got: "Error 7003"}}})
+		}
+	}
+	run.Links[0].Cases[0].Metrics[0].Got = "nothing"
+	r, err := newRenderer(run, runs.Plan())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, more := r.findings()
+	if len(found) != 2 || more != 0 {
+		t.Fatalf("want 2 findings, got %d and %d more", len(found), more)
+	}
+	if f := found[0]; len(f.Cases) != maxFirst || len(f.Cases)+len(f.Rest) != 9 || f.Got.Head != "Error 7003" || len(f.Cases[1].Links) != 2 {
+		t.Errorf("the first finding: %+v", f)
+	}
+}
