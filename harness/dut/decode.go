@@ -28,11 +28,18 @@ type value struct {
 	node ast.Node
 }
 
-// field is a key that a mapping may have.
+// kind is what a value may be, and how it is read.
+type kind struct {
+	schema Schema
+	read   func(value)
+}
+
+// field is a key that a mapping may have; text tells the vendor what it is for.
 type field struct {
 	name     string
 	required bool
-	read     func(value)
+	text     string
+	kind
 }
 
 // parse makes the tree of a text that consists of one mapping. On failure the problem is recorded and the value has no node.
@@ -140,6 +147,26 @@ func (d *decoder) mapping(v value, fields ...field) {
 	}
 }
 
+// aMapping is a mapping with these keys.
+func (d *decoder) aMapping(fields ...field) kind {
+	s := Schema{Type: "object"}
+	for _, f := range fields {
+		f.schema.Text = f.text
+		s.Keys = append(s.Keys, Key{f.name, f.required, f.schema})
+	}
+	return kind{s, func(v value) { d.mapping(v, fields...) }}
+}
+
+// then has more done with a value when it was read without a fault.
+func (d *decoder) then(k kind, more func(value)) kind {
+	return kind{k.schema, func(v value) {
+		faults := len(d.problems)
+		if k.read(v); len(d.problems) == faults {
+			more(v)
+		}
+	}}
+}
+
 // pairs calls read for every key of a mapping, and says whether it is one. A key that stands twice is a problem.
 func (d *decoder) pairs(v value, read func(name string, key, val value)) bool {
 	m, ok := v.node.(*ast.MappingNode)
@@ -188,6 +215,12 @@ func (d *decoder) list(v value, read func(value)) {
 	}
 }
 
+// aList is a list; item makes what reads one item of it.
+func (d *decoder) aList(item func() kind) kind {
+	items := item().schema
+	return kind{Schema{Type: "array", Items: &items}, func(v value) { d.list(v, func(v value) { item().read(v) }) }}
+}
+
 // text reads a text. A number or a boolean is a problem, since YAML would have changed what was written: 4.20 is 4.2.
 func (d *decoder) text(v value, into *string) bool {
 	switch n := v.node.(type) {
@@ -216,6 +249,16 @@ func (d *decoder) filled(v value, into *string) bool {
 	return true
 }
 
+// aLine is a text that is not empty and has no control characters.
+func (d *decoder) aLine(into *string) kind {
+	return kind{Schema{Type: "string", Pattern: `\S`}, func(v value) { d.filled(v, into) }}
+}
+
+// aWord is one of some words.
+func (d *decoder) aWord(into *string, words ...string) kind {
+	return kind{Schema{Type: "string", Enum: words}, func(v value) { d.oneOf(v, into, words...) }}
+}
+
 // oneOf reads one of some words.
 func (d *decoder) oneOf(v value, into *string, words ...string) bool {
 	var s string
@@ -232,6 +275,11 @@ func (d *decoder) oneOf(v value, into *string, words ...string) bool {
 	}
 	d.add(v, strconv.Quote(s), strings.Join(words, ", "), remedy)
 	return false
+}
+
+// aNumber is a whole number of a range.
+func (d *decoder) aNumber(into *int, low, high int) kind {
+	return kind{Schema{Type: "integer", Minimum: &low, Maximum: &high}, func(v value) { d.number(v, into, low, high) }}
 }
 
 // number reads a whole number of a range.
@@ -251,6 +299,11 @@ func (d *decoder) number(v value, into *int, low, high int) bool {
 	return true
 }
 
+// aSwitch is true or false.
+func (d *decoder) aSwitch(into *bool) kind {
+	return kind{Schema{Type: "boolean"}, func(v value) { d.boolean(v, into) }}
+}
+
 // boolean reads true or false.
 func (d *decoder) boolean(v value, into *bool) {
 	n, ok := v.node.(*ast.BoolNode)
@@ -259,6 +312,11 @@ func (d *decoder) boolean(v value, into *bool) {
 		return
 	}
 	*into = n.Value
+}
+
+// aDuration is a duration with its unit.
+func (d *decoder) aDuration(into *time.Duration, low, high time.Duration) kind {
+	return kind{Schema{Type: "string", Pattern: `^([0-9]+(\.[0-9]*)?(ms|s|m|h))+$`}, func(v value) { d.duration(v, into, low, high) }}
 }
 
 // duration reads a duration such as 30s.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -296,33 +295,30 @@ func threeValues(s string) error {
 	return nil
 }
 
-// elements reads the substitutes.
-func (d *fileDecoder) elements(v value) {
-	roles := map[string]Role{}
-	for _, r := range Roles() {
-		roles[r.Name] = r
+// elements are the substitutes.
+func (d *fileDecoder) elements() kind {
+	var fields []field
+	for _, role := range Roles() {
+		s := Schema{Type: "string", Default: role.Default}
+		fields = append(fields, field{role.Name, false, role.Text, kind{s, func(v value) { d.element(role, v) }}})
 	}
-	names := slices.Sorted(maps.Keys(roles))
-	d.f.Elements, d.f.ElementPlaces = map[string]string{}, map[string]Place{}
-	d.pairs(v, func(name string, key, val value) {
-		role, ok := roles[name]
-		if !ok {
-			remedy := ""
-			if near := plan.Near(name, names); len(near) > 0 {
-				remedy = "did you mean " + strings.Join(near, " or ") + "?"
-			}
-			d.add(value{v.key, key.node}, "key "+strconv.Quote(name), strings.Join(names, ", "), remedy)
-			return
-		}
-		var s string
-		if !d.text(val, &s) {
-			return
-		}
-		if err := role.valid(s); err != nil {
-			d.add(val, strconv.Quote(s), role.Text, err.Error())
-			return
-		}
-		line, column := val.position()
-		d.f.Elements[name], d.f.ElementPlaces[name] = s, Place{line, column}
-	})
+	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
+	return d.aMapping(fields...)
+}
+
+// element reads the substitute for a role.
+func (d *fileDecoder) element(role Role, v value) {
+	var s string
+	if !d.text(v, &s) {
+		return
+	}
+	if err := role.valid(s); err != nil {
+		d.add(v, strconv.Quote(s), role.Text, err.Error())
+		return
+	}
+	if d.f.Elements == nil {
+		d.f.Elements, d.f.ElementPlaces = map[string]string{}, map[string]Place{}
+	}
+	line, column := v.position()
+	d.f.Elements[role.Name], d.f.ElementPlaces[role.Name] = s, Place{line, column}
 }

@@ -11,27 +11,32 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// lab reads what the lab can do.
-func (d *fileDecoder) lab(v value) {
+// lab is what the lab can do.
+func (d *fileDecoder) lab() kind {
 	lab := &d.f.Lab
-	d.mapping(v,
-		field{"launch", false, d.launch},
-		field{"reboot", false, d.hook(&lab.Reboot, ByUSP, ByHand, ByLaunch)},
-		field{"factoryReset", false, d.hook(&lab.FactoryReset, ByUSP, ByHand, ByLaunch)},
-		field{"power", false, d.hook(&lab.Power, ByHand, ByLaunch)},
+	return d.aMapping(
+		field{"launch", false, "How usptest starts the device; without it the device runs by itself.", d.launch()},
+		field{"reboot", false, "usp sends Device.Reboot(); manual asks you; launch starts the process again; or a command of yours", d.hook(&lab.Reboot, ByUSP, ByHand, ByLaunch)},
+		field{"factoryReset", false, "usp sends Device.FactoryReset(); manual asks you; launch starts with an empty directory; or a command of yours", d.hook(&lab.FactoryReset, ByUSP, ByHand, ByLaunch)},
+		field{"power", false, "how to take the power from the device and give it back", d.hook(&lab.Power, ByHand, ByLaunch)},
 	)
 }
 
-// launch reads how to start the device.
-func (d *fileDecoder) launch(v value) {
+// launch is how to start the device.
+func (d *fileDecoder) launch() kind {
 	l := &Launch{Env: map[string]string{}, Files: map[string]string{}}
-	d.f.Lab.Launch = l
-	d.mapping(v,
-		field{"exec", true, func(v value) { d.command(v, &l.Exec) }},
-		field{"env", false, func(v value) { d.pairs(v, func(name string, _, val value) { d.variable(name, val, l) }) }},
-		field{"files", false, func(v value) { d.pairs(v, func(name string, _, val value) { d.template(name, val, l) }) }},
-		field{"fresh", false, func(v value) { d.oneOf(v, &l.Fresh, FreshPerCase, FreshPerRun) }},
+	k := d.aMapping(
+		field{"exec", true, "the command and its arguments, templates; an argument that renders to nothing is left out", d.command(&l.Exec)},
+		field{"env", false, "environment variables, templates", kind{Schema{Type: "object", Values: &Schema{Type: "string"}},
+			func(v value) { d.pairs(v, func(name string, _, val value) { d.variable(name, val, l) }) }}},
+		field{"files", false, "files of the device's directory, written before its first start: the path of a template for each name", kind{Schema{Type: "object", Values: &Schema{Type: "string"}},
+			func(v value) { d.pairs(v, func(name string, _, val value) { d.template(name, val, l) }) }}},
+		field{"fresh", false, "when the device's directory is empty: at the beginning of every case, or of each link", d.aWord(&l.Fresh, FreshPerCase, FreshPerRun)},
 	)
+	return kind{k.schema, func(v value) {
+		d.f.Lab.Launch = l
+		k.read(v)
+	}}
 }
 
 // variable reads an environment variable of the device.
@@ -105,43 +110,48 @@ func (d *fileDecoder) rendersFile(path string, vars Vars) {
 	}
 }
 
-// command reads a command with its arguments.
-func (d *fileDecoder) command(v value, into *[]string) {
-	faults := len(d.problems)
-	d.list(v, func(v value) {
-		var s string
-		if !d.text(v, &s) {
-			return
-		}
-		if strings.ContainsRune(s, 0) {
-			d.add(v, strconv.Quote(s), "text without NUL", "")
-			return
-		}
-		d.rendersText(v, s)
-		*into = append(*into, s)
+// command is a command with its arguments.
+func (d *fileDecoder) command(into *[]string) kind {
+	k := d.aList(func() kind {
+		return kind{Schema{Type: "string"}, func(v value) {
+			var s string
+			if !d.text(v, &s) {
+				return
+			}
+			if strings.ContainsRune(s, 0) {
+				d.add(v, strconv.Quote(s), "text without NUL", "")
+				return
+			}
+			d.rendersText(v, s)
+			*into = append(*into, s)
+		}}
 	})
-	if len(d.problems) == faults && (len(*into) == 0 || (*into)[0] == "") {
-		d.add(v, describe(v.node), "a command and its arguments, such as [./agent, -v]", "")
-	}
+	k.schema.MinItems = 1
+	return d.then(k, func(v value) {
+		if len(*into) == 0 || (*into)[0] == "" {
+			d.add(v, describe(v.node), "a command and its arguments, such as [./agent, -v]", "")
+		}
+	})
 }
 
-// hook reads something that the lab can do: one of some words, or a mapping with a command.
-func (d *fileDecoder) hook(into *Hook, words ...string) func(value) {
-	return func(v value) {
-		if _, ok := v.node.(*ast.MappingNode); ok {
-			d.mapping(v, field{"exec", true, func(v value) { d.command(v, &into.Exec) }})
-			into.By = ByExec
-			return
-		}
-		if !d.oneOf(v, &into.By, words...) {
-			return
-		}
+// hook is something that the lab can do: one of some words, or a mapping with a command.
+func (d *fileDecoder) hook(into *Hook, words ...string) kind {
+	word := d.then(d.aWord(&into.By, words...), func(v value) {
 		d.later = append(d.later, func() {
 			if into.By == ByLaunch && d.f.Lab.Launch == nil {
 				d.add(v, ByLaunch, "", "there is no lab.launch; use manual or a command")
 			}
 		})
-	}
+	})
+	own := d.aMapping(field{"exec", true, "a command and its arguments, templates", d.command(&into.Exec)})
+	return kind{Schema{AnyOf: []Schema{word.schema, own.schema}}, func(v value) {
+		if _, ok := v.node.(*ast.MappingNode); ok {
+			own.read(v)
+			into.By = ByExec
+			return
+		}
+		word.read(v)
+	}}
 }
 
 // sampleVars are made-up values of every variable, to try templates with.

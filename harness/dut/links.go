@@ -16,54 +16,96 @@ import (
 	"github.com/usptest/usptest/harness/pki"
 )
 
-// links reads the links.
-func (d *fileDecoder) links(v value) {
-	d.list(v, d.link)
-	if len(d.f.Links) == 0 && len(d.problems) == 0 {
-		d.add(v, "nothing", "at least one link, such as {mtp: mqtt, version: \"5.0\"}", "")
+// links are the links.
+func (d *fileDecoder) links() kind {
+	k := d.aList(d.link)
+	k.schema.MinItems = 1
+	return kind{k.schema, func(v value) {
+		k.read(v)
+		if len(d.f.Links) == 0 && len(d.problems) == 0 {
+			d.add(v, "nothing", "at least one link, such as {mtp: mqtt, version: \"5.0\"}", "")
+		}
+	}}
+}
+
+// link is one link.
+func (d *fileDecoder) link() kind {
+	var l LinkSpec
+	given := map[string]value{}
+	key := func(name string, required bool, text string, k kind) field {
+		return field{name, required, text, kind{k.schema, func(v value) { given[name] = v; k.read(v) }}}
+	}
+	k := d.aMapping(
+		key("mtp", true, "the Message Transfer Protocol", d.aWord(&l.MTP, MQTT, STOMP, WebSocket)),
+		key("version", false, "of MQTT, in quotes; each version is a link of its own", d.aWord(&l.Version, "5.0", "3.1.1")),
+		key("tls", false, "whether the link has TLS", d.aSwitch(&l.TLS)),
+		key("port", false, "where usptest listens; a device that runs by itself needs one that stays the same, for any other 0 is any free one", d.aNumber(&l.Port, 0, maxPort)),
+		key("agentTopic", false, "the MQTT topic or STOMP destination where the device listens", d.topic(&l.AgentTopic)),
+		key("controllerTopic", false, "the MQTT topic or STOMP destination where usptest listens", d.topic(&l.ControllerTopic)),
+		key("username", false, "what the device logs in with", d.credential(&l.Username)),
+		key("password", false, `what the device logs in with; {{env "NAME"}} takes it from the environment, and it is masked wherever usptest writes`, d.credential(&l.Password)),
+		key("role", false, "of the Agent on WebSocket: it dials usptest, or it is dialled", d.aWord(&l.Role, RoleClient, RoleServer)),
+		key("path", false, "what a WebSocket client asks for; "+DefaultWSPath+" without this key", d.wsPath(&l.Path)),
+		key("url", false, "where a WebSocket server listens", d.url(&l.URL)),
+	)
+	k.schema.AllOf = linkConditions()
+	return kind{k.schema, func(v value) {
+		faults := len(d.problems)
+		k.read(v)
+		if l.MTP == "" {
+			return
+		}
+		d.fits(v, l, given)
+		if len(d.problems) > faults {
+			return
+		}
+		if _, twice := d.f.Link(l.Name()); twice {
+			d.add(v, "link "+l.Name()+" again", "each link once", "put the second into a DUT file of its own")
+			return
+		}
+		d.f.Links = append(d.f.Links, l)
+		d.later = append(d.later, func() { d.lateLink(v, l, given) })
+	}}
+}
+
+// lateLink checks a link against the rest of the file.
+func (d *fileDecoder) lateLink(v value, l LinkSpec, given map[string]value) {
+	d.port(at(given, "port", v), l)
+	if l.TLS && d.f.Lab.Launch == nil && l.Role != RoleServer && d.f.TLS.Certificate == "" && d.f.TLS.Authority == "" {
+		d.add(given["tls"], "true", "", "a device that the harness does not launch cannot know the harness's own CA; "+
+			"set tls.authority to one that the device trusts (usptest certs makes it), or tls.certificate and tls.key to a certificate that it trusts")
 	}
 }
 
-// link reads one link.
-func (d *fileDecoder) link(v value) {
-	var l LinkSpec
-	given := map[string]value{}
-	key := func(name string, required bool, read func(value)) field {
-		return field{name, required, func(v value) { given[name] = v; read(v) }}
-	}
-	faults := len(d.problems)
-	d.mapping(v,
-		key("mtp", true, func(v value) { d.oneOf(v, &l.MTP, MQTT, STOMP, WebSocket) }),
-		key("version", false, func(v value) { d.oneOf(v, &l.Version, "5.0", "3.1.1") }),
-		key("tls", false, func(v value) { d.boolean(v, &l.TLS) }),
-		key("port", false, func(v value) { d.number(v, &l.Port, 0, maxPort) }),
-		key("agentTopic", false, func(v value) { d.topic(v, &l.AgentTopic) }),
-		key("controllerTopic", false, func(v value) { d.topic(v, &l.ControllerTopic) }),
-		key("username", false, func(v value) { d.credential(v, &l.Username) }),
-		key("password", false, func(v value) { d.credential(v, &l.Password) }),
-		key("role", false, func(v value) { d.oneOf(v, &l.Role, RoleClient, RoleServer) }),
-		key("path", false, func(v value) { d.wsPath(v, &l.Path) }),
-		key("url", false, func(v value) { d.url(v, &l.URL) }),
-	)
-	if l.MTP == "" {
-		return
-	}
-	d.fits(v, l, given)
-	if len(d.problems) > faults {
-		return
-	}
-	if _, twice := d.f.Link(l.Name()); twice {
-		d.add(v, "link "+l.Name()+" again", "each link once", "put the second into a DUT file of its own")
-		return
-	}
-	d.f.Links = append(d.f.Links, l)
-	d.later = append(d.later, func() {
-		d.port(at(given, "port", v), l)
-		if l.TLS && d.f.Lab.Launch == nil && l.Role != RoleServer && d.f.TLS.Certificate == "" && d.f.TLS.Authority == "" {
-			d.add(given["tls"], "true", "", "a device that the harness does not launch cannot know the harness's own CA; "+
-				"set tls.authority to one that the device trusts (usptest certs makes it), or tls.certificate and tls.key to a certificate that it trusts")
+// linkConditions say which keys a link has no place for, and which it needs, by its MTP and role.
+func linkConditions() []condition {
+	var all []condition
+	for _, l := range []LinkSpec{{MTP: MQTT}, {MTP: STOMP}, {MTP: WebSocket}, {MTP: WebSocket, Role: RoleServer}} {
+		var needs []string
+		if l.MTP == MQTT {
+			needs = []string{"version"}
 		}
-	})
+		is := map[string]any{"mtp": Schema{Const: l.MTP}}
+		when := map[string]any{"properties": is, "required": []string{"mtp"}}
+		switch {
+		case l.Role == RoleServer:
+			needs = []string{"url"}
+			is["role"] = Schema{Const: RoleServer}
+			when["required"] = []string{"mtp", "role"}
+		case l.MTP == WebSocket:
+			is["role"] = Schema{Const: RoleClient}
+		}
+		none := map[string]bool{}
+		for key := range l.unknownKeys() {
+			none[key] = false
+		}
+		then := map[string]any{"properties": none}
+		if len(needs) > 0 {
+			then["required"] = needs
+		}
+		all = append(all, condition{when, then})
+	}
+	return all
 }
 
 // at is the value of a key, or the place where it should be.
@@ -131,15 +173,21 @@ func (d *fileDecoder) port(v value, l LinkSpec) {
 	}
 }
 
-// topic reads an MQTT topic or a STOMP destination.
-func (d *fileDecoder) topic(v value, into *string) {
-	if d.filled(v, into) && (strings.ContainsAny(*into, "+#:") || len(*into) > 256) {
-		d.add(v, strconv.Quote(cut(*into)), "a topic or destination without +, # and colon, at most 256 bytes", "")
-	}
+// topic is an MQTT topic or a STOMP destination.
+func (d *fileDecoder) topic(into *string) kind {
+	return kind{Schema{Type: "string", Pattern: `^[^+#:]{1,256}$`}, func(v value) {
+		if d.filled(v, into) && (strings.ContainsAny(*into, "+#:") || len(*into) > 256) {
+			d.add(v, strconv.Quote(cut(*into)), "a topic or destination without +, # and colon, at most 256 bytes", "")
+		}
+	}}
 }
 
-// credential reads a username or password without ever showing it. It may be a template that takes it from the environment.
-func (d *fileDecoder) credential(v value, into *string) {
+// credential is a username or password, which is never shown. It may be a template that takes it from the environment.
+func (d *fileDecoder) credential(into *string) kind {
+	return kind{Schema{Type: "string"}, func(v value) { d.readCredential(v, into) }}
+}
+
+func (d *fileDecoder) readCredential(v value, into *string) {
 	const hidden = "a value that is not shown"
 	if t := v.node.Type(); t != ast.StringType {
 		d.add(v, hidden, "text", "put it in quotes")
@@ -159,21 +207,25 @@ func (d *fileDecoder) credential(v value, into *string) {
 	*into = s
 }
 
-// wsPath reads the path of a WebSocket endpoint.
-func (d *fileDecoder) wsPath(v value, into *string) {
-	if d.filled(v, into) && (!strings.HasPrefix(*into, "/") || strings.ContainsAny(*into, "?# ")) {
-		d.add(v, strconv.Quote(*into), "a path that begins with /, without query", "")
-	}
+// wsPath is the path of a WebSocket endpoint.
+func (d *fileDecoder) wsPath(into *string) kind {
+	return kind{Schema{Type: "string", Pattern: `^/[^?# ]*$`}, func(v value) {
+		if d.filled(v, into) && (!strings.HasPrefix(*into, "/") || strings.ContainsAny(*into, "?# ")) {
+			d.add(v, strconv.Quote(*into), "a path that begins with /, without query", "")
+		}
+	}}
 }
 
-// url reads the template of a WebSocket URL.
-func (d *fileDecoder) url(v value, into *string) {
-	if !d.filled(v, into) {
-		return
-	}
-	if _, err := (LinkSpec{URL: *into}).Endpoint(sampleVars(LinkSpec{})); err != nil {
-		d.add(v, strconv.Quote(*into), "a URL such as ws://192.168.1.1:5683/usp", err.Error())
-	}
+// url is the template of a WebSocket URL.
+func (d *fileDecoder) url(into *string) kind {
+	return kind{Schema{Type: "string", Pattern: `^(wss?://|\{\{).`}, func(v value) {
+		if !d.filled(v, into) {
+			return
+		}
+		if _, err := (LinkSpec{URL: *into}).Endpoint(sampleVars(LinkSpec{})); err != nil {
+			d.add(v, strconv.Quote(*into), "a URL such as ws://192.168.1.1:5683/usp", err.Error())
+		}
+	}}
 }
 
 // Endpoint is the URL of a device that is a WebSocket server.
@@ -192,46 +244,36 @@ func (l LinkSpec) Endpoint(vars Vars) (*url.URL, error) {
 	return u, nil
 }
 
-// tls reads the certificates of the lab.
-func (d *fileDecoder) tls(v value) {
+// tls are the certificates of the lab.
+func (d *fileDecoder) tls() kind {
 	t := &d.f.TLS
-	file := func(into *string) func(value) {
-		return func(v value) {
-			if d.filled(v, into) {
-				d.exists(v, *into)
-			}
+	file := func(into *string) kind { return d.then(d.aLine(into), func(v value) { d.exists(v, *into) }) }
+	return d.then(d.aMapping(
+		field{"authority", false, `a folder made by "usptest certs": the device must trust ca.pem in it`, d.authority()},
+		field{"certificate", false, "what the brokers show instead: the device must trust its issuer, and find host in its names", file(&t.Certificate)},
+		field{"key", false, "its key", file(&t.Key)},
+		field{"trust", false, "the issuers of the certificate that the device shows; without it any is accepted", file(&t.Trust)},
+	), func(v value) {
+		if (t.Certificate == "") != (t.Key == "") {
+			d.add(v, "one of certificate and key", "both or none", "")
+			return
 		}
-	}
-	faults := len(d.problems)
-	d.mapping(v,
-		field{"authority", false, d.authority},
-		field{"certificate", false, file(&t.Certificate)},
-		field{"key", false, file(&t.Key)},
-		field{"trust", false, file(&t.Trust)},
-	)
-	if len(d.problems) > faults {
-		return
-	}
-	if (t.Certificate == "") != (t.Key == "") {
-		d.add(v, "one of certificate and key", "both or none", "")
-		return
-	}
-	if _, err := d.f.ServerCertificate(); err != nil {
-		d.add(v, strconv.Quote(t.Certificate), "a certificate and its key, both PEM", err.Error())
-	}
-	if _, err := d.f.ClientAuthorities(); err != nil {
-		d.add(value{v.key + ".trust", v.node}, strconv.Quote(t.Trust), "PEM certificates", err.Error())
-	}
+		if _, err := d.f.ServerCertificate(); err != nil {
+			d.add(v, strconv.Quote(t.Certificate), "a certificate and its key, both PEM", err.Error())
+		}
+		if _, err := d.f.ClientAuthorities(); err != nil {
+			d.add(value{v.key + ".trust", v.node}, strconv.Quote(t.Trust), "PEM certificates", err.Error())
+		}
+	})
 }
 
-// authority reads the folder of a CA.
-func (d *fileDecoder) authority(v value) {
-	if !d.filled(v, &d.f.TLS.Authority) {
-		return
-	}
-	if _, err := d.f.Authority(d.now); err != nil {
-		d.add(v, strconv.Quote(d.f.TLS.Authority), fmt.Sprintf("a folder with %s and %s", pki.CertFile, pki.KeyFile), err.Error()+"; make one with usptest certs")
-	}
+// authority is the folder of a CA.
+func (d *fileDecoder) authority() kind {
+	return d.then(d.aLine(&d.f.TLS.Authority), func(v value) {
+		if _, err := d.f.Authority(d.now); err != nil {
+			d.add(v, strconv.Quote(d.f.TLS.Authority), fmt.Sprintf("a folder with %s and %s", pki.CertFile, pki.KeyFile), err.Error()+"; make one with usptest certs")
+		}
+	})
 }
 
 // exists records a problem when a file that the DUT file names is not there.

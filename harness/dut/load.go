@@ -38,7 +38,7 @@ func reason(err error) string {
 func parse(path string, text []byte, p *plan.Plan, now time.Time) (*File, error) {
 	d := &fileDecoder{decoder: decoder{file: path}, plan: p, now: now, f: &File{Path: path}, root: filepath.Dir(path)}
 	if top := d.parse(text); top.node != nil {
-		d.top(top)
+		d.file().read(top)
 	}
 	if len(d.problems) > 0 {
 		return nil, &Problems{d.sorted()}
@@ -57,110 +57,130 @@ type fileDecoder struct {
 	later []func()
 }
 
-// top reads the whole file.
-func (d *fileDecoder) top(v value) {
+// file is the whole file: every key there is.
+func (d *fileDecoder) file() kind {
 	f := d.f
-	d.mapping(v,
-		field{"device", true, d.device},
-		field{"controller", false, func(v value) {
-			d.mapping(v, field{"endpoint", true, func(v value) { d.endpoint(v, &f.Controller) }})
-		}},
-		field{"bind", false, d.bind},
-		field{"host", false, func(v value) { d.filled(v, &f.Host) }},
-		field{"links", true, d.links},
-		field{"tls", false, d.tls},
-		field{"collector", false, func(v value) {
-			d.mapping(v,
-				field{"http", false, func(v value) { d.number(v, &f.Collector.HTTP, 0, maxPort) }},
-				field{"https", false, func(v value) { d.number(v, &f.Collector.HTTPS, 0, maxPort) }},
-			)
-		}},
-		field{"features", false, d.features},
-		field{"elements", false, d.elements},
-		field{"lab", false, d.lab},
-		field{"waits", false, d.waits},
-		field{"waivers", false, func(v value) { d.list(v, d.waiver) }},
+	k := d.aMapping(
+		field{"device", true, "Who is tested; the report says so.", d.device()},
+		field{"controller", false, "The Controller that usptest is for the device, which must know it and give it full access.", d.aMapping(
+			field{"endpoint", true, "its Endpoint ID; " + string(DefaultController) + " without this key", d.endpoint(&f.Controller)},
+		)},
+		field{"bind", false, "The IP address on which usptest listens. Name the one of the network card that leads to the device: while a test runs, everybody who can reach that address can reach the brokers.",
+			d.bind()},
+		field{"host", false, "The name or address by which the device reaches this computer, when it is not bind.", d.aLine(&f.Host)},
+		field{"links", true, "The MTPs to test, one after the other unless --link picks one.", d.links()},
+		field{"tls", false, "Certificates for the links with TLS, all files PEM, their paths from the folder of this file. A device that usptest launches needs none of it.", d.tls()},
+		field{"collector", false, "Ports of the bulk data collector; 0 is any free one.", d.aMapping(
+			field{"http", false, "for HTTP", d.aNumber(&f.Collector.HTTP, 0, maxPort)},
+			field{"https", false, "for HTTPS", d.aNumber(&f.Collector.HTTPS, 0, maxPort)},
+		)},
+		field{"features", false, "The numbers of the plan's feature table that the device supports. usptest compares them with what the device shows.", d.features()},
+		field{"elements", false, "Elements that stand in for those of the plan's procedures, which allow it; the report names them.", d.elements()},
+		field{"lab", false, "What the lab can do to the device. Cases that need more are left out or in error, and the report says so.", d.lab()},
+		field{"waits", false, "How long to wait for the device. A device that is quicker than a time-out is not waited for.", d.waits()},
+		field{"waivers", false, "Cases that are excused until the end of a day. The report names them, and the run is never conformant.", d.aList(d.waiver)},
 	)
-	f.SetDefaults()
-	for _, check := range d.later {
-		check()
+	read := k.read
+	k.read = func(v value) {
+		read(v)
+		f.SetDefaults()
+		for _, check := range d.later {
+			check()
+		}
 	}
+	return k
 }
 
 const maxPort = 65535
 
-// device reads what is tested.
-func (d *fileDecoder) device(v value) {
+// device is what is tested.
+func (d *fileDecoder) device() kind {
 	id := &d.f.Device
-	d.mapping(v,
-		field{"vendor", true, func(v value) { d.filled(v, &id.Vendor) }},
-		field{"model", true, func(v value) { d.filled(v, &id.Model) }},
-		field{"software", true, func(v value) { d.filled(v, &id.Software) }},
-		field{"endpoint", true, func(v value) {
+	return d.aMapping(
+		field{"vendor", true, "who makes it", d.aLine(&id.Vendor)},
+		field{"model", true, "its model", d.aLine(&id.Model)},
+		field{"software", true, `the version of its software, in quotes: without them, 4.20 would be read as the number 4.2`, d.aLine(&id.Software)},
+		field{"endpoint", true, "the Endpoint ID of its Agent; {{.Instance}} in it is the number of the instance", kind{endpointSchema(), func(v value) {
 			if !d.filled(v, &id.Endpoint) {
 				return
 			}
 			if _, err := d.f.AgentID(1); err != nil {
 				d.add(v, strconv.Quote(id.Endpoint), "an Endpoint ID such as os::012345-A1; {{.Instance}} in it is the number of the instance", err.Error())
 			}
-		}},
+		}}},
 	)
 }
 
-// endpoint reads an Endpoint ID.
-func (d *fileDecoder) endpoint(v value, into *usp.EndpointID) {
-	var s string
-	if !d.filled(v, &s) {
-		return
-	}
-	id, err := usp.ParseEndpointID(s)
-	if err != nil {
-		d.add(v, strconv.Quote(s), "an Endpoint ID such as self::lab", err.Error())
-		return
-	}
-	*into = id
-}
+// endpointSchema is an Endpoint ID as far as a pattern can tell: authority-scheme:authority-id:instance-id.
+func endpointSchema() Schema { return Schema{Type: "string", Pattern: `^[^:]+:[^:]*:.+$`} }
 
-// bind reads the address to listen on.
-func (d *fileDecoder) bind(v value) {
-	var s string
-	if !d.filled(v, &s) {
-		return
-	}
-	if net.ParseIP(s) == nil {
-		d.add(v, strconv.Quote(s), "an IP address of this machine, such as 192.168.1.10, or 0.0.0.0 for all of them", "")
-		return
-	}
-	d.f.Bind = s
-	d.later = append(d.later, func() {
-		if ip := net.ParseIP(s); ip.IsUnspecified() && d.f.Host == "" && d.f.Lab.Launch != nil {
-			d.add(v, strconv.Quote(s), "", "set host as well, so that the device knows where to connect")
-		}
-	})
-}
-
-// features reads the numbers of features.
-func (d *fileDecoder) features(v value) {
-	high := 0
-	for _, f := range d.plan.Features {
-		high = max(high, f.Number)
-	}
-	d.list(v, func(v value) {
-		var n int
-		if !d.number(v, &n, 1, high) {
+// endpoint is an Endpoint ID.
+func (d *fileDecoder) endpoint(into *usp.EndpointID) kind {
+	return kind{endpointSchema(), func(v value) {
+		var s string
+		if !d.filled(v, &s) {
 			return
 		}
-		switch f, ok := d.plan.Feature(n); {
-		case !ok:
-			d.add(v, strconv.Itoa(n), fmt.Sprintf("a number of the plan's feature table, 1 to %d", high), "")
-		case f.Status == plan.FeatureRemoved:
-			d.add(v, strconv.Itoa(n), "a feature that the plan still has", "the plan has removed this one; remove the number")
-		case slices.Contains(d.f.Features, n):
-			d.add(v, strconv.Itoa(n)+" again", "each feature once", "")
-		default:
-			d.f.Features = append(d.f.Features, n)
+		id, err := usp.ParseEndpointID(s)
+		if err != nil {
+			d.add(v, strconv.Quote(s), "an Endpoint ID such as self::lab", err.Error())
+			return
 		}
-	})
+		*into = id
+	}}
+}
+
+// bind is the address to listen on.
+func (d *fileDecoder) bind() kind {
+	return kind{Schema{Type: "string", Pattern: `^[0-9A-Fa-f.:]+$`, Default: loopback}, func(v value) {
+		var s string
+		if !d.filled(v, &s) {
+			return
+		}
+		if net.ParseIP(s) == nil {
+			d.add(v, strconv.Quote(s), "an IP address of this machine, such as 192.168.1.10, or 0.0.0.0 for all of them", "")
+			return
+		}
+		d.f.Bind = s
+		d.later = append(d.later, func() {
+			if ip := net.ParseIP(s); ip.IsUnspecified() && d.f.Host == "" && d.f.Lab.Launch != nil {
+				d.add(v, strconv.Quote(s), "", "set host as well, so that the device knows where to connect")
+			}
+		})
+	}}
+}
+
+// features are the numbers of features.
+func (d *fileDecoder) features() kind {
+	high := 0
+	number := Schema{Type: "integer"}
+	for _, f := range d.plan.Features {
+		high = max(high, f.Number)
+		if f.Status != plan.FeatureRemoved {
+			number.AnyOf = append(number.AnyOf, Schema{Const: f.Number, Text: f.Name})
+		}
+	}
+	k := d.aList(func() kind { return kind{number, func(v value) { d.feature(v, high) }} })
+	k.schema.UniqueItems = true
+	return k
+}
+
+// feature reads the number of a feature.
+func (d *fileDecoder) feature(v value, high int) {
+	var n int
+	if !d.number(v, &n, 1, high) {
+		return
+	}
+	switch f, ok := d.plan.Feature(n); {
+	case !ok:
+		d.add(v, strconv.Itoa(n), fmt.Sprintf("a number of the plan's feature table, 1 to %d", high), "")
+	case f.Status == plan.FeatureRemoved:
+		d.add(v, strconv.Itoa(n), "a feature that the plan still has", "the plan has removed this one; remove the number")
+	case slices.Contains(d.f.Features, n):
+		d.add(v, strconv.Itoa(n)+" again", "each feature once", "")
+	default:
+		d.f.Features = append(d.f.Features, n)
+	}
 }
 
 // The bounds of a wait.
@@ -169,21 +189,41 @@ const (
 	maxWait = time.Hour
 )
 
-// waits reads the time-outs.
-func (d *fileDecoder) waits(v value) {
-	w := &d.f.Waits
-	wait := func(name string, into *time.Duration) field {
-		return field{name, false, func(v value) { d.duration(v, into, minWait, maxWait) }}
+// waits are the time-outs.
+func (d *fileDecoder) waits() kind {
+	w, def := &d.f.Waits, DefaultWaits()
+	wait := func(name string, into *time.Duration, def time.Duration, text string) field {
+		k := d.aDuration(into, minWait, maxWait)
+		k.schema.Default = short(def)
+		return field{name, false, text, k}
 	}
-	d.mapping(v, wait("connect", &w.Connect), wait("response", &w.Response), wait("notify", &w.Notify), wait("reconnect", &w.Reconnect),
-		wait("settle", &w.Settle), wait("quiet", &w.Quiet), wait("tolerance", &w.Tolerance))
+	return d.aMapping(
+		wait("connect", &w.Connect, def.Connect, "the first contact"),
+		wait("response", &w.Response, def.Response, "a response to a request"),
+		wait("notify", &w.Notify, def.Notify, "a Notify after its cause; longer than the interval at which the device looks for changed values"),
+		wait("reconnect", &w.Reconnect, def.Reconnect, "the contact after a reboot or an outage"),
+		wait("settle", &w.Settle, def.Settle, "waited out: until a setting has taken effect"),
+		wait("quiet", &w.Quiet, def.Quiet, "waited out: how long nothing must come to count as silence"),
+		wait("tolerance", &w.Tolerance, def.Tolerance, "how far a measured time may be off"),
+	)
 }
 
-// waiver reads an excuse for a case.
-func (d *fileDecoder) waiver(v value) {
+// short is a duration without the units that are zero: 1m, not 1m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
+
+// waiver is an excuse for a case.
+func (d *fileDecoder) waiver() kind {
 	var w Waiver
-	d.mapping(v,
-		field{"case", true, func(v value) {
+	k := d.aMapping(
+		field{"case", true, "the id of a case, in quotes", kind{Schema{Type: "string", Enum: d.caseIDs()}, func(v value) {
 			if !d.filled(v, &w.Case) {
 				return
 			}
@@ -193,21 +233,29 @@ func (d *fileDecoder) waiver(v value) {
 			if slices.ContainsFunc(d.f.Waivers, func(o Waiver) bool { return o.Case == w.Case }) {
 				d.add(v, strconv.Quote(w.Case)+" again", "one waiver for a case", "")
 			}
-		}},
-		field{"reason", true, func(v value) { d.filled(v, &w.Reason) }},
-		field{"issue", false, func(v value) { d.filled(v, &w.Issue) }},
-		field{"until", true, func(v value) { d.until(v, &w.Until) }},
+		}}},
+		field{"reason", true, "why it is excused", d.aLine(&w.Reason)},
+		field{"issue", false, "where the fault is tracked", d.aLine(&w.Issue)},
+		field{"until", true, "the last day, such as 2027-12-31", kind{Schema{Type: "string", Pattern: `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`}, func(v value) { d.until(v, &w.Until) }}},
 	)
-	d.f.Waivers = append(d.f.Waivers, w)
+	return kind{k.schema, func(v value) {
+		k.read(v)
+		d.f.Waivers = append(d.f.Waivers, w)
+	}}
 }
 
-// nearCase names cases that were probably meant.
-func (d *fileDecoder) nearCase(id string) string {
+// caseIDs are the ids of all cases.
+func (d *fileDecoder) caseIDs() []string {
 	ids := make([]string, 0, len(d.plan.Cases))
 	for _, c := range d.plan.Cases {
 		ids = append(ids, c.ID)
 	}
-	if near := plan.Near(id, ids); len(near) > 0 {
+	return ids
+}
+
+// nearCase names cases that were probably meant.
+func (d *fileDecoder) nearCase(id string) string {
+	if near := plan.Near(id, d.caseIDs()); len(near) > 0 {
 		return "did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return ""

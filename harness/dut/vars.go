@@ -42,6 +42,37 @@ type Vars struct {
 	ClientPEM  string // PEM file: both
 }
 
+// Variable is a field of Vars, for the reference of DUT files.
+type Variable struct{ Name, Text string }
+
+// Variables are all fields of Vars, with what they hold.
+func Variables() []Variable {
+	return []Variable{
+		{"Link", "`mqtt5`, `mqtt3`, `stomp` or `websocket`, with `+tls` on a link with TLS"},
+		{"MTP", "`mqtt`, `stomp` or `websocket`"},
+		{"Version", "of MQTT: `5.0` or `3.1.1`"},
+		{"TLS", "`true` on a link with TLS, else `false`"},
+		{"Role", "of the Agent on WebSocket: `client` or `server`"},
+		{"Instance", "1, 2, … when several instances of the device run at once"},
+		{"Host", "the broker's address, as the device reaches it"},
+		{"Port", "the broker's port"},
+		{"Path", "what a WebSocket client asks for"},
+		{"AgentPort", "a free port for a device that is a WebSocket server"},
+		{"AgentID", "the Endpoint ID of the device's Agent"},
+		{"ControllerID", "the Endpoint ID of the Controller"},
+		{"AgentTopic", "the MQTT topic or STOMP destination where the device listens"},
+		{"ControllerTopic", "the MQTT topic or STOMP destination where usptest listens"},
+		{"Username", "what the device logs in with; empty: it logs in without"},
+		{"Password", "what the device logs in with"},
+		{"CollectorURL", "the bulk data collector, without a path"},
+		{"Dir", "the device's own directory"},
+		{"CA", "a PEM file: the authority to trust, on a link with TLS"},
+		{"ClientCert", "a PEM file: the device's own certificate, on a link with TLS"},
+		{"ClientKey", "a PEM file: its key"},
+		{"ClientPEM", "a PEM file: both"},
+	}
+}
+
 // TemplateError is a fault in a template: which text, where in it (0 is unknown), and what is wrong.
 type TemplateError struct {
 	Name         string
