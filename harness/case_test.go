@@ -63,6 +63,7 @@ func TestVerdicts(t *testing.T) {
 		"the device blocks":               {func(c *Case) { c.Metric(1, pass); c.DeviceMust(errors.New("refused")); c.Metric(2, pass) }, result.Fail, "refused", "1 pass; 2 not-reached"},
 		"the lab blocks":                  {func(c *Case) { c.LabMust(errors.New("no power")); c.Metric(1, pass) }, result.Error, "no power", "1 not-reached; 2 not-reached"},
 		"blocked in a metric":             {func(c *Case) { c.Metric(1, func(*Metric) { c.DeviceMust(errors.New("refused")) }) }, result.Fail, "refused", "1 not-reached; 2 not-reached"},
+		"the device lacks it":             {func(c *Case) { c.Unsupported("no such command") }, result.Unsupported, "no such command", "1 not-reached; 2 not-reached"},
 		"nothing blocks":                  {func(c *Case) { c.DeviceMust(nil); c.LabMust(nil); c.Metric(1, pass); c.Metric(2, pass) }, result.Pass, "", "1 pass; 2 pass"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +72,7 @@ func TestVerdicts(t *testing.T) {
 			if r.Verdict != test.verdict || r.Reason != test.reason || metricsOf(r) != test.metrics {
 				t.Errorf("got %s %q, %s", r.Verdict, r.Reason, metricsOf(r))
 			}
-			if dirty != (test.verdict != result.Pass) {
+			if dirty != (test.verdict != result.Pass && test.verdict != result.Unsupported) {
 				t.Errorf("dirty: got %v", dirty)
 			}
 			if r.ID != "1.1" || r.Title != "a case" || r.Started.IsZero() {

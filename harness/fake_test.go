@@ -32,9 +32,25 @@ type device struct {
 	params   usp.Params
 	requests []string // what was asked, in order
 	away     chan struct{}
+	joined   *end // of a further Controller
 	// answer goes before the device's own answers; nil means the device's own.
 	answer func(*usppb.Msg) *usppb.Msg
 }
+
+// end is that of a further Controller.
+type end struct {
+	*device
+	id, address string
+	left        bool
+}
+
+func (d *device) Join(id string) link.Joined {
+	d.joined.device, d.joined.id = d, id
+	return d.joined
+}
+
+func (e *end) Address() string { return e.address }
+func (e *end) Leave()          { e.left = true }
 
 func (d *device) OnRecord(f func(link.Inbound)) { d.receive = f }
 

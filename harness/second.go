@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/usp"
@@ -93,9 +94,9 @@ type mtpModel struct {
 // mtp is the one of the Link.
 func (b *Bench) mtp() mtpModel {
 	switch {
-	case b.MQTT != nil:
+	case strings.HasPrefix(b.Link, dut.MQTT):
 		return mtpModel{"MQTT", "Topic"}
-	case b.STOMP != nil:
+	case strings.HasPrefix(b.Link, dut.STOMP):
 		return mtpModel{"STOMP", "Destination"}
 	}
 	return mtpModel{"WebSocket", "Path"}
