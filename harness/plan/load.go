@@ -35,6 +35,7 @@ type (
 		TLS        TLS        `yaml:"tls"`
 		Needs      []string   `yaml:"needs"`
 		Budget     int        `yaml:"budget"` // seconds
+		Wait       *int       `yaml:"wait"`   // seconds; as long as the budget where it is missing
 		Metrics    int        `yaml:"metrics"`
 	}
 	textFile struct {
@@ -284,6 +285,13 @@ func (l *loader) entry(s source, where string, chapter int, e caseEntry) {
 	if e.Budget < 0 {
 		l.bad(s, where+".budget", "want seconds, got %d", e.Budget)
 	}
+	wait := e.Budget
+	if e.Wait != nil {
+		wait = *e.Wait
+	}
+	if wait < 0 || wait > e.Budget {
+		l.bad(s, where+".wait", "want seconds, at most those of the budget, got %d", wait)
+	}
 	for _, f := range slices.Concat(e.Requires.Any, e.Requires.All) {
 		if row, ok := l.plan.Feature(f); !ok || row.Status == FeatureRemoved {
 			l.bad(s, where+".requires", "there is no feature %d", f)
@@ -305,6 +313,7 @@ func (l *loader) entry(s source, where string, chapter int, e caseEntry) {
 	c := Case{
 		ID: e.ID, Chapter: chapter, Title: e.Title, Status: e.Status, Obligation: e.Obligation,
 		Requires: e.Requires, MTPs: e.MTPs, TLS: e.TLS, Needs: e.Needs, Budget: time.Duration(e.Budget) * time.Second,
+		Wait: time.Duration(wait) * time.Second,
 	}
 	for n := range e.Metrics {
 		c.Metrics = append(c.Metrics, Metric{N: n + 1})

@@ -74,6 +74,8 @@ type Case struct {
 	// Budget is the time that the procedure itself takes at worst: waits it prescribes, intervals it observes, a minute for a reboot. Zero
 	// for most cases. What a run grants for responses, notifications and reconnects comes on top.
 	Budget time.Duration
+	// Wait is how long the plan's own text makes a tester wait, a reboot counted as a minute; Budget at the most.
+	Wait time.Duration
 	// Metrics are as many as the plan has; their texts are empty where the project has not written them yet.
 	Metrics []Metric
 	// Purpose, Steps and Requirements (ids of TR-369 such as R-ADD.3) are empty where the project has not written them yet.

@@ -19,6 +19,7 @@ type Run struct {
 	Conclusion Conclusion `json:"conclusion"`
 	Started    time.Time  `json:"started"`
 	WallMS     int64      `json:"wallMs"`
+	Waits      Waits      `json:"waits"`
 	// TimeScale divides every protocol interval; 1 is real time. A scaled run is never conformant.
 	TimeScale float64 `json:"timeScale"`
 	// StrictPlan says that the run judged by the plan's letter; each case names in ByLetter the errata that it therefore did not apply.
@@ -41,6 +42,14 @@ type Run struct {
 	Links    []Link    `json:"links"`
 	// Dir is the folder that holds the journals; empty when there are none. It is not part of run.json.
 	Dir string `json:"-"`
+}
+
+// Waits are what the plan's own text makes a tester wait, in real time and one case after the other, in the cases that were carried out: over all
+// links, and in the case with the longest wait. A reboot counts as a minute.
+type Waits struct {
+	TotalMS   int64  `json:"totalMs"`
+	LongestMS int64  `json:"longestMs"`
+	Longest   string `json:"longest,omitempty"` // the id of that case
 }
 
 // Tool is the program that made the run.
@@ -135,8 +144,10 @@ type Case struct {
 	Baseline   Standing  `json:"baseline,omitempty"`
 	Started    time.Time `json:"started,omitzero"`
 	DurationMS int64     `json:"durationMs"`
-	Metrics    []Metric  `json:"metrics,omitempty"`
-	Steps      []Step    `json:"steps,omitempty"`
+	// WaitMS is how long the plan makes a tester wait in this case, when it was carried out; see Waits.
+	WaitMS  int64    `json:"waitMs,omitempty"`
+	Metrics []Metric `json:"metrics,omitempty"`
+	Steps   []Step   `json:"steps,omitempty"`
 	// Notes are remarks for the reader: a procedure that was adapted, what was seen besides.
 	Notes []string `json:"notes,omitempty"`
 	// Alternates are the elements that stood in for the plan's own.

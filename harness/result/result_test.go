@@ -182,3 +182,25 @@ func TestReadJournalIsBounded(t *testing.T) {
 		t.Errorf("%d bytes are kept, want at most %d", size, maxBulk)
 	}
 }
+
+func TestWaits(t *testing.T) {
+	r := run(Pass)
+	r.WallMS = 9_140
+	r.Links = []Link{
+		{Link: "mqtt5", Cases: []Case{{ID: "1.53", Verdict: Pass, WaitMS: 20_000}, {ID: "1.100", Verdict: Fail, WaitMS: 120_000}, {ID: "1.102", Verdict: Pass, WaitMS: 120_000}}},
+		{Link: "stomp", Cases: []Case{{ID: "1.53", Verdict: Pass, WaitMS: 20_000}, {ID: "1.1", Verdict: Pass}}},
+	}
+	r.Conclude()
+	if want := (Waits{280_000, 120_000, "1.100"}); r.Waits != want {
+		t.Errorf("want %+v, got %+v", want, r.Waits)
+	}
+	const want = "the plan prescribes waits of 280 s in the cases carried out, a reboot counted as 60 s, the longest in one case 120 s (1.100); the run took 9.1 s"
+	if got := r.WaitLine(); got != want {
+		t.Errorf("want %q, got %q", want, got)
+	}
+	r = run(Pass)
+	r.Conclude()
+	if got := r.WaitLine(); got != "the plan prescribes no wait in the cases carried out; the run took 0.0 s" {
+		t.Errorf("got %q", got)
+	}
+}

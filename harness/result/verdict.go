@@ -96,9 +96,33 @@ func (r *Run) Counts() map[Verdict]int {
 	return count
 }
 
-// Conclude fills in the conclusion: not-conformant when any case failed, conformant when everything that the plan asks of this
+// waits sums up the waits of all cases.
+func (r *Run) waits() (w Waits) {
+	for _, l := range r.Links {
+		for _, c := range l.Cases {
+			w.TotalMS += c.WaitMS
+			if c.WaitMS > w.LongestMS {
+				w.LongestMS, w.Longest = c.WaitMS, c.ID
+			}
+		}
+	}
+	return w
+}
+
+// WaitLine says in a line how long the plan makes a tester wait and how long the run took.
+func (r *Run) WaitLine() string {
+	took := fmt.Sprintf("the run took %.1f s", float64(r.WallMS)/1000)
+	if r.Waits.TotalMS == 0 {
+		return "the plan prescribes no wait in the cases carried out; " + took
+	}
+	return fmt.Sprintf("the plan prescribes waits of %d s in the cases carried out, a reboot counted as 60 s, the longest in one case %d s (%s); %s",
+		r.Waits.TotalMS/1000, r.Waits.LongestMS/1000, r.Waits.Longest, took)
+}
+
+// Conclude fills in the waits and the conclusion: not-conformant when any case failed, conformant when everything that the plan asks of this
 // device passed in real time, partial otherwise.
 func (r *Run) Conclude() {
+	r.Waits = r.waits()
 	count := r.Counts()
 	r.Conclusion = Conclusion{Partial, ""}
 	open := []Verdict{Error, Aborted, Waived, Deselected, NotAutomated}

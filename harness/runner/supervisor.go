@@ -287,6 +287,9 @@ func (w *workerRun) add(c result.Case) {
 	w.open = slices.DeleteFunc(w.open, func(p plan.Case) bool { return p.ID == c.ID })
 	w.running = ""
 	touch(w.Plan, &c, w.StrictPlan)
+	if known, ok := w.Plan.Case(c.ID); ok && !c.Started.IsZero() {
+		c.WaitMS = known.Wait.Milliseconds()
+	}
 	w.Baseline.Mark(w.link, &c)
 	w.result.Cases = append(w.result.Cases, c)
 	w.log.write(w.link, c)

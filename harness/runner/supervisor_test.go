@@ -97,6 +97,13 @@ func TestWhatAWorkerReportsIsHeardAndKept(t *testing.T) {
 	}
 }
 
+func TestTheWaitsOfThePlanAreThoseOfTheCasesThatWereCarriedOut(t *testing.T) {
+	run, _ := scripted(t, t.Context(), func(o *Options) { o.Plan.Cases[0].Wait, o.Plan.Cases[1].Wait = 20*time.Second, 40*time.Second }, "carried out 1.1", "pass 1.2", "pass 1.6", "done")
+	if want := (result.Waits{TotalMS: 20_000, LongestMS: 20_000, Longest: "1.1"}); run.Waits != want {
+		t.Errorf("want %+v, got %+v", want, run.Waits)
+	}
+}
+
 func TestFeaturesAreTheMostCertainThatAnyDeviceShows(t *testing.T) {
 	run, _ := scripted(t, t.Context(), nil, "shows 1", "shows 2", "pass 1.1", "pass 1.2", "pass 1.6", "done")
 	if len(run.Features) != 2 || run.Features[0].Detected != result.Yes || run.Features[1].Detected != result.Yes {

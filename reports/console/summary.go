@@ -93,6 +93,7 @@ func (o Options) summary(b *strings.Builder, run *result.Run) {
 		}
 	}
 	o.baseline(b, run)
+	fmt.Fprintln(b, value(run.WaitLine()))
 	if run.StrictPlan {
 		b.WriteString("judged by the letter of the plan, also where it contradicts itself or the standard (--strict-plan)\n")
 	}

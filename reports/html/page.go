@@ -242,6 +242,7 @@ func (r *renderer) identity() []fact {
 		add("Started", run.Started.UTC().Format("2 January 2006, 15:04:05 MST"), false)
 	}
 	add("Duration", duration(run.WallMS), false)
+	add("Waiting", run.WaitLine(), false)
 	add("Time scale", scale(run.TimeScale), false)
 	if run.StrictPlan {
 		add("Judged by", "the letter of the plan, also where it contradicts itself or the standard", false)
