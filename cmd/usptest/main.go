@@ -79,7 +79,7 @@ fault; 130 interrupted.`,
 		SilenceErrors: true,
 		Version:       version(),
 	}
-	root.AddCommand(runCommand(), listCommand(), showCommand(), checkCommand(), reportCommand(), diffCommand(), mergeCommand(), certsCommand(), agentCommand(), workerCommand())
+	root.AddCommand(runCommand(), listCommand(), showCommand(), initCommand(), checkCommand(), reportCommand(), diffCommand(), mergeCommand(), certsCommand(), agentCommand(), workerCommand())
 	return root
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,6 +122,44 @@ func (f *File) CheckElements(model plan.Model) []Problem {
 	}
 	slices.SortFunc(problems, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column)) })
 	return problems
+}
+
+// substitutes are elements of TR-181 that can play a role without harm, the best first, each with what goes with it.
+func substitutes() []map[string]string {
+	const info = "Device.DeviceInfo."
+	return []map[string]string{
+		{RoleReadable: info + "SoftwareVersion"},
+		{RoleReadable: info + "ModelName"},
+		{RoleChanging: info + "ProvisioningCode"},
+		{RoleChanging: info + "FriendlyName"},
+		{RoleFlag: subscriptionRow + "Persistent"},
+		{RoleControllerKey: "Alias"},
+		{RoleAsyncCommand: "Device.IP.Diagnostics.IPPing()", RoleAsyncArguments: "Host=127.0.0.1,NumberOfRepetitions=1"},
+		{RoleAsyncCommand: "Device.SelfTestDiagnostics()", RoleAsyncArguments: ""},
+		{RoleEvent: "Device.LocalAgent.Periodic!"},
+	}
+}
+
+// SuggestElements looks at a device's supported data model for elements of the plan's procedures that the device lacks. chosen are
+// substitutes for them, lacking are the roles for which there is none.
+func SuggestElements(model plan.Model) (chosen map[string]string, lacking []Role) {
+	chosen = map[string]string{}
+	for _, r := range Roles() {
+		own := strings.ReplaceAll(r.Default, "{controller}", "{i}")
+		if _, told := chosen[r.Name]; told || r.fits == nil || r.fits(described{model, &File{}}, own) == nil {
+			continue
+		}
+		found := slices.IndexFunc(substitutes(), func(s map[string]string) bool {
+			_, plays := s[r.Name]
+			return plays && len((&File{Elements: s}).CheckElements(model)) == 0
+		})
+		if found < 0 {
+			lacking = append(lacking, r)
+			continue
+		}
+		maps.Copy(chosen, substitutes()[found])
+	}
+	return chosen, lacking
 }
 
 // has finds an element by its path, in which rows have numbers or {i}.

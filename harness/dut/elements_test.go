@@ -1,6 +1,7 @@
 package dut
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -63,6 +64,38 @@ func TestCheckElements(t *testing.T) {
 	told(t, "delay", several.CheckElements(model), `no input argument "Minutes"`)
 	several.Elements = nil
 	told(t, "nothing said", several.CheckElements(plan.Model{}), "")
+}
+
+func TestSuggestElements(t *testing.T) {
+	own := plan.Model{Elements: map[string]plan.Element{}}
+	for _, r := range Roles() {
+		path := strings.ReplaceAll(r.Default, "{controller}", "{i}")
+		switch r.Name {
+		case RoleNestedKey:
+			path = controllerRow + "BootParameter.{i}." + path
+		case RoleControllerKey:
+			path = controllerRow + path
+		}
+		own.Elements[path] = plan.Element{Writable: true, Creatable: true, Deletable: true, Async: r.Name == RoleAsyncCommand || r.Name == RoleTimer,
+			Arguments: []string{"DelaySeconds", "Host", "ProtocolVersion"}}
+	}
+	own.Elements[controllerRow+"BootParameter.{i}.Enable"] = plan.Element{Writable: true}
+	if chosen, lacking := SuggestElements(own); len(chosen) > 0 || len(lacking) > 0 {
+		t.Errorf("a device that has the plan's own elements needs none, got %v and %v", chosen, lacking)
+	}
+	delete(own.Elements, "Device.IP.Diagnostics.TraceRoute()")
+	delete(own.Elements, "Device.LocalAgent.SoftwareVersion")
+	delete(own.Elements, "Device.ScheduleTimer()")
+	own.Elements["Device.SelfTestDiagnostics()"] = plan.Element{Async: true}
+	own.Elements["Device.DeviceInfo.ModelName"] = plan.Element{}
+	chosen, lacking := SuggestElements(own)
+	want := map[string]string{RoleAsyncCommand: "Device.SelfTestDiagnostics()", RoleAsyncArguments: "", RoleReadable: "Device.DeviceInfo.ModelName"}
+	if !maps.Equal(chosen, want) {
+		t.Errorf("want %v, got %v", want, chosen)
+	}
+	if len(lacking) != 2 || lacking[0].Name != RoleTimer || lacking[1].Name != RoleTimerDelay {
+		t.Errorf("want the timer and its argument to be lacking, got %v", lacking)
+	}
 }
 
 // told wants one problem, at line 7, with a text; none when the text is empty.

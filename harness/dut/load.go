@@ -22,7 +22,7 @@ func Load(path string, p *plan.Plan, now time.Time) (*File, error) {
 	if err != nil {
 		return nil, &Problems{[]Problem{{File: path, Remedy: "cannot be read: " + reason(err)}}}
 	}
-	return parse(path, text, p, now)
+	return Parse(path, text, p, now)
 }
 
 // reason is an error of the file system without the path, which stands beside it already.
@@ -34,8 +34,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// parse is Load for a text that has been read.
-func parse(path string, text []byte, p *plan.Plan, now time.Time) (*File, error) {
+// Parse is Load for a text that has been read, or is about to be written to path.
+func Parse(path string, text []byte, p *plan.Plan, now time.Time) (*File, error) {
 	d := &fileDecoder{decoder: decoder{file: path}, plan: p, now: now, f: &File{Path: path}, root: filepath.Dir(path)}
 	if top := d.parse(text); top.node != nil {
 		d.file().read(top)

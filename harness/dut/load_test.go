@@ -149,7 +149,7 @@ links: [{mtp: stomp, port: 61613}]
 `
 
 func TestWhatAFileDoesNotSay(t *testing.T) {
-	f, err := parse("lab.yaml", []byte(shortFile), loadPlan(t), today())
+	f, err := Parse("lab.yaml", []byte(shortFile), loadPlan(t), today())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +248,7 @@ func TestASingleProblem(t *testing.T) {
 		{"line break in a password", strings.Replace(shortFile, "port:", `password: "a\nb", port:`, 1), "links[0].password: got a value that is not shown"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := parse("lab.yaml", []byte(c.text), p, today())
+			_, err := Parse("lab.yaml", []byte(c.text), p, today())
 			expectError(t, err, c.want)
 			if err != nil && strings.Contains(err.Error(), "12345678") {
 				t.Errorf("a password is shown: %v", err)
@@ -273,7 +273,7 @@ func TestAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Replace(shortFile, "port:", "tls: true, port:", 1) + fmt.Sprintf("tls: {authority: %q}\n", dir)
-	f, err := parse("lab.yaml", []byte(text), loadPlan(t), today())
+	f, err := Parse("lab.yaml", []byte(text), loadPlan(t), today())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func TestAuthority(t *testing.T) {
 	if err != nil || !bytes.Equal(got.PEM(), ca.PEM()) {
 		t.Errorf("want the CA of the folder, got %v", err)
 	}
-	_, err = parse("lab.yaml", []byte(text), loadPlan(t), ca.Until().AddDate(0, 0, 1))
+	_, err = Parse("lab.yaml", []byte(text), loadPlan(t), ca.Until().AddDate(0, 0, 1))
 	expectError(t, err, "tls.authority", "expired on")
 }
 
@@ -341,7 +341,7 @@ func FuzzParse(f *testing.F) {
 		if len(text) > 4<<10 {
 			return
 		}
-		file, err := parse("lab.yaml", text, p, today())
+		file, err := Parse("lab.yaml", text, p, today())
 		if (file == nil) == (err == nil) {
 			t.Fatalf("file %v with error %v", file, err)
 		}

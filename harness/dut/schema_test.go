@@ -115,7 +115,7 @@ func TestTheSchema(t *testing.T) {
 		if err := judge(text); err == nil {
 			t.Errorf("with %q for %q the schema lets it pass", bad.new, bad.old)
 		}
-		if _, err := parse("lab.yaml", []byte(text), loadPlan(t), today()); err == nil {
+		if _, err := Parse("lab.yaml", []byte(text), loadPlan(t), today()); err == nil {
 			t.Errorf("with %q for %q the file is loaded", bad.new, bad.old)
 		}
 	}

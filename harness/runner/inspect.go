@@ -21,6 +21,8 @@ type inspection struct {
 	Elements []dut.Problem `json:"elements,omitempty"`
 	// Blind says why the supported data model is not known; empty when it is.
 	Blind string `json:"blind,omitempty"`
+	// model is what the device has; empty when it is not known. It stays in the process that asked.
+	model plan.Model
 }
 
 // inspect asks the device once for its whole supported data model and for the values that rules of features need.
@@ -33,7 +35,10 @@ func (b *bench) inspect(ctx context.Context, p *plan.Plan) inspection {
 		return inspection{Features: unknownFeatures(p, b.DUT, why), Blind: why}
 	}
 	model.Values = shown(b.Agent.Get(ctx, p.DetectableValues()...))
-	return inspection{Features: features(p, b.DUT, func(f plan.Feature) (plan.Detected, string) { return f.DetectIn(model) }), Elements: b.DUT.CheckElements(model)}
+	return inspection{
+		Features: features(p, b.DUT, func(f plan.Feature) (plan.Detected, string) { return f.DetectIn(model) }),
+		Elements: b.DUT.CheckElements(model), model: model,
+	}
 }
 
 // modelOf reads a GetSupportedDMResp about the root object.

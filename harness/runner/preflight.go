@@ -15,6 +15,8 @@ type Found struct {
 	// Blind says why the supported data model is not known, so that neither Features nor the DUT file's elements could be checked; empty when
 	// it is.
 	Blind string
+	// Model is what the device has; empty when Blind says why.
+	Model plan.Model
 }
 
 // Preflight tries the first contact over one link and tells what the device says of itself. Nothing on the device is changed. The error is a
@@ -31,7 +33,7 @@ func Preflight(ctx context.Context, p *plan.Plan, f *dut.File, link string) (Fou
 	var found Found
 	fillIn(&found.Device, *b.identify(ctx))
 	saw := b.inspect(ctx, p)
-	found.Features, found.Blind = saw.Features, saw.Blind
+	found.Features, found.Blind, found.Model = saw.Features, saw.Blind, saw.model
 	if len(saw.Elements) > 0 {
 		err = &dut.Problems{List: saw.Elements}
 	}
