@@ -29,6 +29,9 @@ const (
 	RoleTimer          = "timer"
 	RoleTimerDelay     = "timer-delay"
 	RoleEvent          = "event"
+	RoleWriteOnce      = "write-once"
+	RoleNoObject       = "no-object"
+	RoleNoParameter    = "no-parameter"
 )
 
 // Role is a part that an element of the data model plays in the plan's procedures.
@@ -88,6 +91,13 @@ func Roles() []Role {
 		{RoleTimerDelay, "DelaySeconds", "the input argument of timer that takes the seconds", name,
 			func(d described, element string) error { return isArgument(d, RoleTimer, element) }},
 		{RoleEvent, "Device.Boot!", "an event of the supported data model", pathOf(usp.EventPath, "an event path such as Device.Boot!"), isThere},
+		{RoleWriteOnce, subscriptionRow + "Alias", "a text parameter of every Subscription that can be set in the Add alone", memberOf(subscriptionRow), isWritable("string")},
+		{RoleNoObject, "Device.LocalAgent.InvalidObject.", "an object that the device does not have",
+			pathOf(usp.ObjectPath, "an object path such as Device.LocalAgent.InvalidObject."), isAbsent},
+		{RoleNoParameter, "InvalidParameter", "a name that no parameter of a Subscription or of the LocalAgent has", name,
+			func(d described, element string) error {
+				return errors.Join(isAbsent(d, subscriptionRow+element), isAbsent(d, "Device.LocalAgent."+element))
+			}},
 	}
 }
 
@@ -188,6 +198,13 @@ func (d described) has(element string) (plan.Element, error) {
 func isThere(d described, element string) error {
 	_, err := d.has(element)
 	return err
+}
+
+func isAbsent(d described, element string) error {
+	if _, err := d.has(element); err != nil {
+		return nil
+	}
+	return errors.New("the device has it")
 }
 
 // isWritable wants a parameter that can be set and has one of the types. Of a type that the device does not tell nothing is known.

@@ -51,6 +51,11 @@ func TestCheckElements(t *testing.T) {
 		{RoleAsyncCommand, "Device.Reboot()", "a synchronous command"},
 		{RoleTimer, "Device.SelfTest()", ""},
 		{RoleEvent, "Device.Boot!", ""},
+		{RoleWriteOnce, "Device.LocalAgent.Subscription.{i}.CreationDate", "read-only dateTime"},
+		{RoleNoObject, "Device.Nowhere.", ""},
+		{RoleNoObject, "Device.LocalAgent.Controller.{i}.Fixed.{i}.", "the device has it"},
+		{RoleNoParameter, "Nothing", ""},
+		{RoleNoParameter, "TimeToLive", "the device has it"},
 		{RoleEvent, "Device.Boo!", "did you mean Boot!?"},
 	} {
 		f := &File{Path: "lab.yaml", Elements: map[string]string{test.role: test.element}, ElementPlaces: map[string]Place{test.role: {7, 3}}}

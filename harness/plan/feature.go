@@ -95,11 +95,15 @@ func (f Feature) DetectIn(m Model) (Detected, string) {
 	}
 	for _, want := range r.All {
 		if !m.has(want) {
-			return No, "not in the supported data model: " + want
+			return No, "not in the supported data model: " + spelled(want)
 		}
 	}
 	if len(r.Any) > 0 && !slices.ContainsFunc(r.Any, m.has) {
-		return No, "not in the supported data model: " + strings.Join(r.Any, ", ")
+		var wants []string
+		for _, want := range r.Any {
+			wants = append(wants, spelled(want))
+		}
+		return No, "not in the supported data model: " + strings.Join(wants, " or ")
 	}
 	if r.Shows != "" && !m.shows(r.Shows) {
 		return No, fmt.Sprintf("not in the supported data model: any %s", r.Shows)
@@ -129,6 +133,17 @@ func splitWant(want string) (access, path string) {
 		return access, path
 	}
 	return "", want
+}
+
+// spelled is a line of a rule in words.
+func spelled(want string) string {
+	switch access, path := splitWant(want); access {
+	case wantCreate:
+		return path + " with rows that can be added"
+	case wantWrite:
+		return path + " that can be set"
+	}
+	return want
 }
 
 // has says whether the model has what one line of a rule wants.

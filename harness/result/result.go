@@ -3,6 +3,7 @@
 package result
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -91,7 +92,9 @@ type Alternate struct {
 	Path string `json:"path"`
 }
 
-func (a Alternate) String() string { return fmt.Sprintf("in the place of %s: %s", a.Role, a.Path) }
+func (a Alternate) String() string {
+	return fmt.Sprintf("in the place of %s: %s", a.Role, cmp.Or(a.Path, "nothing"))
+}
 
 // Feature is one row of the plan's feature table, as declared and as detected. Why says what settled the detection: what the device lacks,
 // or why nothing can be said.

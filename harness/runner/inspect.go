@@ -84,10 +84,13 @@ func addObject(elements map[string]plan.Element, o *usppb.GetSupportedDMResp_Sup
 	}
 }
 
-// features lists the feature rows with what the DUT file says of them and what is detected.
+// features lists the feature rows that the plan still has, with what the DUT file says of them and what is detected.
 func features(p *plan.Plan, f *dut.File, detect func(plan.Feature) (plan.Detected, string)) []result.Feature {
 	var out []result.Feature
 	for _, row := range p.Features {
+		if row.Status == plan.FeatureRemoved {
+			continue
+		}
 		detected, why := detect(row)
 		out = append(out, result.Feature{Number: row.Number, Name: row.Name, Declared: slices.Contains(f.Features, row.Number), Detected: string(detected), Why: why})
 	}

@@ -70,6 +70,7 @@ func isEnable(path string) error {
 
 // addInvalidObject is 1.4: the object to create is not in the data model.
 func addInvalidObject(c *harness.Case) {
+	invalidObject := c.Element(dut.RoleNoObject)
 	before := rows(c)
 	c.Step(1, "add an object that is not in the data model")
 	added := c.Agent.Add(c, false, usp.Create(invalidObject, usp.Params{"ReferenceList": c.Element(dut.RoleReadable)},
@@ -80,6 +81,7 @@ func addInvalidObject(c *harness.Case) {
 
 // addSecondObjectInvalid is 1.6: of two objects the second is not in the data model, so that neither may be created.
 func addSecondObjectInvalid(c *harness.Case) {
+	invalidObject := c.Element(dut.RoleNoObject)
 	before := rows(c)
 	required, optional := usp.Params{"ReferenceList": c.Element(dut.RoleReadable)}, usp.Params{"Enable": "true", "NotifType": "ValueChange"}
 	first, second := usp.Params{"ID": c.Fresh("add")}, usp.Params{"ID": c.Fresh("add")}
@@ -91,8 +93,6 @@ func addSecondObjectInvalid(c *harness.Case) {
 	c.Owns(added)
 	judgeRefusedAdd(c, added, isPath(invalidObject), before)
 }
-
-const invalidObject = "Device.LocalAgent.InvalidObject."
 
 // isPath accepts one path, with or without its final dot.
 func isPath(want string) func(string) error {

@@ -118,6 +118,7 @@ func addTolerantlyFails(c *harness.Case) {
 // addSecondOfTwoFails is 1.9: of two objects the second has a required parameter that does not exist; with allow_partial true the first
 // must be created.
 func addSecondOfTwoFails(c *harness.Case) {
+	invalidParameter := c.Element(dut.RoleNoParameter)
 	before := rows(c)
 	want, bad := subscription(c, c.Element(dut.RoleReadable)), subscription(c, c.Element(dut.RoleReadable))
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -87,12 +88,14 @@ func absentRow(present expect.Snapshot) string {
 
 // deleteInvalidObject is 1.26: an object that is not in the data model.
 func deleteInvalidObject(c *harness.Case) {
+	invalidObject := c.Element(dut.RoleNoObject)
 	c.Step(1, "delete an object that is not in the data model, allow_partial false")
 	judgeRefusedDelete(c, c.Agent.Delete(c, false, invalidObject))
 }
 
 // deleteSecondObjectInvalid is 1.28: of two paths the second is not in the data model, so that neither may be deleted.
 func deleteSecondObjectInvalid(c *harness.Case) {
+	invalidObject := c.Element(dut.RoleNoObject)
 	path, _ := subscribe(c, nil)
 
 	c.Step(1, "delete %s and an object that is not in the data model, allow_partial false", path)
@@ -104,6 +107,7 @@ func deleteSecondObjectInvalid(c *harness.Case) {
 
 // judgeRefusedDelete judges the first two metrics of a Delete that must fail as a whole: an Error that names the invalid object.
 func judgeRefusedDelete(c *harness.Case, deleted *controller.Reply) {
+	invalidObject := c.Element(dut.RoleNoObject)
 	if c.Answered(1, deleted, usp.Error) {
 		c.Metric(2, func(m *harness.Metric) {
 			m.Must(expect.OneParamError(deleted, isPath(invalidObject)), deleted.Evidence())
@@ -113,6 +117,7 @@ func judgeRefusedDelete(c *harness.Case, deleted *controller.Reply) {
 
 // deleteInvalidObjectPartly is 1.30: 1.26 with allow_partial true.
 func deleteInvalidObjectPartly(c *harness.Case) {
+	invalidObject := c.Element(dut.RoleNoObject)
 	c.Step(1, "delete an object that is not in the data model, allow_partial true")
 	deleted := c.Agent.Delete(c, true, invalidObject)
 	if c.Answered(1, deleted, usp.DeleteResp) {
@@ -124,6 +129,7 @@ func deleteInvalidObjectPartly(c *harness.Case) {
 // the first be deleted.
 func deleteFirstOfTwo(inModel bool) harness.Body {
 	return func(c *harness.Case) {
+		invalidObject := c.Element(dut.RoleNoObject)
 		path, _ := subscribe(c, nil)
 		second, why, judge := invalidObject, "is not in the data model", expect.DeleteFailure
 		if inModel {

@@ -115,6 +115,7 @@ func getInstance(c *harness.Case) {
 // getUnknownParameter is 1.41, and with a parameter that exists beside it 1.42.
 func getUnknownParameter(withKnown bool) harness.Body {
 	return func(c *harness.Case) {
+		invalidParameter := c.Element(dut.RoleNoParameter)
 		paths := []string{localAgent + invalidParameter}
 		if withKnown {
 			paths = append([]string{endpointID}, paths...)

@@ -82,14 +82,15 @@ func changeKey(c *harness.Case) {
 
 // changeWriteOnce is 1.104: the Alias of a Subscription, set by the Controller that created it, cannot be changed.
 func changeWriteOnce(c *harness.Case) {
-	alias := c.Fresh("alias")
-	row := addSetting(c, "Alias", alias)
-	c.Step(3, "set the Alias of %s to another value, allow_partial false, required", row)
-	set := c.Agent.Set(c, false, usp.Update(row, usp.Params{"Alias": alias + "-new"}, nil))
+	_, name := split(c.Element(dut.RoleWriteOnce))
+	value := c.Fresh("alias")
+	row := addSetting(c, name, value)
+	c.Step(3, "set the %s of %s to another value, allow_partial false, required", name, row)
+	set := c.Agent.Set(c, false, usp.Update(row, usp.Params{name: value + "-new"}, nil))
 	c.Metric(1, func(m *harness.Metric) { m.Must(expect.ErrorCode(set), set.Evidence()) })
-	c.Step(5, "get the Alias of %s", row)
-	got := c.Agent.Get(c, row+"Alias")
-	c.Metric(2, func(m *harness.Metric) { m.Must(singleValue(got, row+"Alias", alias), got.Evidence()) })
+	c.Step(5, "get the %s of %s", name, row)
+	got := c.Agent.Get(c, row+name)
+	c.Metric(2, func(m *harness.Metric) { m.Must(singleValue(got, row+name, value), got.Evidence()) })
 }
 
 // addSetting is step 1 of 1.96 and 1.104: a Subscription of which one parameter is set. The case cannot go on without it.

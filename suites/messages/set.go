@@ -6,6 +6,7 @@ import (
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -50,6 +51,7 @@ func setTwoObjects(c *harness.Case) {
 
 // setUnknownParameter is 1.14: a required parameter that the Subscription has not.
 func setUnknownParameter(c *harness.Case) {
+	invalidParameter := c.Element(dut.RoleNoParameter)
 	path, _ := subscribe(c, nil)
 
 	c.Step(1, "set an unknown parameter of %s, allow_partial false, required", path)
@@ -68,6 +70,7 @@ func setUnknownParameter(c *harness.Case) {
 
 // setSecondObjectFailsWhole is 1.15: of two objects the second has an unknown parameter, so that neither may change.
 func setSecondObjectFailsWhole(c *harness.Case) {
+	invalidParameter := c.Element(dut.RoleNoParameter)
 	changeable := flag(c)
 	first, _ := subscribe(c, nil)
 	second, _ := subscribe(c, nil)
@@ -89,6 +92,7 @@ func setSecondObjectFailsWhole(c *harness.Case) {
 
 // setOptionalParameterFails is 1.17: of two parameters that are not required one is unknown.
 func setOptionalParameterFails(c *harness.Case) {
+	invalidParameter := c.Element(dut.RoleNoParameter)
 	changeable := flag(c)
 	path, _ := subscribe(c, nil)
 	value := negated(c, path+changeable)
@@ -108,6 +112,7 @@ func setOptionalParameterFails(c *harness.Case) {
 
 // setSecondObjectFails is 1.16: of two objects the second has an unknown parameter, and allow_partial lets the first succeed.
 func setSecondObjectFails(c *harness.Case) {
+	invalidParameter := c.Element(dut.RoleNoParameter)
 	changeable := flag(c)
 	first, _ := subscribe(c, nil)
 	second, _ := subscribe(c, nil)
@@ -131,9 +136,6 @@ func setSecondObjectFails(c *harness.Case) {
 	})
 	judgeValues(c, 3, value, first+changeable)
 }
-
-// invalidParameter is in no data model.
-const invalidParameter = "InvalidParameter"
 
 // negated returns the other value of a boolean parameter, so that a Set has something to change.
 func negated(c *harness.Case, param string) string {

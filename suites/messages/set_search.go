@@ -6,6 +6,7 @@ import (
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -26,6 +27,7 @@ func setWildcard(c *harness.Case) {
 
 // setWildcardUnknownParameter is 1.20: a required parameter that no Subscription has.
 func setWildcardUnknownParameter(c *harness.Case) {
+	invalidParameter := c.Element(dut.RoleNoParameter)
 	subscribe(c, nil)
 	subscribe(c, nil)
 	before := rows(c)
