@@ -28,16 +28,16 @@ func (c *Case) SecondController() (second *controller.Controller, row string) {
 		c.LabMust(err)
 	}
 
-	second, joined := c.Agent.Join("proto::" + c.Fresh("controller"))
-	c.Cleanup("end the sessions of the second Controller", func(context.Context) error { joined.Leave(); return nil })
-	roles := values[own+"AssignedRole"]
+	id, roles := "proto::"+c.Fresh("controller"), values[own+"AssignedRole"]
 	if roles == "" {
 		roles = values[own+"InheritedRole"]
 	}
-	added := c.Agent.Add(c, false, usp.Create(localController, usp.Params{"EndpointID": second.ID(), "Enable": "true"}, usp.Params{"AssignedRole": roles}))
+	added := c.Agent.Add(c, false, usp.Create(localController, usp.Params{"EndpointID": id, "Enable": "true"}, usp.Params{"AssignedRole": roles}))
 	c.Owns(added)
 	created, err := expect.OneCreated(added)
 	must(err)
+	second, joined := c.Agent.Join(id) // not before the Agent knows it: the link may dial
+	c.Cleanup("end the sessions of the second Controller", func(context.Context) error { joined.Leave(); return nil })
 	must(c.leadTo(joined, own, values, created.Path))
 
 	ctx, cancel := context.WithTimeout(c, c.ReconnectWait().D)

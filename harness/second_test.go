@@ -77,8 +77,8 @@ func TestASecondController(t *testing.T) {
 					t.Errorf("%s joined as %q in %s, which is %q", further.ID(), d.joined.id, row, d.params)
 				}
 			})
-			if !d.joined.left {
-				t.Error("the second Controller has not left")
+			if joined := d.joined.id != ""; joined != (test.refused != localController) || d.joined.left != joined {
+				t.Errorf("joined as %q, left: %v", d.joined.id, d.joined.left)
 			}
 			if test.reason != "" {
 				if r.Verdict != result.Error || !strings.Contains(r.Reason, test.reason) || !strings.Contains(r.Reason, "does not take a second Controller") {
