@@ -54,6 +54,8 @@ var guests = []struct {
 	{"harness/runner", []string{"cmd/usptest"}},
 	{"github.com/onsi/ginkgo", []string{"harness/runner"}},
 	{"github.com/spf13/cobra", []string{"cmd/usptest"}},
+	{"github.com/gopacket/gopacket", []string{"reports/pcap"}},
+	{"github.com/chromedp", []string{"reports/html"}},
 	{"github.com/goccy/go-yaml", []string{"harness/plan", "harness/dut"}},
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/reports/html"
 	"github.com/usptest/usptest/reports/junit"
+	"github.com/usptest/usptest/reports/pcap"
 )
 
 // The files of a run.
@@ -21,6 +23,7 @@ const (
 	reportFile = "report.html"
 	sumsFile   = result.SumsFile
 	journalDir = "journal"
+	captureDir = "capture"
 	casesFile  = "cases.jsonl"
 
 	// reserveFile holds room for the results while the run goes on: journals may fill the disk.
@@ -38,7 +41,7 @@ func prepareOut(dir string) error {
 	if err != nil {
 		return fmt.Errorf("--out: %w; choose a folder that can be read", err)
 	}
-	ours := []string{runFile, junitFile, reportFile, sumsFile, journalDir, casesFile, reserveFile}
+	ours := []string{runFile, junitFile, reportFile, sumsFile, journalDir, captureDir, casesFile, reserveFile}
 	for _, e := range entries {
 		if !slices.Contains(ours, e.Name()) {
 			return fmt.Errorf("--out: %s holds %q, which is not of an earlier run; choose another folder", dir, e.Name())
@@ -76,11 +79,38 @@ func writeReports(dir, extraJUnit string, run *result.Run, p *plan.Plan) (files 
 		write(extraJUnit, junitTo)
 	}
 	write(filepath.Join(dir, reportFile), func(w io.Writer) error { return html.Render(w, run, p) })
+	if e := writeCaptures(dir, run); e != nil {
+		// there is room for the seals then
+		err = errors.Join(err, e, os.RemoveAll(filepath.Join(dir, captureDir)))
+	}
 	write(filepath.Join(dir, sumsFile), func(w io.Writer) error { return result.Seal(w, dir) })
 	if err != nil {
 		err = fmt.Errorf("%w\nmake room, or choose another folder with --out; %s has the result of every case", err, filepath.Join(dir, casesFile))
 	}
 	return files, err
+}
+
+// writeCaptures writes a capture for every journal below dir: capture/<link>/<case>.pcapng.
+func writeCaptures(dir string, run *result.Run) error {
+	for _, l := range run.Links {
+		for _, c := range l.Cases {
+			if c.Journal == "" {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(c.Journal))); errors.Is(err, fs.ErrNotExist) {
+				continue // a full disk can cost a journal, which is told elsewhere
+			}
+			path := filepath.Join(dir, captureDir, l.Link, c.ID+".pcapng")
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return err
+			}
+			err := writeFile(path, func(w io.Writer) error { return pcap.Render(w, l.Link, c.Started, result.WholeJournal(dir, c.Journal)) })
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // writeFile writes a file whole or leaves the old one.

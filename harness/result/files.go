@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -130,32 +131,52 @@ const (
 // ReadJournal reads one journal file, named relative to dir. A name that leads out of dir is refused. Long readable texts and raw bytes are
 // cut. With an error it returns the events before the fault.
 func ReadJournal(dir, name string) ([]Event, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	f, err := root.Open(filepath.FromSlash(name))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	var events []Event
-	s := bufio.NewScanner(f)
-	s.Buffer(make([]byte, 64<<10), maxLine)
 	room := maxBulk
-	for line := 1; s.Scan(); line++ {
-		if len(bytes.TrimSpace(s.Bytes())) == 0 {
-			continue
-		}
-		var e Event
-		if err := json.Unmarshal(s.Bytes(), &e); err != nil {
-			return events, fmt.Errorf("line %d: %w", line, err)
+	for e, err := range WholeJournal(dir, name) {
+		if err != nil {
+			return events, err
 		}
 		room -= e.cut(room)
 		events = append(events, e)
 	}
-	return events, s.Err()
+	return events, nil
+}
+
+// WholeJournal reads one journal file as ReadJournal does, event by event, and cuts nothing. An error is the last it yields.
+func WholeJournal(dir, name string) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			yield(Event{}, err)
+			return
+		}
+		defer root.Close()
+		f, err := root.Open(filepath.FromSlash(name))
+		if err != nil {
+			yield(Event{}, err)
+			return
+		}
+		defer f.Close()
+		s := bufio.NewScanner(f)
+		s.Buffer(make([]byte, 64<<10), maxLine)
+		for line := 1; s.Scan(); line++ {
+			if len(bytes.TrimSpace(s.Bytes())) == 0 {
+				continue
+			}
+			var e Event
+			if err := json.Unmarshal(s.Bytes(), &e); err != nil {
+				yield(Event{}, fmt.Errorf("line %d: %w", line, err))
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+		if err := s.Err(); err != nil {
+			yield(Event{}, err)
+		}
+	}
 }
 
 // cut shortens what is long in e, and all of it when there is no room. It returns how many bytes are left.

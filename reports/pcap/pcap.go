@@ -1,0 +1,188 @@
+// Package pcap writes what a case's journal has of the wire as a capture for Wireshark: the recorded bytes, with TCP and IP around them that were
+// made up. What went through TLS is in the clear.
+package pcap
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"iter"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+
+	"github.com/usptest/usptest/harness/result"
+)
+
+// ports are the harness's ports in a capture, by layer: those that Wireshark knows.
+var ports = map[string]uint16{"mqtt": 1883, "stomp": 61613, "websocket": 80, "http": 8080}
+
+// maxSegment is how many bytes of a packet go into one TCP segment.
+const maxSegment = 32 << 10
+
+// Render writes the packets among events of a case over link as a pcapng file. began is when the case began.
+func Render(w io.Writer, link string, began time.Time, events iter.Seq2[result.Event, error]) error {
+	intf := pcapgo.NgInterface{Name: "usptest", LinkType: layers.LinkTypeRaw, TimestampResolution: 9,
+		Description: "rebuilt from a journal: the bytes were recorded, TCP and IP were not; TLS is in the clear, and the harness has the ports of the protocols"}
+	ng, err := pcapgo.NewNgWriterInterface(w, intf, pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{Application: "usptest"}})
+	if err != nil {
+		return err
+	}
+	c := capture{ng: ng, link: link, conns: map[uint64]*conn{}}
+	for e, err := range events {
+		if err != nil {
+			return err
+		}
+		c.at = began.Add(time.Duration(e.AtMS * float64(time.Millisecond)))
+		if err := c.event(e); err != nil {
+			return fmt.Errorf("event %d: %w", e.Seq, err)
+		}
+	}
+	return ng.Flush()
+}
+
+// capture is a file that is written.
+type capture struct {
+	ng    *pcapgo.NgWriter
+	link  string
+	conns map[uint64]*conn
+	at    time.Time
+}
+
+// conn is a TCP connection as far as the capture has come.
+type conn struct {
+	device, harness end
+}
+
+// end is one side of a connection.
+type end struct {
+	addr netip.Addr
+	port layers.TCPPort
+	seq  uint32 // of the next byte
+}
+
+func (c *capture) event(e result.Event) error {
+	port, known := ports[e.Layer]
+	if e.Layer == "tcp" && e.Type == "close" {
+		return c.close(e)
+	}
+	if !known || len(e.Raw) == 0 || e.Dir != "in" && e.Dir != "out" {
+		return nil
+	}
+	connection, err := c.open(e, port)
+	if err != nil {
+		return err
+	}
+	comment := fmt.Sprintf("event %d: %s", e.Seq, result.VisibleLine(e.Type))
+	for from := 0; from < len(e.Raw); from += maxSegment {
+		segment := e.Raw[from:min(from+maxSegment, len(e.Raw))]
+		if err := c.send(connection, e.Dir == "in", layers.TCP{PSH: true, ACK: true}, segment, comment); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open returns the connection of an event. One that is new to the capture is opened.
+func (c *capture) open(e result.Event, port uint16) (*conn, error) {
+	if known := c.conns[e.Conn]; known != nil {
+		return known, nil
+	}
+	local, remote := address(e.Local), address(e.Remote)
+	if local.Addr().Is4() != remote.Addr().Is4() {
+		local = netip.AddrPortFrom(remote.Addr(), local.Port())
+	}
+	n := &conn{device: end{remote.Addr(), layers.TCPPort(remote.Port()), 0}, harness: end{local.Addr(), layers.TCPPort(port), 0}}
+	c.conns[e.Conn] = n
+	const madeUp = "made up: the connection may be older than the case"
+	for _, s := range []struct {
+		in    bool
+		flags layers.TCP
+	}{{true, layers.TCP{SYN: true}}, {false, layers.TCP{SYN: true, ACK: true}}, {true, layers.TCP{ACK: true}}} {
+		if err := c.send(n, s.in, s.flags, nil, madeUp); err != nil {
+			return nil, err
+		}
+	}
+	for i, packet := range c.greeting(e) {
+		if err := c.send(n, i == 0, layers.TCP{PSH: true, ACK: true}, []byte(packet), "made up: the connection is older than the case"); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// greeting is what the device and the harness must have said before e, where Wireshark could not read e without it: that the connection is a
+// WebSocket, or MQTT 5.0.
+func (c *capture) greeting(e result.Event) []string {
+	switch {
+	case e.Layer == "websocket" && e.Type != "HANDSHAKE":
+		return []string{"GET / HTTP/1.1\r\nHost: usptest\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+			"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: v1.usp\r\n\r\n",
+			"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+				"Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\nSec-WebSocket-Protocol: v1.usp\r\n\r\n"}
+	case e.Layer == "mqtt" && e.Type != "CONNECT" && strings.HasPrefix(c.link, "mqtt5"):
+		return []string{"\x10\x0d\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x00", "\x20\x03\x00\x00\x00"} // CONNECT and CONNACK with nothing in them
+	}
+	return nil
+}
+
+// close ends a connection that the capture has.
+func (c *capture) close(e result.Event) error {
+	n := c.conns[e.Conn]
+	if n == nil {
+		return nil
+	}
+	delete(c.conns, e.Conn)
+	in := e.Dir == "in"
+	if err := c.send(n, in, layers.TCP{FIN: true, ACK: true}, nil, fmt.Sprintf("event %d: %s", e.Seq, result.VisibleLine(e.Text))); err != nil {
+		return err
+	}
+	return c.send(n, !in, layers.TCP{FIN: true, ACK: true}, nil, "made up")
+}
+
+// send writes one segment; in says that it comes from the device.
+func (c *capture) send(n *conn, in bool, tcp layers.TCP, payload []byte, comment string) error {
+	from, to := &n.harness, &n.device
+	if in {
+		from, to = to, from
+	}
+	tcp.SrcPort, tcp.DstPort, tcp.Seq, tcp.Window = from.port, to.port, from.seq, 65535
+	if tcp.ACK {
+		tcp.Ack = to.seq
+	}
+	var ip interface {
+		gopacket.NetworkLayer
+		gopacket.SerializableLayer
+	}
+	if from.addr.Is4() {
+		ip = &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: from.addr.AsSlice(), DstIP: to.addr.AsSlice()}
+	} else {
+		ip = &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: layers.IPProtocolTCP, SrcIP: from.addr.AsSlice(), DstIP: to.addr.AsSlice()}
+	}
+	if err := tcp.SetNetworkLayerForChecksum(ip); err != nil {
+		return err
+	}
+	b := gopacket.NewSerializeBuffer()
+	if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ip, &tcp, gopacket.Payload(payload)); err != nil {
+		return err
+	}
+	from.seq += uint32(len(payload))
+	if tcp.SYN || tcp.FIN {
+		from.seq++
+	}
+	info := gopacket.CaptureInfo{Timestamp: c.at, CaptureLength: len(b.Bytes()), Length: len(b.Bytes())}
+	return c.ng.WritePacketWithOptions(info, b.Bytes(), pcapgo.NgPacketOptions{Comments: []string{comment}})
+}
+
+// address reads host:port. What is none becomes this machine.
+func address(s string) netip.AddrPort {
+	a, err := netip.ParseAddrPort(s)
+	if err != nil {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), cmp.Or(a.Port(), 1))
+}
