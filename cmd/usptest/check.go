@@ -25,7 +25,9 @@ func checkCommand() *cobra.Command {
 		Short: "Validate a DUT file and try the first contact over every link",
 		Long: `check reads the DUT file and names every problem in it; then it listens on every link, launches the device where the
 file says how, waits for it, asks who it is and compares features and elements of the file with its supported data model. Nothing on the
-device is changed.`,
+device is changed. Whatever is amiss is told with what to do about it.
+
+Exit codes: 0 ready; 2 the file does not fit the device or this computer; 3 no contact, or a lab that cannot do its part.`,
 		Example: "  usptest check --dut lab.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,7 +50,20 @@ device is changed.`,
 				code = result.ExitError
 				fmt.Fprintln(cmd.OutOrStdout(), result.VisibleLine(missing.Error()))
 			}
+			taken := runner.Listenable(d, names)
+			for _, err := range taken {
+				code = result.ExitError
+				fmt.Fprintln(cmd.OutOrStdout(), result.VisibleLine(err.Error()))
+			}
+			if len(taken) > 0 {
+				return &exitError{code, nil}
+			}
 			for _, name := range names {
+				l, _ := d.Link(name)
+				if err := d.WrongNames(l); err != nil {
+					code = max(code, result.ExitUsage)
+					fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", name, result.VisibleLine(err.Error()))
+				}
 				found, err := runner.Preflight(cmd.Context(), p, d, name)
 				if errors.Is(err, cmd.Context().Err()) && cmd.Context().Err() != nil {
 					return &exitError{result.ExitInterrupted, nil}
@@ -58,6 +73,7 @@ device is changed.`,
 			if code != result.ExitPassed {
 				return &exitError{code, nil}
 			}
+			fmt.Fprintf(cmd.OutOrStdout(), "ready; next: usptest run --dut %s\n", file)
 			return nil
 		},
 	}
@@ -82,7 +98,11 @@ func tell(w io.Writer, link string, found runner.Found, err error) int {
 	}
 	for _, f := range found.Features {
 		if differs := f.Disagreement(); differs != "" {
-			say(fmt.Sprintf("feature %d (%s): %s", f.Number, f.Name, differs))
+			remedy := fmt.Sprintf("add %d to features", f.Number)
+			if f.Declared {
+				remedy = fmt.Sprintf("remove %d from features, or mend the device", f.Number)
+			}
+			say(fmt.Sprintf("feature %d (%s): %s; %s", f.Number, f.Name, differs, remedy))
 		}
 	}
 	if wrong == nil {

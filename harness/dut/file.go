@@ -274,7 +274,7 @@ func (f *File) Vars(l LinkSpec, instance int) (Vars, error) {
 	}
 	v := Vars{
 		Link: l.Name(), MTP: l.MTP, Version: l.Version, TLS: l.TLS, Role: l.Role, Instance: instance,
-		Host: f.hostFor(l), Port: l.Port, Path: l.Path,
+		Host: f.HostFor(l), Port: l.Port, Path: l.Path,
 		AgentID: string(id), ControllerID: string(f.Controller),
 		AgentTopic: l.AgentTopic, ControllerTopic: l.ControllerTopic, Username: l.Username, Password: l.Password,
 	}
@@ -283,9 +283,9 @@ func (f *File) Vars(l LinkSpec, instance int) (Vars, error) {
 	return v, nil
 }
 
-// hostFor is the name of the brokers for the device. Over TLS on loopback it is localhost, since many TLS stacks compare names only and
+// HostFor is the name of the brokers for the device. Over TLS on loopback it is localhost, since many TLS stacks compare names only and
 // do not look at addresses in a certificate.
-func (f *File) hostFor(l LinkSpec) string {
+func (f *File) HostFor(l LinkSpec) string {
 	switch ip := net.ParseIP(f.Bind); {
 	case f.Host != "":
 		return f.Host

@@ -258,8 +258,13 @@ func (d *fileDecoder) tls() kind {
 			d.add(v, "one of certificate and key", "both or none", "")
 			return
 		}
-		if _, err := d.f.ServerCertificate(); err != nil {
+		switch cert, err := d.f.ServerCertificate(); {
+		case err != nil:
 			d.add(v, strconv.Quote(t.Certificate), "a certificate and its key, both PEM", err.Error())
+		case cert != nil && d.now.After(cert.Leaf.NotAfter):
+			d.add(v, strconv.Quote(t.Certificate), "a certificate that is valid today", "it expired on "+cert.Leaf.NotAfter.Format(time.DateOnly))
+		case cert != nil && d.now.Before(cert.Leaf.NotBefore):
+			d.add(v, strconv.Quote(t.Certificate), "a certificate that is valid today", "it is valid from "+cert.Leaf.NotBefore.Format(time.DateOnly)+" on")
 		}
 		if _, err := d.f.ClientAuthorities(); err != nil {
 			d.add(value{v.key + ".trust", v.node}, strconv.Quote(t.Trust), "PEM certificates", err.Error())
@@ -301,6 +306,18 @@ func (f *File) ServerCertificate() (*tls.Certificate, error) {
 		return nil, err
 	}
 	return &cert, nil
+}
+
+// WrongNames says of the certificate that the brokers show over a link, if the file names one, that the device looks for another name in it.
+func (f *File) WrongNames(l LinkSpec) error {
+	cert, err := f.ServerCertificate()
+	if cert == nil || err != nil || !l.TLS || l.Role == RoleServer {
+		return err
+	}
+	if err := cert.Leaf.VerifyHostname(f.HostFor(l)); err != nil {
+		return fmt.Errorf("tls.certificate: %w; set host to a name in the certificate that leads the device here", err)
+	}
+	return nil
 }
 
 // ClientAuthorities are those whose client certificates the brokers accept; nil when the file names none.

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/usptest/usptest/brokers/collector"
@@ -68,7 +70,7 @@ func newBench(ctx context.Context, j job, ask func(context.Context, string) erro
 	})
 	if err := b.link.Start(ctx); err != nil {
 		b.close()
-		return nil, fmt.Errorf("%w; free the port or change it in the DUT file", err)
+		return nil, fmt.Errorf("%w; %s", err, listenRemedy(err, "free the port or change it in the DUT file"))
 	}
 	b.scripts(&vars)
 	b.Device.SetVars(vars)
@@ -135,7 +137,7 @@ func (b *bench) listen(ctx context.Context, spec dut.LinkSpec, vars *dut.Vars, s
 	var err error
 	b.Collector, err = collector.Start(ctx, b.Journal, collector.Options{Addr: address(b.DUT.Bind, b.DUT.Collector.HTTP)})
 	if err != nil {
-		return fmt.Errorf("collector: %w; change collector.http in the DUT file", err)
+		return fmt.Errorf("%w; %s", err, listenRemedy(err, "change collector.http in the DUT file"))
 	}
 	_, port, err := net.SplitHostPort(b.Collector.Addr())
 	if err != nil {
@@ -173,6 +175,17 @@ func (b *bench) listen(ctx context.Context, spec dut.LinkSpec, vars *dut.Vars, s
 		return fmt.Errorf("link %q has the unknown MTP %q", b.Link, spec.MTP)
 	}
 	return nil
+}
+
+// listenRemedy says what to do when a server cannot listen; inUse is for a port that is taken.
+func listenRemedy(err error, inUse string) string {
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "bind is no address of this machine; name one in the DUT file"
+	case errors.Is(err, syscall.EACCES):
+		return "this user may not listen there; choose a port above 1023 in the DUT file"
+	}
+	return inUse
 }
 
 // scripts hands the brokers to the cases and completes the template variables with what only a listening server knows.
@@ -279,7 +292,34 @@ func (b *bench) seen(mark uint64) string {
 	for i, kind := range order {
 		order[i] = fmt.Sprintf("%d %s", counts[kind], kind)
 	}
-	return "seen: " + strings.Join(order, ", ")
+	return "seen: " + strings.Join(order, ", ") + b.remedy(order, counts)
+}
+
+// remedy says what to do about a device of which so much was seen, by its event that tells most.
+func (b *bench) remedy(seen []string, counts map[string]int) string {
+	spec, _ := b.DUT.Link(b.Link)
+	malformed := slices.ContainsFunc(seen, func(kind string) bool { return strings.HasSuffix(kind, " malformed") })
+	switch {
+	case counts["tls alert"] > 0:
+		return fmt.Sprintf("; the device refuses the broker's certificate: it must trust the issuer (tls.authority in the DUT file), and look for the name %q", b.host())
+	case spec.TLS && counts["tls handshake"] == 0 && counts["tcp open"] > 0:
+		return "; the device does not begin with TLS, or does not finish: configure it for TLS, or remove tls: true from the link"
+	case malformed, len(seen) == 1 && counts["tcp open"] > 0:
+		return fmt.Sprintf("; what came is not %s: the device speaks another MTP, or TLS on one side only", spec.MTP)
+	case counts["websocket HANDSHAKE"] > 0:
+		return fmt.Sprintf("; the device has to ask for the path %q", spec.Path)
+	case counts["mqtt SUBSCRIBE"] > 0, counts["stomp SUBSCRIBE"] > 0:
+		return fmt.Sprintf("; the device listens elsewhere: agentTopic must be what it subscribes to, here %q", b.AgentAddress)
+	case counts["mqtt CONNECT"] > 0, counts["stomp CONNECT"] > 0, counts["stomp STOMP"] > 0:
+		return "; the device connects but does not subscribe: look at the login (username, password) and the topic or destination on the device"
+	}
+	return ""
+}
+
+// host is the name by which the device reaches the broker.
+func (b *bench) host() string {
+	spec, _ := b.DUT.Link(b.Link)
+	return b.DUT.HostFor(spec)
 }
 
 // address is where the broker of the Link listens.

@@ -141,15 +141,30 @@ func TestAnInterruptEndsTheFirstContact(t *testing.T) {
 }
 
 func TestWhatWasSeenIsCounted(t *testing.T) {
-	b := simpleBench(t, &simple{})
-	for _, e := range []journal.Event{
-		{Layer: journal.LayerTCP, Dir: journal.In, Type: "open"}, {Layer: journal.LayerTLS, Dir: journal.In, Type: "alert"},
-		{Layer: journal.LayerTCP, Dir: journal.In, Type: "open"}, {Layer: journal.LayerTCP, Dir: journal.Out, Type: "close"},
+	for _, test := range []struct {
+		link string
+		seen []string // layer and type
+		want string
+	}{
+		{"mqtt5", []string{"tcp open", "tls alert", "tcp open"}, "seen: 2 tcp open, 1 tls alert; the device refuses the broker's certificate"},
+		{"mqtt5+tls", []string{"tcp open"}, "seen: 1 tcp open; the device does not begin with TLS"},
+		{"mqtt5", []string{"tcp open", "mqtt malformed"}, "what came is not mqtt"},
+		{"websocket", []string{"tcp open", "websocket HANDSHAKE"}, `has to ask for the path "/usp"`},
+		{"mqtt5", []string{"tcp open", "mqtt CONNECT", "mqtt SUBSCRIBE"}, "agentTopic must be what it subscribes to"},
+		{"stomp", []string{"tcp open", "stomp CONNECT"}, "connects but does not subscribe"},
+		{"mqtt5", []string{"tcp open"}, "seen: 1 tcp open; what came is not mqtt"},
 	} {
-		b.Journal.Append(e)
-	}
-	if got := b.seen(0); got != "seen: 2 tcp open, 1 tls alert" {
-		t.Errorf("got %s", got)
+		b := simpleBench(t, &simple{})
+		b.Link = test.link
+		b.DUT.Links = []dut.LinkSpec{{MTP: dut.MQTT, Version: "5.0"}, {MTP: dut.MQTT, Version: "5.0", TLS: true}, {MTP: dut.STOMP}, {MTP: dut.WebSocket, Path: "/usp"}}
+		for _, kind := range test.seen {
+			layer, typ, _ := strings.Cut(kind, " ")
+			b.Journal.Append(journal.Event{Layer: journal.Layer(layer), Dir: journal.In, Type: typ})
+		}
+		b.Journal.Append(journal.Event{Layer: journal.LayerTCP, Dir: journal.Out, Type: "close"})
+		if got := b.seen(0); !strings.Contains(got, test.want) {
+			t.Errorf("%s, %v: want %q, got %q", test.link, test.seen, test.want, got)
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package runner
 
 import (
 	"context"
+	"fmt"
+	"net"
 
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
@@ -38,4 +40,26 @@ func Preflight(ctx context.Context, p *plan.Plan, f *dut.File, link string) (Fou
 		err = &dut.Problems{List: saw.Elements}
 	}
 	return found, err
+}
+
+// Listenable tries every port on which the harness is going to listen, for the chosen links and for bulk data: one error with a remedy for
+// each that cannot be had.
+func Listenable(f *dut.File, links []string) []error {
+	var errs []error
+	try := func(what string, port int) {
+		l, err := net.Listen("tcp", address(f.Bind, port))
+		if err == nil {
+			err = l.Close()
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w; %s", what, err, listenRemedy(err, "free the port or change it in the DUT file")))
+		}
+	}
+	for _, name := range links {
+		if spec, ok := f.Link(name); ok && spec.Role != dut.RoleServer {
+			try(name, spec.Port)
+		}
+	}
+	try("collector.http", f.Collector.HTTP)
+	return errs
 }

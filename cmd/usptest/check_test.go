@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/usptest/usptest/harness/pki"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// TestCheckSaysWhatToDo checks benches on which something is amiss.
+func TestCheckSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	dir := t.TempDir()
+	ca, err := pki.NewCA("lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := func(name string, s pki.Spec) string {
+		leaf, err := ca.Issue(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, key, err := pki.PEM(leaf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pki.SavePair(filepath.Join(dir, name+".pem"), text, filepath.Join(dir, name+".key"), key); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("tls: {certificate: %s.pem, key: %s.key}\n", name, name)
+	}
+	old := time.Now().AddDate(-1, 0, 0)
+	const plain, secure = `{mtp: mqtt, version: "5.0"}`, `{mtp: mqtt, version: "5.0", tls: true}`
+	agent := agentLaunch(t)
+	with := func(flags ...string) []string { return append(append([]string{}, agent...), flags...) }
+	for name, c := range map[string]struct {
+		link, more string
+		launch     []string
+		exit       int
+		want       []string
+	}{
+		"ready":                   {plain, "", agent, result.ExitPassed, []string{"feature 36 (MQTT 5.0): the device shows it, but it is not declared; add 36 to features", "ready; next: usptest run --dut "}},
+		"a feature too many":      {plain, "features: [26]\n", agent, result.ExitPassed, []string{"remove 26 from features, or mend the device"}},
+		"a port in use":           {fmt.Sprintf(`{mtp: stomp, port: %d}`, l.Addr().(*net.TCPAddr).Port), "", agent, result.ExitError, []string{"stomp: listen ", "free the port or change it"}},
+		"an address of others":    {plain, "bind: 192.0.2.1\n", agent, result.ExitError, []string{"mqtt5: listen ", "collector.http: listen ", "bind is no address of this machine"}},
+		"a program that is away":  {plain, "", []string{"./away"}, result.ExitError, []string{"lab.launch: ", "name an executable program"}},
+		"an expired certificate":  {secure, cert("expired", pki.Spec{CommonName: "localhost", NotBefore: old, NotAfter: old.AddDate(0, 1, 0)}), agent, result.ExitUsage, []string{"it expired on "}},
+		"a certificate to come":   {secure, cert("early", pki.Spec{CommonName: "localhost", NotBefore: time.Now().AddDate(0, 1, 0), NotAfter: time.Now().AddDate(1, 0, 0)}), agent, result.ExitUsage, []string{"it is valid from "}},
+		"a name of others":        {secure, cert("other", pki.Spec{CommonName: "lab.example", DNS: []string{"lab.example"}}), agent, result.ExitError, []string{"tls.certificate: ", "set host to a name in the certificate"}},
+		"TLS on the device alone": {plain, "", with("--link=mqtt5+tls"), result.ExitError, []string{"what came is not mqtt"}},
+		"TLS on the link alone":   {secure, "", with("--link=mqtt5"), result.ExitError, []string{"the device does not begin with TLS"}},
+		"another topic":           {plain, "", with("--link=mqtt3", "--agent-topic=else/where"), result.ExitError, []string{"agentTopic must be what it subscribes to"}},
+		"another path":            {`{mtp: websocket}`, "", with("--path=/else"), result.ExitError, []string{`the device has to ask for the path "/usp"`}},
+		"another MTP":             {`{mtp: stomp}`, "", with("--link=mqtt5"), result.ExitError, []string{"what came is not stomp"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+".yaml")
+			text := "device: {vendor: ACME, model: X1, software: \"1.0\", endpoint: \"proto::x1\"}\nlinks: [" + c.link + "]\nlab:\n  launch:\n    fresh: per-run\n    exec:\n"
+			for _, word := range c.launch {
+				text += fmt.Sprintf("      - %q\n", word)
+			}
+			patience := "6s"
+			if c.exit == result.ExitPassed {
+				patience = "1m"
+			}
+			text += "waits: {connect: " + patience + ", response: 20s}\n" + c.more
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			usptest(t, "check", "--dut", path).want(t, c.exit, c.want...)
+		})
+	}
+}
