@@ -179,13 +179,7 @@ type erratum struct {
 	ID                               text
 	Wrong, Accept, Why, Strict, Kept string
 	Adapted                          bool
-	Cases                            []touched
-}
-
-// touched is a case that an erratum touched, over one or more links.
-type touched struct {
-	ID    string
-	Links []ref
+	Cases                            []ref // that it touched, each over the first link
 }
 
 // page collects what stands before the cases.
@@ -503,11 +497,9 @@ func (r *renderer) errata(p *page) {
 					place[id], p.Errata = len(p.Errata), append(p.Errata, r.erratum(id))
 				}
 				e := &p.Errata[place[id]]
-				i := slices.IndexFunc(e.Cases, func(t touched) bool { return t.ID == c.ID })
-				if i < 0 {
-					i, e.Cases = len(e.Cases), append(e.Cases, touched{ID: c.ID})
+				if !slices.ContainsFunc(e.Cases, func(known ref) bool { return known.Name == c.ID }) {
+					e.Cases = append(e.Cases, ref{c.ID, anchor(l.Link, c.ID)})
 				}
-				e.Cases[i].Links = append(e.Cases[i].Links, ref{l.Link, anchor(l.Link, c.ID)})
 			}
 		}
 	}
