@@ -2,7 +2,9 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/usptest/usptest/harness/controller"
@@ -35,19 +37,37 @@ func (c *Case) Cleanup(name string, do func(ctx context.Context) error) {
 // maxCleanups bounds what a case puts back: a device may say that it created any number of things.
 const maxCleanups = 200
 
-// Owns deletes in the end whatever the AddResp says it created.
+// Owns deletes in the end whatever the AddResp says it created, once. What is no row of a table that the Add was for is left alone.
 func (c *Case) Owns(added *controller.Reply) {
 	if added.Message == nil {
 		return
 	}
+	tables := added.Request.GetBody().GetRequest().GetAdd().GetCreateObjs()
 	for _, created := range usp.CreatedBy(added.Msg) {
-		c.OwnsPath(created.Path)
+		row, _ := result.Cut(created.Path, usp.MaxPathLength)
+		switch {
+		case slices.ContainsFunc(c.cleanup, func(done cleanup) bool { return done.name == deletion(row) }):
+		case slices.ContainsFunc(tables, func(o *usppb.Add_CreateObject) bool { return isRowOf(created.Path, o.GetObjPath()) }):
+			c.OwnsPath(row)
+		default:
+			c.Cleanup(deletion(row), func(context.Context) error {
+				return errors.New("the device says that it created this, which is no row of a table that the Add was for; it is left alone")
+			})
+		}
 	}
 }
 
-// OwnsPath deletes one instance in the end, when it is still there.
+// OwnsPath deletes one instance in the end, when it is still there. It never deletes the harness's own Controller, whatever the device says.
 func (c *Case) OwnsPath(path string) {
 	c.Cleanup(deletion(path), func(ctx context.Context) error {
+		if isRowOf(path, localController) {
+			told := c.Agent.Get(ctx, path+"EndpointID").Body().GetResponse().GetGetResp().GetReqPathResults()
+			if slices.ContainsFunc(told, func(q *usppb.GetResp_RequestedPathResult) bool {
+				return expect.Resolved(q)[path+"EndpointID"] == c.Agent.ID()
+			}) {
+				return errors.New("this is the harness's own Controller; it is left alone")
+			}
+		}
 		return deleteFailure(c.Agent.Delete(ctx, true, path))
 	})
 }

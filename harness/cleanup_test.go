@@ -101,7 +101,8 @@ func TestWhatACaseAddedIsDeleted(t *testing.T) {
 				OperStatus: &usppb.AddResp_CreatedObjectResult_OperationStatus{OperStatus: &usppb.AddResp_CreatedObjectResult_OperationStatus_OperSuccess{
 					OperSuccess: &usppb.AddResp_CreatedObjectResult_OperationStatus_OperationSuccess{InstantiatedPath: p}}}})
 		}
-		return &controller.Reply{Message: &controller.Message{Msg: usp.NewMsg("1", resp)}}
+		return &controller.Reply{Message: &controller.Message{Msg: usp.NewMsg("1", resp)},
+			Request: usp.NewAdd("1", true, usp.Create("Device.X.", nil, nil))}
 	}
 	for name, test := range map[string]struct {
 		answer func(id string) *usppb.Msg // nil: the row is deleted
@@ -135,6 +136,37 @@ func TestWhatACaseAddedIsDeleted(t *testing.T) {
 			}
 			if asked := d.asked(); !slices.Equal(asked, []string{"Delete Device.X.2.", "Delete Device.X.1."}) {
 				t.Errorf("asked %q", asked)
+			}
+		})
+	}
+}
+
+// Whatever a device says that it created: nothing is deleted but rows of the table in which the case wanted one, and never the row
+// without which the device would not know the harness.
+func TestWhatACaseDidNotAddIsLeftAlone(t *testing.T) {
+	const table = "Device.LocalAgent.Controller."
+	for row, want := range map[string]string{
+		"Device.LocalAgent.Controller.3.":                  "Delete Device.LocalAgent.Controller.3.",
+		"Device.LocalAgent.Controller.1.":                  "own Controller",
+		"Device.":                                          "no row of a table",
+		"Device.LocalAgent.Controller.":                    "no row of a table",
+		"Device.LocalAgent.Controller.*.":                  "no row of a table",
+		"Device.LocalAgent.Controller.3.MTP.1.":            "no row of a table",
+		"Device.LocalAgent.Controller.[Enable==\"true\"].": "no row of a table",
+		"Device.LocalAgent.Subscription.1.":                "no row of a table",
+		"":                                                 "no row of a table",
+	} {
+		t.Run(row, func(t *testing.T) {
+			b, d := newBench(t, usp.Params{table + "1.EndpointID": ownID, table + "3.EndpointID": "proto::" + Tag + "3"})
+			d.answer = func(m *usppb.Msg) *usppb.Msg {
+				if m.GetBody().GetRequest().GetAdd() == nil {
+					return nil
+				}
+				return created(m, row)
+			}
+			r := trying(t, b, func(c *Case) { c.Owns(c.Agent.Add(c, false, usp.Create(table, nil, nil))) })
+			if got := actsOf(r) + "; " + strings.Join(d.asked(), "; "); !strings.Contains(got, want) || strings.Contains(got, "Delete ") != strings.HasPrefix(want, "Delete ") {
+				t.Errorf("want %s, got %s", want, got)
 			}
 		})
 	}

@@ -2,6 +2,8 @@ package harness
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,26 +11,31 @@ import (
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// tagged are the parameters that carry the harness's tag, for the tables in which cases add rows. Whatever a case puts below such a row goes
-// with it.
-func tagged() []string {
-	return []string{
-		"Device.LocalAgent.Subscription.*.ID", "Device.LocalAgent.Controller.*.EndpointID", "Device.LocalAgent.Controller.*.BootParameter.*.Alias",
-		"Device.BulkData.Profile.*.Alias",
+// tagged are the tables in which cases add rows, each with the parameter that carries the harness's tag. Whatever a case puts below such a row
+// goes with it.
+func tagged() []struct{ table, param string } {
+	return []struct{ table, param string }{
+		{"Device.LocalAgent.Subscription.", "ID"}, {localController, "EndpointID"}, {localController + "*.BootParameter.", "Alias"},
+		{"Device.BulkData.Profile.", "Alias"},
 	}
 }
 
-// Purge deletes the rows with the harness's tag, which a run that was killed has left on the device. A device may lack any of the tables.
+// maxPurged bounds how many rows are deleted at once: a device may say that there is any number of them.
+const maxPurged = 1000
+
+// Purge deletes the rows with the harness's tag, which a run that was killed has left on the device. A device may lack any of the tables, and what it
+// tells that is no row of them is left alone.
 func (b *Bench) Purge(ctx context.Context) error {
 	var stray []string
-	for _, path := range tagged() {
-		param := path[strings.LastIndexByte(path, '.')+1:]
-		for _, q := range b.Agent.Get(ctx, path).Body().GetResponse().GetGetResp().GetReqPathResults() {
+	for _, t := range tagged() {
+		for _, q := range b.Agent.Get(ctx, t.table+"*."+t.param).Body().GetResponse().GetGetResp().GetReqPathResults() {
 			for at, value := range expect.Resolved(q) {
-				row, ok := strings.CutSuffix(at, param)
-				if ok && strings.HasPrefix(strings.TrimPrefix(value, "proto::"), Tag) {
+				row, ok := strings.CutSuffix(at, t.param)
+				ours := strings.HasPrefix(strings.TrimPrefix(value, "proto::"), Tag) && value != b.Agent.ID()
+				if ok && ours && isRowOf(row, t.table) {
 					stray = append(stray, row)
 				}
 			}
@@ -38,13 +45,28 @@ func (b *Bench) Purge(ctx context.Context) error {
 		return nil
 	}
 	slices.Sort(stray)
-	return deleteFailure(b.Agent.Delete(ctx, true, stray...))
+	stray = slices.Compact(stray)
+	err := deleteFailure(b.Agent.Delete(ctx, true, stray[:min(len(stray), maxPurged)]...))
+	if more := len(stray) - maxPurged; more > 0 {
+		err = errors.Join(err, fmt.Errorf("%d rows more than are deleted at once", more))
+	}
+	return err
+}
+
+// isRowOf says whether a path that a device tells is that of a row of a table.
+func isRowOf(row, table string) bool {
+	path, err := usp.ParsePath(row)
+	if err != nil {
+		return false
+	}
+	of, err := usp.ParsePath(table)
+	return err == nil && path.IsRowOf(of)
 }
 
 // ownUnanswered sees to what a body could not own because it ended while an Add was under way: it waits for the answer to one more request,
 // and owns what the device says it has created until then.
 func (c *Case) ownUnanswered(ctx context.Context) {
-	asked := map[string]bool{}
+	asked := map[string]*usppb.Msg{} // the Adds without an answer, by msg_id
 	own := func() {
 		for _, e := range c.Journal.Since(c.start) {
 			m, ok := e.Body.(*controller.Message)
@@ -54,14 +76,10 @@ func (c *Case) ownUnanswered(ctx context.Context) {
 			id := m.GetHeader().GetMsgId()
 			switch {
 			case e.Dir == journal.Out && usp.MsgTypeOf(m.Msg) == usp.Add:
-				asked[id] = true
-			case e.Dir == journal.In && asked[id]:
+				asked[id] = m.Msg
+			case e.Dir == journal.In && asked[id] != nil:
+				c.Owns(&controller.Reply{Message: m, Request: asked[id]})
 				delete(asked, id)
-				for _, created := range usp.CreatedBy(m.Msg) {
-					if !slices.ContainsFunc(c.cleanup, func(done cleanup) bool { return done.name == deletion(created.Path) }) {
-						c.OwnsPath(created.Path)
-					}
-				}
 			}
 		}
 	}

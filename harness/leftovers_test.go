@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -23,6 +24,7 @@ func TestTaggedRowsArePurged(t *testing.T) {
 		"rows": {usp.Params{subscription + "1.ID": "theirs", subscription + "2.ID": Tag + "add-1-1-1", row + "Alias": Tag + "boot",
 			"Device.LocalAgent.Controller.2.EndpointID": "proto::" + Tag + "x"},
 			"Delete Device.LocalAgent.Controller.1.BootParameter.3., Device.LocalAgent.Controller.2., Device.LocalAgent.Subscription.2."},
+		"the harness's own Controller": {usp.Params{"Device.LocalAgent.Controller.1.EndpointID": ownID}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, d := newBench(t, test.params)
@@ -40,6 +42,41 @@ func TestTaggedRowsArePurged(t *testing.T) {
 				t.Errorf("want %q, got %q", test.want, deleted)
 			}
 		})
+	}
+}
+
+// A device may answer anything: nothing is deleted but rows of the tables that were asked for, and not without end.
+func TestNothingButRowsIsPurged(t *testing.T) {
+	b, d := newBench(t, nil)
+	asked := 0
+	var deleted []string
+	d.answer = func(m *usppb.Msg) *usppb.Msg {
+		deleted = append(deleted, m.GetBody().GetRequest().GetDelete().GetObjPaths()...)
+		paths := m.GetBody().GetRequest().GetGet().GetParamPaths()
+		if len(paths) != 1 {
+			return nil
+		}
+		asked++
+		name := paths[0][strings.LastIndexByte(paths[0], '.')+1:]
+		q := &usppb.GetResp_RequestedPathResult{RequestedPath: paths[0]}
+		for _, at := range []string{"Device.", "", "Device.LocalAgent.", "Device.LocalAgent.Subscription.", "Device.LocalAgent.Subscription.*.", "Device.LocalAgent.Controller.1.MTP.1.",
+			"Device.LocalAgent.Subscription.[Enable==true].", "Device.LocalAgent.Certificate.1.", "Device.BulkData.Profile.1.Parameter.1."} {
+			q.ResolvedPathResults = append(q.ResolvedPathResults, &usppb.GetResp_ResolvedPathResult{ResolvedPath: at, ResultParams: usp.Params{name: Tag + "x"}})
+		}
+		for i := range 2 * maxPurged {
+			q.ResolvedPathResults = append(q.ResolvedPathResults, &usppb.GetResp_ResolvedPathResult{
+				ResolvedPath: fmt.Sprintf("Device.LocalAgent.Subscription.%d.", i+1), ResultParams: usp.Params{name: Tag + "x"}})
+		}
+		return usp.NewMsg(m.GetHeader().GetMsgId(), &usppb.GetResp{ReqPathResults: []*usppb.GetResp_RequestedPathResult{q}})
+	}
+	err := b.Purge(t.Context())
+	if err == nil || err.Error() != "1000 rows more than are deleted at once" || asked != 4 || len(deleted) != maxPurged {
+		t.Errorf("%d were asked for, %d deleted: %v", asked, len(deleted), err)
+	}
+	for _, row := range deleted {
+		if !isRowOf(row, "Device.LocalAgent.Subscription.") {
+			t.Errorf("%s was deleted", row)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 // OneCreated wants an AddResp with one CreatedObjectResult, a success without parameter errors, and returns the new row.
@@ -51,12 +52,31 @@ func Created(r *controller.Reply, successes, failures int) ([]usp.Created, error
 		if err := instanceOf(where+"oper_success.instantiated_path", created); err != nil {
 			return rows, err
 		}
+		if err := requestedBy(r.Request, where+"oper_success.instantiated_path", created); err != nil {
+			return rows, err
+		}
 	}
 	if len(refused) == failures {
 		return rows, nil
 	}
 	return rows, mismatch("AddResp: created_obj_results", fmt.Sprintf("%d oper_success, %d oper_failure %s", len(rows), len(refused),
 		strings.Join(refused, "; ")), "%d oper_success, %d oper_failure", successes, failures)
+}
+
+// requestedBy wants a new row in a table that the Add was for, whatever the AddResp repeats of it.
+func requestedBy(add *usppb.Msg, where string, created usp.Created) error {
+	row, err := usp.ParsePath(created.Path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	var asked []string
+	for _, o := range add.GetBody().GetRequest().GetAdd().GetCreateObjs() {
+		if table, err := usp.ParsePath(o.GetObjPath()); err == nil && row.IsRowOf(table) {
+			return nil
+		}
+		asked = append(asked, o.GetObjPath())
+	}
+	return mismatch(where, quote(created.Path), "an instance of %s", quoteAll(asked))
 }
 
 // instanceOf wants a new row, by number, of the table that the Add asked for. Where the table was searched for, its supported path counts.
@@ -69,8 +89,7 @@ func instanceOf(where string, created usp.Created) error {
 	if err != nil {
 		return fmt.Errorf("requested_path: %w", err)
 	}
-	same := path.Parent().String() == created.Table || table.IsSearch() && path.Parent().Schema() == table.Schema()
-	if path.Kind != usp.InstancePath || !path.ByNumber() || !same {
+	if !path.IsRowOf(table) {
 		return mismatch(where, quote(created.Path), "an instance of %s by number", created.Table)
 	}
 	return nil

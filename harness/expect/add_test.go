@@ -12,6 +12,7 @@ func TestCreated(t *testing.T) {
 		search = `created_obj_results {requested_path: "D.C.[A==true].T." oper_status {oper_success {instantiated_path: "D.C.7.T.1."}}}`
 		failed = `created_obj_results {requested_path: "D.T." oper_status {oper_failure {err_code: 7021}}}`
 	)
+	add := usp.NewAdd("1", false, usp.Create("D.T.", nil, nil), usp.Create("D.C.[A==true].T.", nil, nil), usp.Create("D.C.*.T.", nil, nil))
 	for name, test := range map[string]struct {
 		results             string
 		successes, failures int
@@ -31,10 +32,13 @@ func TestCreated(t *testing.T) {
 		"other table":    {`created_obj_results {requested_path: "D.T." oper_status {oper_success {instantiated_path: "D.U.1."}}}`, 1, 0, `got "D.U.1."`},
 		"search path":    {`created_obj_results {requested_path: "D.C.*.T." oper_status {oper_success {instantiated_path: "D.C.*.T.1."}}}`, 1, 0, "by number"},
 		"another schema": {`created_obj_results {requested_path: "D.C.*.T." oper_status {oper_success {instantiated_path: "D.C.1.U.1."}}}`, 1, 0, "by number"},
-		"the table":      {`created_obj_results {requested_path: "D.T." oper_status {oper_success {instantiated_path: "D.T."}}}`, 1, 0, "by number"},
+		"not asked for": {`created_obj_results {requested_path: "D.U." oper_status {oper_success {instantiated_path: "D.U.1."}}}`, 1, 0,
+			`instantiated_path: want an instance of "D.T.", "D.C.[A==true].T.", "D.C.*.T.", got "D.U.1."`},
+		"a row by key": {`created_obj_results {requested_path: "D.T." oper_status {oper_success {instantiated_path: "D.T.[A==1]."}}}`, 1, 0, "by number"},
+		"the table":    {`created_obj_results {requested_path: "D.T." oper_status {oper_success {instantiated_path: "D.T."}}}`, 1, 0, "by number"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rows, err := Created(replyTo(t, usp.NewAdd("1", false), `response {add_resp {`+test.results+`}}`), test.successes, test.failures)
+			rows, err := Created(replyTo(t, add, `response {add_resp {`+test.results+`}}`), test.successes, test.failures)
 			wantError(t, err, test.want)
 			if err == nil && len(rows) != test.successes {
 				t.Errorf("want %d rows, got %v", test.successes, rows)

@@ -137,7 +137,7 @@ func TestOneCreated(t *testing.T) {
 			"created_obj_results[0].oper_success.instantiated_path", "an instance of Device.T. by number", `"Device.T.[ID==\"a\"]."`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := replyTo(t, usp.NewAdd("1", false), `response {add_resp {created_obj_results {requested_path: "Device.T." oper_status {`+test.status+`}}}}`)
+			r := replyTo(t, usp.NewAdd("1", false, usp.Create("Device.T.", nil, nil)), `response {add_resp {created_obj_results {requested_path: "Device.T." oper_status {`+test.status+`}}}}`)
 			created, err := OneCreated(r)
 			finds(t, err, test.where, test.want, test.got)
 			if strings.HasPrefix(test.status, "oper_success") != (created.Path != "") { // also beside an error: it is there, and somebody has to delete it

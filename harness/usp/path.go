@@ -82,6 +82,12 @@ func (p Path) Follows() bool {
 // must be (TR-369 R-MSG.3): no wildcard, no expression, no reference following, no placeholder.
 func (p Path) ByNumber() bool { return !p.IsSearch() && !p.Follows() && !p.has(PlaceholderSegment) }
 
+// IsRowOf reports whether the path is that of one row, by number, of a table. Where the table is searched for, its supported path counts.
+func (p Path) IsRowOf(table Path) bool {
+	same := p.Parent().String() == table.String() || table.IsSearch() && p.Parent().Schema() == table.Schema()
+	return p.Kind == InstancePath && p.Last().Kind == NumberSegment && p.ByNumber() && same
+}
+
 func (p Path) has(kind SegmentKind) bool {
 	for _, s := range p.Segments {
 		if s.Kind == kind {
