@@ -75,7 +75,7 @@ func TestDefects(t *testing.T) {
 				if !c.AppliesTo(link) {
 					continue
 				}
-				r := runWith(t, c, link, int(instance.Add(1)), d.Name)
+				r := caughtWith(t, c, link, int(instance.Add(1)), d.Name)
 				if d.Metric != universalMetric && r.Metrics[d.Metric-1].Verdict == result.NotApplicable {
 					continue // the metric speaks of another version of the protocol
 				}
@@ -110,8 +110,22 @@ func exactly(r result.Case, metric int) error {
 
 func metricName(id string, n int) string { return fmt.Sprintf("%s/%d", id, n) }
 
-// runWith carries out one case against a reference agent of its own.
-func runWith(t *testing.T, c plan.Case, link string, instance int, defects ...string) result.Case {
+// caughtWith is runWith for a defect that should be caught. What a machine that stands still explains is not held against a simulated device,
+// which can hide a defect of timing: it is then tried again, and the log says so.
+func caughtWith(t *testing.T, c plan.Case, link string, instance int, defect string) result.Case {
+	t.Helper()
+	const hides, tries = 100 * time.Millisecond, 5
+	for try := 1; ; try++ {
+		r, stall := runWith(t, c, link, instance, defect)
+		if r.Verdict != result.Pass || stall < hides || try == tries {
+			return r
+		}
+		t.Logf("try %d: the machine stood still for as long as %s, which can hide a defect of timing", try, stall)
+	}
+}
+
+// runWith carries out one case against a reference agent of its own, and says how long the machine has stood still meanwhile.
+func runWith(t *testing.T, c plan.Case, link string, instance int, defects ...string) (result.Case, time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -131,5 +145,5 @@ func runWith(t *testing.T, c plan.Case, link string, instance int, defects ...st
 	if testing.Verbose() {
 		t.Logf("%s over %s: %s %s (journal %s)", c.ID, link, r.Verdict, r.Reason, filepath.Base(r.Journal))
 	}
-	return r
+	return r, s.Stall()
 }

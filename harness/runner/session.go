@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/dut"
@@ -55,6 +56,9 @@ func (s *Session) Run(ctx context.Context, c plan.Case, body harness.Body) (resu
 func (s *Session) Reachable(ctx context.Context) error {
 	return s.bench.reachable(ctx, s.bench.Journal.Mark(), s.options.DUT.Waits.Reconnect, "reconnect")
 }
+
+// Stall is what the machine's standing still explains of the times that the last case has measured.
+func (s *Session) Stall() time.Duration { return s.bench.Stall() }
 
 // Close takes everything down. It is called once.
 func (s *Session) Close() { s.bench.close() }
