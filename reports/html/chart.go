@@ -91,6 +91,8 @@ func chart(at string, c result.Case, link string, d detail) *chartView {
 		found := m.Note
 		if m.Want != "" || m.Got != "" {
 			found = fmt.Sprintf("want %s, got %s", m.Want, m.Got)
+		} else if _, close, ok := strings.Cut(m.Where, nearest); ok {
+			found = nearest + close
 		}
 		tell(m.Verdict, join(": ", fmt.Sprint("metric ", m.N), m.Where), found)
 	}

@@ -149,6 +149,7 @@ func (r *renderer) fit(s slot, share int) ([]byte, error) {
 	if c.Timeline, err = r.run.Events(c); err != nil { // what was read is shown, and that it is not all
 		c.Notes = append(slices.Clone(c.Notes), "the journal cannot be read: "+err.Error())
 	}
+	c.Metrics = withNearest(c.Metrics)
 	for level := s.level(share); ; level++ {
 		var b bytes.Buffer
 		err := r.template.ExecuteTemplate(&b, "case", r.caseView(r.run.Links[s.link].Link, c, details[level]))
@@ -156,6 +157,26 @@ func (r *renderer) fit(s slot, share int) ([]byte, error) {
 			return text, err
 		}
 	}
+}
+
+// nearest is how a check that found nothing names the event that came closest.
+const nearest = "nearest: event "
+
+// withNearest makes that event the evidence of a fault that has no other, so that a reader is led to it.
+func withNearest(metrics []result.Metric) []result.Metric {
+	metrics = slices.Clone(metrics)
+	for i := range metrics {
+		m := &metrics[i]
+		_, rest, found := strings.Cut(m.Where+" "+m.Got+" "+m.Note, nearest)
+		if !found || len(m.Evidence) > 0 {
+			continue
+		}
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+		if seq, err := strconv.ParseUint(rest[:digits], 10, 64); err == nil {
+			m.Evidence = []uint64{seq}
+		}
+	}
+	return metrics
 }
 
 // ascii writes every other character as a reference. A browser reads a large file of ASCII alone in half the time, and no mail gateway can spoil it.

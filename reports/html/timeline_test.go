@@ -127,3 +127,23 @@ func TestOneFindingForManyCases(t *testing.T) {
 		t.Errorf("the first finding: %+v", f)
 	}
 }
+
+// TestNearestMiss leads to the event that came closest, where there is no other evidence.
+func TestNearestMiss(t *testing.T) {
+	metrics := []result.Metric{
+		{N: 1, Verdict: result.Fail, Where: "no Notify within 4s; nearest: event 113, Notify: want a, got b"},
+		{N: 2, Verdict: result.Fail, Got: "none; nearest: event 9", Evidence: []uint64{5}},
+		{N: 3, Verdict: result.Fail, Note: "nearest: event x"},
+		{N: 4, Verdict: result.Pass},
+	}
+	var got []string
+	for _, m := range withNearest(metrics) {
+		got = append(got, fmt.Sprint(m.Evidence))
+	}
+	if want := "[113] [5] [] []"; strings.Join(got, " ") != want {
+		t.Errorf("want %s, got %v", want, got)
+	}
+	if metrics[0].Evidence != nil {
+		t.Error("the run itself was changed")
+	}
+}
