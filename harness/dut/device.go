@@ -90,7 +90,7 @@ func (d *Device) start(ctx context.Context) error {
 	if err := d.prepare(); err != nil {
 		return d.launchError(err, "")
 	}
-	cmd, err := d.command()
+	cmd, err := d.command(ctx)
 	if err != nil {
 		return err
 	}
@@ -285,7 +285,11 @@ func (e *LaunchError) Unwrap() error { return e.Cause }
 
 // launchError makes a *LaunchError with the tail of the log.
 func (d *Device) launchError(cause error, remedy string) error {
-	return &LaunchError{Command: strings.Join(d.lab.Launch.Exec, " "), Cause: cause, Remedy: remedy, Log: d.LogTail(tailLines)}
+	command := strings.Join(d.lab.Launch.Exec, " ")
+	if image := d.lab.Launch.Image; image != "" {
+		command = strings.TrimSpace("container " + image + " " + command)
+	}
+	return &LaunchError{Command: command, Cause: cause, Remedy: remedy, Log: d.LogTail(tailLines)}
 }
 
 // clear removes the device's directory.

@@ -123,11 +123,15 @@ const (
 	FreshPerRun  = "per-run"  // one directory for a link
 )
 
-// Launch says how to start the device as a process. Exec, Env and the paths in Files are templates over Vars.
+// Launch says how to start the device as a process or as a container. Image, Exec, Env and the paths in Files are templates over Vars.
 type Launch struct {
-	// Exec is the command and its arguments. An argument whose template yields nothing is left out.
+	// Image is that of the container; empty: the device is a process. A container shares network, user and directory with the harness, and
+	// nothing else.
+	Image string
+	// Exec is the command and its arguments; of a container, what stands behind its image. An argument whose template yields nothing is
+	// left out.
 	Exec []string
-	// Env is added to the environment of the harness.
+	// Env is added to the environment of the harness, or to that of the image.
 	Env map[string]string
 	// Files are written into the device's directory before its first start: name there -> path of a template.
 	Files map[string]string

@@ -26,16 +26,24 @@ func (d *fileDecoder) lab() kind {
 func (d *fileDecoder) launch() kind {
 	l := &Launch{Env: map[string]string{}, Files: map[string]string{}}
 	k := d.aMapping(
-		field{"exec", true, "the command and its arguments, templates; an argument that renders to nothing is left out", d.command(&l.Exec)},
+		field{"exec", false, "the command and its arguments, templates; an argument that renders to nothing is left out. Of a container: what is passed to its image", d.command(&l.Exec)},
+		field{"container", false, "the device as a container of Docker, on the network of this computer, as its user, with the device's directory", d.aMapping(
+			field{"image", true, "its image, a template; usptest pulls none", d.then(d.aLine(&l.Image), func(v value) { d.rendersText(v, l.Image) })},
+		)},
 		field{"env", false, "environment variables, templates", kind{Schema{Type: "object", Values: &Schema{Type: "string"}},
 			func(v value) { d.pairs(v, func(name string, _, val value) { d.variable(name, val, l) }) }}},
 		field{"files", false, "files of the device's directory, written before its first start: the path of a template for each name", kind{Schema{Type: "object", Values: &Schema{Type: "string"}},
 			func(v value) { d.pairs(v, func(name string, _, val value) { d.template(name, val, l) }) }}},
 		field{"fresh", false, "when the device's directory is empty: at the beginning of every case, or of each link", d.aWord(&l.Fresh, FreshPerCase, FreshPerRun)},
 	)
+	k.schema.AllOf = []condition{{map[string]any{"not": map[string]any{"required": []string{"container"}}}, map[string]any{"required": []string{"exec"}}}}
 	return kind{k.schema, func(v value) {
 		d.f.Lab.Launch = l
+		faults := len(d.problems)
 		k.read(v)
+		if len(d.problems) == faults && l.Exec == nil && l.Image == "" {
+			d.add(value{under(v.key, "exec"), v.node}, "nothing", "a command, or a container", "the key is missing")
+		}
 	}}
 }
 

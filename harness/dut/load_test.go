@@ -37,7 +37,7 @@ func write(t *testing.T, files map[string]string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := ca.Issue(pki.Spec{CommonName: "lab"})
+	leaf, err := ca.Issue(pki.Spec{CommonName: "lab", NotBefore: today().AddDate(0, 0, -1), NotAfter: today().AddDate(1, 0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

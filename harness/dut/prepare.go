@@ -1,6 +1,7 @@
 package dut
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -94,27 +95,53 @@ func (d *Device) writeCertificates() error {
 }
 
 // command renders the launch command. The error is a *LaunchError.
-func (d *Device) command() (*exec.Cmd, error) {
+func (d *Device) command(ctx context.Context) (*exec.Cmd, error) {
 	d.mu.Lock()
 	vars := d.vars
 	d.mu.Unlock()
-	cmd, err := command("lab.launch.exec", d.root, d.lab.Launch.Exec, vars)
-	if err != nil {
-		return nil, d.launchError(err, missingRemedy(err))
-	}
-	cmd.Dir = vars.Dir
+	var env []string
 	for _, name := range sortedKeys(d.lab.Launch.Env) {
 		value, err := renderText("lab.launch.env."+name, d.lab.Launch.Env[name], vars)
 		if err != nil {
 			return nil, d.launchError(err, "")
 		}
-		cmd.Env = append(cmd.Env, name+"="+value)
+		env = append(env, name+"="+value)
 	}
+	if d.lab.Launch.Image != "" {
+		return d.containerCommand(ctx, vars, env)
+	}
+	cmd, err := command("lab.launch.exec", d.root, d.lab.Launch.Exec, vars)
+	if err != nil {
+		return nil, d.launchError(err, missingRemedy(err))
+	}
+	cmd.Dir, cmd.SysProcAttr = vars.Dir, processAttr()
+	cmd.Env = append(cmd.Env, env...)
 	return cmd, nil
 }
 
 // command renders a command and finds its program: a bare name in PATH, a path with a separator from the folder of the DUT file.
 func command(key, root string, texts []string, vars Vars) (*exec.Cmd, error) {
+	args, err := words(key, texts, vars)
+	if err != nil {
+		return nil, err
+	}
+	if len(args) == 0 || args[0] == "" {
+		return nil, errors.New("the command is empty")
+	}
+	program := args[0]
+	if strings.ContainsRune(filepath.ToSlash(program), '/') {
+		if program, err = filepath.Abs(resolve(root, program)); err != nil {
+			return nil, err
+		}
+	}
+	if program, err = exec.LookPath(program); err != nil {
+		return nil, err
+	}
+	return &exec.Cmd{Path: program, Args: args, Env: os.Environ()}, nil
+}
+
+// words renders the words of a command. One whose template yields nothing is left out.
+func words(key string, texts []string, vars Vars) ([]string, error) {
 	var args []string
 	for i, text := range texts {
 		arg, err := renderText(fmt.Sprintf("%s[%d]", key, i), text, vars)
@@ -125,21 +152,7 @@ func command(key, root string, texts []string, vars Vars) (*exec.Cmd, error) {
 			args = append(args, arg)
 		}
 	}
-	if len(args) == 0 || args[0] == "" {
-		return nil, errors.New("the command is empty")
-	}
-	program := args[0]
-	if strings.ContainsRune(filepath.ToSlash(program), '/') {
-		var err error
-		if program, err = filepath.Abs(resolve(root, program)); err != nil {
-			return nil, err
-		}
-	}
-	program, err := exec.LookPath(program)
-	if err != nil {
-		return nil, err
-	}
-	return &exec.Cmd{Path: program, Args: args, Env: os.Environ()}, nil
+	return args, nil
 }
 
 // missingRemedy says what to do about a program that was not found.

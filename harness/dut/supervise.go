@@ -109,6 +109,7 @@ func (d *Device) keepAlive(r *run, model *exec.Cmd, first chan<- error) error {
 		r.proc = nil
 		ending := r.ending
 		r.mu.Unlock()
+		d.sweep()
 		output.finish()
 		switch {
 		case ending:
@@ -138,7 +139,7 @@ func (d *Device) launch(r *run, model *exec.Cmd) (*os.Process, *output, error) {
 		return nil, nil, err
 	}
 	defer w.Close()
-	cmd := &exec.Cmd{Path: model.Path, Args: model.Args, Env: model.Env, Dir: model.Dir, Stdout: w, Stderr: w, SysProcAttr: processAttr()}
+	cmd := &exec.Cmd{Path: model.Path, Args: model.Args, Env: model.Env, Dir: model.Dir, Stdout: w, Stderr: w, SysProcAttr: model.SysProcAttr}
 	if err := cmd.Start(); err != nil {
 		w.Close()
 		out.finish()

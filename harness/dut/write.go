@@ -79,7 +79,12 @@ func (l LabSpec) tree() map[string]any {
 	tree := map[string]any{}
 	if l.Launch != nil {
 		launch := filled("fresh", l.Launch.Fresh)
-		launch["exec"] = l.Launch.Exec
+		if l.Launch.Exec != nil {
+			launch["exec"] = l.Launch.Exec
+		}
+		if l.Launch.Image != "" {
+			launch["container"] = filled("image", l.Launch.Image)
+		}
 		for name, texts := range map[string]map[string]string{"env": l.Launch.Env, "files": l.Launch.Files} {
 			if len(texts) > 0 {
 				launch[name] = texts
@@ -255,8 +260,8 @@ func (w *writer) line(text, comment string) {
 // plainText is what YAML reads as text without quotes.
 var plainText = regexp.MustCompile(`^[A-Za-z/][A-Za-z0-9/._()!-]*( [A-Za-z0-9/._()!-]+)*$|^[0-9]+(ms|s|m|h)$|^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$`)
 
-// words are those that YAML would not read as text.
-var words = regexp.MustCompile(`(?i)^(true|false|null|yes|no|on|off|y|n)$`)
+// notText are words that YAML would not read as text.
+var notText = regexp.MustCompile(`(?i)^(true|false|null|yes|no|on|off|y|n)$`)
 
 // scalar writes a number, a boolean or a text.
 func scalar(v any) string {
@@ -264,7 +269,7 @@ func scalar(v any) string {
 	switch {
 	case !text:
 		return fmt.Sprint(v)
-	case plainText.MatchString(s) && !words.MatchString(s):
+	case plainText.MatchString(s) && !notText.MatchString(s):
 		return s
 	case strings.Contains(s, `"`) && !strings.ContainsAny(s, `'\`) && !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }):
 		return "'" + s + "'"
