@@ -1,11 +1,17 @@
 package harness
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"strings"
 
 	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 // Add adds a row as a part of the procedure that is no metric: a device that refuses it blocks the procedure. It is deleted in the end.
@@ -20,6 +26,40 @@ func (c *Case) Add(table string, required, optional usp.Params) usp.Created {
 // Set sets parameters as a part of the procedure that is no metric: a device that refuses it blocks the procedure. object ends in a dot.
 func (c *Case) Set(object string, params usp.Params) {
 	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(object, params, nil)), usp.SetResp))
+}
+
+// Subscribe adds a Subscription as a fixture, with an ID of its own. params outrank what it has by default: it is enabled, and to the
+// ValueChange of a parameter that every device has. path is its row. What it is told of holds from SettleSubscription on.
+func (c *Case) Subscribe(params usp.Params) (path, id string) {
+	all := usp.Params{"Enable": "true", "ID": c.Fresh("fixture"), "NotifType": "ValueChange", "ReferenceList": c.Element(dut.RoleReadable)}
+	maps.Copy(all, params)
+	return c.Add("Device.LocalAgent.Subscription.", all, nil).Path, all["ID"]
+}
+
+// SubscribeToCompletion adds a Subscription to the OperationComplete of a command as a fixture, waits until it must hold, and returns its
+// ID.
+func (c *Case) SubscribeToCompletion(command string) (id string) {
+	_, id = c.Subscribe(usp.Params{"NotifType": "OperationComplete", "ReferenceList": command})
+	c.SettleSubscription()
+	return id
+}
+
+// AwaitCompletion is AwaitNotify for the OperationComplete, to the Subscription with this ID, of one run of a command: the one that was
+// given this command_key.
+func (c *Case) AwaitCompletion(wait Wait, mark uint64, id, command, key string) (*controller.Message, error) {
+	at := strings.LastIndexByte(command, '.') + 1
+	return c.AwaitNotify("OperationComplete Notify of "+id, wait, mark, func(n *usppb.Notify) error {
+		if n.GetSubscriptionId() != id {
+			return journal.ErrSkip
+		}
+		done := n.GetOperComplete()
+		return cmp.Or(
+			expect.Equal("notification", "OperationComplete", controller.NotifyKind(n)),
+			expect.Equal("oper_complete.obj_path", command[:at], done.GetObjPath()),
+			expect.Equal("oper_complete.command_name", command[at:], done.GetCommandName()),
+			expect.Equal("oper_complete.command_key", key, done.GetCommandKey()),
+		)
+	})
 }
 
 // Answered judges in metric n that the answer to a request is of the wanted type.

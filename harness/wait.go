@@ -202,6 +202,16 @@ func (b *Bench) Stall() time.Duration {
 	return 2 * b.Pulse.Worst() // one stall of the device's process, one of ours
 }
 
+// NotEarlier wants b to have come at least interval, one of the protocol that is divided by the time scale, after a, give or take
+// waits.tolerance.
+func (c *Case) NotEarlier(where string, a, b time.Time, interval time.Duration) error {
+	least, got := c.Scaled(interval), b.Sub(a)
+	if got >= least-c.Waits().Tolerance-c.Stall() {
+		return nil
+	}
+	return &usp.Mismatch{Where: where, Want: "at least " + least.String(), Got: got.Round(time.Millisecond).String()}
+}
+
 // ExpectRestart says that the device will restart in this case, once more for each call: an exit of its process is then no fault.
 func (c *Case) ExpectRestart() { c.reboots, c.restarts = c.reboots+1, c.Journal.Mark() }
 

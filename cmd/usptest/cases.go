@@ -6,6 +6,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/suites/access"
 	"github.com/usptest/usptest/suites/bulkdata"
+	"github.com/usptest/usptest/suites/functionality"
 	"github.com/usptest/usptest/suites/messages"
 	"github.com/usptest/usptest/suites/mqtt"
 	"github.com/usptest/usptest/suites/mtp"
@@ -17,7 +18,8 @@ import (
 // chapters are the bodies of each chapter of the plan.
 func chapters() []harness.Bodies {
 	return []harness.Bodies{
-		messages.Bodies(), access.Bodies(), records.Bodies(), mtp.Bodies(), stomp.Bodies(), websocket.Bodies(), bulkdata.Bodies(), mqtt.Bodies(),
+		messages.Bodies(), access.Bodies(), records.Bodies(), mtp.Bodies(), stomp.Bodies(), websocket.Bodies(), functionality.Bodies(), bulkdata.Bodies(),
+		mqtt.Bodies(),
 	}
 }
 

@@ -27,7 +27,7 @@ func TestPlanAndBodies(t *testing.T) {
 		case c.Status != plan.Active:
 			t.Errorf("%s has a body, but the plan calls it %s", id, c.Status)
 		case c.Purpose == "" || len(c.Steps) == 0 || len(c.Requirements) == 0:
-			t.Errorf("%s has a body, but the plan's data lack its purpose, steps or requirements", id)
+			t.Errorf("%s has a body, but the plan's data lack its purpose, steps or requirements: write them in harness/plan/tp469/texts", id)
 		}
 		for _, m := range c.Metrics {
 			if m.Text == "" {
@@ -41,7 +41,7 @@ func TestPlanAndBodies(t *testing.T) {
 		}
 		written++
 		if bodies[c.ID] == nil {
-			t.Errorf("%s has its texts, but no body", c.ID)
+			t.Errorf("%s has its texts, but no body: name one in Bodies of its chapter's package in suites, and the package in chapters of cases.go", c.ID)
 		}
 	}
 	sum := 0

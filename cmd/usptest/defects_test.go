@@ -25,8 +25,8 @@ const (
 	universalCase   = "1.1"
 )
 
-// only narrows TestDefects down while one works on a case: -only '^add-'.
-var only = flag.String("only", "", "run only the defects whose name matches this `expression`")
+// only narrows TestDefects down while one works on a case: -only '^add-' or -only '^1\.36/'.
+var only = flag.String("only", "", "run only the defects whose name or metric (1.36/2) matches this `expression`")
 
 // patience bounds one defect.
 const patience = 2 * time.Minute
@@ -51,16 +51,18 @@ func TestDefects(t *testing.T) {
 		for _, m := range c.Metrics {
 			if caught[metricName(id, m.N)] == 0 {
 				missing++
-				t.Errorf("metric %s has no defect: %s", metricName(id, m.N), m.Text)
+				t.Errorf("metric %s has no defect (%s): add one to a table of fixtures/agent/defects*.go", metricName(id, m.N), m.Text)
 			}
 		}
 	}
 	t.Logf("%d defects for %d metrics; %d metrics have none", total, len(caught), missing)
 	var instance atomic.Int64
+	tried := 0
 	for _, d := range agent.Defects() {
-		if !chosen.MatchString(d.Name) {
+		if !chosen.MatchString(d.Name) && !chosen.MatchString(metricName(d.Case, d.Metric)) {
 			continue
 		}
+		tried++
 		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
 			id := d.Case
@@ -86,6 +88,9 @@ func TestDefects(t *testing.T) {
 			}
 			t.Errorf("metric %s applies to none of the links %v", metricName(id, d.Metric), defectLinks)
 		})
+	}
+	if tried == 0 {
+		t.Errorf("-only %q matches no defect; usptest agent --list-defects has their names and metrics", *only)
 	}
 }
 

@@ -9,6 +9,8 @@ func Bodies() harness.Bodies {
 		"2.1":  fromItself,
 		"2.2":  toSomebodyElse,
 		"2.11": creationAllowed,
+		"2.12": creationNotAllowed,
+		"2.14": deletionNotAllowed,
 		"2.16": updateNotAllowed,
 	}
 }

@@ -2,7 +2,7 @@ package access
 
 import (
 	"github.com/usptest/usptest/harness"
-	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -48,7 +48,7 @@ func denyCreation(c *harness.Case, own *roles) bool {
 // updateNotAllowed is 2.16: parameters of one Subscription can be read only. That the Set is lawful otherwise is tried first.
 func updateNotAllowed(c *harness.Case) {
 	own := ownRoles(c)
-	path := subscription(c)
+	path, _ := c.Subscribe(nil)
 	c.Set(path, usp.Params{"Enable": "true"})
 
 	own.orderByLetter()
@@ -61,23 +61,82 @@ func updateNotAllowed(c *harness.Case) {
 	c.Step(2, "set Enable of %s to false", path)
 	set := c.Agent.Set(c, false, usp.Update(path, usp.Params{"Enable": "false"}, nil))
 	c.Metric(2, func(m *harness.Metric) {
-		m.Must(expect.Denied(set), set.Evidence())
+		mustBeDenied(c, m, set)
 		got := c.Agent.Get(c, path+"Enable")
 		q, err := expect.OneResult(got, path+"Enable")
 		m.Must(err, got.Evidence())
 		m.Must(expect.Value(path+"Enable after the Set", usp.TypeBoolean, "true", expect.Resolved(q)[path+"Enable"]))
-		if code := usp.ErrCode(set.Body().GetError().GetErrCode()); code != usp.CodePermissionDenied {
-			if c.Strict("permission-denied-inside") {
-				m.Must(expect.Equal("Error: err_code", usp.CodePermissionDenied.String(), code.String()), set.Evidence())
-			}
-			m.Note("the Error has code %s; %s stands in its parameter errors", code, usp.CodePermissionDenied)
-		}
 	})
 }
 
-// subscription adds a Subscription as a fixture, which is deleted in the end.
-func subscription(c *harness.Case) (path string) {
-	return c.Add(subscriptions, usp.Params{
-		"ID": c.Fresh("fixture"), "NotifType": "ValueChange", "ReferenceList": c.Element(dut.RoleReadable),
-	}, nil).Path
+// mustBeDenied wants a request to be refused for want of a permission, and notes a code that says so only inside.
+func mustBeDenied(c *harness.Case, m *harness.Metric, reply *controller.Reply) {
+	m.Must(expect.Denied(reply), reply.Evidence())
+	if code := usp.ErrCode(reply.Body().GetError().GetErrCode()); code != usp.CodePermissionDenied {
+		if c.Strict("permission-denied-inside") {
+			m.Must(expect.Equal("Error: err_code", usp.CodePermissionDenied.String(), code.String()))
+		}
+		m.Note("the Error has code %s; %s stands in its parameter errors", code, usp.CodePermissionDenied)
+	}
+}
+
+// creationNotAllowed is 2.12. That the Controller may add Subscriptions otherwise is tried first: a device that never lets it would pass.
+func creationNotAllowed(c *harness.Case) {
+	own := ownRoles(c)
+	c.Subscribe(nil)
+
+	own.orderByLetter()
+	c.Step(1, "add a Permission to the Controller's Role that denies it to add Subscriptions")
+	denial := usp.Params{"Obj": "r---"}
+	if _, ok := c.Created(1, own.permit(subscriptions, denial)); !ok {
+		return
+	}
+	own.permitElsewhere(subscriptions, denial)
+	before := subscriptionRows(c)
+	c.Step(2, "add a Subscription without parameters")
+	added := c.Agent.Add(c, false, usp.Create(subscriptions, nil, nil))
+	c.Owns(added)
+	c.Metric(2, func(m *harness.Metric) {
+		mustBeDenied(c, m, added)
+		created := before.New(subscriptionRows(c))
+		for _, row := range created {
+			c.OwnsPath(row)
+		}
+		m.Must(expect.Count("Subscriptions that were created nevertheless", 0, len(created)), c.Journal.Mark())
+	})
+}
+
+// deletionNotAllowed is 2.14. Clean-up deletes the Permission before the Subscription, since it was added later.
+func deletionNotAllowed(c *harness.Case) {
+	own := ownRoles(c)
+	c.DeviceMust(deletable(c))
+	path, _ := c.Subscribe(nil)
+
+	own.orderByLetter()
+	c.Step(1, "add a Permission to the Controller's Role that denies it to delete Subscriptions")
+	denial := usp.Params{"InstantiatedObj": "r---"}
+	if _, ok := c.Created(1, own.permit(subscriptions, denial)); !ok {
+		return
+	}
+	own.permitElsewhere(subscriptions, denial)
+	c.Step(2, "delete %s", path)
+	deleted := c.Agent.Delete(c, false, path)
+	c.Metric(2, func(m *harness.Metric) {
+		mustBeDenied(c, m, deleted)
+		m.Must(subscriptionRows(c).Has(path), c.Journal.Mark())
+	})
+}
+
+// deletable tries whether the Controller may delete a Subscription without the Permission under test: a device that never lets it would pass.
+func deletable(c *harness.Case) error {
+	path, _ := c.Subscribe(nil)
+	_, err := expect.Deleted(c.Agent.Delete(c, false, path), path)
+	return err
+}
+
+// subscriptionRows takes a snapshot of the Subscription table.
+func subscriptionRows(c *harness.Case) expect.Snapshot {
+	values, err := c.ReadAll(subscriptions)
+	c.DeviceMust(err)
+	return expect.Snapshot(values)
 }

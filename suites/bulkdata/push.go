@@ -13,13 +13,13 @@ import (
 
 const push = "Push!"
 
-// pushed is 10.10: reports come as Push! events of the profile. The Subscription gets its ID from the Agent.
+// pushed is 10.10: reports come as Push! events of the profile.
 func pushed(c *harness.Case) {
 	every, name := interval(c), encodingType(c)
 	profile := addProfile(c, every, usp.Params{"Protocol": "USPEventNotif", "EncodingType": name})
 	format := encodingOf(c, profile, name)
-	c.Step(5, "add an Event Subscription to %s%s, without ID", profile, push)
-	id := subscribe(c, profile+push)
+	c.Step(5, "add an Event Subscription to %s%s", profile, push)
+	_, id := c.Subscribe(usp.Params{"NotifType": "Event", "ReferenceList": profile + push})
 	c.SettleSubscription()
 	c.Step(6, "enable bulk data and the profile")
 	mark := enable(c, profile)
@@ -77,17 +77,6 @@ func encodingOf(c *harness.Case, profile, encodingType string) encoding {
 	e := newCSV(values[object+"FieldSeparator"], values[object+"RowSeparator"], values[object+"EscapeCharacter"])
 	e.byLetter = c.Strict("report-envelope")
 	return e
-}
-
-// subscribe adds a Subscription to an event, as a fixture, and returns the ID that the Agent has given it.
-func subscribe(c *harness.Case, event string) (id string) {
-	created := c.Add("Device.LocalAgent.Subscription.", nil, usp.Params{"ID": c.Fresh("push"), "Enable": "true", "NotifType": "Event", "ReferenceList": event})
-	if id := created.UniqueKeys["ID"]; id != "" {
-		return id
-	}
-	id, err := c.Read(created.Path + "ID")
-	c.DeviceMust(err)
-	return id
 }
 
 // isPush says whether an event is a Notify that brings the Push! of a profile.

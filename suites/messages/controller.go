@@ -23,7 +23,7 @@ func deleteControllerOfSubscription(c *harness.Case) {
 		err = fmt.Errorf("%s, the second Controller, cannot subscribe: %w; let the Roles of the harness's Controller add Subscriptions", controller, err)
 	}
 	c.LabMust(err)
-	own, _ := subscribe(c, nil)
+	own, _ := c.Subscribe(nil)
 
 	c.Step(1, "delete %s, whose Controller has added %s", controller, created.Path)
 	deleted := c.Agent.Delete(c, false, controller)

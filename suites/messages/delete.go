@@ -17,7 +17,7 @@ func deleteObjects(n int) harness.Body {
 	return func(c *harness.Case) {
 		var paths []string
 		for range n {
-			path, _ := subscribe(c, nil)
+			path, _ := c.Subscribe(nil)
 			paths = append(paths, path)
 		}
 		before := rows(c)
@@ -96,7 +96,7 @@ func deleteInvalidObject(c *harness.Case) {
 // deleteSecondObjectInvalid is 1.28: of two paths the second is not in the data model, so that neither may be deleted.
 func deleteSecondObjectInvalid(c *harness.Case) {
 	invalidObject := c.Element(dut.RoleNoObject)
-	path, _ := subscribe(c, nil)
+	path, _ := c.Subscribe(nil)
 
 	c.Step(1, "delete %s and an object that is not in the data model, allow_partial false", path)
 	judgeRefusedDelete(c, c.Agent.Delete(c, false, path, invalidObject))
@@ -130,7 +130,7 @@ func deleteInvalidObjectPartly(c *harness.Case) {
 func deleteFirstOfTwo(inModel bool) harness.Body {
 	return func(c *harness.Case) {
 		invalidObject := c.Element(dut.RoleNoObject)
-		path, _ := subscribe(c, nil)
+		path, _ := c.Subscribe(nil)
 		second, why, judge := invalidObject, "is not in the data model", expect.DeleteFailure
 		if inModel {
 			second, why, judge = absentRow(rows(c)), "does not exist", deletesNothing

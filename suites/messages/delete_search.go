@@ -14,8 +14,8 @@ import (
 func deleteWildcard(c *harness.Case) {
 	foreign := rows(c)
 	recreate(c, subscriptionTable, foreign)
-	subscribe(c, nil)
-	subscribe(c, nil)
+	c.Subscribe(nil)
+	c.Subscribe(nil)
 	before := rows(c)
 
 	c.Step(1, "delete every Subscription by wildcard, allow_partial false")
@@ -97,7 +97,7 @@ func deleteByExpression(c *harness.Case) {
 // deleteUnmatched is 1.90: an expression that no Subscription meets.
 func deleteUnmatched(c *harness.Case) {
 	emptied := emptySubscriptions(c)
-	subscribe(c, nil)
+	c.Subscribe(nil)
 	path := unmatched(c, emptied, "Enable==false")
 
 	c.Step(1, "delete %s, allow_partial false", path)

@@ -51,7 +51,7 @@ func getTwoParameters(sameObject bool) harness.Body {
 	return func(c *harness.Case) {
 		second, kind := c.Element(dut.RoleReadable), usp.TypeString
 		if !sameObject {
-			row, _ := subscribe(c, nil)
+			row, _ := c.Subscribe(nil)
 			second, kind = row+"Enable", usp.TypeBoolean
 		}
 		c.Step(1, "get %s and %s", endpointID, second)
@@ -91,8 +91,8 @@ func getObject(c *harness.Case) {
 // getInstance is 1.40. Objects below the row, which a vendor may have added, belong to the answer.
 func getInstance(c *harness.Case) {
 	model := supported(c, subscriptions)
-	subscribe(c, nil) // a row that must not show
-	path, _ := subscribe(c, nil)
+	c.Subscribe(nil) // a row that must not show
+	path, _ := c.Subscribe(nil)
 	below := keep(instancesBelow(c, subscriptions), func(row string) bool { return strings.HasPrefix(row, path) })
 	c.Step(1, "get %s", path)
 	got := c.Agent.Get(c, path)

@@ -12,7 +12,7 @@ import (
 
 // getByUniqueKey is 1.43: a parameter of a Subscription that is addressed by its Recipient and ID.
 func getByUniqueKey(c *harness.Case) {
-	row, _ := subscribe(c, nil)
+	row, _ := c.Subscribe(nil)
 	path := byKeys(c, row, "Recipient", "ID") + "Enable"
 
 	c.Step(1, "get %s", path)
@@ -32,8 +32,8 @@ func getByUniqueKey(c *harness.Case) {
 // getParameterByWildcard is 1.44: one parameter of every Subscription.
 func getParameterByWildcard(c *harness.Case) {
 	const path = subscriptions + "*.Enable"
-	subscribe(c, nil)
-	subscribe(c, usp.Params{"Enable": "false"})
+	c.Subscribe(nil)
+	c.Subscribe(usp.Params{"Enable": "false"})
 	before := rows(c)
 
 	c.Step(1, "get %s", path)
@@ -56,8 +56,8 @@ func getParameterByWildcard(c *harness.Case) {
 // getByWildcard is 1.45: every parameter of every Subscription.
 func getByWildcard(c *harness.Case) {
 	const path = subscriptions + "*."
-	subscribe(c, nil)
-	subscribe(c, nil)
+	c.Subscribe(nil)
+	c.Subscribe(nil)
 	before := rows(c)
 
 	c.Step(1, "get %s", path)
@@ -90,7 +90,7 @@ func getByExpression(param func(*harness.Case) string, comparison string, t usp.
 		c.LabMust(err)
 		condition := parsed.Segments[len(parsed.Segments)-1].Conditions[0]
 		for _, value := range values {
-			subscribe(c, usp.Params{condition.Param(): value})
+			c.Subscribe(usp.Params{condition.Param(): value})
 		}
 		before := rows(c)
 		meets := func(row string) bool {
@@ -155,7 +155,7 @@ func getUnmatched(c *harness.Case) {
 // getWithoutEnabledRow is 1.86: an expression that the Subscriptions which are there do not meet.
 func getWithoutEnabledRow(c *harness.Case) {
 	emptied := emptySubscriptions(c)
-	subscribe(c, usp.Params{"Enable": "false"})
+	c.Subscribe(usp.Params{"Enable": "false"})
 	judgeEmptyGet(c, unmatched(c, emptied, "Enable==true"))
 }
 

@@ -42,7 +42,7 @@ func addWithoutKeys(c *harness.Case) {
 
 // addInvalidKey is 1.88: a unique key that is not required has a value that is not allowed.
 func addInvalidKey(c *harness.Case) {
-	fixture, _ := subscribe(c, nil)
+	fixture, _ := c.Subscribe(nil)
 	want := subscription(c, c.Element(dut.RoleReadable))
 	delete(want, "ID")
 	key := "Alias"

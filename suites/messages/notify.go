@@ -45,7 +45,7 @@ func notifyRetry(c *harness.Case) {
 	normalRetries(c)
 
 	c.Step(1, "add a ValueChange Subscription with NotifRetry to %s%s", object, name)
-	_, id := subscribe(c, usp.Params{"ReferenceList": object + name, "NotifRetry": "true"})
+	_, id := c.Subscribe(usp.Params{"ReferenceList": object + name, "NotifRetry": "true"})
 	c.SettleSubscription()
 	c.Agent.Withhold(id)
 	defer c.Agent.Acknowledge(id)
@@ -124,7 +124,7 @@ func notifyObjectCreation(c *harness.Case) {
 	c.SettleSubscription()
 	c.Step(3, "add a second Subscription")
 	mark := c.Journal.Mark()
-	second, secondID := subscribe(c, usp.Params{"NotifRetry": "true"})
+	second, secondID := c.Subscribe(usp.Params{"NotifRetry": "true"})
 	c.Metric(2, func(m *harness.Metric) {
 		notify, err := c.AwaitNotify("ObjectCreation Notify of "+id, c.NotifyWait(), mark, func(n *usppb.Notify) error {
 			if n.GetSubscriptionId() != id || n.GetObjCreation().GetUniqueKeys()["ID"] == id {

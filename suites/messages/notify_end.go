@@ -18,7 +18,7 @@ func deletedSubscriptionIsSilent(c *harness.Case) {
 	value := fresh(c, c.Restore(object, name))
 
 	c.Step(1, "add a ValueChange Subscription with NotifRetry to %s%s", object, name)
-	path, id := subscribe(c, usp.Params{"ReferenceList": object + name, "NotifRetry": "true"})
+	path, id := c.Subscribe(usp.Params{"ReferenceList": object + name, "NotifRetry": "true"})
 	c.SettleSubscription()
 	c.Step(3, "set %s%s to %q", object, name, value)
 	mark := c.Journal.Mark()
@@ -56,7 +56,7 @@ func subscriptionExpires(c *harness.Case) {
 
 	c.Step(1, "add a ValueChange Subscription with TimeToLive %s to %s%s", seconds, object, name)
 	began := time.Now()
-	path, id := subscribe(c, usp.Params{"ReferenceList": object + name, "NotifRetry": "true", "TimeToLive": seconds})
+	path, id := c.Subscribe(usp.Params{"ReferenceList": object + name, "NotifRetry": "true", "TimeToLive": seconds})
 	c.SettleSubscription()
 	c.Step(3, "set %s%s to %q", object, name, value)
 	mark := c.Journal.Mark()
@@ -96,7 +96,7 @@ func notifyRetryExpires(c *harness.Case) {
 	normalRetries(c)
 
 	c.Step(1, "add a ValueChange Subscription with NotifRetry and NotifExpiration 20 to %s%s", object, name)
-	_, id := subscribe(c, usp.Params{"ReferenceList": object + name, "NotifRetry": "true", "NotifExpiration": "20"})
+	_, id := c.Subscribe(usp.Params{"ReferenceList": object + name, "NotifRetry": "true", "NotifExpiration": "20"})
 	c.SettleSubscription()
 	c.Agent.Withhold(id)
 	defer c.Agent.Acknowledge(id)
@@ -123,7 +123,7 @@ func notifyRetryExpires(c *harness.Case) {
 
 // notifyObjectDeletion is 1.58.
 func notifyObjectDeletion(c *harness.Case) {
-	doomed, _ := subscribe(c, nil)
+	doomed, _ := c.Subscribe(nil)
 	id := c.Fresh("notify")
 	add := func(reference string) error {
 		added := c.Agent.Add(c, false, usp.Create(subscriptions, usp.Params{"ReferenceList": reference},

@@ -15,7 +15,7 @@ import (
 func setOneObject(allowPartial bool) harness.Body {
 	return func(c *harness.Case) {
 		changeable := flag(c)
-		path, _ := subscribe(c, nil)
+		path, _ := c.Subscribe(nil)
 		value := negated(c, path+changeable)
 
 		c.Step(1, "set %s%s to %s, allow_partial %v, required", path, changeable, value, allowPartial)
@@ -27,8 +27,8 @@ func setOneObject(allowPartial bool) harness.Body {
 // setTwoObjects is 1.13: a parameter of two Subscriptions, each with a value of its own, so that a mix-up shows.
 func setTwoObjects(c *harness.Case) {
 	changeable := flag(c)
-	first, _ := subscribe(c, usp.Params{changeable: "false"})
-	second, _ := subscribe(c, usp.Params{changeable: "true"})
+	first, _ := c.Subscribe(usp.Params{changeable: "false"})
+	second, _ := c.Subscribe(usp.Params{changeable: "true"})
 	want := usp.Params{first + changeable: "true", second + changeable: "false"}
 
 	c.Step(1, "set %s of %s and of %s, allow_partial false, required", changeable, first, second)
@@ -52,7 +52,7 @@ func setTwoObjects(c *harness.Case) {
 // setUnknownParameter is 1.14: a required parameter that the Subscription has not.
 func setUnknownParameter(c *harness.Case) {
 	invalidParameter := c.Element(dut.RoleNoParameter)
-	path, _ := subscribe(c, nil)
+	path, _ := c.Subscribe(nil)
 
 	c.Step(1, "set an unknown parameter of %s, allow_partial false, required", path)
 	set := c.Agent.Set(c, false, usp.Update(path, usp.Params{invalidParameter: "IrrelevantValue"}, nil))
@@ -72,8 +72,8 @@ func setUnknownParameter(c *harness.Case) {
 func setSecondObjectFailsWhole(c *harness.Case) {
 	invalidParameter := c.Element(dut.RoleNoParameter)
 	changeable := flag(c)
-	first, _ := subscribe(c, nil)
-	second, _ := subscribe(c, nil)
+	first, _ := c.Subscribe(nil)
+	second, _ := c.Subscribe(nil)
 	value := negated(c, first+changeable)
 	before := rows(c)
 
@@ -94,7 +94,7 @@ func setSecondObjectFailsWhole(c *harness.Case) {
 func setOptionalParameterFails(c *harness.Case) {
 	invalidParameter := c.Element(dut.RoleNoParameter)
 	changeable := flag(c)
-	path, _ := subscribe(c, nil)
+	path, _ := c.Subscribe(nil)
 	value := negated(c, path+changeable)
 
 	c.Step(1, "set %s and an unknown parameter of %s, allow_partial true, neither required", changeable, path)
@@ -114,8 +114,8 @@ func setOptionalParameterFails(c *harness.Case) {
 func setSecondObjectFails(c *harness.Case) {
 	invalidParameter := c.Element(dut.RoleNoParameter)
 	changeable := flag(c)
-	first, _ := subscribe(c, nil)
-	second, _ := subscribe(c, nil)
+	first, _ := c.Subscribe(nil)
+	second, _ := c.Subscribe(nil)
 	value := negated(c, first+changeable)
 
 	c.Step(1, "set %s of %s and an unknown parameter of %s, allow_partial true", changeable, first, second)

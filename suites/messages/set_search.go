@@ -14,8 +14,8 @@ import (
 // setWildcard is 1.19: a wildcard sets every Subscription on the device, also those of others, which are put back.
 func setWildcard(c *harness.Case) {
 	changeable := flag(c)
-	first, _ := subscribe(c, nil)
-	subscribe(c, nil)
+	first, _ := c.Subscribe(nil)
+	c.Subscribe(nil)
 	value := negated(c, first+changeable)
 	before := rows(c)
 	c.RestoreRows(before, subscriptions, changeable)
@@ -28,8 +28,8 @@ func setWildcard(c *harness.Case) {
 // setWildcardUnknownParameter is 1.20: a required parameter that no Subscription has.
 func setWildcardUnknownParameter(c *harness.Case) {
 	invalidParameter := c.Element(dut.RoleNoParameter)
-	subscribe(c, nil)
-	subscribe(c, nil)
+	c.Subscribe(nil)
+	c.Subscribe(nil)
 	before := rows(c)
 
 	c.Step(1, "set an unknown parameter of every Subscription, allow_partial false, required")
@@ -65,8 +65,8 @@ func setWildcardUnknownParameter(c *harness.Case) {
 // setWildcardInvalidValue is 1.21: a required parameter gets a value that its type forbids, with allow_partial true.
 func setWildcardInvalidValue(c *harness.Case) {
 	const param = "Enable"
-	subscribe(c, nil)
-	subscribe(c, usp.Params{param: "false"})
+	c.Subscribe(nil)
+	c.Subscribe(usp.Params{param: "false"})
 	before := rows(c)
 	c.RestoreRows(before, subscriptions, param)
 
@@ -108,7 +108,7 @@ func judgeWildcardFailure(c *harness.Case, set *controller.Reply, param string, 
 // setByUniqueKey is 1.18: the path names the row by Recipient and ID, as the Agent reports them.
 func setByUniqueKey(c *harness.Case) {
 	changeable := flag(c)
-	path, _ := subscribe(c, nil)
+	path, _ := c.Subscribe(nil)
 	value := negated(c, path+changeable)
 	keys, err := c.ReadAll(path+"Recipient", path+"ID")
 	c.DeviceMust(err)
@@ -123,8 +123,8 @@ func setByUniqueKey(c *harness.Case) {
 func setBySearch(c *harness.Case) {
 	changeable := flag(c)
 	number := number(c)
-	path, _ := subscribe(c, usp.Params{number: "10"})
-	other, _ := subscribe(c, usp.Params{number: "0"})
+	path, _ := c.Subscribe(usp.Params{number: "10"})
+	other, _ := c.Subscribe(usp.Params{number: "0"})
 	value := negated(c, path+changeable)
 	before := rows(c)
 	c.RestoreRows(before, subscriptions, changeable)

@@ -1,11 +1,9 @@
 package messages
 
 import (
-	"maps"
 	"strings"
 
 	"github.com/usptest/usptest/harness"
-	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -15,16 +13,6 @@ const subscriptions = "Device.LocalAgent.Subscription."
 
 // subscriptionTypes are the types of those parameters of a Subscription that are not strings.
 var subscriptionTypes = expect.Types{"Enable": usp.TypeBoolean, "Persistent": usp.TypeBoolean, "NotifRetry": usp.TypeBoolean}
-
-// subscribe adds a Subscription as a fixture, which is no metric of the case: a device that refuses it blocks the procedure. It is
-// deleted in the end. want overrides the defaults: an enabled ValueChange Subscription to a parameter that is always there.
-func subscribe(c *harness.Case, want usp.Params) (path, id string) {
-	params := usp.Params{
-		"Enable": "true", "ID": c.Fresh("fixture"), "NotifType": "ValueChange", "ReferenceList": c.Element(dut.RoleReadable),
-	}
-	maps.Copy(params, want)
-	return c.Add(subscriptions, params, nil).Path, params["ID"]
-}
 
 // rows takes a snapshot of the Subscription table.
 func rows(c *harness.Case) expect.Snapshot { return rowsOf(c, subscriptions) }

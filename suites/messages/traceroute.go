@@ -31,7 +31,7 @@ func operateWithDefaults(c *harness.Case) {
 		c.Unsupported("its supported data model has no " + traceRoute + ", and the procedure fits no other command")
 	}
 	key := c.Fresh("operate")
-	id := subscribeToCompletion(c, traceRoute)
+	id := c.SubscribeToCompletion(traceRoute)
 	mark, began := c.Journal.Mark(), false
 	c.Cleanup("let the diagnostic end", func(ctx context.Context) error {
 		if !began {

@@ -1,0 +1,11 @@
+// Package functionality has the cases of chapter 9: Functionality.
+package functionality
+
+import "github.com/usptest/usptest/harness"
+
+// Bodies are the cases of chapter 9 by id.
+func Bodies() harness.Bodies {
+	return harness.Bodies{
+		"9.11": scheduleTimer,
+	}
+}
