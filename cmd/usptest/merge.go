@@ -130,7 +130,11 @@ func tellRun(w io.Writer, run *result.Run, p *plan.Plan, code int, files []strin
 	progress := console.New(w, p, view)
 	var links []console.Total
 	for _, l := range run.Links {
-		links = append(links, console.Total{Link: l.Link, Cases: len(l.Cases)})
+		var ids []string
+		for _, c := range l.Cases {
+			ids = append(ids, c.ID)
+		}
+		links = append(links, console.Total{Link: l.Link, Cases: ids})
 	}
 	progress.Start(run, links)
 	for _, l := range run.Links {

@@ -187,7 +187,7 @@ type watcher struct {
 	links []string
 }
 
-func (w watcher) Start(run *result.Run, cases []int) {
+func (w watcher) Start(run *result.Run, cases [][]string) {
 	var totals []console.Total
 	for i, l := range w.links {
 		totals = append(totals, console.Total{Link: l, Cases: cases[i]})

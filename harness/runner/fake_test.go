@@ -115,7 +115,13 @@ func (h *hearing) add(format string, args ...any) {
 	}
 }
 
-func (h *hearing) Start(_ *result.Run, cases []int)    { h.add("start %v", cases) }
+func (h *hearing) Start(_ *result.Run, cases [][]string) {
+	var counts []int
+	for _, ids := range cases {
+		counts = append(counts, len(ids))
+	}
+	h.add("start %v", counts)
+}
 func (h *hearing) CaseStarted(link, id string)         { h.add("%s started %s", link, id) }
 func (h *hearing) CaseDone(link string, c result.Case) { h.add("%s %s %s", link, c.Verdict, c.ID) }
 func (h *hearing) Note(link, text string)              { h.add("%s note %s", link, text) }

@@ -56,8 +56,8 @@ type Options struct {
 
 // Progress hears of a run while it goes on. Its methods are called from one goroutine at a time.
 type Progress interface {
-	// Start gives the head of the run (its Links are empty) and of how many cases CaseDone will tell over each of Options.Links.
-	Start(run *result.Run, cases []int)
+	// Start gives the head of the run (its Links are empty) and the ids of the cases of which CaseDone will tell over each of Options.Links.
+	Start(run *result.Run, cases [][]string)
 	CaseStarted(link, id string)
 	CaseDone(link string, c result.Case)
 	// Note is a line for the reader: a worker's trouble, a device restarted.
@@ -99,9 +99,16 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
 	s := &supervisor{Options: o, log: log, features: slices.Clone(run.Features), refuse: refuse, grace: graceAfterInterrupt}
-	var todo []int
+	var todo [][]string
 	for _, d := range decided {
-		todo = append(todo, len(d.run)+len(d.errors()))
+		var ids []string
+		for _, c := range d.run {
+			ids = append(ids, c.ID)
+		}
+		for _, c := range d.errors() {
+			ids = append(ids, c.ID)
+		}
+		todo = append(todo, ids)
 	}
 	o.Progress.Start(run, todo)
 	for _, d := range decided {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -102,18 +103,18 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 func live(t *testing.T, o Options, run *result.Run, exit int) string {
 	t.Helper()
 	var b bytes.Buffer
-	clock := time.Unix(0, 0)
-	o.Now = func() time.Time { clock = clock.Add(time.Second); return clock }
+	now := time.Unix(0, 0)
+	o.Now = func() time.Time { now = now.Add(time.Second); return now }
 	p := New(&b, runs.Plan(), o)
 	var totals []Total
 	for _, l := range run.Links {
-		n := 0
+		var ids []string
 		for _, c := range l.Cases {
 			if !c.Started.IsZero() {
-				n++
+				ids = append(ids, c.ID)
 			}
 		}
-		totals = append(totals, Total{Link: l.Link, Cases: n})
+		totals = append(totals, Total{Link: l.Link, Cases: ids})
 	}
 	p.Start(run, totals)
 	p.Note("the device is up")
@@ -140,6 +141,9 @@ func TestProgressOnATerminal(t *testing.T) {
 	got := live(t, Options{Terminal: true, Width: func() int { return width }}, run, run.ExitCode())
 	if !strings.Contains(got, "[########................] 16/45") {
 		t.Errorf("the bar does not show how far the run is: %q", got)
+	}
+	if !regexp.MustCompile(`16/45  \d+:\d\d, about \d+:\d\d left`).MatchString(got) || strings.Contains(got, "0/45  0:01, about") {
+		t.Errorf("want the time that is left as soon as it can be told: %q", got)
 	}
 	for _, part := range strings.Split(got, eraseLine) {
 		lines := strings.Split(part, "\n")

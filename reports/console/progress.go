@@ -13,10 +13,10 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-// Total is how many cases of a link will be carried out.
+// Total are the ids of the cases of a link that will be carried out.
 type Total struct {
 	Link  string
-	Cases int
+	Cases []string
 }
 
 // Progress shows a run while it runs. Its methods are safe for concurrent use; a block is never torn apart. Errors of the writer are
@@ -31,6 +31,8 @@ type Progress struct {
 	began   time.Time
 	total   int
 	done    int
+	work    time.Duration // what all cases are expected to take, one after the other
+	behind  time.Duration // what of it is done
 	failed  int
 	errors  int
 	running []running
@@ -55,9 +57,12 @@ func (p *Progress) Start(run *result.Run, totals []Total) {
 	p.head.Links = nil
 	var links []string
 	for _, t := range totals {
-		p.total += t.Cases
+		p.total += len(t.Cases)
+		for _, id := range t.Cases {
+			p.work += p.expected(id)
+		}
 		p.head.Links = append(p.head.Links, result.Link{Link: t.Link})
-		links = append(links, fmt.Sprintf("%s %d", t.Link, t.Cases))
+		links = append(links, fmt.Sprintf("%s %d", t.Link, len(t.Cases)))
 	}
 	if !p.o.Quiet {
 		p.print(fmt.Sprintf("%s\n%d cases to run: %s\n", heading(run), p.total, result.VisibleLine(strings.Join(links, ", "))))
@@ -83,6 +88,7 @@ func (p *Progress) CaseDone(link string, c result.Case) {
 	if i := slices.Index(p.running, running{link, c.ID}); i >= 0 {
 		p.running = slices.Delete(p.running, i, i+1)
 		p.done++
+		p.behind += p.expected(c.ID)
 	}
 	switch {
 	case c.Verdict == result.Fail && c.Baseline != result.Known, c.Baseline == result.Stale:
@@ -172,6 +178,26 @@ func (p *Progress) erase() {
 	}
 }
 
+// expected is about how long a case takes: what its procedure waits for, and a second for everything else.
+func (p *Progress) expected(id string) time.Duration {
+	c, _ := p.plan.Case(id)
+	return time.Duration(float64(c.Budget)/max(1, p.head.TimeScale)) + time.Second
+}
+
+// left is about how long the run still takes, at the pace that it had so far; zero while too little is done to tell.
+func (p *Progress) left(elapsed time.Duration) time.Duration {
+	const least = 20 // a twentieth of the work
+	if p.behind*least < p.work || p.behind == 0 {
+		return 0
+	}
+	return time.Duration(float64(elapsed) * float64(p.work-p.behind) / float64(p.behind))
+}
+
+// clock is a duration as minutes and seconds.
+func clock(d time.Duration) string {
+	return fmt.Sprintf("%d:%02d", int(d.Minutes()), int(d.Seconds())%60)
+}
+
 // barWidth is how many columns the bar of the status line has.
 const barWidth = 24
 
@@ -182,8 +208,10 @@ func (p *Progress) statusLine() string {
 		filled = min(barWidth, p.done*barWidth/p.total)
 	}
 	elapsed := p.o.now().Sub(p.began)
-	left := fmt.Sprintf("[%s%s] %d/%d  %d:%02d", strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled), p.done, p.total,
-		int(elapsed.Minutes()), int(elapsed.Seconds())%60)
+	left := fmt.Sprintf("[%s%s] %d/%d  %s", strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled), p.done, p.total, clock(elapsed))
+	if more := p.left(elapsed); more > 0 {
+		left += ", about " + clock(more) + " left"
+	}
 	faults := ""
 	if p.failed > 0 {
 		faults += fmt.Sprintf("  %d fail", p.failed)
