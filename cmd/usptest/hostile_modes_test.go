@@ -57,7 +57,7 @@ func modes() map[string]mode {
 	all := map[string]mode{
 		"well-behaved": {},
 	}
-	for _, some := range []map[string]mode{wireModes(), recordModes(), messageModes(), processModes(), floodModes()} {
+	for _, some := range []map[string]mode{wireModes(), recordModes(), messageModes(), modelModes(), processModes(), floodModes()} {
 		maps.Copy(all, some)
 	}
 	for name, m := range all {
@@ -304,6 +304,82 @@ func messageModes() map[string]mode {
 					}
 				}
 				return s.message(p, m)
+			}},
+	}
+}
+
+// modelModes break what the device says of itself at the first contact.
+func modelModes() map[string]mode {
+	type (
+		object = usppb.GetSupportedDMResp_SupportedObjectResult
+		param  = usppb.GetSupportedDMResp_SupportedParamResult
+	)
+	waits := func(m *usppb.Msg) bool { return m.GetBody().GetRequest().GetGetSupportedDm() != nil }
+	model := func(objects func() []*object) func(*session, packet, *usppb.Msg) bool {
+		return func(s *session, p packet, m *usppb.Msg) bool {
+			return s.message(p, usp.NewMsg(m.GetHeader().GetMsgId(), &usppb.GetSupportedDMResp{ReqObjResults: []*usppb.GetSupportedDMResp_RequestedObjectResult{{
+				ReqObjPath: "Device.", SupportedObjs: objects()}}}))
+		}
+	}
+	params := func(count int) (all []*param) {
+		for i := range count {
+			all = append(all, &param{ParamName: nth("P", i), ValueType: 999, Access: 999, ValueChange: -1})
+		}
+		return all
+	}
+	replace := func(m *usppb.Msg, value string) *usppb.Msg {
+		for _, q := range m.GetBody().GetResponse().GetGetResp().GetReqPathResults() {
+			for _, r := range q.GetResolvedPathResults() {
+				for name := range r.GetResultParams() {
+					r.ResultParams[name] = value
+				}
+			}
+		}
+		return m
+	}
+	return map[string]mode{
+		"huge model": {waits: waits, act: model(func() []*object {
+			return []*object{{SupportedObjPath: "Device.", SupportedParams: params(400_000)}}
+		})},
+		"a model of objects": {waits: waits, act: model(func() (all []*object) {
+			for i := range 200_000 {
+				all = append(all, &object{SupportedObjPath: nth("Device.X.{i}.Y.{i}.Z", i) + ".", Access: 999, IsMultiInstance: true})
+			}
+			return all
+		})},
+		"endless paths in the model": {waits: waits, act: model(func() []*object {
+			return []*object{{SupportedObjPath: strings.Repeat("Device.", mib/2), SupportedParams: params(200_000)}}
+		})},
+		"evil model": {waits: waits, act: model(func() (all []*object) {
+			for i := range 1_000 {
+				all = append(all, &object{SupportedObjPath: evilText + nth("Device.", i), Access: -1, SupportedParams: []*param{{ParamName: evilText, Access: -1, ValueType: -1}},
+					SupportedCommands: []*usppb.GetSupportedDMResp_SupportedCommandResult{{CommandName: evilText + "()", CommandType: -1, InputArgNames: []string{evilText}}},
+					SupportedEvents:   []*usppb.GetSupportedDMResp_SupportedEventResult{{EventName: evilText + "!", ArgNames: []string{evilText}}}})
+			}
+			return all
+		})},
+		"no model": {waits: waits, act: func(*session, packet, *usppb.Msg) bool { return true }},
+		"an error for a model": {waits: waits, act: func(s *session, p packet, m *usppb.Msg) bool {
+			return s.message(p, usp.NewError(m.GetHeader().GetMsgId(), usp.CodeInternalError, strings.Repeat(evilText, largest/len(evilText))))
+		}},
+		"endless values of features": {waits: func(m *usppb.Msg) bool {
+			return strings.Contains(m.String(), "SupportedProtocols") || strings.Contains(m.String(), "Supported") && m.GetBody().GetRequest().GetGet() != nil
+		}, act: func(s *session, p packet, m *usppb.Msg) bool {
+			return s.message(p, replace(m, strings.Repeat("\x1b", 4*mib)))
+		}},
+		"endless paths of values": {waits: func(m *usppb.Msg) bool { return strings.Contains(m.String(), "LocalAgent.Subscription.*.ID") },
+			act: func(s *session, p packet, m *usppb.Msg) bool {
+				return s.message(p, usp.NewMsg(m.GetHeader().GetMsgId(), &usppb.GetResp{ReqPathResults: []*usppb.GetResp_RequestedPathResult{{
+					ResolvedPathResults: []*usppb.GetResp_ResolvedPathResult{{ResolvedPath: strings.Repeat("Device.", mib/2), ResultParams: manyParams(100_000, "X")}}}}}))
+			}},
+		"endless rows of leftovers": {waits: func(m *usppb.Msg) bool { return strings.Contains(m.String(), "LocalAgent.Subscription.*.ID") },
+			act: func(s *session, p packet, m *usppb.Msg) bool {
+				q := &usppb.GetResp_RequestedPathResult{}
+				for i := range 100_000 {
+					q.ResolvedPathResults = append(q.ResolvedPathResults, &usppb.GetResp_ResolvedPathResult{
+						ResolvedPath: nth("Device.LocalAgent.Subscription.", i+1000) + ".", ResultParams: map[string]string{"ID": "usptest-" + evilText}})
+				}
+				return s.message(p, usp.NewMsg(m.GetHeader().GetMsgId(), &usppb.GetResp{ReqPathResults: []*usppb.GetResp_RequestedPathResult{q}}))
 			}},
 	}
 }

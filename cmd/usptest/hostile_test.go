@@ -33,7 +33,8 @@ func overEveryMTP(name string) bool {
 
 // floods says which modes send so much that a program under the race detector cannot keep up with its waits.
 func floods(name string) bool {
-	return slices.Contains([]string{"10,000 Notifies", "large Notifies", "large replies nobody asked for", "element bomb"}, name)
+	return slices.Contains([]string{"10,000 Notifies", "large Notifies", "large replies nobody asked for", "element bomb", "huge model", "a model of objects",
+		"endless paths in the model", "endless paths of values", "endless values of features", "endless rows of leftovers", "an error for a model"}, name)
 }
 
 // TestHostileDevices has devices turn hostile in case 1.1. Whatever they do: that case says what was wrong, the cases after it pass, the

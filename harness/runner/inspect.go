@@ -32,13 +32,21 @@ func (b *bench) inspect(ctx context.Context, p *plan.Plan) inspection {
 	model, err := modelOf(got)
 	if err != nil {
 		why := "the device does not tell its supported data model: " + err.Error()
+		boundTexts(b.Journal.Masker(), &why)
 		return inspection{Features: unknownFeatures(p, b.DUT, why), Blind: why}
 	}
 	model.Values = shown(b.Agent.Get(ctx, p.DetectableValues()...))
-	return inspection{
+	found := inspection{
 		Features: features(p, b.DUT, func(f plan.Feature) (plan.Detected, string) { return f.DetectIn(model) }),
 		Elements: b.DUT.CheckElements(model), model: model,
 	}
+	for i := range found.Features {
+		boundTexts(b.Journal.Masker(), &found.Features[i].Why)
+	}
+	for i := range found.Elements {
+		boundTexts(b.Journal.Masker(), &found.Elements[i].Remedy)
+	}
+	return found
 }
 
 // modelOf reads a GetSupportedDMResp about the root object.

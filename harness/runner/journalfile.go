@@ -83,16 +83,19 @@ const (
 	maxList = 1000
 )
 
-// boundCase overwrites the secrets in what a case says, since a device may repeat them wherever it likes, and cuts what is too long.
-func boundCase(c *result.Case, mask journal.Masker) {
-	bound := func(texts ...*string) {
-		for _, text := range texts {
-			head, left := result.Cut(mask.Text(*text), maxText)
-			if *text = head; left > 0 {
-				*text += fmt.Sprintf("… (%d bytes more)", left)
-			}
+// boundTexts overwrites the secrets in texts and cuts what is too long.
+func boundTexts(mask journal.Masker, texts ...*string) {
+	for _, text := range texts {
+		head, left := result.Cut(mask.Text(*text), maxText)
+		if *text = head; left > 0 {
+			*text += fmt.Sprintf("… (%d bytes more)", left)
 		}
 	}
+}
+
+// boundCase overwrites the secrets in what a case says, since a device may repeat them wherever it likes, and cuts what is too long.
+func boundCase(c *result.Case, mask journal.Masker) {
+	bound := func(texts ...*string) { boundTexts(mask, texts...) }
 	c.Steps, c.Notes, c.CleanUp = first(c.Steps), first(c.Notes), first(c.CleanUp)
 	for i := range c.Metrics {
 		m := &c.Metrics[i]

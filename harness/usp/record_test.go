@@ -2,7 +2,9 @@ package usp
 
 import (
 	"bytes"
+	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -156,6 +158,24 @@ func TestBoundedMemory(t *testing.T) {
 	wantMismatch(t, "bomb", err, "get_supported_dm_resp.req_obj_results", "elements")
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 128<<20 {
 		t.Errorf("refusing it took %d MiB", grown>>20)
+	}
+}
+
+// TestJoinedPathsAreBounded refuses a path so long that it could not be put before the names of all the parameters below it.
+func TestJoinedPathsAreBounded(t *testing.T) {
+	params := Params{}
+	for i := range 100_000 {
+		params[fmt.Sprintf("P%d", i)] = ""
+	}
+	for path, refused := range map[string]bool{"Device.": false, strings.Repeat("Device.", 1<<10): true} {
+		m := NewMsg("1", &usppb.GetResp{ReqPathResults: []*usppb.GetResp_RequestedPathResult{{
+			RequestedPath: "Device.", ResolvedPathResults: []*usppb.GetResp_ResolvedPathResult{{ResolvedPath: path, ResultParams: params}}}}})
+		_, err := ParseMessage(encoded(t, m))
+		if refused {
+			wantMismatch(t, "a long path", err, "resolved_path_results", "names below")
+		} else if err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -15,6 +15,10 @@ import (
 // a hundred times the room of its two bytes; the whole of TR-181 has less than a tenth of this number.
 const maxElements = 1 << 19
 
+// maxJoined is how many bytes of text a Record or Message may come to when its longest texts stand before each element inside their own
+// messages: a path is joined with every name below it. The whole of TR-181 comes to a tenth of it.
+const maxJoined = 64 << 20
+
 // maxFields is how many fields a message of USP has at the most, with some to spare.
 const maxFields = 32
 
@@ -45,6 +49,7 @@ func scanWire(b []byte, kind proto.Message) (*scan, error) {
 type scan struct {
 	at       []step // the way from the outermost message to the field that is looked at
 	elements int
+	joined   int
 	hidden   *Mismatch // the first thing that decoding hides
 }
 
@@ -71,7 +76,7 @@ func (s *scan) place(what string) string {
 func (s *scan) message(b []byte, md protoreflect.MessageDescriptor) error {
 	var most [maxFields]int
 	seen := most[:md.Fields().Len()] // how often each field came, by its index
-	total := len(b)
+	total, longest, before := len(b), 0, s.elements
 	for len(b) > 0 {
 		num, kind, n := protowire.ConsumeField(b)
 		if n < 0 || num > protowire.MaxValidNumber {
@@ -90,6 +95,12 @@ func (s *scan) message(b []byte, md protoreflect.MessageDescriptor) error {
 			return err
 		}
 		s.at = s.at[:len(s.at)-1]
+		if fd.Kind() == protoreflect.StringKind {
+			longest = max(longest, n)
+		}
+	}
+	if s.joined += longest * (s.elements - before); s.joined > maxJoined {
+		return &Mismatch{s.place(string(md.Name())), fmt.Sprintf("at most %d bytes of paths with the names below them", maxJoined), "more"}
 	}
 	return nil
 }
