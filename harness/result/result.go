@@ -72,10 +72,23 @@ type Device struct {
 	Model    string `json:"model,omitempty"`
 	Software string `json:"software,omitempty"`
 	Endpoint string `json:"endpoint,omitempty"`
+	// Firmware are the banks that the device showed at first contact, at most 16; none without the Firmware:1 profile.
+	Firmware []FirmwareBank `json:"firmware,omitempty"`
 	// Reference is true when the device is the project's own reference agent.
 	Reference bool `json:"reference,omitempty"`
 	// Defects are the named defects that the reference agent was given.
 	Defects []string `json:"defects,omitempty"`
+}
+
+// FirmwareBank is a row of Device.DeviceInfo.FirmwareImage., as the device told it.
+type FirmwareBank struct {
+	Instance int    `json:"instance"`
+	Name     string `json:"name,omitempty"`
+	Version  string `json:"version,omitempty"`
+	Status   string `json:"status,omitempty"`
+	// Active is the bank that ActiveFirmwareImage names, Boot the one of BootFirmwareImage.
+	Active bool `json:"active,omitempty"`
+	Boot   bool `json:"boot,omitempty"`
 }
 
 // Waiver is a case whose failure the device's owner excuses until a day.

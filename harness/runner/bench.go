@@ -338,15 +338,18 @@ func (b *bench) address() string {
 // maxIdentity is how many bytes of a name the device may have.
 const maxIdentity = 200
 
+// deviceInfo is the object in which a device says who it is.
+const deviceInfo = "Device.DeviceInfo."
+
 // identify asks the device who it is. What it does not tell stays empty.
 func (b *bench) identify(ctx context.Context) *identity {
-	const info = "Device.DeviceInfo."
-	told := shown(b.Agent.Get(ctx, info+"Manufacturer", info+"ModelName", info+"SoftwareVersion"))
+	told := shown(b.Agent.Get(ctx, deviceInfo+"Manufacturer", deviceInfo+"ModelName", deviceInfo+"SoftwareVersion"))
 	name := func(param string) string {
-		value, _ := result.Cut(told[info+param], maxIdentity)
+		value, _ := result.Cut(told[deviceInfo+param], maxIdentity)
 		return value
 	}
-	return &identity{Vendor: name("Manufacturer"), Model: name("ModelName"), Software: name("SoftwareVersion"), Endpoint: b.Agent.AgentID()}
+	return &identity{Vendor: name("Manufacturer"), Model: name("ModelName"), Software: name("SoftwareVersion"), Endpoint: b.Agent.AgentID(),
+		Firmware: b.firmware(ctx)}
 }
 
 // shown are the parameters in a GetResp, by full path; none in any other reply.

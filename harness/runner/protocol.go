@@ -43,6 +43,7 @@ type answer struct {
 // identity is what the device says of itself at first contact.
 type identity struct {
 	Vendor, Model, Software, Endpoint string
+	Firmware                          []result.FirmwareBank
 }
 
 // trouble is why a Link cannot be run, with the last lines of the device's own log.

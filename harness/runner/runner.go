@@ -211,6 +211,7 @@ func fillIn(d *result.Device, i identity) {
 			*f.to = f.from
 		}
 	}
+	d.Firmware = i.Firmware
 }
 
 // nothingToRun is the error of a selection that leaves no case to carry out: nothing may be silently green.

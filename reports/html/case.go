@@ -24,6 +24,7 @@ type caseView struct {
 	Tone             string
 	Open             bool
 	Reason           text
+	Baseline         string // how it stands to the run's baseline
 	Purpose          string
 	Obligation       string
 	Features         string // that the device must have
@@ -68,7 +69,7 @@ func (r *renderer) caseView(link string, c result.Case, d detail) caseView {
 	v := caseView{
 		Class: r.class(c.ID, c.Verdict), Anchor: at, ID: result.VisibleLine(c.ID), Link: result.VisibleLine(link), Title: line(c.Title, d.value),
 		Verdict: c.Verdict, Tone: tone(c.Verdict), Open: c.Verdict != result.Pass,
-		Purpose: known.Purpose, Obligation: obligation(known), Requirements: known.Requirements, Features: r.features(known.Requires),
+		Baseline: result.VisibleLine(string(c.Baseline)), Purpose: known.Purpose, Obligation: obligation(known), Requirements: known.Requirements, Features: r.features(known.Requires),
 		Started: clock(c.Started), Took: duration(c.DurationMS), Again: line(r.run.AgainFor(link, c.ID), d.value),
 		Chart: chart(at, c, link, d), Timeline: timeline(at, c, d),
 	}

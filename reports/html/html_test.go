@@ -70,23 +70,31 @@ func parse(t testing.TB, data []byte) document {
 		t.Fatal(err)
 	}
 	d := document{ids: map[string]*html.Node{}}
-	var text strings.Builder
 	for n := range root.Descendants() {
-		switch {
-		case n.Type == html.TextNode && n.Parent.Data != "style" && n.Parent.Data != "script":
-			text.WriteString(n.Data)
-		case n.Type == html.ElementNode:
-			d.elements = append(d.elements, n)
-			if id := attribute(n, "id"); id != "" {
-				if d.ids[id] != nil {
-					t.Errorf("two elements have the id %q", id)
-				}
-				d.ids[id] = n
+		if n.Type != html.ElementNode {
+			continue
+		}
+		d.elements = append(d.elements, n)
+		if id := attribute(n, "id"); id != "" {
+			if d.ids[id] != nil {
+				t.Errorf("two elements have the id %q", id)
 			}
+			d.ids[id] = n
 		}
 	}
-	d.text = text.String()
+	d.text = inside(root)
 	return d
+}
+
+// inside is the text within an element, without style sheet and script.
+func inside(root *html.Node) string {
+	var text strings.Builder
+	for n := range root.Descendants() {
+		if n.Type == html.TextNode && n.Parent.Data != "style" && n.Parent.Data != "script" {
+			text.WriteString(n.Data)
+		}
+	}
+	return text.String()
 }
 
 func attribute(n *html.Node, key string) string {
@@ -157,7 +165,7 @@ func TestEveryCaseHasItsPlace(t *testing.T) {
 	for _, want := range []string{
 		"Not conformant", "4 cases failed", "only the Broadband Forum certifies", "os::012345-A1", "R-ADD.3", "the device shows it, but it is not declared",
 		"Booleans are compared by their value", "rounds TimeToLive", "Device.IP.Diagnostics.TraceRoute()", "usptest run --dut lab.yaml --link stomp 6.8",
-		"its values are the ones that were set", "index out of range", "procedure adapted", "instantiated_path", "bytes as hex",
+		"active, boots next: x1-main 4.2.1 (Available)", "1, 3, 6, 17, 18, 36", "its values are the ones that were set", "index out of range", "procedure adapted", "instantiated_path", "bytes as hex",
 	} {
 		if !strings.Contains(d.text, want) {
 			t.Errorf("nowhere does it say %q", want)
@@ -165,6 +173,35 @@ func TestEveryCaseHasItsPlace(t *testing.T) {
 	}
 	if strings.Contains(d.text, "A slip.") {
 		t.Error("an erratum is shown that touched no verdict")
+	}
+}
+
+// TestGate is a shard with a baseline: a failure of each standing, and what the first page says of both.
+func TestGate(t *testing.T) {
+	run := runs.Example()
+	run.Shard = &result.Shard{Index: 2, Of: 3}
+	run.Baseline = &result.Baseline{File: "known.json", Software: "4.1", Started: run.Started}
+	run.Links[0].Cases[0].Baseline = result.Known
+	run.Links[1].Cases[1].Baseline = result.Stale
+	run.Links[2].Cases[0].Baseline = result.New
+	d := parse(t, render(t, run, runs.Plan()))
+	d.inert(t)
+	for _, want := range []string{
+		"This is shard 2/3 of a run",
+		"Compared with the baseline known.json (software 4.1, 2 March 2026): failures 1 known, 1 new, 1 stale.",
+		"known fail as in the baseline", "new fail, and", "stale pass, and",
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(d.text), " "), want) {
+			t.Errorf("nowhere does it say %q", want)
+		}
+	}
+	for _, c := range []struct{ link, id, standing string }{{"mqtt5", "1.1", "known"}, {"mqtt3", "1.36", "stale"}, {"stomp", "1.1", "new"}} {
+		if place := d.ids[c.link+"-"+c.id]; place == nil || !strings.Contains(inside(place), "Baseline"+c.standing) {
+			t.Errorf("%s over %s does not say that it is %s", c.id, c.link, c.standing)
+		}
+	}
+	if whole := parse(t, render(t, runs.Example(), runs.Plan())).text; strings.Contains(whole, "shard") || strings.Contains(whole, "baseline") {
+		t.Error("a whole run without a baseline speaks of one")
 	}
 }
 

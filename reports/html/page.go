@@ -45,6 +45,7 @@ type page struct {
 	Features   []feature
 	Waivers    []waiver
 	Alternates []alternate
+	Baseline   []standing
 	Errata     []erratum
 	Adapted    int // errata for which the procedure was adapted
 	Again      text
@@ -174,6 +175,14 @@ type waiver struct {
 
 type alternate struct{ Role, Path text }
 
+// standing is the cases that stand in one way to the run's baseline.
+type standing struct {
+	Name, Means string
+	Tone        string
+	Cases       []faulty
+	More        int // cases that are not listed
+}
+
 type erratum struct {
 	Anchor                           string // none for one that the plan does not know
 	ID                               text
@@ -214,6 +223,7 @@ func (r *renderer) page() page {
 	p.Tallies = r.tallies()
 	p.Chapters = r.matrix()
 	r.declarations(&p)
+	p.Baseline = r.baseline()
 	return p
 }
 
@@ -229,6 +239,12 @@ func (r *renderer) identity() []fact {
 	add("Model", d.Model, false)
 	add("Software version", d.Software, false)
 	add("Endpoint ID", d.Endpoint, true)
+	add("Firmware banks", bankCount(d.Firmware), false)
+	for _, b := range d.Firmware {
+		add(fmt.Sprintf("Firmware bank %d", b.Instance), bankLine(b), false)
+	}
+	add("Supported features", declared(run.Features), false)
+	add("Alternates used", alternatesUsed(run.Alternates), false)
 	add("Test plan", run.Plan.ID+" "+run.Plan.Version, false)
 	add("Plan data, SHA-256", run.Plan.Hash, true)
 	add("Test tool", run.Tool.Name+" "+run.Tool.Version, false)
@@ -242,6 +258,49 @@ func (r *renderer) identity() []fact {
 		add("Judged by", "the letter of the plan, also where it contradicts itself or the standard", false)
 	}
 	return facts
+}
+
+// bankCount is how many firmware banks the device showed; nothing where it showed none.
+func bankCount(banks []result.FirmwareBank) string {
+	if len(banks) == 0 {
+		return ""
+	}
+	return fmt.Sprint(len(banks))
+}
+
+// bankLine is what a firmware bank holds and what the device does with it.
+func bankLine(b result.FirmwareBank) string {
+	say := func(yes bool, what string) string {
+		if yes {
+			return what
+		}
+		return ""
+	}
+	return join(": ", join(", ", say(b.Active, "active"), say(b.Boot, "boots next")), join(" ", b.Name, b.Version, words("(", b.Status, ")")))
+}
+
+// declared are the numbers of the features that the device's owner declared.
+func declared(features []result.Feature) string {
+	var numbers []string
+	for _, f := range features {
+		if f.Declared {
+			numbers = append(numbers, fmt.Sprint(f.Number))
+		}
+	}
+	return strings.Join(numbers, ", ")
+}
+
+// alternatesUsed are the elements that stood in for the plan's own; their section says for which.
+func alternatesUsed(alternates []result.Alternate) string {
+	if len(alternates) == 0 {
+		return "none"
+	}
+	var paths []string
+	for _, a := range alternates {
+		paths = append(paths, cmp.Or(a.Path, "nothing"))
+	}
+	slices.Sort(paths)
+	return strings.Join(slices.Compact(paths), ", ")
 }
 
 func scale(s float64) string {
@@ -279,6 +338,13 @@ func (r *renderer) notices() []notice {
 		n = append(n, notice{Tone: "error", Text: line(fmt.Sprintf(
 			"Protocol intervals were divided by %g on both sides. Only a simulated device can be run like that, and such a run is never conformant.",
 			run.TimeScale), maxText)})
+	}
+	if run.Shard != nil {
+		n = append(n, notice{Tone: "error", Text: line(fmt.Sprintf(
+			"This is shard %s of a run: it has a part of the cases. usptest merge joins all parts into the report of the device.", run.Shard), maxText)})
+	}
+	if run.Baseline != nil {
+		n = append(n, baselineNotice(run))
 	}
 	for _, l := range run.Links {
 		if l.Trouble == "" {
@@ -404,6 +470,65 @@ func (r *renderer) findings() (found []finding, more int) {
 		}
 	}
 	return found, more
+}
+
+// baselineNotice says with which earlier run this one was compared, and what came of it.
+func baselineNotice(run *result.Run) notice {
+	var counts []string
+	for _, s := range result.Standings() {
+		counts = append(counts, fmt.Sprintf("%d %s", run.Standing(s), s))
+	}
+	of := join(", ", words("software ", head(run.Baseline.Software), ""), run.Baseline.Started.UTC().Format("2 January 2006"))
+	v := notice{Tone: "rest", Text: line(fmt.Sprintf("Compared with the baseline %s (%s): failures %s. Verdicts and conclusion are as without it.",
+		head(run.Baseline.File), of, strings.Join(counts, ", ")), maxText)}
+	if run.Standing(result.New)+run.Standing(result.Stale) > 0 {
+		v.Tone = "error"
+	}
+	return v
+}
+
+// head is the beginning of a text that stands within a sentence.
+func head(s string) string {
+	h, _ := result.Cut(s, maxIdentity)
+	return h
+}
+
+// baseline lists the cases of each standing, in the order of the links.
+func (r *renderer) baseline() []standing {
+	means := map[result.Standing]standing{
+		result.Known: {Means: "fail as in the baseline, and do not fail the gate", Tone: "rest"},
+		result.New:   {Means: "fail, and the baseline does not know it", Tone: "fail"},
+		result.Stale: {Means: "pass, and the baseline knows them as failures: replace it", Tone: "error"},
+	}
+	var found []standing
+	for _, s := range result.Standings() {
+		v := means[s]
+		v.Name = string(s)
+		for _, l := range r.run.Links {
+			for _, c := range l.Cases {
+				if c.Baseline == s {
+					v.list(l.Link, c)
+				}
+			}
+		}
+		if len(v.Cases) > 0 {
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+// list names one more case, with those of the same id over other links.
+func (v *standing) list(link string, c result.Case) {
+	at := slices.IndexFunc(v.Cases, func(known faulty) bool { return known.ID == c.ID })
+	switch {
+	case at < 0 && len(v.Cases) == maxFindings:
+		v.More++
+		return
+	case at < 0:
+		at, v.Cases = len(v.Cases), append(v.Cases, faulty{ID: c.ID, Title: line(c.Title, maxText)})
+	}
+	v.Cases[at].Links = append(v.Cases[at].Links, ref{link, anchor(link, c.ID)})
 }
 
 // matrix is case by link, chapter by chapter, in the plan's order.
