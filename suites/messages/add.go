@@ -27,7 +27,7 @@ func addOneObject(allowPartial bool) harness.Body {
 			var err error
 			created, err = expect.OneCreated(added)
 			m.Must(err, added.Evidence())
-			m.Must(subscriptionKeys(created))
+			m.Must(subscriptionKeys(c, created))
 			m.Must(expect.Equal("oper_success.unique_keys: ID", optional["ID"], created.UniqueKeys["ID"]))
 		})
 		if created.Path == "" || !passed && len(created.UniqueKeys) == 0 {
