@@ -63,7 +63,8 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 	}
 	stopped := c.run(body)
 	interrupted, timedOut := ctx.Err() != nil, caseCtx.Err() != nil
-	acts, dirty := c.cleanUp(stopped == nil && !timedOut)
+	verdict, _ := result.CaseVerdict(c.metrics)
+	acts, dirty := c.cleanUp(stopped == nil && !timedOut && verdict == result.Pass)
 	c.judgeUniversal()
 
 	r = result.Case{

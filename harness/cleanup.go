@@ -119,12 +119,12 @@ func (c *Case) RestoreRows(before expect.Snapshot, table, param string) {
 const cleanupPatience = time.Minute
 
 // cleanUp runs what was registered, last first, and reports each act. dirty says that something could not be put back. A body that did not
-// come to its end may have left an Add unanswered.
-func (c *Case) cleanUp(ended bool) (acts []result.CleanUp, dirty bool) {
+// come to a good end may have left a restart under way, or an Add unanswered.
+func (c *Case) cleanUp(passed bool) (acts []result.CleanUp, dirty bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context), cleanupPatience)
 	defer cancel()
-	c.awaitRestart(ctx)
-	if !ended {
+	if !passed {
+		c.awaitRestart(ctx)
 		c.ownUnanswered(ctx)
 	}
 	for i := len(c.cleanup) - 1; i >= 0; i-- {

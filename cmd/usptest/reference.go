@@ -15,8 +15,8 @@ import (
 // referenceScale divides the protocol intervals of a run against the reference agent.
 const referenceScale = 25
 
-// referenceInstances is how many reference agents run for each link: most of a run is waiting, and two wait in half the time.
-const referenceInstances = 2
+// referenceInstances is how many reference agents run for each link: most of a run is waiting, and three wait in a third of the time.
+const referenceInstances = 3
 
 // referenceLinks are the links of such a run unless --link says otherwise.
 func referenceLinks() []string { return []string{"mqtt5", "mqtt3", "stomp", "websocket", "mqtt5+tls"} }

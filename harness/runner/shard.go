@@ -25,9 +25,10 @@ func even[T any](items []T, n int, takes func(T) time.Duration) [][]T {
 	return parts
 }
 
-// estimate is about how long a case takes: what its procedure waits for, and a second for everything else.
+// estimate is about how long a case takes: what its procedure waits for, and a second for everything else. A simulated device is the faster the
+// more its intervals are divided.
 func (o Options) estimate(c plan.Case) time.Duration {
-	return time.Duration(float64(c.Budget)/max(1, o.Scale)) + time.Second
+	return time.Duration(float64(c.Budget+time.Second) / max(1, o.Scale))
 }
 
 // takeShard keeps what this machine has to do of a run that is spread over several, and notes what was dealt. The cases that are not carried

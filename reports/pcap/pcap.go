@@ -3,17 +3,12 @@
 package pcap
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"iter"
 	"net/netip"
 	"strings"
 	"time"
-
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
 
 	"github.com/usptest/usptest/harness/result"
 )
@@ -26,9 +21,8 @@ const maxSegment = 32 << 10
 
 // Render writes the packets among events of a case over link as a pcapng file. began is when the case began.
 func Render(w io.Writer, link string, began time.Time, events iter.Seq2[result.Event, error]) error {
-	intf := pcapgo.NgInterface{Name: "usptest", LinkType: layers.LinkTypeRaw, TimestampResolution: 9,
-		Description: "rebuilt from a journal: the bytes were recorded, TCP and IP were not; TLS is in the clear, and the harness has the ports of the protocols"}
-	ng, err := pcapgo.NewNgWriterInterface(w, intf, pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{Application: "usptest"}})
+	ng, err := newNGWriter(w, "usptest", "usptest",
+		"rebuilt from a journal: the bytes were recorded, TCP and IP were not; TLS is in the clear, and the harness has the ports of the protocols")
 	if err != nil {
 		return err
 	}
@@ -42,12 +36,12 @@ func Render(w io.Writer, link string, began time.Time, events iter.Seq2[result.E
 			return fmt.Errorf("event %d: %w", e.Seq, err)
 		}
 	}
-	return ng.Flush()
+	return ng.w.Flush()
 }
 
 // capture is a file that is written.
 type capture struct {
-	ng    *pcapgo.NgWriter
+	ng    ngWriter
 	link  string
 	conns map[uint64]*conn
 	at    time.Time
@@ -61,7 +55,7 @@ type conn struct {
 // end is one side of a connection.
 type end struct {
 	addr netip.Addr
-	port layers.TCPPort
+	port uint16
 	seq  uint32 // of the next byte
 }
 
@@ -80,7 +74,7 @@ func (c *capture) event(e result.Event) error {
 	comment := fmt.Sprintf("event %d: %s", e.Seq, result.VisibleLine(e.Type))
 	for from := 0; from < len(e.Raw); from += maxSegment {
 		segment := e.Raw[from:min(from+maxSegment, len(e.Raw))]
-		if err := c.send(connection, e.Dir == "in", layers.TCP{PSH: true, ACK: true}, segment, comment); err != nil {
+		if err := c.send(connection, e.Dir == "in", psh|ack, segment, comment); err != nil {
 			return err
 		}
 	}
@@ -96,19 +90,19 @@ func (c *capture) open(e result.Event, port uint16) (*conn, error) {
 	if local.Addr().Is4() != remote.Addr().Is4() {
 		local = netip.AddrPortFrom(remote.Addr(), local.Port())
 	}
-	n := &conn{device: end{remote.Addr(), layers.TCPPort(remote.Port()), 0}, harness: end{local.Addr(), layers.TCPPort(port), 0}}
+	n := &conn{device: end{remote.Addr(), remote.Port(), 0}, harness: end{local.Addr(), port, 0}}
 	c.conns[e.Conn] = n
 	const madeUp = "made up: the connection may be older than the case"
 	for _, s := range []struct {
 		in    bool
-		flags layers.TCP
-	}{{true, layers.TCP{SYN: true}}, {false, layers.TCP{SYN: true, ACK: true}}, {true, layers.TCP{ACK: true}}} {
+		flags byte
+	}{{true, syn}, {false, syn | ack}, {true, ack}} {
 		if err := c.send(n, s.in, s.flags, nil, madeUp); err != nil {
 			return nil, err
 		}
 	}
 	for i, packet := range c.greeting(e) {
-		if err := c.send(n, i == 0, layers.TCP{PSH: true, ACK: true}, []byte(packet), "made up: the connection is older than the case"); err != nil {
+		if err := c.send(n, i == 0, psh|ack, []byte(packet), "made up: the connection is older than the case"); err != nil {
 			return nil, err
 		}
 	}
@@ -138,51 +132,22 @@ func (c *capture) close(e result.Event) error {
 	}
 	delete(c.conns, e.Conn)
 	in := e.Dir == "in"
-	if err := c.send(n, in, layers.TCP{FIN: true, ACK: true}, nil, fmt.Sprintf("event %d: %s", e.Seq, result.VisibleLine(e.Text))); err != nil {
+	if err := c.send(n, in, fin|ack, nil, fmt.Sprintf("event %d: %s", e.Seq, result.VisibleLine(e.Text))); err != nil {
 		return err
 	}
-	return c.send(n, !in, layers.TCP{FIN: true, ACK: true}, nil, "made up")
+	return c.send(n, !in, fin|ack, nil, "made up")
 }
 
 // send writes one segment; in says that it comes from the device.
-func (c *capture) send(n *conn, in bool, tcp layers.TCP, payload []byte, comment string) error {
+func (c *capture) send(n *conn, in bool, flags byte, payload []byte, comment string) error {
 	from, to := &n.harness, &n.device
 	if in {
 		from, to = to, from
 	}
-	tcp.SrcPort, tcp.DstPort, tcp.Seq, tcp.Window = from.port, to.port, from.seq, 65535
-	if tcp.ACK {
-		tcp.Ack = to.seq
-	}
-	var ip interface {
-		gopacket.NetworkLayer
-		gopacket.SerializableLayer
-	}
-	if from.addr.Is4() {
-		ip = &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: from.addr.AsSlice(), DstIP: to.addr.AsSlice()}
-	} else {
-		ip = &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: layers.IPProtocolTCP, SrcIP: from.addr.AsSlice(), DstIP: to.addr.AsSlice()}
-	}
-	if err := tcp.SetNetworkLayerForChecksum(ip); err != nil {
-		return err
-	}
-	b := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ip, &tcp, gopacket.Payload(payload)); err != nil {
-		return err
-	}
+	b := segment(from, to, flags, payload)
 	from.seq += uint32(len(payload))
-	if tcp.SYN || tcp.FIN {
+	if flags&(syn|fin) != 0 {
 		from.seq++
 	}
-	info := gopacket.CaptureInfo{Timestamp: c.at, CaptureLength: len(b.Bytes()), Length: len(b.Bytes())}
-	return c.ng.WritePacketWithOptions(info, b.Bytes(), pcapgo.NgPacketOptions{Comments: []string{comment}})
-}
-
-// address reads host:port. What is none becomes this machine.
-func address(s string) netip.AddrPort {
-	a, err := netip.ParseAddrPort(s)
-	if err != nil {
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)
-	}
-	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), cmp.Or(a.Port(), 1))
+	return c.ng.packet(c.at, b, comment)
 }

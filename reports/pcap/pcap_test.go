@@ -46,10 +46,10 @@ func on(seq uint64, layer, dir, kind, raw string) result.Event {
 }
 
 const (
-	connect = "\x10\x10\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x03usp"
-	publish = "\x30\x14\x00\x04a/b\x63\x0b\x08\x00\x08resp/top\x00\x01" // MQTT 5.0: topic a/bc, response topic, two bytes
-	send    = "SEND\ndestination:/queue/agent\ncontent-length:2\n\n\x0a\x00\x00"
-	binary  = "\x82\x03\x0a\x01\x31"
+	connect     = "\x10\x10\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x03usp"
+	publish     = "\x30\x14\x00\x04a/b\x63\x0b\x08\x00\x08resp/top\x00\x01" // MQTT 5.0: topic a/bc, response topic, two bytes
+	send        = "SEND\ndestination:/queue/agent\ncontent-length:2\n\n\x0a\x00\x00"
+	binaryFrame = "\x82\x03\x0a\x01\x31"
 )
 
 // TestTshark reads captures back with a program of somebody else.
@@ -72,7 +72,7 @@ func TestTshark(t *testing.T) {
 			"mqtt.msgtype==3", []string{"mqtt.topic", "mqtt.prop_string"}, "a/bc resp/top"},
 		"a STOMP frame": {"stomp", []result.Event{on(4, "stomp", "in", "SEND", send)},
 			"tcp.payload", []string{"tcp.dstport", "tcp.payload", "frame.comment"}, "61613 " + hex.EncodeToString([]byte(send)) + " event 4: SEND"},
-		"a WebSocket frame": {"websocket", []result.Event{on(4, "websocket", "out", "BINARY", binary)},
+		"a WebSocket frame": {"websocket", []result.Event{on(4, "websocket", "out", "BINARY", binaryFrame)},
 			"websocket.opcode==2", []string{"websocket.payload_length", "frame.comment"}, "3 event 4: BINARY"},
 		"a bulk data report": {"mqtt5", []result.Event{on(4, "http", "in", "request", "POST /report HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")},
 			"http.request", []string{"http.request.uri", "http.content_length"}, "/report 2"},
@@ -119,6 +119,14 @@ func TestHostile(t *testing.T) {
 			break
 		}
 		p := gopacket.NewPacket(data, layers.LinkTypeRaw, gopacket.Default)
+		if tcp, ok := p.TransportLayer().(*layers.TCP); ok {
+			if err := tcp.SetNetworkLayerForChecksum(p.NetworkLayer()); err != nil {
+				t.Error(err)
+			}
+		}
+		if err, wrong := p.VerifyChecksums(); err != nil || len(wrong) > 0 {
+			t.Errorf("checksums: %v, %v", wrong, err)
+		}
 		if p.ErrorLayer() != nil {
 			t.Error(p.ErrorLayer().Error())
 		}

@@ -1,0 +1,70 @@
+package pcap
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// The flags of a TCP segment (RFC 9293) in use here.
+const (
+	fin byte = 1 << iota
+	syn
+	_
+	psh
+	ack
+)
+
+// segment is a TCP segment in an IP packet (RFC 791, RFC 8200), from one end to the other.
+func segment(from, to *end, flags byte, payload []byte) []byte {
+	const ipv4, header, tcp = 20, 20, 6 // lengths of headers; the protocol number
+	acknowledged := uint32(0)
+	if flags&ack != 0 {
+		acknowledged = to.seq
+	}
+	b := binary.BigEndian.AppendUint16(nil, from.port)
+	b = binary.BigEndian.AppendUint16(b, to.port)
+	b = binary.BigEndian.AppendUint32(b, from.seq)
+	b = binary.BigEndian.AppendUint32(b, acknowledged)
+	b = append(b, header/4<<4, flags, 0xff, 0xff, 0, 0, 0, 0) // the window, no checksum yet, nothing urgent
+	b = append(b, payload...)
+	pseudo := append(from.addr.AsSlice(), to.addr.AsSlice()...)
+	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(b)))
+	pseudo = append(pseudo, 0, 0, 0, tcp)
+	binary.BigEndian.PutUint16(b[16:], checksum(pseudo, b))
+
+	addresses := append(from.addr.AsSlice(), to.addr.AsSlice()...)
+	if !from.addr.Is4() {
+		ip := binary.BigEndian.AppendUint16([]byte{0x60, 0, 0, 0}, uint16(len(b)))
+		return append(append(append(ip, tcp, 64), addresses...), b...)
+	}
+	ip := binary.BigEndian.AppendUint16([]byte{0x45, 0}, uint16(ipv4+len(b)))
+	ip = append(append(ip, 0, 0, 0, 0, 64, tcp, 0, 0), addresses...)
+	binary.BigEndian.PutUint16(ip[10:], checksum(ip))
+	return append(ip, b...)
+}
+
+// checksum is the Internet checksum (RFC 1071) of parts one after the other, all but the last of even length.
+func checksum(parts ...[]byte) uint16 {
+	sum := uint32(0)
+	for _, b := range parts {
+		for ; len(b) > 1; b = b[2:] {
+			sum += uint32(binary.BigEndian.Uint16(b))
+		}
+		if len(b) == 1 {
+			sum += uint32(b[0]) << 8
+		}
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
+}
+
+// address reads host:port. What is none becomes this machine.
+func address(s string) netip.AddrPort {
+	a, err := netip.ParseAddrPort(s)
+	if err != nil {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), max(a.Port(), 1))
+}
