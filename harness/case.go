@@ -144,16 +144,22 @@ func (c *Case) unjudged(n int) *result.Metric {
 	return r
 }
 
-// Must ends the metric as failed when err is not nil. The evidence are the numbers of the events that were judged.
+// Must ends the metric as failed when err is not nil. The evidence are the numbers of the events that were judged; what was awaited in
+// vain and has no other is told by the event after which it was awaited.
 func (m *Metric) Must(err error, evidence ...uint64) {
 	for _, seq := range evidence {
 		if seq != 0 {
 			m.result.Evidence = append(m.result.Evidence, seq)
 		}
 	}
-	if err != nil {
-		panic(failed{err})
+	if err == nil {
+		return
 	}
+	var missed *journal.TimeoutError
+	if errors.As(err, &missed) && missed.Nearest == nil && missed.Mark > 0 && len(m.result.Evidence) == 0 {
+		m.result.Evidence = []uint64{missed.Mark}
+	}
+	panic(failed{err})
 }
 
 // Note adds a remark to the metric, for example which of several lawful outcomes was seen.

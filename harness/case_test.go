@@ -109,7 +109,7 @@ func TestACheckThatDoesNotReturnPassesNothing(t *testing.T) {
 
 func TestAMetricTellsWhatItSaw(t *testing.T) {
 	b, _ := newBench(t, nil)
-	r, _ := b.Run(t.Context(), planned(4), func(c *Case) {
+	r, _ := b.Run(t.Context(), planned(5), func(c *Case) {
 		c.Step(1, "do %d things", 2)
 		c.Note("%s was left out", "this")
 		for n, want := range map[int]bool{1: true, 2: false} {
@@ -127,12 +127,16 @@ func TestAMetricTellsWhatItSaw(t *testing.T) {
 		}
 		c.Metric(3, func(m *Metric) { m.Must(errors.New("no comparison")) })
 		c.NotApplicable(4, "why")
+		c.Metric(5, func(m *Metric) {
+			m.Must(fmt.Errorf("no answer; %w", &journal.TimeoutError{Mark: 8}))
+		})
 	})
 	want := []result.Metric{
 		{N: 1, Verdict: result.Pass, Note: "seen 7", Evidence: []uint64{3, 4}},
 		{N: 2, Verdict: result.Fail, Note: "seen 7", Evidence: []uint64{3, 4, 5}, Where: "in a report: name", Want: `"a"`, Got: `"b"`},
 		{N: 3, Verdict: result.Fail, Where: "no comparison"},
 		{N: 4, Verdict: result.NotApplicable, Note: "why"},
+		{N: 5, Verdict: result.Fail, Where: "no answer; from the device meanwhile: nothing", Evidence: []uint64{8}},
 	}
 	for i, m := range r.Metrics {
 		if fmt.Sprint(m) != fmt.Sprint(want[i]) {
@@ -189,13 +193,13 @@ func TestACaseThatIsCutShort(t *testing.T) {
 		reason    string
 		metrics   string
 	}{
-		"a wait of its own":             {0, inMetric(func(c *Case) error { return awaiting(c, time.Second) }), result.Fail, "metric 1: no answer within 1s; seen since the mark: nothing", "1 fail; 2 pass"},
+		"a wait of its own":             {0, inMetric(func(c *Case) error { return awaiting(c, time.Second) }), result.Fail, "metric 1: no answer within 1s; from the device meanwhile: nothing", "1 fail; 2 pass"},
 		"a wait beyond the budget":      {0, inMetric(func(c *Case) error { return awaiting(c, hours) }), result.Error, budget, "1 not-reached; 2 not-reached"},
 		"a wait, interrupted":           {time.Second, inMetric(func(c *Case) error { return awaiting(c, hours) }), result.Aborted, interrupt, "1 not-reached; 2 not-reached"},
 		"a request, interrupted":        {time.Second, inMetric(func(c *Case) error { return c.Agent.Get(c, "Device.").Err }), result.Aborted, interrupt, "1 not-reached; 2 not-reached"},
 		"DeviceMust, beyond":            {0, func(c *Case) { c.DeviceMust(awaiting(c, hours)) }, result.Error, budget, "1 not-reached; 2 not-reached"},
 		"DeviceMust, interrupted":       {time.Second, func(c *Case) { c.DeviceMust(awaiting(c, hours)) }, result.Aborted, interrupt, "1 not-reached; 2 not-reached"},
-		"DeviceMust, a wait of its own": {0, func(c *Case) { c.DeviceMust(awaiting(c, time.Second)) }, result.Fail, "no answer within 1s; seen since the mark: nothing", "1 not-reached; 2 not-reached"},
+		"DeviceMust, a wait of its own": {0, func(c *Case) { c.DeviceMust(awaiting(c, time.Second)) }, result.Fail, "no answer within 1s; from the device meanwhile: nothing", "1 not-reached; 2 not-reached"},
 		"LabMust, beyond":               {0, func(c *Case) { c.LabMust(awaiting(c, hours)) }, result.Error, budget, "1 not-reached; 2 not-reached"},
 		"a pause beyond the budget":     {0, func(c *Case) { c.Pause(hours); c.Metric(1, pass); c.Metric(2, pass) }, result.Error, budget, "1 not-reached; 2 not-reached"},
 		"a pause, interrupted":          {time.Second, func(c *Case) { c.Pause(hours); c.Metric(1, pass); c.Metric(2, pass) }, result.Aborted, interrupt, "1 not-reached; 2 not-reached"},

@@ -28,7 +28,7 @@ func (b *Bench) Waits() dut.Waits { return b.DUT.Waits }
 // Await returns the first event after mark for which match returns nil, or an error that says what was awaited, for how long, under
 // which name the wait is configured, and what was seen instead.
 func (c *Case) Await(what string, wait Wait, mark uint64, match func(*journal.Event) error) (*journal.Event, error) {
-	ctx, cancel := context.WithTimeout(c, wait.D)
+	ctx, cancel := wait.context(c)
 	defer cancel()
 	e, err := c.Journal.Await(ctx, mark, match)
 	if err != nil {
@@ -39,7 +39,7 @@ func (c *Case) Await(what string, wait Wait, mark uint64, match func(*journal.Ev
 
 // AwaitNotify is Await for a Notify.
 func (c *Case) AwaitNotify(what string, wait Wait, mark uint64, match func(*usppb.Notify) error) (*controller.Message, error) {
-	ctx, cancel := context.WithTimeout(c, wait.D)
+	ctx, cancel := wait.context(c)
 	defer cancel()
 	m, err := c.Agent.AwaitNotify(ctx, mark, match)
 	if err != nil {
@@ -52,6 +52,14 @@ func (c *Case) AwaitNotify(what string, wait Wait, mark uint64, match func(*uspp
 type Wait struct {
 	D    time.Duration
 	Name string
+	From time.Time // when it began, if that was before now
+}
+
+func (w Wait) context(parent context.Context) (context.Context, context.CancelFunc) {
+	if w.From.IsZero() {
+		return context.WithTimeout(parent, w.D)
+	}
+	return context.WithDeadline(parent, w.From.Add(w.D))
 }
 
 func (w Wait) missed(what string, cause error) error {
@@ -59,17 +67,17 @@ func (w Wait) missed(what string, cause error) error {
 	if w.Name != "" {
 		name = " (waits." + w.Name + ")"
 	}
-	return fmt.Errorf("no %s within %s%s; %w", what, w.D, name, cause)
+	return fmt.Errorf("no %s within %s%s; %w", what, w.D.Round(time.Millisecond), name, cause)
 }
 
 // NotifyWait is the patience for a Notify.
-func (b *Bench) NotifyWait() Wait { return Wait{b.Waits().Notify, "notify"} }
+func (b *Bench) NotifyWait() Wait { return Wait{D: b.Waits().Notify, Name: "notify"} }
 
 // ReconnectWait is the patience for a device to come back.
-func (b *Bench) ReconnectWait() Wait { return Wait{b.Waits().Reconnect, "reconnect"} }
+func (b *Bench) ReconnectWait() Wait { return Wait{D: b.Waits().Reconnect, Name: "reconnect"} }
 
 // ResponseWait is the patience for an answer.
-func (b *Bench) ResponseWait() Wait { return Wait{b.Waits().Response, "response"} }
+func (b *Bench) ResponseWait() Wait { return Wait{D: b.Waits().Response, Name: "response"} }
 
 // Quiet watches for window, a protocol interval that is divided by the time scale, and returns the first event after mark for which match
 // returns nil, with an error that names it. It is for what must not happen, where no sentinel can prove it.

@@ -36,16 +36,24 @@ func TestAwaitSaysWhatItWaitedFor(t *testing.T) {
 				match func(*journal.Event) error
 				want  string
 			}{
-				{c.ReconnectWait(), never, "no CONNECT within 6s (waits.reconnect); seen since the mark: 1 mqtt SUBSCRIBE"},
-				{c.NotifyWait(), never, "no CONNECT within 3s (waits.notify); seen since the mark: 1 mqtt SUBSCRIBE"},
-				{c.ResponseWait(), never, "no CONNECT within 4s (waits.response); seen since the mark: 1 mqtt SUBSCRIBE"},
-				{Wait{D: time.Second}, near, "no CONNECT within 1s; seen since the mark: 1 mqtt SUBSCRIBE; nearest: event 1, SUBSCRIBE: topic: want a, got b"},
+				{c.ReconnectWait(), never, "no CONNECT within 6s (waits.reconnect); from the device meanwhile: 1 mqtt SUBSCRIBE"},
+				{c.NotifyWait(), never, "no CONNECT within 3s (waits.notify); from the device meanwhile: 1 mqtt SUBSCRIBE"},
+				{c.ResponseWait(), never, "no CONNECT within 4s (waits.response); from the device meanwhile: 1 mqtt SUBSCRIBE"},
+				{Wait{D: time.Second}, near, "no CONNECT within 1s; from the device meanwhile: 1 mqtt SUBSCRIBE; nearest: event 1, SUBSCRIBE: topic: want a, got b"},
 			} {
 				began := time.Now()
 				e, err := c.Await("CONNECT", test.wait, mark, test.match)
 				if e != nil || err == nil || err.Error() != test.want || time.Since(began) != test.wait.D {
 					t.Errorf("got %v, %v after %s", e, err, time.Since(began))
 				}
+			}
+			over := Wait{D: time.Second, From: time.Now().Add(-time.Minute)}
+			if _, err := c.Await("CONNECT", over, mark, never); err == nil || !strings.HasPrefix(err.Error(), "no CONNECT within 1s; ") {
+				t.Errorf("a wait that was over when it was asked for: got %v", err)
+			}
+			c.Journal.Append(journal.Event{Layer: journal.LayerTCP, Dir: journal.In, Type: "close"})
+			if _, err := c.Await("CONNECT", over, mark, never); err == nil || !strings.Contains(err.Error(), "; the device ended its connection meanwhile; ") {
+				t.Errorf("a connection that ended: got %v", err)
 			}
 			if e, err := c.Await("SUBSCRIBE", Wait{D: time.Second}, mark, func(*journal.Event) error { return nil }); err != nil || e.Type != "SUBSCRIBE" {
 				t.Errorf("got %v, %v", e, err)
@@ -58,7 +66,7 @@ func TestAwaitNotify(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
 		trying(t, b, func(c *Case) {
 			any := func(*usppb.Notify) error { return nil }
-			if m, err := c.AwaitNotify("Notify", c.NotifyWait(), 0, any); m != nil || err == nil || err.Error() != "no Notify within 3s (waits.notify); seen since the mark: nothing" {
+			if m, err := c.AwaitNotify("Notify", c.NotifyWait(), 0, any); m != nil || err == nil || err.Error() != "no Notify within 3s (waits.notify); from the device meanwhile: nothing" {
 				t.Errorf("got %v, %v", m, err)
 			}
 			time.AfterFunc(time.Second, func() { d.say(usp.NewMsg("1", &usppb.Notify{SubscriptionId: "s"})) })

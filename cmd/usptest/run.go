@@ -53,7 +53,7 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
   usptest run --dut lab.yaml --profile mandatory --out results
   usptest run --dut lab.yaml --baseline known.json   # fail on what is new alone
   usptest run --dut lab.yaml --shard 2/4 --out part2   # on the second of four machines
-  usptest run --defect add-resp-missing 1.1   # see what a failure looks like`,
+  usptest run --defect add-response-without-id-key 1.1   # see what a failure looks like`,
 		RunE: func(cmd *cobra.Command, selectors []string) error { return f.run(cmd, selectors) },
 	}
 	flags := cmd.Flags()

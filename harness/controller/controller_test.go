@@ -102,7 +102,7 @@ func TestNoReplySaysWhatWasSeenInstead(t *testing.T) {
 		if !errors.As(reply.Err, &missing) || !errors.Is(reply.Err, context.DeadlineExceeded) {
 			t.Fatalf("got %v", reply.Err)
 		}
-		want := `no reply to Get within 4s (waits.response); seen since the mark: 1 message GetResp, 1 record NoSessionContext; ` +
+		want := `no reply to Get within 4s (waits.response); from the device meanwhile: 1 message GetResp, 1 record NoSessionContext; ` +
 			`nearest: event 4, GetResp: msg_id: want "usptest-1", got "other"`
 		if reply.Err.Error() != want {
 			t.Errorf("\n got %s\nwant %s", reply.Err, want)

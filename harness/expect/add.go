@@ -59,8 +59,8 @@ func Created(r *controller.Reply, successes, failures int) ([]usp.Created, error
 	if len(refused) == failures {
 		return rows, nil
 	}
-	return rows, mismatch("AddResp: created_obj_results", fmt.Sprintf("%d oper_success, %d oper_failure %s", len(rows), len(refused),
-		strings.Join(refused, "; ")), "%d oper_success, %d oper_failure", successes, failures)
+	got := append([]string{fmt.Sprintf("%d oper_success, %d oper_failure", len(rows), len(refused))}, refused...)
+	return rows, mismatch("AddResp: created_obj_results", strings.Join(got, "; "), "%d oper_success, %d oper_failure", successes, failures)
 }
 
 // requestedBy wants a new row in a table that the Add was for, whatever the AddResp repeats of it.

@@ -86,7 +86,7 @@ func Type(r *controller.Reply, want usp.MsgType) error {
 // Code says whether an error code may stand in the answer to a request of type t.
 func Code(where string, code uint32, t usp.MsgType) error {
 	if c := usp.ErrCode(code); !c.AllowedIn(t) {
-		return mismatch(where, c.String(), "an error code that TR-369 allows for %s", usp.TypeName(t))
+		return mismatch(where, c.String(), "a code that TR-369 allows for %s, one of %s or 7800-7999", usp.TypeName(t), usp.AllowedCodes(t))
 	}
 	return nil
 }

@@ -57,8 +57,8 @@ func TestComparisons(t *testing.T) {
 		"same path":           {SamePath("w", "Device.A.", "Device.A"), "", ""},
 		"other path":          {SamePath("w", "Device.A.", "Device.B."), `"Device.A."`, `"Device.B."`},
 		"code of the request": {Code("w", 7012, usp.Set), "", ""},
-		"code of another":     {Code("w", 7012, usp.Get), "an error code that TR-369 allows for Get", "7012 Invalid value"},
-		"no code":             {Code("w", 0, usp.Get), "an error code that TR-369 allows for Get", "0 no error"},
+		"code of another":     {Code("w", 7012, usp.Get), "a code that TR-369 allows for Get, one of 7000-7008, 7010, 7016, 7026 or 7800-7999", "7012 Invalid value"},
+		"no code":             {Code("w", 0, usp.Get), "a code that TR-369 allows for Get, one of 7000-7008, 7010, 7016, 7026 or 7800-7999", "0 no error"},
 		"keys":                {Keys("w", usp.Params{"B": "", "A": ""}, AnyOf{{"C"}, {"A", "B"}}), "", ""},
 		"other keys":          {Keys("w", usp.Params{"B": "", "A": ""}, AnyOf{{"C", "B"}, {"A"}}), "B, C; or A", "A, B"},
 		"no keys":             {Keys("w", nil, AnyOf{{"A"}}), "A", "none"},
@@ -127,7 +127,7 @@ func TestOneCreated(t *testing.T) {
 	for name, test := range map[string]struct{ status, where, want, got string }{
 		"as it should be": {good, "", "", ""},
 		"refused": {`oper_failure {err_code: 7017 err_msg: "full"}`, "AddResp: created_obj_results", "1 oper_success, 0 oper_failure",
-			`0 oper_success, 1 oper_failure created_obj_results[0].oper_status: oper_failure 7017 Object could not be created: "full"`},
+			`0 oper_success, 1 oper_failure; created_obj_results[0].oper_status: oper_failure 7017 Object could not be created: "full"`},
 		"no status": {"", "created_obj_results[0].oper_status", "oper_success or oper_failure", "neither success nor failure"},
 		"parameter error": {`oper_success {instantiated_path: "Device.T.3." param_errs {param: "A" err_code: 7012 err_msg: "no"}}`,
 			"created_obj_results[0].oper_success.param_errs", "no parameter errors", `"A" 7012 Invalid value: "no"`},
@@ -160,13 +160,13 @@ func TestErrors(t *testing.T) {
 	for name, test := range map[string]struct{ body, where, want, got string }{
 		"as it should be": {`error {err_code: 7004 param_errs {param_path: "Device.X" err_code: 7012}}`, "", "", ""},
 		"a response":      {`response {set_resp {}}`, "reply to Set", "Error", "SetResp"},
-		"code":            {`error {err_code: 7023}`, "Error.err_code", "an error code that TR-369 allows for Set", "7023 Command canceled"},
+		"code":            {`error {err_code: 7023}`, "Error.err_code", "a code that TR-369 allows for Set, one of 7000-7016, 7020-7021, 7025-7026 or 7800-7999", "7023 Command canceled"},
 		"nothing named":   {`error {err_code: 7004}`, "Error: number of param_errs", "1", "0: none"},
 		"two named": {`error {err_code: 7004 param_errs {param_path: "Device.X"} param_errs {param_path: "Device.Y"}}`,
 			"Error: number of param_errs", "1", `2: "Device.X", "Device.Y"`},
 		"another named": {`error {err_code: 7004 param_errs {param_path: "Device.Y" err_code: 7012}}`, "param_path", `"Device.X"`, `"Device.Y"`},
 		"inner code": {`error {err_code: 7004 param_errs {param_path: "Device.X" err_code: 7023}}`,
-			"param_errs[0].err_code", "an error code that TR-369 allows for Set", "7023 Command canceled"},
+			"param_errs[0].err_code", "a code that TR-369 allows for Set, one of 7000-7016, 7020-7021, 7025-7026 or 7800-7999", "7023 Command canceled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			finds(t, OneParamError(setReply(t, test.body), isX), test.where, test.want, test.got)
@@ -224,13 +224,13 @@ func TestUpdateFailures(t *testing.T) {
 		"as it should be": {instance(`affected_path: "D.1." param_errs {param: "A" err_code: 7010}`), "", "", ""},
 		"success":         {`oper_success {}`, where + ": oper_status", "oper_failure", "oper_success"},
 		"no status":       {"", where + ": oper_status", "oper_failure", "neither success nor failure"},
-		"code":            {`oper_failure {err_code: 7104}`, where + ": err_code", "an error code that TR-369 allows for Set", "7104 Invalid Record value"},
+		"code":            {`oper_failure {err_code: 7104}`, where + ": err_code", "a code that TR-369 allows for Set, one of 7000-7016, 7020-7021, 7025-7026 or 7800-7999", "7104 Invalid Record value"},
 		"no instance":     {`oper_failure {err_code: 7021}`, where + ": number of updated_inst_failures", "1", "0"},
 		"other instance":  {instance(`affected_path: "D.2."`), "updated_inst_failures[0].affected_path", `"D.1."`, `"D.2."`},
 		"no parameter":    {instance(`affected_path: "D.1."`), "updated_inst_failures[0]: number of param_errs", "1", "0"},
 		"other parameter": {instance(`affected_path: "D.1." param_errs {param: "B" err_code: 7010}`), "updated_inst_failures[0]: param_errs[0].param", `"A"`, `"B"`},
 		"inner code": {instance(`affected_path: "D.1." param_errs {param: "A" err_code: 7104}`), "updated_inst_failures[0]: param_errs[0].err_code",
-			"an error code that TR-369 allows for Set", "7104 Invalid Record value"},
+			"a code that TR-369 allows for Set, one of 7000-7016, 7020-7021, 7025-7026 or 7800-7999", "7104 Invalid Record value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			object, err := UpdatedObject(setReply(t, `response {set_resp {updated_obj_results {requested_path: "D.1." oper_status {`+test.status+`}}}}`), "D.1.", 1)

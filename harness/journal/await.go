@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -13,16 +14,20 @@ var ErrSkip = errors.New("not this event")
 
 // TimeoutError says what was seen while an awaited event did not come.
 type TimeoutError struct {
-	Seen    map[string]int // events since the mark, by "in CONNECT" and the like
+	Mark    uint64         // the event after which it was awaited
+	Seen    map[string]int // what came from the device since, by "mqtt CONNECT" and the like
 	Nearest *Event         // the last event that nearly matched, or nil
 	Miss    error          // why it did not match
 	Cause   error          // the context's error
 }
 
-// Error tells what was seen, most frequent first, and the nearest miss.
+// Error tells what came from the device instead, most frequent first, and the nearest miss. That it ended the connection explains most.
 func (e *TimeoutError) Error() string {
 	var b strings.Builder
-	b.WriteString("seen since the mark: " + seenText(e.Seen))
+	if slices.ContainsFunc(ends, func(kind string) bool { return e.Seen[kind] > 0 }) {
+		b.WriteString("the device ended its connection meanwhile; ")
+	}
+	b.WriteString("from the device meanwhile: " + seenText(e.Seen))
 	if e.Nearest != nil {
 		fmt.Fprintf(&b, "; nearest: event %d, %s: %v", e.Nearest.Seq, e.Nearest.Type, e.Miss)
 	}
@@ -31,6 +36,9 @@ func (e *TimeoutError) Error() string {
 
 // Unwrap gives the context's error, so that errors.Is finds DeadlineExceeded and Canceled.
 func (e *TimeoutError) Unwrap() error { return e.Cause }
+
+// ends are the kinds of event with which a device ends its connection.
+var ends = []string{"tcp close", "mqtt DISCONNECT", "stomp DISCONNECT", "websocket CLOSE"}
 
 func seenText(seen map[string]int) string {
 	if len(seen) == 0 {
@@ -55,7 +63,7 @@ func seenText(seen map[string]int) string {
 		kinds[i] = fmt.Sprintf("%d %s", seen[k], k)
 	}
 	if rest > 0 {
-		kinds = append(kinds, fmt.Sprintf("%d other kinds", rest))
+		kinds = append(kinds, "and more")
 	}
 	return strings.Join(kinds, ", ")
 }
@@ -63,7 +71,7 @@ func seenText(seen map[string]int) string {
 // Await returns the first event after mark for which match returns nil, waiting until ctx ends if need be. match returns ErrSkip
 // for events of no interest and any other error for a near miss. On time-out the error is a *TimeoutError.
 func (j *Journal) Await(ctx context.Context, mark uint64, match func(*Event) error) (*Event, error) {
-	timeout := &TimeoutError{Seen: map[string]int{}}
+	timeout := &TimeoutError{Mark: mark, Seen: map[string]int{}}
 	for {
 		events, wake := j.since(mark)
 		for _, e := range events {

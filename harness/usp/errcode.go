@@ -3,6 +3,7 @@ package usp
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // ErrCode is an error code of TR-369, sections "Error Codes" and "USP Record Errors". Zero means no error.
@@ -153,6 +154,25 @@ func (c ErrCode) IsModelDefined() bool { return c >= 7200 && c <= 7299 }
 
 // IsVendorDefined reports whether the code is the vendor's own (7800 to 7999).
 func (c ErrCode) IsVendorDefined() bool { return c >= 7800 && c <= 7999 }
+
+// AllowedCodes lists the codes that may answer a request of type t, "7000-7008, 7010", see AllowedIn, without the vendors' range.
+func AllowedCodes(t MsgType) string {
+	var runs []string
+	for code := ErrCode(7000); code < 7800; code++ {
+		first := code
+		for code.Known() && code.AllowedIn(t) {
+			code++
+		}
+		switch code - first {
+		case 0:
+		case 1:
+			runs = append(runs, fmt.Sprint(uint32(first)))
+		default:
+			runs = append(runs, fmt.Sprintf("%d-%d", first, code-1))
+		}
+	}
+	return strings.Join(runs, ", ")
+}
 
 // AllowedIn reports whether the code may answer a request of type t, be it in the response or in an Error; t is the
 // request or its response. An OperationComplete notification counts as Operate. For Error, of which nothing more is

@@ -77,9 +77,14 @@ func (o Options) metric(b *strings.Builder, known plan.Case, c result.Case, m re
 		head += "  (" + string(m.Verdict) + ")"
 	}
 	fmt.Fprintf(b, "  %s\n", result.VisibleLine(head))
-	seen := evidence(c.Timeline, m.Evidence)
+	compared := m.Want != "" || m.Got != ""
+	word := "in"
+	if !compared { // what did not come is told by what it ought to have followed
+		word = since
+	}
+	seen := evidence(c.Timeline, word, m.Evidence)
 	switch {
-	case m.Want != "" || m.Got != "":
+	case compared:
 		fmt.Fprintf(b, "    want  %s\n", wanted(m.Where, m.Want))
 		got := o.paint(verdictColour(m.Verdict), value(m.Got))
 		if len(m.Got) > maxBeside {
@@ -87,7 +92,7 @@ func (o Options) metric(b *strings.Builder, known plan.Case, c result.Case, m re
 		}
 		fmt.Fprintf(b, "    got   %s\n", join("   ", got, seen))
 	case m.Where != "":
-		fmt.Fprintf(b, "    where %s\n", join("   ", value(m.Where), seen))
+		fmt.Fprintf(b, "    got   %s\n", join("   ", o.paint(verdictColour(m.Verdict), value(m.Where)), seen))
 	}
 	if m.Note != "" {
 		fmt.Fprintf(b, "    note  %s\n", value(m.Note))
@@ -105,8 +110,10 @@ func wanted(where, want string) string {
 	return value(where) + ": " + value(want)
 }
 
-// evidence says in which event the newest of the numbers was seen and how long after the device's message before it.
-func evidence(timeline []result.Event, numbers []uint64) string {
+const since = "since"
+
+// evidence says in which event the newest of the numbers was seen, or since which, and how long after the device's message before it.
+func evidence(timeline []result.Event, word string, numbers []uint64) string {
 	if len(numbers) == 0 {
 		return ""
 	}
@@ -116,8 +123,11 @@ func evidence(timeline []result.Event, numbers []uint64) string {
 		return fmt.Sprintf("event %d", n)
 	}
 	e, text := timeline[i], fmt.Sprintf("event %d", n)
-	if e.Dir != "own" && e.Type != "" {
-		text = "in " + value(e.Type) + ", " + text
+	switch {
+	case e.Type != "" && (e.Dir != "own" || e.Layer == "step"):
+		text = word + " " + value(e.Type) + ", " + text
+	case word == since:
+		text = word + " " + text
 	}
 	for _, before := range slices.Backward(timeline[:i]) {
 		if before.Layer == "message" && before.Dir == "in" && before.Type != "" {

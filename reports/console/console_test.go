@@ -62,6 +62,24 @@ func TestBlock(t *testing.T) {
 	}
 }
 
+// What did not come has no event; the one after which it was awaited is told.
+func TestSilenceIsToldSinceAnEvent(t *testing.T) {
+	for name, test := range map[string]struct {
+		event result.Event
+		want  string
+	}{
+		"a packet": {result.Event{Seq: 42, AtMS: 200, Layer: "mqtt", Dir: "in", Type: "SUBSCRIBE"}, "    got   no Pong   since SUBSCRIBE, event 42, 0.2 s into the case\n"},
+		"a step":   {result.Event{Seq: 42, AtMS: 200, Layer: "step", Dir: "own", Type: "step 3"}, "    got   no Pong   since step 3, event 42, 0.2 s into the case\n"},
+		"a remark": {result.Event{Seq: 42, AtMS: 200, Layer: "lab", Dir: "own", Type: "note"}, "    got   no Pong   since event 42, 0.2 s into the case\n"},
+	} {
+		var b strings.Builder
+		Options{}.metric(&b, plan.Case{}, result.Case{Timeline: []result.Event{test.event}}, result.Metric{N: 1, Where: "no Pong", Evidence: []uint64{42}})
+		if !strings.Contains(b.String(), test.want) {
+			t.Errorf("%s: want\n%s\ngot\n%s", name, test.want, b.String())
+		}
+	}
+}
+
 func TestRender(t *testing.T) {
 	for name, c := range map[string]struct {
 		run *result.Run

@@ -32,7 +32,7 @@ func scheduleTimer(c *harness.Case) {
 	c.Step(2, "wait for the OperationComplete")
 	c.Metric(2, func(m *harness.Metric) {
 		done, err := c.AwaitCompletion(harness.Wait{D: c.Scaled(delay) + c.NotifyWait().D}, mark, id, timer, key)
-		m.Must(err, mark)
+		m.Must(err, operated.Evidence())
 		m.Must(nil, done.Seq)
 		if !c.Strict("timer-not-early") {
 			m.Must(c.NotEarlier("time to the OperationComplete", operated.At, done.At, delay))

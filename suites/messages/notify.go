@@ -74,7 +74,7 @@ func notifyRetry(c *harness.Case) {
 	c.LabMust(c.Agent.AnswerNotify(c, sent[2]))
 	c.Metric(2, func(m *harness.Metric) {
 		m.Must(gap(c, "time to the first retry", sent[0].At, sent[1].At, c.Scaled(5*time.Second), c.Scaled(10*time.Second), tolerance), sent[0].Seq, sent[1].Seq)
-		m.Must(gap(c, "time to the second retry", sent[1].At, sent[2].At, c.Scaled(10*time.Second), c.Scaled(20*time.Second), tolerance), sent[2].Seq)
+		m.Must(gap(c, "time from the first retry to the second", sent[1].At, sent[2].At, c.Scaled(10*time.Second), c.Scaled(20*time.Second), tolerance), sent[2].Seq)
 	})
 }
 

@@ -47,10 +47,10 @@ func validParams(o *supportedObject) error {
 		}
 		where := "supported_params " + p.GetParamName()
 		if _, known := usppb.GetSupportedDMResp_ParamAccessType_name[int32(p.GetAccess())]; !known {
-			return &usp.Mismatch{Where: where + ": access", Want: "an access of the schema", Got: p.GetAccess().String()}
+			return &usp.Mismatch{Where: where + ": access", Want: "PARAM_READ_ONLY, PARAM_READ_WRITE or PARAM_WRITE_ONLY", Got: p.GetAccess().String()}
 		}
 		if _, known := usppb.GetSupportedDMResp_ParamValueType_name[int32(p.GetValueType())]; !known || p.GetValueType() == usppb.GetSupportedDMResp_PARAM_UNKNOWN {
-			return &usp.Mismatch{Where: where + ": value_type", Want: "a type", Got: p.GetValueType().String()}
+			return &usp.Mismatch{Where: where + ": value_type", Want: "a type other than PARAM_UNKNOWN", Got: p.GetValueType().String()}
 		}
 		if _, known := usppb.GetSupportedDMResp_ValueChangeType_name[int32(p.GetValueChange())]; !known || p.GetValueChange() == usppb.GetSupportedDMResp_VALUE_CHANGE_UNKNOWN {
 			return &usp.Mismatch{Where: where + ": value_change", Want: "VALUE_CHANGE_ALLOWED or VALUE_CHANGE_WILL_IGNORE", Got: p.GetValueChange().String()}

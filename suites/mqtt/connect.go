@@ -15,21 +15,24 @@ func connectPacket(c *harness.Case) {
 	mark := c.Reboot()
 	c.Step(2, "wait until it connects")
 	var connect *mqtt.Packet
+	var seq uint64
 	if !c.Metric(1, func(m *harness.Metric) {
 		e, err := c.Await("CONNECT packet", c.ReconnectWait(), mark, isPacket(mqtt.Connect))
 		m.Must(err)
 		m.Must(nil, e.Seq)
-		connect = packet(e, mqtt.Connect)
+		connect, seq = packet(e, mqtt.Connect), e.Seq
 	}) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
+		m.Must(nil, seq)
 		if connect.Version != mqtt.V5 && connect.Version != mqtt.V311 {
 			m.Must(&usp.Mismatch{Where: "CONNECT: protocol version", Want: "5.0 or 3.1.1", Got: mqtt.VersionName(connect.Version)})
 		}
 	})
 	if connect.Version == mqtt.V5 {
 		c.Metric(3, func(m *harness.Metric) {
+			m.Must(nil, seq)
 			ids := connect.UserProp("usp-endpoint-id")
 			m.Must(expect.Count("CONNECT: number of user properties usp-endpoint-id", 1, len(ids)))
 			m.Must(expect.Equal("CONNECT: user property usp-endpoint-id", c.Agent.AgentID(), ids[0]))
@@ -38,6 +41,7 @@ func connectPacket(c *harness.Case) {
 		c.NotApplicable(3, "MQTT "+mqtt.VersionName(connect.Version)+" has no user properties")
 	}
 	c.Metric(4, func(m *harness.Metric) {
+		m.Must(nil, seq)
 		link, _ := c.DUT.Link(c.Link)
 		if !connect.HasUsername || !connect.HasPassword {
 			m.Must(&usp.Mismatch{Where: "CONNECT", Want: "user name and password",

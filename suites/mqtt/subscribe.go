@@ -127,8 +127,8 @@ func refusedSubscription(c *harness.Case) {
 		return nil
 	})
 	c.Metric(1, func(m *harness.Metric) {
-		rest := time.Until(subscribed.At.Add(c.Scaled(watched))) // of the time that was to be watched, when a Record ended it early
-		e, err := c.Await("DISCONNECT packet after the refusal", harness.Wait{D: max(rest, time.Millisecond)}, subscribed.Seq, func(e *journal.Event) error {
+		wait := harness.Wait{D: c.Scaled(watched), From: subscribed.At} // over by now, but for a Record that ended it early
+		e, err := c.Await("DISCONNECT packet after the refusal", wait, subscribed.Seq, func(e *journal.Event) error {
 			if packet(e, mqtt.Disconnect) == nil || e.Conn != subscribed.Conn {
 				return journal.ErrSkip
 			}
