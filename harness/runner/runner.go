@@ -162,6 +162,7 @@ func (o Options) decide(cases []plan.Case) []linkPlan {
 				if slices.ContainsFunc(o.Links, c.AppliesTo) || link != o.nearest(c) {
 					continue
 				}
+				d = o.elsewhere(c, setup, d)
 			case plan.ChooseDeprecated, plan.ChooseNotAutomated:
 				if told[c.ID] {
 					continue
@@ -181,11 +182,21 @@ func (o Options) nearest(c plan.Case) string {
 	return o.Links[max(0, slices.IndexFunc(o.Links, c.AppliesTo))]
 }
 
+// elsewhere is the decision about a case that belongs to no Link of this run: the device does not support it over any Link, or the run left its
+// Link out. What the device supports and the run did not try must not look as if it did not apply.
+func (o Options) elsewhere(c plan.Case, setup plan.Setup, d plan.Decision) plan.Decision {
+	c.MTPs, c.TLS = nil, plan.TLSEither
+	if there := o.Plan.Decide(c, setup); there.Choice == plan.ChooseUnsupported {
+		return there
+	}
+	return d
+}
+
 // verdict is that of a case which is not carried out.
 func verdict(c plan.Choice) result.Verdict {
 	switch c {
 	case plan.ChooseOtherLink:
-		return result.Unsupported
+		return result.Deselected
 	case plan.ChooseLacksNeed:
 		return result.Error
 	}

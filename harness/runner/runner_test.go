@@ -58,14 +58,14 @@ func TestEveryCaseIsDecidedAndToldOnce(t *testing.T) {
 		want  map[string]string // by link, ids with what was decided
 	}{
 		"one link": {[]string{"mqtt5"}, map[string]string{
-			"mqtt5": "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 unsupported; 6.2 unsupported; 6.3 unsupported; 7.1 unsupported; 7.2 unsupported; 9.1 unsupported",
+			"mqtt5": "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 deselected; 6.2 deselected; 6.3 deselected; 7.1 deselected; 7.2 deselected; 9.1 deselected",
 		}},
 		"a case of the second link alone": {[]string{"mqtt5", "stomp"}, map[string]string{
-			"mqtt5": "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 waived; 7.1 unsupported; 7.2 unsupported; 9.1 unsupported",
-			"stomp": "1.1 run; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 run; 6.2 not-automated; 6.3 unsupported",
+			"mqtt5": "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 waived; 7.1 deselected; 7.2 deselected; 9.1 deselected",
+			"stomp": "1.1 run; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 run; 6.2 not-automated; 6.3 deselected",
 		}},
 		"one MTP with and without TLS": {[]string{"stomp", "stomp+tls"}, map[string]string{
-			"stomp":     "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 run; 6.2 not-automated; 7.1 unsupported; 7.2 unsupported",
+			"stomp":     "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 run; 6.2 not-automated; 7.1 deselected; 7.2 deselected",
 			"stomp+tls": "1.1 run; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 run; 6.3 not-automated; 9.1 run",
 		}},
 	} {
@@ -99,6 +99,19 @@ func TestADeselectedCaseSaysByWhat(t *testing.T) {
 	for _, c := range o.decide(o.Plan.Cases)[0].rest {
 		if c.ID == "1.1" && (c.Verdict != result.Deselected || !strings.Contains(c.Reason, "--select x")) {
 			t.Errorf("got %+v", c)
+		}
+	}
+}
+
+// TestAnUntriedLinkIsNoMissingFeature: a case of another Link speaks against a conformant run where the device supports what it needs.
+func TestAnUntriedLinkIsNoMissingFeature(t *testing.T) {
+	for feature, want := range map[int]string{1: "deselected belongs to stomp", 9: "unsupported needs feature 9"} {
+		o := smallOptions("mqtt5")
+		c, _ := o.Plan.Case("6.1")
+		c.Requires = plan.Requires{Any: []int{feature}}
+		rest := o.decide([]plan.Case{c})[0].rest
+		if len(rest) != 1 || !strings.HasPrefix(fmt.Sprintf("%s %s", rest[0].Verdict, rest[0].Reason), want) {
+			t.Errorf("feature %d: want %s, got %+v", feature, want, rest)
 		}
 	}
 }

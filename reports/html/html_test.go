@@ -165,7 +165,7 @@ func TestEveryCaseHasItsPlace(t *testing.T) {
 	for _, want := range []string{
 		"Not conformant", "4 cases failed", "only the Broadband Forum certifies", "os::012345-A1", "R-ADD.3", "the device shows it, but it is not declared",
 		"Booleans are compared by their value", "rounds TimeToLive", "Device.IP.Diagnostics.TraceRoute()", "usptest run --dut lab.yaml --link stomp 6.8",
-		"active, boots next: x1-main 4.2.1 (Available)", "1, 3, 6, 17, 18, 36", "its values are the ones that were set", "index out of range", "procedure adapted", "instantiated_path", "bytes as hex",
+		"active, boots next: x1-main 4.2.1 (Available)", "the procedure is adapted for", "1, 3, 6, 17, 18, 36", "its values are the ones that were set", "index out of range", "procedure adapted", "instantiated_path", "bytes as hex",
 	} {
 		if !strings.Contains(d.text, want) {
 			t.Errorf("nowhere does it say %q", want)

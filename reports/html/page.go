@@ -224,6 +224,7 @@ func (r *renderer) page() page {
 	p.Chapters = r.matrix()
 	r.declarations(&p)
 	p.Baseline = r.baseline()
+	p.Identity = append(p.Identity, departures(p)...)
 	return p
 }
 
@@ -256,6 +257,18 @@ func (r *renderer) identity() []fact {
 	add("Time scale", scale(run.TimeScale), false)
 	if run.StrictPlan {
 		add("Judged by", "the letter of the plan, also where it contradicts itself or the standard", false)
+	}
+	return facts
+}
+
+// departures say on the first page how far the run is from the plan's letter: by errata that touched a verdict, and by waivers.
+func departures(p page) []fact {
+	var facts []fact
+	if n := len(p.Errata); n > 0 {
+		facts = append(facts, fact{Name: "Errata applied", Value: text{Head: fmt.Sprintf("%d; the procedure is adapted for %d", n, p.Adapted)}})
+	}
+	if n := len(p.Waivers); n > 0 {
+		facts = append(facts, fact{Name: "Waivers", Value: text{Head: fmt.Sprint(n)}})
 	}
 	return facts
 }
