@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -88,7 +89,9 @@ func tell(w io.Writer, link string, found runner.Found, err error) int {
 	say := func(text string) { fmt.Fprintf(w, "%s: %s\n", link, result.VisibleLine(text)) }
 	var wrong *dut.Problems
 	if err != nil && !errors.As(err, &wrong) {
-		say(err.Error())
+		for line := range strings.Lines(err.Error()) { // the device's last lines may follow
+			say(strings.TrimSuffix(line, "\n"))
+		}
 		return result.ExitError
 	}
 	d := found.Device

@@ -26,6 +26,7 @@ import (
 	"github.com/usptest/usptest/harness/pki"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 // bench is a harness.Bench with what has to be put together and taken down for it.
@@ -254,7 +255,7 @@ func (b *bench) reachable(ctx context.Context, mark uint64, patience time.Durati
 	case errors.As(err, &launch):
 		return err
 	default:
-		return fmt.Errorf("no device within %s (waits.%s): %w; %s", patience, wait, err, b.seen(mark))
+		return b.absent(err, mark, patience, wait)
 	}
 	for {
 		reply := b.Agent.Get(waiting, "Device.LocalAgent.EndpointID")
@@ -264,13 +265,32 @@ func (b *bench) reachable(ctx context.Context, mark uint64, patience time.Durati
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case waiting.Err() != nil:
+			if name := b.stranger(mark); name != "" {
+				return fmt.Errorf("the device calls itself %q; device.endpoint in the DUT file is %q: make them the same", name, b.Agent.AgentID())
+			}
 			return fmt.Errorf("the device is connected but does not answer within %s (waits.%s): %w; it must know the Controller %q and grant it full access",
 				patience, wait, reply.Err, b.Agent.ID())
 		}
 		if err := b.Agent.Connected(waiting); err != nil {
-			return fmt.Errorf("no device within %s (waits.%s): %w; %s", patience, wait, err, b.seen(mark))
+			return b.absent(err, mark, patience, wait)
 		}
 	}
+}
+
+// absent says that no device came in time. That the wait ended is said by how long it was.
+func (b *bench) absent(err error, mark uint64, patience time.Duration, wait string) error {
+	why := strings.TrimSuffix(err.Error(), ": "+context.DeadlineExceeded.Error())
+	return fmt.Errorf("no device within %s (waits.%s): %s; %s", patience, wait, why, b.seen(mark))
+}
+
+// stranger returns by which Endpoint ID a device speaks that is not the expected one, or "".
+func (b *bench) stranger(mark uint64) string {
+	for _, e := range b.Journal.Since(mark) {
+		if record, ok := e.Body.(*usppb.Record); ok && e.Dir == journal.In && record.GetFromId() != b.Agent.AgentID() {
+			return record.GetFromId()
+		}
+	}
+	return ""
 }
 
 // seen tells what came over the wire since mark, for a device that is not there.

@@ -37,6 +37,7 @@ type simple struct {
 	refuses bool // it answers everything with an Error
 	mute    bool
 	away    bool
+	named   string // it answers nothing, and speaks of its own accord under this Endpoint ID
 }
 
 func (s *simple) OnRecord(f func(link.Inbound)) { s.receive = f }
@@ -54,6 +55,11 @@ func (s *simple) Connected(ctx context.Context) error {
 func (s *simple) Send(_ context.Context, raw []byte) (uint64, error) {
 	if s.away {
 		return 0, link.ErrUnreachable
+	}
+	if s.named != "" {
+		wrapped := must(usp.WrapMessage("self::usptest", usp.EndpointID(s.named), usp.Version, usp.NewMsg("hello", &usppb.Notify{SubscriptionId: "s"})))
+		s.receive(link.Inbound{Raw: must(usp.Marshal(wrapped))})
+		return 1, nil
 	}
 	record := must(usp.ParseRecord(raw))
 	m := must(usp.ParseMessage(record.GetNoSessionContext().GetPayload()))
@@ -110,7 +116,8 @@ func TestTheFirstContact(t *testing.T) {
 		"answers":      {&simple{}, ""},
 		"refuses":      {&simple{refuses: true}, ""}, // that is an answer, too
 		"is mute":      {&simple{mute: true}, `the device is connected but does not answer within 8s (waits.connect): no reply to Get within 4s`},
-		"is not there": {&simple{away: true}, `no device within 8s (waits.connect): no Agent can be reached: context deadline exceeded; seen: no TCP connection to the harness`},
+		"is another":   {&simple{named: "proto::other"}, `the device calls itself "proto::other"; device.endpoint in the DUT file is "proto::device": make them the same`},
+		"is not there": {&simple{away: true}, `no device within 8s (waits.connect): no Agent can be reached; seen: no TCP connection to the harness`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -245,9 +252,9 @@ func TestOneCaseAfterTheOther(t *testing.T) {
 		"all is well": {pass, nil, "started 1.1; pass 1.1 ; started 1.2; pass 1.2 "},
 		"a failure":   {fail, nil, "started 1.1; fail 1.1 refused; started 1.2; pass 1.2 "},
 		"the device is gone": {fail, func(s *simple) { s.away = true },
-			"started 1.1; trouble the device did not come back after case 1.1: no device within 6s (waits.reconnect): no Agent can be reached: context deadline exceeded; " +
+			"started 1.1; trouble the device did not come back after case 1.1: no device within 6s (waits.reconnect): no Agent can be reached; " +
 				"seen: no TCP connection to the harness; check that the device is configured for this address; fail 1.1 refused; " +
-				"error 1.2 the device did not come back after case 1.1: no device within 6s (waits.reconnect): no Agent can be reached: context deadline exceeded; " +
+				"error 1.2 the device did not come back after case 1.1: no device within 6s (waits.reconnect): no Agent can be reached; " +
 				"seen: no TCP connection to the harness; check that the device is configured for this address"},
 		"gone, but the case passed": {pass, func(s *simple) { s.away = true }, "started 1.1; pass 1.1 ; started 1.2; pass 1.2 "}, // the next case will tell
 	} {

@@ -31,7 +31,8 @@ func (b *bench) inspect(ctx context.Context, p *plan.Plan) inspection {
 	got := b.Agent.GetSupportedDM(ctx, &usppb.GetSupportedDM{ObjPaths: []string{root}, ReturnCommands: true, ReturnEvents: true, ReturnParams: true})
 	model, err := modelOf(got)
 	if err != nil {
-		why := "the device does not tell its supported data model: " + err.Error()
+		why := "the device does not tell its supported data model: " + err.Error() +
+			fmt.Sprintf("; its Role for the Controller %q must allow to read all of Device.", b.Agent.ID())
 		boundTexts(b.Journal.Masker(), &why)
 		return inspection{Features: unknownFeatures(p, b.DUT, why), Blind: why}
 	}
