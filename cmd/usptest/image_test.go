@@ -26,6 +26,9 @@ func engineDo(t *testing.T, env []string, words ...string) string {
 // image builds the container image of usptest and returns its name. Without an engine the test is skipped.
 func image(t *testing.T) string {
 	t.Helper()
+	if raceEnabled {
+		t.Skip("SKIPPED UNDER THE RACE DETECTOR, whose program needs a C library: the image would be built of another one, in minutes; go test without -race builds and runs it")
+	}
 	if out, err := exec.CommandContext(t.Context(), "docker", "info").CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED, NOT PROVEN: no container engine answers: %v\n%s", err, out)
 	}
