@@ -142,9 +142,7 @@ func TestCommandsThatNeedNoDevice(t *testing.T) {
 
 // TestTheGuideWithOBUSPA runs what the vendor guide shows of OB-USP-Agent, but for the run of everything.
 func TestTheGuideWithOBUSPA(t *testing.T) {
-	if os.Getenv("OBUSPA") == "" {
-		t.Skip("NOT RUN: OBUSPA does not name the program of OB-USP-Agent")
-	}
+	needsOBUSPA(t)
 	_, section, ok := strings.Cut(documents(t)["vendor-guide.md"], "## 8. ")
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if !ok || err != nil {

@@ -23,6 +23,8 @@ import (
 // maxPeaks bounds the peaks of all processes of a run together, in bytes, whatever the device does.
 const maxPeaks = 300 << 20
 
+var floodsOnly = flag.Bool("floods", false, "try only the hostile devices that are skipped under the race detector")
+
 var hostileOnly = flag.String("hostile", "", "run only the hostile devices whose link and name match this `expression`")
 
 // overEveryMTP says which modes are tried over every MTP; the rest are, over MQTT 5.0, as good as over any.
@@ -57,7 +59,7 @@ func TestHostileDevices(t *testing.T) {
 		}
 		for _, link := range over {
 			full := link + " " + name
-			if !chosen.MatchString(full) {
+			if !chosen.MatchString(full) || *floodsOnly && !floods(name) {
 				continue
 			}
 			t.Run(full, func(t *testing.T) {

@@ -70,10 +70,16 @@ func TestInitDetects(t *testing.T) {
 	}
 }
 
-func TestInitDetectsOBUSPA(t *testing.T) {
+// needsOBUSPA skips a test where the environment variable OBUSPA does not name the real agent's program.
+func needsOBUSPA(t *testing.T) {
+	t.Helper()
 	if os.Getenv("OBUSPA") == "" {
 		t.Skip("NOT RUN: OBUSPA does not name the program of OB-USP-Agent")
 	}
+}
+
+func TestInitDetectsOBUSPA(t *testing.T) {
+	needsOBUSPA(t)
 	t.Parallel()
 	out := filepath.Join(t.TempDir(), "lab.yaml")
 	conf, err := filepath.Abs("../../fixtures/duts/obuspa")

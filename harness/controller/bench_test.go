@@ -27,6 +27,23 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
+// connected is a Controller that its device has reached.
+func connected(b *testing.B, start func(*journal.Journal) (link.Link, func() string), device func(b *testing.B, addr string)) (*Controller, *journal.Journal) {
+	b.Helper()
+	j := journal.New()
+	l, addr := start(j)
+	c := New(b.Context(), j, l, Options{ID: ownID, AgentID: agentID, Version: usp.Version, Timeout: timeout})
+	if err := l.Start(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	device(b, addr())
+	if err := l.Connected(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	return c, j
+}
+
 // BenchmarkGet reads one parameter from a device that answers at once: through Controller, link and broker, and with the bare library of the
 // MTP, which carries the same bytes over the same kind of socket to the same device. "journal" is what the first appends to its journal.
 func BenchmarkGet(b *testing.B) {
@@ -41,17 +58,7 @@ func BenchmarkGet(b *testing.B) {
 		{"websocket", webSocketLink, webSocketDevice, webSocketLibrary},
 	} {
 		b.Run(m.name+"/harness", func(b *testing.B) {
-			j := journal.New()
-			l, addr := m.link(j)
-			c := New(b.Context(), j, l, Options{ID: ownID, AgentID: agentID, Version: usp.Version, Timeout: timeout})
-			if err := l.Start(b.Context()); err != nil {
-				b.Fatal(err)
-			}
-			defer l.Close()
-			m.device(b, addr())
-			if err := l.Connected(b.Context()); err != nil {
-				b.Fatal(err)
-			}
+			c, j := connected(b, m.link, m.device)
 			mark := j.Mark()
 			for n := 0; b.Loop(); n++ {
 				if reply := c.Get(b.Context(), benchPath); reply.Err != nil {
@@ -75,17 +82,7 @@ func BenchmarkGet(b *testing.B) {
 			}
 		})
 		b.Run(m.name+"/journal", func(b *testing.B) {
-			j := journal.New()
-			l, addr := m.link(j)
-			c := New(b.Context(), j, l, Options{ID: ownID, AgentID: agentID, Version: usp.Version, Timeout: timeout})
-			if err := l.Start(b.Context()); err != nil {
-				b.Fatal(err)
-			}
-			defer l.Close()
-			m.device(b, addr())
-			if err := l.Connected(b.Context()); err != nil {
-				b.Fatal(err)
-			}
+			c, j := connected(b, m.link, m.device)
 			mark := j.Mark()
 			if reply := c.Get(b.Context(), benchPath); reply.Err != nil {
 				b.Fatal(reply.Err)
