@@ -180,7 +180,17 @@ func hidePasscode(head []byte) {
 	}
 }
 
+const toEscape = "\\\r\n:"
+
 var escaper = strings.NewReplacer(`\`, `\\`, "\r", `\r`, "\n", `\n`, ":", `\c`)
+
+// escape writes a header's name or value, most of which need no escapes.
+func escape(b *bytes.Buffer, text string) {
+	if strings.ContainsAny(text, toEscape) {
+		text = escaper.Replace(text)
+	}
+	b.WriteString(text)
+}
 
 // encode returns the bytes of a frame and where in them the body begins. The library's writer is not used, because it escapes the headers of CONNECTED too, which
 // STOMP 1.2 forbids: a device would see the escapes in a subscribe-dest.
@@ -193,9 +203,9 @@ func encode(f *Frame) (raw []byte, body int) {
 			b.WriteString(h.Name + ":" + h.Value + "\n")
 			continue
 		}
-		escaper.WriteString(&b, h.Name)
+		escape(&b, h.Name)
 		b.WriteByte(':')
-		escaper.WriteString(&b, h.Value)
+		escape(&b, h.Value)
 		b.WriteByte('\n')
 	}
 	b.WriteByte('\n')

@@ -193,7 +193,7 @@ func (c *Controller) Do(ctx context.Context, msg *usppb.Msg) *Reply {
 		return reply
 	}
 	id := msg.GetHeader().GetMsgId()
-	e, err := c.journal.Await(ctx, mark, func(e *journal.Event) error {
+	e, err := c.journal.AwaitOn(ctx, journal.LayerMessage, mark, func(e *journal.Event) error {
 		m, ok := e.Body.(*Message)
 		switch {
 		case !ok || e.Dir != journal.In || m.GetBody().GetRequest() != nil:
@@ -316,7 +316,7 @@ func (c *Controller) answer(ctx context.Context, a ack) error {
 // AwaitNotify returns the first Notify after mark for which match returns nil. match returns journal.ErrSkip for Notifies of no
 // interest and any other error for a near miss.
 func (c *Controller) AwaitNotify(ctx context.Context, mark uint64, match func(*usppb.Notify) error) (*Message, error) {
-	e, err := c.journal.Await(ctx, mark, NotifyEvent(match))
+	e, err := c.journal.AwaitOn(ctx, journal.LayerMessage, mark, NotifyEvent(match))
 	if err != nil {
 		return nil, err
 	}

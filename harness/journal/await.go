@@ -71,12 +71,24 @@ func seenText(seen map[string]int) string {
 // Await returns the first event after mark for which match returns nil, waiting until ctx ends if need be. match returns ErrSkip
 // for events of no interest and any other error for a near miss. On time-out the error is a *TimeoutError.
 func (j *Journal) Await(ctx context.Context, mark uint64, match func(*Event) error) (*Event, error) {
+	return j.await(ctx, anyLayer, mark, match)
+}
+
+// AwaitOn is Await for the events of one layer: match sees no others, and no others wake whoever waits.
+func (j *Journal) AwaitOn(ctx context.Context, layer Layer, mark uint64, match func(*Event) error) (*Event, error) {
+	return j.await(ctx, layer, mark, match)
+}
+
+func (j *Journal) await(ctx context.Context, layer Layer, mark uint64, match func(*Event) error) (*Event, error) {
 	timeout := &TimeoutError{Mark: mark, Seen: map[string]int{}}
 	for {
-		events, wake := j.since(mark)
+		events, wake := j.since(mark, layer)
 		for _, e := range events {
 			mark = e.Seq
-			err := match(e)
+			err := ErrSkip
+			if layer == anyLayer || e.Layer == layer {
+				err = match(e)
+			}
 			if err == nil {
 				return e, nil
 			}
@@ -87,11 +99,13 @@ func (j *Journal) Await(ctx context.Context, mark uint64, match func(*Event) err
 				timeout.Nearest, timeout.Miss = e, err
 			}
 		}
+		if timeout.Cause != nil {
+			return nil, timeout
+		}
 		select {
 		case <-wake:
-		case <-ctx.Done():
+		case <-ctx.Done(): // what came meanwhile, other layers' events among it, is still looked at
 			timeout.Cause = ctx.Err()
-			return nil, timeout
 		}
 	}
 }

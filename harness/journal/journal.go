@@ -30,6 +30,9 @@ const (
 	LayerTCP       Layer = "tcp"       // a connection opened or closed
 )
 
+// anyLayer stands for all of them where events are awaited.
+const anyLayer Layer = ""
+
 // Dir is the direction of an event, seen from the harness.
 type Dir string
 
@@ -74,7 +77,7 @@ type Journal struct {
 	size      int    // of all events, as Event.size counts
 	whole     uint64 // no event before this Seq has bytes to give up
 	conns     uint64
-	wake      chan struct{} // closed at the next Append; nil when nobody waits for it
+	wakes     map[Layer]chan struct{} // of those who wait: closed at the next event of the layer, or of any
 	listeners map[int]func(*Event)
 	nextID    int
 	secrets   map[string]struct{}
@@ -96,7 +99,7 @@ const (
 
 // New returns an empty journal.
 func New() *Journal {
-	return &Journal{first: 1, listeners: map[int]func(*Event){}, secrets: map[string]struct{}{}}
+	return &Journal{first: 1, wakes: map[Layer]chan struct{}{}, listeners: map[int]func(*Event){}, secrets: map[string]struct{}{}}
 }
 
 // Append numbers e, keeps it, calls the listeners in order and wakes whoever waits. It never waits for a reader. A listener must
@@ -124,11 +127,17 @@ func (j *Journal) Append(e Event) *Event {
 			f(kept)
 		}
 	}
-	if j.wake != nil {
-		close(j.wake)
-		j.wake = nil
-	}
+	j.wake(e.Layer)
+	j.wake(anyLayer)
 	return kept
+}
+
+// wake tells whoever waits for events of a layer.
+func (j *Journal) wake(layer Layer) {
+	if wake := j.wakes[layer]; wake != nil {
+		close(wake)
+		delete(j.wakes, layer)
+	}
 }
 
 // drop forgets the n oldest events.
@@ -198,14 +207,14 @@ func (j *Journal) Since(mark uint64) []*Event {
 	return j.after(mark)
 }
 
-// since is Since with the channel that the next Append closes.
-func (j *Journal) since(mark uint64) ([]*Event, <-chan struct{}) {
+// since is Since with the channel that the next event of a layer closes.
+func (j *Journal) since(mark uint64, layer Layer) ([]*Event, <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.wake == nil {
-		j.wake = make(chan struct{})
+	if j.wakes[layer] == nil {
+		j.wakes[layer] = make(chan struct{})
 	}
-	return j.after(mark), j.wake
+	return j.after(mark), j.wakes[layer]
 }
 
 // after are the events after mark. The caller holds mu.

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// patience is long enough for a busy machine; nothing here waits for it unless it fails.
+const patience = 20 * time.Second
+
 func TestAwaitSeesWhatCameBeforeAndAfterTheCall(t *testing.T) {
 	j := New()
 	mark := j.Mark()
@@ -45,6 +48,34 @@ func TestAwaitNamesTheNearestMiss(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q in %q", want, err)
 		}
+	}
+}
+
+func TestAwaitOnSeesOneLayerAndCountsAll(t *testing.T) {
+	j := New()
+	of := func(layers ...Layer) (seen []Layer, event *Event, err error) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		mark := j.Mark()
+		go func() {
+			for _, l := range layers {
+				j.Append(Event{Layer: l, Type: "one", Dir: In})
+			}
+			if layers[len(layers)-1] != LayerMessage {
+				cancel()
+			}
+		}()
+		event, err = j.AwaitOn(ctx, LayerMessage, mark, func(e *Event) error {
+			seen = append(seen, e.Layer)
+			return nil
+		})
+		return seen, event, err
+	}
+	if seen, e, err := of(LayerMQTT, LayerRecord, LayerMessage); err != nil || len(seen) != 1 || e.Layer != LayerMessage {
+		t.Errorf("want the Message alone, got %v, %v, %v", seen, e, err)
+	}
+	if seen, _, err := of(LayerMQTT, LayerRecord); len(seen) > 0 || err == nil || !strings.Contains(err.Error(), "1 mqtt one, 1 record one") {
+		t.Errorf("want a time-out that counts packet and Record, got %v, %v", seen, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -96,29 +97,60 @@ var required = map[protoreflect.FullName]bool{
 	"usp.Notify.OnBoardRequest.agent_supported_protocol_versions":                        true,
 }
 
+// shape is what wellFormed looks at in messages of one type.
+type shape struct {
+	oneofs []protoreflect.OneofDescriptor
+	lists  []protoreflect.FieldDescriptor // of messages
+	fields []protoreflect.FieldDescriptor // that are no lists, and may be wrong
+}
+
+// shapes are found once for each type of message, by its name.
+var shapes sync.Map
+
+func shapeOf(md protoreflect.MessageDescriptor) *shape {
+	if known, ok := shapes.Load(md.FullName()); ok {
+		return known.(*shape)
+	}
+	s := &shape{}
+	for i := range md.Oneofs().Len() {
+		s.oneofs = append(s.oneofs, md.Oneofs().Get(i))
+	}
+	for i := range md.Fields().Len() {
+		fd := md.Fields().Get(i)
+		switch {
+		case fd.IsMap():
+		case fd.IsList() && fd.Message() != nil:
+			s.lists = append(s.lists, fd)
+		case !fd.IsList() && (fd.Message() != nil || fd.Enum() != nil || required[fd.FullName()]):
+			s.fields = append(s.fields, fd)
+		}
+	}
+	shapes.Store(md.FullName(), s)
+	return s
+}
+
 // wellFormed checks a message and all that it holds. A single message outside a oneof is required wherever USP has
 // one: header, body and oper_status.
 func wellFormed(m protoreflect.Message) error {
-	fields, oneofs := m.Descriptor().Fields(), m.Descriptor().Oneofs()
-	for i := range oneofs.Len() {
-		if m.WhichOneof(oneofs.Get(i)) == nil {
-			return &Mismatch{string(oneofs.Get(i).Name()), "one member", "none"}
+	s := shapeOf(m.Descriptor())
+	for _, oneof := range s.oneofs {
+		if m.WhichOneof(oneof) == nil {
+			return &Mismatch{string(oneof.Name()), "one member", "none"}
 		}
 	}
-	for i := range fields.Len() {
-		fd := fields.Get(i)
-		switch {
-		case fd.IsMap(), fd.IsList() && fd.Message() == nil, fd.ContainingOneof() != nil && !m.Has(fd):
-		case fd.IsList():
-			list := m.Get(fd).List()
-			for i := range list.Len() {
-				if err := wellFormed(list.Get(i).Message()); err != nil {
-					return at(fmt.Sprintf("%s[%d]", fd.Name(), i), err)
-				}
-			}
-		default:
-			if err := wellFormedField(m, fd); err != nil {
-				return at(string(fd.Name()), err)
+	for _, fd := range s.fields {
+		if fd.ContainingOneof() != nil && !m.Has(fd) {
+			continue
+		}
+		if err := wellFormedField(m, fd); err != nil {
+			return at(string(fd.Name()), err)
+		}
+	}
+	for _, fd := range s.lists {
+		list := m.Get(fd).List()
+		for i := range list.Len() {
+			if err := wellFormed(list.Get(i).Message()); err != nil {
+				return at(fmt.Sprintf("%s[%d]", fd.Name(), i), err)
 			}
 		}
 	}
