@@ -73,7 +73,7 @@ func rootCommand() *cobra.Command {
 		Long: `usptest plays the USP Controller: it listens with MQTT and STOMP brokers and WebSocket endpoints, lets a device
 connect, runs the cases of TP-469 against it and writes JUnit, JSON and an HTML report.
 
-Exit codes: 0 everything selected passed; 1 a device fault; 2 usage or configuration; 3 errors but no device
+Exit codes: 0 everything selected passed or is waived; 1 a device fault; 2 usage or configuration; 3 errors but no device
 fault; 130 interrupted.`,
 		Example: `  usptest run                      # the reference agent over five links: a look at what you get
   usptest run --dut lab.yaml       # your own device

@@ -139,7 +139,7 @@ func tellRun(w io.Writer, run *result.Run, p *plan.Plan, code int, files []strin
 	progress.Start(run, links)
 	for _, l := range run.Links {
 		for _, c := range l.Cases {
-			if c.Verdict == result.Fail {
+			if c.Failed() {
 				c.Timeline, _ = run.Events(c) // without it there are numbers of events alone
 			}
 			progress.CaseDone(l.Link, c)

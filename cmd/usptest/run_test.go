@@ -78,6 +78,16 @@ func (p *program) want(t *testing.T, exit int, texts ...string) {
 	}
 }
 
+func (p *program) lacks(t *testing.T, texts ...string) {
+	t.Helper()
+	all := p.stdout.String() + p.stderr.String()
+	for _, text := range texts {
+		if strings.Contains(all, text) {
+			t.Errorf("want no %q in the output:\n%s", text, all)
+		}
+	}
+}
+
 // runIn reads what a run left in dir, as a user's tools would.
 func runIn(t *testing.T, dir string) *result.Run {
 	t.Helper()

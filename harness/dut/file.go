@@ -236,19 +236,6 @@ func (f *File) Link(name string) (LinkSpec, bool) {
 	return f.Links[i], true
 }
 
-// WaiverReasons are the reasons of the waivers by case id, each with the issue and the last day.
-func (f *File) WaiverReasons() map[string]string {
-	reasons := make(map[string]string, len(f.Waivers))
-	for _, w := range f.Waivers {
-		text := w.Reason
-		if w.Issue != "" {
-			text += " (" + w.Issue + ")"
-		}
-		reasons[w.Case] = text + ", waived until " + w.Until.Format(time.DateOnly)
-	}
-	return reasons
-}
-
 // Offers says whether the lab provides a need of the plan.
 func (f *File) Offers(need string) bool {
 	switch need {

@@ -78,7 +78,7 @@ func (d *fileDecoder) file() kind {
 		field{"elements", false, "Elements that stand in for those of the plan's procedures, which allow it; the report names them.", d.elements()},
 		field{"lab", false, "What the lab can do to the device. Cases that need more are left out or in error, and the report says so.", d.lab()},
 		field{"waits", false, "How long to wait for the device. A device that is quicker than a time-out is not waited for.", d.waits()},
-		field{"waivers", false, "Cases that are excused until the end of a day. The report names them, and the run is never conformant.", d.aList(d.waiver)},
+		field{"waivers", false, "Cases whose failure is excused until the end of a day. They are carried out; a failure is told as waived, and such a run is never conformant.", d.aList(d.waiver)},
 	)
 	read := k.read
 	k.read = func(v value) {

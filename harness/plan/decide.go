@@ -8,10 +8,9 @@ import (
 
 // Setup is what a run knows of a device and of its user's wishes, as far as it decides which cases are carried out.
 type Setup struct {
-	Link     string            // mqtt5, mqtt3, stomp or websocket, each with or without +tls
-	Features []int             // numbers of the features that the DUT file declares
-	Filters  []Filter          // every one must match
-	Waivers  map[string]string // reason of the waiver, by id
+	Link     string   // mqtt5, mqtt3, stomp or websocket, each with or without +tls
+	Features []int    // numbers of the features that the DUT file declares
+	Filters  []Filter // every one must match
 	// Automated says whether usptest has a body for a case.
 	Automated func(id string) bool
 	// Offers says whether the lab provides a need; it is asked about the needs that are ByLab. Nil: the lab provides nothing.
@@ -33,7 +32,6 @@ const (
 	ChooseOtherLink    Choice = "other-link"    // it belongs to another MTP, or needs a link with or without TLS
 	ChooseUnsupported  Choice = "unsupported"   // the device does not have the feature
 	ChooseDeselected   Choice = "deselected"    // the user left it out
-	ChooseWaived       Choice = "waived"        // the DUT file excuses it
 	ChooseNotAutomated Choice = "not-automated" // usptest has no body for it yet
 	ChooseLacksNeed    Choice = "lacks-need"    // the lab does not provide what it needs
 	ChooseRun          Choice = "run"
@@ -63,9 +61,6 @@ func (p *Plan) Decide(c Case, s Setup) Decision {
 		if !f.Match(labels) {
 			return Decision{Choice: ChooseDeselected, Reason: fmt.Sprintf("left out by %s", f.Name)}
 		}
-	}
-	if reason, ok := s.Waivers[c.ID]; ok {
-		return Decision{Choice: ChooseWaived, Reason: reason + "; remove the waiver from the DUT file to run it"}
 	}
 	if s.Automated != nil && !s.Automated(c.ID) {
 		return Decision{Choice: ChooseNotAutomated, Reason: "this version of usptest does not automate it"}

@@ -28,7 +28,6 @@ func TestDecide(t *testing.T) {
 		{"half of both", "6.8", Setup{Link: "stomp", Features: []int{17}}, ChooseUnsupported, "needs feature 18 (STOMPHeartbeat:1)"},
 		{"unsupported before deselected", "1.79", Setup{Link: "mqtt5", Filters: []Filter{onlyChapter6}}, ChooseUnsupported, ""},
 		{"deselected", "1.1", Setup{Link: "mqtt5", Filters: []Filter{onlyChapter6}}, ChooseDeselected, "left out by --select section:6"},
-		{"waived", "1.1", Setup{Link: "mqtt5", Waivers: map[string]string{"1.1": "known, until 2026-12-31"}}, ChooseWaived, "known, until 2026-12-31"},
 		{"not automated", "1.1", Setup{Link: "mqtt5", Automated: func(string) bool { return false }}, ChooseNotAutomated, "does not automate"},
 		{"lab lacks", "6.2", Setup{Link: "stomp", Features: []int{17}, Automated: yes}, ChooseLacksNeed, "needs reboot"},
 		{"lab offers", "6.2", Setup{Link: "stomp", Features: []int{17}, Automated: yes, Offers: yes}, ChooseRun, ""},

@@ -9,13 +9,13 @@ import (
 // ChangeKind says what a change of a case means.
 type ChangeKind string
 
-// The kinds of a Change. A case counts as judged when its verdict is pass, fail, error or aborted.
+// The kinds of a Change. A case counts as judged when its verdict is pass, fail, waived, error or aborted.
 const (
-	Regression ChangeKind = "regression" // it fails and did not, another of its metrics fails, or it passed and nothing is proven any more
+	Regression ChangeKind = "regression" // it fails and did not or was waived, another of its metrics fails, or it passed and nothing is proven any more
 	Fix        ChangeKind = "fix"        // it passes and did not
 	Appeared   ChangeKind = "new"        // it is judged and was not
 	Vanished   ChangeKind = "vanished"   // it was judged and is not
-	Changed    ChangeKind = "changed"    // it did not pass and does not, for another reason
+	Changed    ChangeKind = "changed"    // it does not pass for another reason than before, or a waiver excuses that
 )
 
 // ChangeKinds are all kinds, in the order in which they are told.
@@ -89,7 +89,7 @@ func cases(r *Run, link string) []Case {
 	return nil
 }
 
-func judged(v Verdict) bool { return slices.Contains([]Verdict{Pass, Fail, Error, Aborted}, v) }
+func judged(v Verdict) bool { return slices.Contains([]Verdict{Pass, Fail, Waived, Error, Aborted}, v) }
 
 // change compares one case; was is the zero value when it was not there. ok is false when nothing is to be told.
 func change(was, is Case) (c Change, ok bool) {
@@ -102,13 +102,16 @@ func change(was, is Case) (c Change, ok bool) {
 		c.Kind = Appeared
 	case !now:
 		c.Kind = Vanished
-	case is.Verdict == Fail && was.Verdict == Fail && len(newly) > 0:
+	case is.Verdict == was.Verdict && is.Failed() && len(newly) > 0:
 		c.Kind, c.Reason = Regression, passedBefore(newly)+"; "+is.Reason
+		if is.Verdict == Waived {
+			c.Kind = Changed
+		}
 	case is.Verdict == was.Verdict:
 		return c, false
 	case is.Verdict == Pass:
 		c.Kind = Fix
-	case is.Verdict == Fail || was.Verdict == Pass:
+	case is.Verdict == Fail || was.Verdict == Pass && is.Verdict != Waived:
 		c.Kind = Regression
 	default:
 		c.Kind = Changed

@@ -17,14 +17,16 @@ func verdictOf(v Verdict, metrics ...Metric) Case {
 
 // TestChange goes through every pair of verdicts.
 func TestChange(t *testing.T) {
-	notRun := []Verdict{"", Waived, Deselected, Unsupported, NotAutomated, Deprecated}
+	notRun := []Verdict{"", Deselected, Unsupported, NotAutomated, Deprecated}
 	want := map[[2]Verdict]ChangeKind{
 		{Pass, Fail}: Regression, {Pass, Error}: Regression, {Pass, Aborted}: Regression,
 		{Error, Fail}: Regression, {Aborted, Fail}: Regression,
 		{Fail, Pass}: Fix, {Error, Pass}: Fix, {Aborted, Pass}: Fix,
 		{Fail, Error}: Changed, {Fail, Aborted}: Changed, {Error, Aborted}: Changed, {Aborted, Error}: Changed,
+		{Waived, Fail}: Regression, {Waived, Pass}: Fix, {Waived, Error}: Changed, {Waived, Aborted}: Changed,
+		{Pass, Waived}: Changed, {Fail, Waived}: Changed, {Error, Waived}: Changed, {Aborted, Waived}: Changed,
 	}
-	for _, v := range []Verdict{Pass, Fail, Error, Aborted} {
+	for _, v := range []Verdict{Pass, Fail, Waived, Error, Aborted} {
 		for _, none := range notRun {
 			want[[2]Verdict{none, v}], want[[2]Verdict{v, none}] = Appeared, Vanished
 		}
@@ -71,6 +73,12 @@ func failing(numbers ...int) Case {
 	return c
 }
 
+// waived is a case whose failure a waiver excuses.
+func waived(c Case) Case {
+	c.Verdict = Waived
+	return c
+}
+
 // TestAFailureIsKnownByItsMetrics holds what diff and baseline make of a case that fails, fails otherwise, or passes.
 func TestAFailureIsKnownByItsMetrics(t *testing.T) {
 	masked := failing(1)
@@ -91,9 +99,13 @@ func TestAFailureIsKnownByItsMetrics(t *testing.T) {
 		{failing(1), failing(), Fix, Stale},
 		{masked, failing(2), "", Known}, // what was never judged was never fine
 		{Case{ID: "1.1", Verdict: Error}, failing(1), Regression, New},
-		{Case{ID: "1.1", Verdict: Waived}, failing(1), Appeared, New},
+		{waived(failing(1)), failing(1), Regression, New},
+		{waived(failing(1)), failing(), Fix, ""},
+		{failing(), waived(failing(1)), Changed, ""},
+		{waived(failing(1)), waived(failing(1)), "", ""},
+		{waived(failing(1)), waived(failing(1, 2)), Changed, ""},
 		{failing(1), Case{ID: "1.1", Verdict: Error}, Changed, ""},
-		{failing(1), Case{ID: "1.1", Verdict: Waived}, Vanished, ""},
+		{failing(1), waived(failing(1)), Changed, ""},
 	} {
 		name := fmt.Sprintf("%s %v to %s %v", test.was.Verdict, test.was.Metrics, test.is.Verdict, test.is.Metrics)
 		older := over("mqtt5", test.was)
@@ -134,7 +146,9 @@ func TestTheGate(t *testing.T) {
 		{"a new failure", []Case{standing(Fail, Known), standing(Fail, New)}, ExitDeviceFault},
 		{"a stale one", []Case{standing(Fail, Known), standing(Pass, Stale)}, ExitDeviceFault},
 		{"an error is never known", []Case{standing(Fail, Known), standing(Error, "")}, ExitError},
-		{"nothing judged", []Case{standing(Waived, "")}, ExitError},
+		{"a waived failure and a known one", []Case{standing(Fail, Known), standing(Waived, "")}, ExitPassed},
+		{"a waived failure and a new one", []Case{standing(Waived, ""), standing(Fail, New)}, ExitDeviceFault},
+		{"nothing judged", []Case{standing(Deselected, "")}, ExitError},
 	} {
 		if got := over("mqtt5", test.cases...).ExitCode(); got != test.want {
 			t.Errorf("%s: want exit code %d, got %d", test.name, test.want, got)

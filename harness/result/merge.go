@@ -71,6 +71,7 @@ func (r *Run) unlike(other *Run) []Difference {
 		{"--strict-plan", fmt.Sprint(r.StrictPlan), fmt.Sprint(other.StrictPlan)},
 		{"number of shards", fmt.Sprint(r.Shard.Of), fmt.Sprint(other.Shard.Of)},
 		{"baseline", baseline(r), baseline(other)},
+		{"waivers", fmt.Sprint(r.Waivers), fmt.Sprint(other.Waivers)},
 	}
 	all = slices.DeleteFunc(all, func(d Difference) bool { return d.One == d.Other })
 	for _, d := range r.Device.Differences(other.Device, FieldVendor, FieldModel, FieldSoftware, FieldEndpoint, FieldReference, FieldDefects) {
@@ -78,7 +79,7 @@ func (r *Run) unlike(other *Run) []Difference {
 		all = append(all, d)
 	}
 	if len(all) == 0 && r.Shard.Deal != other.Shard.Deal {
-		all = append(all, Difference{"the cases that were dealt: selection, links, features, waivers or lab", r.Shard.Deal[:min(12, len(r.Shard.Deal))],
+		all = append(all, Difference{"the cases that were dealt: selection, links, features or lab", r.Shard.Deal[:min(12, len(r.Shard.Deal))],
 			other.Shard.Deal[:min(12, len(other.Shard.Deal))]})
 	}
 	return all

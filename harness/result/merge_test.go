@@ -69,6 +69,7 @@ func TestMergeRefuses(t *testing.T) {
 		"another deal":    {func(p []Part) []Part { p[1].Shard.Deal = "e"; return p }, "cases that were dealt"},
 		"another number":  {func(p []Part) []Part { p[1].Shard.Of = 3; return p }, `number of shards: "2" and "3"`},
 		"a baseline":      {func(p []Part) []Part { p[1].Baseline = &Baseline{Software: "4"}; return p }, `baseline: "" and "4 `},
+		"other waivers":   {func(p []Part) []Part { p[1].Waivers = []Waiver{{Case: "1.1"}}; return p }, "differ in waivers"},
 		"no shard":        {func(p []Part) []Part { p[1].Shard = nil; return p }, "a/run.json is not a shard"},
 		"a false shard":   {func(p []Part) []Part { p[1].Shard.Index = 3; return p }, "a/run.json is not a shard"},
 		"missing":         {func(p []Part) []Part { return p[:1] }, "shard 1/2 is missing"},

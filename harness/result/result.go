@@ -91,14 +91,6 @@ type FirmwareBank struct {
 	Boot   bool `json:"boot,omitempty"`
 }
 
-// Waiver is a case whose failure the device's owner excuses until a day.
-type Waiver struct {
-	Case   string `json:"case"`
-	Reason string `json:"reason"`
-	Issue  string `json:"issue,omitempty"`
-	Until  string `json:"until"`
-}
-
 // Alternate is an element the plan allows to substitute: which one, and what stood in for it.
 type Alternate struct {
 	Role string `json:"role"`

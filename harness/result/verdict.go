@@ -17,7 +17,7 @@ const (
 	NotApplicable Verdict = "not-applicable" // the metric has no meaning for this device
 	Unsupported   Verdict = "unsupported"    // the device does not have the feature
 	Deselected    Verdict = "deselected"     // the user left it out
-	Waived        Verdict = "waived"         // the DUT file excuses it
+	Waived        Verdict = "waived"         // it failed, and the DUT file excuses that
 	Deprecated    Verdict = "deprecated"     // the plan no longer runs it
 	NotAutomated  Verdict = "not-automated"  // usptest has no body for it yet
 	Aborted       Verdict = "aborted"        // the run ended before the case did
@@ -119,58 +119,64 @@ func (r *Run) WaitLine() string {
 		r.Waits.TotalMS/1000, r.Waits.LongestMS/1000, r.Waits.Longest, took)
 }
 
-// Conclude fills in the waits and the conclusion: not-conformant when any case failed, conformant when everything that the plan asks of this
-// device passed in real time, partial otherwise.
+// Conclude fills in the waits and the conclusion: not-conformant when any case failed that no waiver excuses, conformant when everything that the
+// plan asks of this device passed in real time, partial otherwise.
 func (r *Run) Conclude() {
 	r.Waits = r.waits()
 	count := r.Counts()
-	r.Conclusion = Conclusion{Partial, ""}
-	open := []Verdict{Error, Aborted, Waived, Deselected, NotAutomated}
-	trouble := ""
-	for _, l := range r.Links {
-		if l.Trouble != "" && trouble == "" {
-			trouble = l.Link + ": " + l.Trouble
-		}
-	}
-	switch {
+	reservation := r.reservation(count)
+	switch waived := count[Waived]; {
 	case count[Fail] > 0:
-		r.Conclusion = Conclusion{NotConformant, plural(count[Fail], "case") + " failed"}
+		reason := plural(count[Fail], "case") + " failed"
 		if known := r.Standing(Known); known > 0 {
-			r.Conclusion.Reason += fmt.Sprintf(", of which the baseline knows %d", known)
+			reason += fmt.Sprintf(", of which the baseline knows %d", known)
 		}
-		return
-	case trouble != "":
-		r.Conclusion.Reason = trouble
-		return
+		if waived > 0 {
+			reason += fmt.Sprintf("; %d more failed and %s waived", waived, choose(waived, "is", "are"))
+		}
+		r.Conclusion = Conclusion{NotConformant, reason}
+	case waived > 0:
+		reason := fmt.Sprintf("%s failed and %s waived", plural(waived, "case"), choose(waived, "is", "are"))
+		if reservation != "" {
+			reason += "; besides, " + reservation
+		}
+		r.Conclusion = Conclusion{Partial, reason}
+	case reservation != "":
+		r.Conclusion = Conclusion{Partial, "no case failed, but " + reservation}
+	default:
+		r.Conclusion = Conclusion{Conformant, "every case that applies to this device passed"}
+	}
+}
+
+// reservation is the first reason why a run without a failure proves no conformance; empty when there is none.
+func (r *Run) reservation(count map[Verdict]int) string {
+	for _, l := range r.Links {
+		if l.Trouble != "" {
+			return fmt.Sprintf("there was trouble over %s: %s", l.Link, l.Trouble)
+		}
+	}
+	switch n := count[Error] + count[Aborted]; {
+	case n > 0:
+		return fmt.Sprintf("%s could not be judged", plural(n, "case"))
 	case count[Pass] == 0:
-		r.Conclusion.Reason = "no case passed, so nothing is proven"
-		return
-	}
-	for _, v := range open {
-		if count[v] > 0 {
-			r.Conclusion.Reason = fmt.Sprintf("no case failed, but %s %s %s", plural(count[v], "case"), are(count[v]), v)
-			return
-		}
-	}
-	if r.Shard != nil {
-		r.Conclusion.Reason = fmt.Sprintf("no case failed, but this is shard %s alone; usptest merge joins all of them", r.Shard)
-		return
-	}
-	if len(r.Selectors) > 0 {
-		r.Conclusion.Reason = "no case failed, but the run was limited to " + strings.Join(r.Selectors, " ")
-		return
-	}
-	if r.TimeScale != 1 {
-		r.Conclusion.Reason = fmt.Sprintf("no case failed, but protocol intervals were divided by %g", r.TimeScale)
-		return
+		return "no case passed, so nothing is proven"
+	case r.Shard != nil:
+		return fmt.Sprintf("this is shard %s alone; usptest merge joins all of them", r.Shard)
+	case len(r.Selectors) > 0:
+		return "the run was limited to " + strings.Join(r.Selectors, " ")
+	case count[Deselected] > 0:
+		return fmt.Sprintf("%s %s left out of the run", plural(count[Deselected], "case"), choose(count[Deselected], "was", "were"))
+	case count[NotAutomated] > 0:
+		return fmt.Sprintf("%s %s not automated yet", plural(count[NotAutomated], "case"), choose(count[NotAutomated], "is", "are"))
+	case r.TimeScale != 1:
+		return fmt.Sprintf("protocol intervals were divided by %g", r.TimeScale)
 	}
 	for _, f := range r.Features {
 		if differs := f.Disagreement(); differs != "" {
-			r.Conclusion.Reason = fmt.Sprintf("no case failed, but feature %d (%s): %s", f.Number, f.Name, differs)
-			return
+			return fmt.Sprintf("feature %d (%s): %s", f.Number, f.Name, differs)
 		}
 	}
-	r.Conclusion = Conclusion{Conformant, "every case that applies to this device passed"}
+	return ""
 }
 
 func plural(n int, word string) string {
@@ -180,11 +186,12 @@ func plural(n int, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
-func are(n int) string {
+// choose is the word that fits so many things.
+func choose(n int, one, more string) string {
 	if n == 1 {
-		return "is"
+		return one
 	}
-	return "are"
+	return more
 }
 
 // Exit codes of the command line (DESIGN section 6).
@@ -197,8 +204,8 @@ const (
 )
 
 // ExitCode is what the run as a whole means to a pipeline: 0 everything selected passed, 1 a device fault, 3 errors but no device
-// fault. With a baseline, a known failure is none, and a stale one is. A run in which nothing passed is an error: nothing is silently
-// green.
+// fault. A waived failure is none; with a baseline, a known one is none, and a stale one is. A run in which nothing was judged is an error:
+// nothing is silently green.
 func (r *Run) ExitCode() int {
 	count := r.Counts()
 	for _, l := range r.Links {
@@ -210,7 +217,7 @@ func (r *Run) ExitCode() int {
 	switch {
 	case count[Fail]-known+r.Standing(Stale) > 0:
 		return ExitDeviceFault
-	case count[Error]+count[Aborted] > 0 || count[Pass]+known == 0:
+	case count[Error]+count[Aborted] > 0 || count[Pass]+count[Waived]+known == 0:
 		return ExitError
 	}
 	return ExitPassed

@@ -98,7 +98,7 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 	}
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
-	s := &supervisor{Options: o, log: log, features: slices.Clone(run.Features), refuse: refuse, grace: graceAfterInterrupt}
+	s := &supervisor{Options: o, log: log, waivers: run.Waivers, features: slices.Clone(run.Features), refuse: refuse, grace: graceAfterInterrupt}
 	var todo [][]string
 	for _, d := range decided {
 		var ids []string
@@ -143,7 +143,7 @@ func (l linkPlan) errors() []result.Case {
 // the nearest where there is none.
 func (o Options) decide(cases []plan.Case) []linkPlan {
 	setup := plan.Setup{
-		Features: o.DUT.Features, Filters: o.Filters, Waivers: o.DUT.WaiverReasons(),
+		Features: o.DUT.Features, Filters: o.Filters,
 		Automated: func(id string) bool { return o.Bodies[id] != nil },
 		Offers:    o.DUT.Offers,
 	}

@@ -30,7 +30,7 @@ func smallPlan() *plan.Plan {
 			{ID: "1.3", Status: plan.Deprecated},                                                       //
 			{ID: "1.4", Status: plan.Active, Metrics: metrics, Requires: plan.Requires{Any: []int{2}}}, // unsupported
 			{ID: "1.5", Status: plan.Active, Metrics: metrics, Needs: []string{"reboot"}},              // lacks a need
-			{ID: "1.6", Status: plan.Active, Metrics: metrics},                                         // waived
+			{ID: "1.6", Status: plan.Active, Metrics: metrics},                                         // has a waiver, and is run
 			{ID: "6.1", Status: plan.Active, Metrics: metrics, MTPs: []string{"stomp"}},                //
 			{ID: "6.2", Status: plan.Active, Metrics: metrics, MTPs: []string{"stomp"}},                // not automated
 			{ID: "6.3", Status: plan.Active, Metrics: metrics, MTPs: []string{"stomp"}, TLS: plan.TLSRequired},
@@ -58,15 +58,15 @@ func TestEveryCaseIsDecidedAndToldOnce(t *testing.T) {
 		want  map[string]string // by link, ids with what was decided
 	}{
 		"one link": {[]string{"mqtt5"}, map[string]string{
-			"mqtt5": "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 deselected; 6.2 deselected; 6.3 deselected; 7.1 deselected; 7.2 deselected; 9.1 deselected",
+			"mqtt5": "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 run; 6.1 deselected; 6.2 deselected; 6.3 deselected; 7.1 deselected; 7.2 deselected; 9.1 deselected",
 		}},
 		"a case of the second link alone": {[]string{"mqtt5", "stomp"}, map[string]string{
-			"mqtt5": "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 waived; 7.1 deselected; 7.2 deselected; 9.1 deselected",
-			"stomp": "1.1 run; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 run; 6.2 not-automated; 6.3 deselected",
+			"mqtt5": "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 run; 7.1 deselected; 7.2 deselected; 9.1 deselected",
+			"stomp": "1.1 run; 1.4 unsupported; 1.5 error; 1.6 run; 6.1 run; 6.2 not-automated; 6.3 deselected",
 		}},
 		"one MTP with and without TLS": {[]string{"stomp", "stomp+tls"}, map[string]string{
-			"stomp":     "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 run; 6.2 not-automated; 7.1 deselected; 7.2 deselected",
-			"stomp+tls": "1.1 run; 1.4 unsupported; 1.5 error; 1.6 waived; 6.1 run; 6.3 not-automated; 9.1 run",
+			"stomp":     "1.1 run; 1.2 not-automated; 1.3 deprecated; 1.4 unsupported; 1.5 error; 1.6 run; 6.1 run; 6.2 not-automated; 7.1 deselected; 7.2 deselected",
+			"stomp+tls": "1.1 run; 1.4 unsupported; 1.5 error; 1.6 run; 6.1 run; 6.3 not-automated; 9.1 run",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

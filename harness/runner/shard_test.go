@@ -20,7 +20,7 @@ func TestShardsAreTheWholeAndEven(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := smallOptions("mqtt5", "stomp", "websocket+tls")
-	o.Plan, o.DUT.Waivers = p, nil
+	o.Plan = p
 	for _, c := range p.Cases {
 		o.Bodies[c.ID] = func(*harness.Case) {}
 	}
@@ -91,7 +91,6 @@ func TestTheDealDependsOnWhatIsDecided(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"fewer links":   func(o *Options) { o.Links = o.Links[:1] },
 		"more features": func(o *Options) { o.DUT.Features = []int{1, 2} },
-		"no waiver":     func(o *Options) { o.DUT.Waivers = nil },
 		"a filter": func(o *Options) {
 			o.Filters = []plan.Filter{{Name: "x", Match: func(l []string) bool { return slices.Contains(l, "section:6") }}}
 		},
@@ -108,13 +107,13 @@ func TestTheDealDependsOnWhatIsDecided(t *testing.T) {
 
 func TestMoreShardsThanCasesAreRefused(t *testing.T) {
 	o := smallOptions("mqtt5")
-	for _, of := range []int{1, 2} {
+	for _, of := range []int{2, 3} {
 		o.Shard = &result.Shard{Index: of, Of: of}
 		_, _, err := o.takeShard(o.decide(o.Plan.Cases))
-		if refused := err != nil; refused != (of > 1) {
-			t.Errorf("%d shards of 1 case: %v", of, err)
+		if refused := err != nil; refused != (of > 2) {
+			t.Errorf("%d shards of 2 cases: %v", of, err)
 		}
-		if err != nil && !strings.Contains(err.Error(), fmt.Sprintf("--shard 2/%d: there are 1 cases", of)) {
+		if err != nil && !strings.Contains(err.Error(), fmt.Sprintf("--shard 3/%d: there are 2 cases", of)) {
 			t.Error(err)
 		}
 	}

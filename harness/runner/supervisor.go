@@ -24,8 +24,9 @@ import (
 // supervisor owns the worker processes of a run.
 type supervisor struct {
 	Options
-	log *caseLog
-	mu  sync.Mutex // one caller of Progress at a time
+	log     *caseLog
+	waivers []result.Waiver
+	mu      sync.Mutex // one caller of Progress at a time
 
 	identity identity
 	features []result.Feature
@@ -290,10 +291,11 @@ func (w *workerRun) add(c result.Case) {
 	if known, ok := w.Plan.Case(c.ID); ok && !c.Started.IsZero() {
 		c.WaitMS = known.Wait.Milliseconds()
 	}
+	result.Waive(w.waivers, &c)
 	w.Baseline.Mark(w.link, &c)
 	w.result.Cases = append(w.result.Cases, c)
 	w.log.write(w.link, c)
-	if c.Verdict == result.Fail && c.Journal != "" {
+	if c.Failed() && c.Journal != "" {
 		c.Timeline, _ = result.ReadJournal(w.Out, c.Journal) // without it the console shows numbers of events alone
 	}
 	w.Progress.CaseDone(w.link, c)

@@ -21,6 +21,9 @@ const (
 func (o Options) block(b *strings.Builder, run *result.Run, p *plan.Plan, link string, c result.Case) {
 	known, _ := p.Case(c.ID)
 	o.header(b, link, c)
+	if c.Verdict == result.Waived {
+		fmt.Fprintf(b, "  excuse  %s\n", value(run.Excuse(c)))
+	}
 	shown := false
 	for _, m := range c.Metrics {
 		if m.Verdict == result.Pass || m.Verdict == result.NotApplicable || m.Verdict == result.NotReached {
@@ -39,7 +42,7 @@ func (o Options) block(b *strings.Builder, run *result.Run, p *plan.Plan, link s
 			}
 		}
 	}
-	if !shown && c.Reason != "" {
+	if !shown && c.Reason != "" && c.Verdict != result.Waived {
 		fmt.Fprintf(b, "  reason  %s\n", value(c.Reason))
 	}
 	if tail := join("; ", append(rest(c.Metrics), cleanUp(c.CleanUp)...)...); tail != "" {

@@ -18,7 +18,7 @@ func Render(w io.Writer, run *result.Run, p *plan.Plan, o Options) error {
 	for _, l := range run.Links {
 		reasons := map[string]string{}
 		for _, c := range l.Cases {
-			if c.Verdict == result.Fail {
+			if c.Failed() {
 				c.Timeline, _ = run.Events(c) // without it there are numbers of events alone
 			}
 			o.finished(&b, run, p, l.Link, c, reasons)
@@ -61,7 +61,8 @@ func (o Options) finished(b *strings.Builder, run *result.Run, p *plan.Plan, lin
 	case c.Verdict == result.Error && !judged && c.Reason != "" && c.Reason == reasons[link]:
 		o.header(b, link, c)
 		b.WriteString("  reason  as before\n")
-	case c.Verdict == result.Fail || c.Verdict == result.Error:
+	case c.Verdict == result.Waived && o.Quiet: // the summary has it
+	case c.Failed() || c.Verdict == result.Error:
 		reasons[link] = c.Reason
 		o.block(b, run, p, link, c)
 	case o.Verbose || c.Verdict == result.Pass && !o.Quiet && !o.Terminal:
@@ -90,6 +91,12 @@ func (o Options) summary(b *strings.Builder, run *result.Run) {
 	for _, f := range run.Features {
 		if differs := f.Disagreement(); differs != "" {
 			fmt.Fprintf(b, "%s %d (%s): %s\n", o.paint(yellow, "feature"), f.Number, result.VisibleLine(f.Name), value(differs))
+		}
+	}
+	for _, w := range run.Waivers {
+		if run.Needless(w) {
+			fmt.Fprintf(b, "%s %s is not needed any more: the case passes over every link of this run; remove the waiver from the DUT file\n",
+				o.paint(yellow, "waiver"), result.VisibleLine(w.Case))
 		}
 	}
 	o.baseline(b, run)
@@ -195,7 +202,7 @@ func (o Options) table(b *strings.Builder, run *result.Run) {
 	}
 }
 
-// notRun groups the cases that were not carried out, or not to their end, by the reason.
+// notRun groups the cases that were waived, not carried out, or not to their end, by the reason.
 func (o Options) notRun(b *strings.Builder, run *result.Run) {
 	type group struct {
 		verdict result.Verdict
@@ -253,8 +260,12 @@ func elapsed(ms int64) string {
 // exit says what the exit code of a run means.
 func exit(run *result.Run, code int) string {
 	switch {
+	case code == result.ExitPassed && run.Standing(result.Known) > 0 && run.Counts()[result.Waived] > 0:
+		return "no failure but those that the baseline knows or a waiver excuses"
 	case code == result.ExitPassed && run.Standing(result.Known) > 0:
 		return "no failure but those that the baseline knows"
+	case code == result.ExitPassed && run.Counts()[result.Waived] > 0:
+		return "no failure but those that a waiver excuses"
 	case code == result.ExitDeviceFault && run.Counts()[result.Fail] == run.Standing(result.Known):
 		return "no new failure, but the baseline is stale"
 	}

@@ -73,7 +73,10 @@ func (r *renderer) caseView(link string, c result.Case, d detail) caseView {
 		Started: clock(c.Started), Took: duration(c.DurationMS), Again: line(r.run.AgainFor(link, c.ID), d.value),
 		Chart: chart(at, c, link, d), Timeline: timeline(at, c, d),
 	}
-	if !slices.ContainsFunc(c.Metrics, func(m result.Metric) bool { return m.Verdict == result.Fail || m.Verdict == result.Error }) {
+	switch {
+	case c.Verdict == result.Waived:
+		v.Reason = block(r.run.Excuse(c), d.value)
+	case !slices.ContainsFunc(c.Metrics, func(m result.Metric) bool { return m.Verdict == result.Fail || m.Verdict == result.Error }):
 		v.Reason = block(c.Reason, d.value) // otherwise the metric says it
 	}
 	shown := map[uint64]bool{}

@@ -109,6 +109,7 @@ type renderer struct {
 	plan     *plan.Plan
 	template *template.Template
 	filter   filter
+	columns  []column
 	style    template.CSS
 	script   template.JS
 	policy   string
@@ -123,14 +124,15 @@ func newRenderer(run *result.Run, p *plan.Plan) (*renderer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := template.New("").Funcs(template.FuncMap{"icon": icon, "to": to, "seconds": seconds, "thousands": thousands, "column": column, "raw": raw}).ParseFS(files, "*.tmpl")
+	columns := columnsOf(run)
+	t, err := template.New("").Funcs(template.FuncMap{"icon": icon, "to": to, "seconds": seconds, "thousands": thousands, "columns": func() []column { return columns }, "raw": raw}).ParseFS(files, "*.tmpl")
 	if err != nil {
 		return nil, err
 	}
 	filter := newFilter(run, p)
 	style := string(css) + filter.style()
 	return &renderer{
-		run: run, plan: p, template: t, filter: filter,
+		run: run, plan: p, template: t, filter: filter, columns: columns,
 		style: template.CSS(style), script: template.JS(script), // the project's own; nothing of a device is in them
 		policy: "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src " + source(style) + "; script-src " + source(string(script)),
 	}, nil
@@ -255,12 +257,11 @@ func tone(v result.Verdict) string {
 		return "fail"
 	case result.Error, result.Aborted:
 		return "error"
+	case result.Waived:
+		return "waived"
 	}
 	return "rest"
 }
-
-// column is the tone of a column of counts.
-func column(i int) string { return columns[i] }
 
 // seconds writes milliseconds as seconds.
 func seconds(ms float64) string { return strconv.FormatFloat(ms/1000, 'f', 3, 64) }

@@ -161,13 +161,15 @@ type feature struct {
 	Remark   text // declaration and detection differ
 	Why      text // otherwise
 	Tone     string
-	Counts   [len(columns)]int // of the cases that need it
+	Counts   []int // of the cases that need it
 }
 
 type waiver struct {
 	Case                 string
 	Reason, Issue, Until text
 	URL                  string
+	Excused              []ref // the links over which it hides a failure
+	Needless             bool
 }
 
 type alternate struct{ Role, Path text }
@@ -253,15 +255,15 @@ func (r *renderer) link(l result.Link) linkView {
 	}
 	v.Counts = counts(n, result.Pass, result.Fail)
 	x := 0
-	for _, tone := range []string{"pass", "fail", "error", "rest"} {
+	for _, column := range r.columns {
 		sum := 0
 		for _, c := range v.Counts {
-			if c.Tone == tone {
+			if c.Tone == column.Tone {
 				sum += c.N
 			}
 		}
 		if width := sum * 1000 / max(1, len(l.Cases)); sum > 0 {
-			v.Bars = append(v.Bars, bar{tone, x, width})
+			v.Bars = append(v.Bars, bar{column.Tone, x, width})
 			x += width
 		}
 	}
@@ -287,6 +289,14 @@ func (r *renderer) declarations(p *page) {
 		if strings.HasPrefix(w.Issue, "https://") || strings.HasPrefix(w.Issue, "http://") {
 			v.URL = w.Issue
 		}
+		for _, l := range r.run.Links {
+			for _, c := range l.Cases {
+				if c.ID == w.Case && c.Verdict == result.Waived {
+					v.Excused = append(v.Excused, ref{result.VisibleLine(l.Link), anchor(l.Link, c.ID)})
+				}
+			}
+		}
+		v.Needless = r.run.Needless(w)
 		p.Waivers = append(p.Waivers, v)
 	}
 	for _, a := range r.run.Alternates {

@@ -5,10 +5,20 @@ import (
 	"slices"
 
 	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
 )
 
-// columns are the tones in the order in which tables count them.
-var columns = [...]string{"pass", "fail", "error", "rest"}
+// column is what a column of a table counts: the cases of one tone.
+type column struct{ Tone, Head string }
+
+// columnsOf are the columns of a run's tables. Few runs have waived cases, and only those have a column for them.
+func columnsOf(run *result.Run) []column {
+	columns := []column{{"pass", "pass"}, {"fail", "fail"}, {"error", "error"}, {"waived", "waived"}, {"rest", "not run"}}
+	if run.Counts()[result.Waived] > 0 {
+		return columns
+	}
+	return slices.DeleteFunc(columns, func(c column) bool { return c.Tone == "waived" })
+}
 
 // tallies is a table of counts: cases of all links together, by one thing the plan says of them.
 type tallies struct {
@@ -18,7 +28,7 @@ type tallies struct {
 
 type tallyRow struct {
 	Name   string
-	Counts [len(columns)]int
+	Counts []int
 	All    int
 }
 
@@ -45,11 +55,12 @@ func (r *renderer) tallies() []tallies {
 }
 
 // tally counts the cases of the run by the tone of their verdict.
-func (r *renderer) tally(of func(plan.Case) bool) (counts [len(columns)]int) {
+func (r *renderer) tally(of func(plan.Case) bool) []int {
+	counts := make([]int, len(r.columns))
 	for _, l := range r.run.Links {
 		for _, c := range l.Cases {
 			if known, _ := r.plan.Case(c.ID); of(known) {
-				counts[slices.Index(columns[:], tone(c.Verdict))]++
+				counts[slices.IndexFunc(r.columns, func(k column) bool { return k.Tone == tone(c.Verdict) })]++
 			}
 		}
 	}

@@ -1,6 +1,6 @@
 // Package junit writes a run as JUnit XML, the form that pipelines read. A fault of the device is a <failure>; a fault of the bench or
 // the harness, and a case that was cut off, is an <error>; whatever was not run is <skipped>, with its reason. The file and the exit code
-// agree: a failure that the baseline knows is <skipped>, and one that it knows wrongly is a <failure>.
+// agree: a failure that a waiver excuses or the baseline knows is <skipped> with what was found, and one that it knows wrongly is a <failure>.
 package junit
 
 import (
@@ -104,7 +104,10 @@ func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.T
 		} else {
 			t.Failure = outcome
 		}
-	case result.Waived, result.Deselected, result.Unsupported, result.NotAutomated, result.Deprecated:
+	case result.Waived:
+		outcome.Data = findings(run, known, link, c)
+		t.Skipped = outcome
+	case result.Deselected, result.Unsupported, result.NotAutomated, result.Deprecated:
 		t.Skipped = outcome
 	default: // error, aborted, and whatever this version does not know
 		outcome.Data = findings(run, known, link, c)
