@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/usptest/usptest/brokers/collector"
@@ -124,13 +125,36 @@ func (c *Case) judgeUniversal() {
 	}
 }
 
-// finding splits a check's error into where, want and got; an error that is no comparison is all where.
+// finding splits a check's error into where, want and got; an error that is no comparison is all where. Of what was awaited in vain, the
+// event that came nearest tells most.
 func finding(err error) (where, want, got string) {
 	var m *usp.Mismatch
+	if missed := nearMiss(err); missed != nil {
+		err = missed.Miss
+	}
 	if !errors.As(err, &m) {
 		return err.Error(), "", ""
 	}
 	return prefix(err, m) + m.Where, m.Want, m.Got
+}
+
+// missedNote says how long the right event was awaited when finding tells of one that came nearest, or "".
+func missedNote(err error) string {
+	missed := nearMiss(err)
+	if missed == nil {
+		return ""
+	}
+	return strings.Replace(err.Error(), missed.Error(), missed.Meanwhile(), 1)
+}
+
+// nearMiss returns the time-out in an error whose nearest event was compared with what was awaited, or nil.
+func nearMiss(err error) *journal.TimeoutError {
+	var missed *journal.TimeoutError
+	var m *usp.Mismatch
+	if errors.As(err, &missed) && errors.As(missed.Miss, &m) {
+		return missed
+	}
+	return nil
 }
 
 // prefix is what the errors around m say before it.

@@ -117,6 +117,9 @@ func (c *Case) Metric(n int, check func(m *Metric)) (passed bool) {
 			}
 			r.Verdict = result.Fail
 			r.Where, r.Want, r.Got = finding(p.err)
+			if missed := missedNote(p.err); missed != "" {
+				r.Note = missed
+			}
 		default:
 			panic(p)
 		}
@@ -145,7 +148,7 @@ func (c *Case) unjudged(n int) *result.Metric {
 }
 
 // Must ends the metric as failed when err is not nil. The evidence are the numbers of the events that were judged; what was awaited in
-// vain and has no other is told by the event after which it was awaited.
+// vain and has no other is told by the event that came nearest, or by the one after which it was awaited.
 func (m *Metric) Must(err error, evidence ...uint64) {
 	for _, seq := range evidence {
 		if seq != 0 {
@@ -156,8 +159,12 @@ func (m *Metric) Must(err error, evidence ...uint64) {
 		return
 	}
 	var missed *journal.TimeoutError
-	if errors.As(err, &missed) && missed.Nearest == nil && missed.Mark > 0 && len(m.result.Evidence) == 0 {
-		m.result.Evidence = []uint64{missed.Mark}
+	if errors.As(err, &missed) && len(m.result.Evidence) == 0 {
+		if missed.Nearest != nil {
+			m.result.Evidence = []uint64{missed.Nearest.Seq}
+		} else if missed.Mark > 0 {
+			m.result.Evidence = []uint64{missed.Mark}
+		}
 	}
 	panic(failed{err})
 }

@@ -109,7 +109,7 @@ func TestACheckThatDoesNotReturnPassesNothing(t *testing.T) {
 
 func TestAMetricTellsWhatItSaw(t *testing.T) {
 	b, _ := newBench(t, nil)
-	r, _ := b.Run(t.Context(), planned(5), func(c *Case) {
+	r, _ := b.Run(t.Context(), planned(6), func(c *Case) {
 		c.Step(1, "do %d things", 2)
 		c.Note("%s was left out", "this")
 		for n, want := range map[int]bool{1: true, 2: false} {
@@ -130,6 +130,10 @@ func TestAMetricTellsWhatItSaw(t *testing.T) {
 		c.Metric(5, func(m *Metric) {
 			m.Must(fmt.Errorf("no answer; %w", &journal.TimeoutError{Mark: 8}))
 		})
+		c.Metric(6, func(m *Metric) {
+			m.Must(fmt.Errorf("no Notify within 4s; %w", &journal.TimeoutError{Mark: 8, Nearest: &journal.Event{Seq: 9, Type: "Notify"},
+				Miss: &usp.Mismatch{Where: "value", Want: "new", Got: "old"}}))
+		})
 	})
 	want := []result.Metric{
 		{N: 1, Verdict: result.Pass, Note: "seen 7", Evidence: []uint64{3, 4}},
@@ -137,6 +141,7 @@ func TestAMetricTellsWhatItSaw(t *testing.T) {
 		{N: 3, Verdict: result.Fail, Where: "no comparison"},
 		{N: 4, Verdict: result.NotApplicable, Note: "why"},
 		{N: 5, Verdict: result.Fail, Where: "no answer; from the device meanwhile: nothing", Evidence: []uint64{8}},
+		{N: 6, Verdict: result.Fail, Where: "value", Want: "new", Got: "old", Note: "no Notify within 4s; from the device meanwhile: nothing", Evidence: []uint64{9}},
 	}
 	for i, m := range r.Metrics {
 		if fmt.Sprint(m) != fmt.Sprint(want[i]) {

@@ -21,17 +21,21 @@ type TimeoutError struct {
 	Cause   error          // the context's error
 }
 
-// Error tells what came from the device instead, most frequent first, and the nearest miss. That it ended the connection explains most.
+// Error tells what came from the device instead, and the nearest miss.
 func (e *TimeoutError) Error() string {
-	var b strings.Builder
+	if e.Nearest == nil {
+		return e.Meanwhile()
+	}
+	return fmt.Sprintf("%s; nearest: event %d, %s: %v", e.Meanwhile(), e.Nearest.Seq, e.Nearest.Type, e.Miss)
+}
+
+// Meanwhile tells what came from the device instead, most frequent first. That it ended the connection explains most.
+func (e *TimeoutError) Meanwhile() string {
+	text := "from the device meanwhile: " + seenText(e.Seen)
 	if slices.ContainsFunc(ends, func(kind string) bool { return e.Seen[kind] > 0 }) {
-		b.WriteString("the device ended its connection meanwhile; ")
+		return "the device ended its connection meanwhile; " + text
 	}
-	b.WriteString("from the device meanwhile: " + seenText(e.Seen))
-	if e.Nearest != nil {
-		fmt.Fprintf(&b, "; nearest: event %d, %s: %v", e.Nearest.Seq, e.Nearest.Type, e.Miss)
-	}
-	return b.String()
+	return text
 }
 
 // Unwrap gives the context's error, so that errors.Is finds DeadlineExceeded and Canceled.
