@@ -66,7 +66,7 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
 	flags.StringVar(&f.junit, "junit", "", "write the JUnit `file` here as well")
 	flags.StringVar(&f.baseline, "baseline", "", "run.json `file` whose failures are known: new ones fail the run, and so do known ones that pass now")
 	flags.StringVar(&f.shard, "shard", "", "carry out the part `I/N` of the run, to spread it over N machines; usptest merge joins the parts")
-	flags.IntVar(&f.instances, "instances", 0, "how many devices to run at once, when usptest launches them (default: one for each link, of the reference agent two)")
+	flags.IntVar(&f.instances, "instances", 0, "how many devices to run at once, when usptest launches them (default: one for each link, of the reference agent three)")
 	flags.StringArrayVar(&f.defects, "defect", nil, "break the reference agent in this `way`; repeatable; see usptest agent --list-defects")
 	flags.BoolVar(&f.strict, "strict-plan", false, "judge by the letter of the plan where it contradicts itself or the standard; see usptest show")
 	flags.BoolVar(&f.quiet, "quiet", false, "print failures and the summary only")
