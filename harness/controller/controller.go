@@ -313,21 +313,21 @@ func (c *Controller) answer(ctx context.Context, a ack) error {
 	return err
 }
 
-// AwaitNotify returns the first Notify after mark for which match returns nil. match returns journal.ErrSkip for Notifies of no
+// AwaitNotify returns the first Notify to this Controller after mark for which match returns nil. match returns journal.ErrSkip for Notifies of no
 // interest and any other error for a near miss.
 func (c *Controller) AwaitNotify(ctx context.Context, mark uint64, match func(*usppb.Notify) error) (*Message, error) {
-	e, err := c.journal.AwaitOn(ctx, journal.LayerMessage, mark, NotifyEvent(match))
+	e, err := c.journal.AwaitOn(ctx, journal.LayerMessage, mark, c.NotifyEvent(match))
 	if err != nil {
 		return nil, err
 	}
 	return received(e), nil
 }
 
-// NotifyEvent makes a match of Notifies one of events: those that are no Notify of the Agent are of no interest.
-func NotifyEvent(match func(*usppb.Notify) error) func(*journal.Event) error {
+// NotifyEvent makes a match of Notifies one of events: those that are no Notify to this Controller are of no interest.
+func (c *Controller) NotifyEvent(match func(*usppb.Notify) error) func(*journal.Event) error {
 	return func(e *journal.Event) error {
 		m, ok := e.Body.(*Message)
-		if !ok || e.Dir != journal.In || m.GetBody().GetRequest().GetNotify() == nil {
+		if !ok || e.Dir != journal.In || m.To != c.id || m.GetBody().GetRequest().GetNotify() == nil {
 			return journal.ErrSkip
 		}
 		return match(m.GetBody().GetRequest().GetNotify())

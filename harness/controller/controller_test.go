@@ -250,7 +250,7 @@ func TestASecondController(t *testing.T) {
 		l.tell(t, otherID, notify("n1", "held", true))
 		c.Withhold("held")
 		l.tell(t, otherID, notify("n2", "held", true))
-		m, err := c.AwaitNotify(t.Context(), 0, func(*usppb.Notify) error { return nil })
+		m, err := further.AwaitNotify(t.Context(), 0, func(*usppb.Notify) error { return nil })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -147,6 +148,22 @@ func TestANotifyOfOursIsNone(t *testing.T) {
 	if m, err := c.AwaitNotify(ctx, 0, func(*usppb.Notify) error { return nil }); err == nil {
 		t.Errorf("event %d is taken for a Notify of the Agent", m.Seq)
 	}
+}
+
+func TestEachControllerAwaitsItsOwnNotifies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, l, _ := start(t)
+		l.join = func(string) link.Joined { return fakeEnd{l} }
+		further, _ := c.Join(otherID)
+		l.tell(t, otherID, notify("1", "same", false))
+		l.tell(t, ownID, notify("2", "same", false))
+		for of, want := range map[*Controller]string{c: "2", further: "1"} {
+			m, err := of.AwaitNotify(t.Context(), 0, func(*usppb.Notify) error { return nil })
+			if err != nil || m.GetHeader().GetMsgId() != want {
+				t.Errorf("%s: want Notify %s, got %v, %v", of.ID(), want, m, err)
+			}
+		}
+	})
 }
 
 func TestAMessageShowsItself(t *testing.T) {

@@ -127,16 +127,14 @@ func notifyObjectCreation(c *harness.Case) {
 	second, secondID := c.Subscribe(usp.Params{"NotifRetry": "true"})
 	c.Metric(2, func(m *harness.Metric) {
 		notify, err := c.AwaitNotify("ObjectCreation Notify of "+id, c.NotifyWait(), mark, func(n *usppb.Notify) error {
-			if n.GetSubscriptionId() != id || n.GetObjCreation().GetUniqueKeys()["ID"] == id {
-				return journal.ErrSkip
+			if err := ofSubscription(n, id, "ObjectCreation"); err != nil {
+				return err
 			}
-			return expect.Equal("notification", "ObjectCreation", controller.NotifyKind(n))
+			return expect.Equal("obj_creation.obj_path", second, n.GetObjCreation().GetObjPath())
 		})
-		m.Must(err)
-		created := notify.GetBody().GetRequest().GetNotify().GetObjCreation()
-		m.Must(expect.Equal("obj_creation.obj_path", second, created.GetObjPath()), notify.Seq)
-		keys := created.GetUniqueKeys()
-		m.Must(uniqueKeys(c, "obj_creation.unique_keys", second, keys, "Recipient", "ID"))
+		m.Must(err, mark)
+		keys := notify.GetBody().GetRequest().GetNotify().GetObjCreation().GetUniqueKeys()
+		m.Must(uniqueKeys(c, "obj_creation.unique_keys", second, keys, "Recipient", "ID"), notify.Seq)
 		m.Must(expect.Equal("obj_creation.unique_keys: ID", secondID, keys["ID"]))
 		if c.Strict("recipient-with-a-dot") {
 			m.Must(expect.Equal("obj_creation.unique_keys: Recipient", row, keys["Recipient"]))
@@ -227,16 +225,6 @@ func ofSubscription(n *usppb.Notify, id, kind string) error {
 		return journal.ErrSkip
 	}
 	return expect.Equal("notification", kind, controller.NotifyKind(n))
-}
-
-// aboutParameter matches the events of ValueChange Notifies of a parameter, whatever their Subscription.
-func aboutParameter(param string) func(*journal.Event) error {
-	return controller.NotifyEvent(func(n *usppb.Notify) error {
-		if n.GetValueChange().GetParamPath() != param {
-			return journal.ErrSkip
-		}
-		return nil
-	})
 }
 
 // split divides a parameter path into its object, with the dot, and its name.

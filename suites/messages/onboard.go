@@ -60,7 +60,7 @@ func (o onBoarding) judge(n int, mark uint64) (request *controller.Message) {
 
 // mustBeQuiet wants no OnBoardRequest for a while after mark.
 func (o onBoarding) mustBeQuiet(m *harness.Metric, window time.Duration, mark uint64) {
-	o.c.MustBeQuiet(m, "further OnBoardRequests", window, mark, controller.NotifyEvent(isOnBoardRequest))
+	o.c.MustBeQuiet(m, "further OnBoardRequests", window, mark, o.c.Agent.NotifyEvent(isOnBoardRequest))
 }
 
 // onBoardRequest is 1.60. What the request tells of the device is held against DeviceInfo, where that can be read.

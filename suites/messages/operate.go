@@ -215,7 +215,7 @@ func operateMissingArgument(c *harness.Case) {
 	}
 	c.Step(2, "watch for an OperationComplete")
 	c.Metric(2, func(m *harness.Metric) {
-		c.MustBeQuiet(m, "OperationComplete Notifies of the command", 120*time.Second, mark, controller.NotifyEvent(func(n *usppb.Notify) error {
+		c.MustBeQuiet(m, "OperationComplete Notifies of the command", 120*time.Second, mark, c.Agent.NotifyEvent(func(n *usppb.Notify) error {
 			done := n.GetOperComplete()
 			other := done.GetCommandKey() != "" && done.GetCommandKey() != key
 			if n.GetSubscriptionId() != id || done.GetCommandName() != name || other {

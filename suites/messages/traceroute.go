@@ -39,7 +39,7 @@ func operateWithDefaults(c *harness.Case) {
 		}
 		ctx, cancel := context.WithTimeout(ctx, c.Scaled(defaultTimeout)+c.NotifyWait().D)
 		defer cancel()
-		_, err := c.Journal.Await(ctx, mark, endOf(id, key))
+		_, err := c.Journal.Await(ctx, mark, endOf(c, id, key))
 		return err
 	})
 	host := c.SilentHost()
@@ -51,7 +51,7 @@ func operateWithDefaults(c *harness.Case) {
 	}
 	c.Step(3, "watch the probes, and answer none")
 	c.Metric(2, func(m *harness.Metric) {
-		sent := tries(c, m, host, mark, endOf(id, key))
+		sent := tries(c, m, host, mark, endOf(c, id, key))
 		// a hundredth is what the plan grants; a scaled run is not so exact
 		tolerance := func(d time.Duration) time.Duration { return d / 100 }
 		if c.Scale != 1 {
@@ -141,8 +141,8 @@ func failure(done *usppb.Notify_OperationComplete, host string) error {
 }
 
 // endOf matches the OperationComplete Notify of one command.
-func endOf(id, key string) func(*journal.Event) error {
-	return controller.NotifyEvent(func(n *usppb.Notify) error {
+func endOf(c *harness.Case, id, key string) func(*journal.Event) error {
+	return c.Agent.NotifyEvent(func(n *usppb.Notify) error {
 		if n.GetSubscriptionId() != id || n.GetOperComplete().GetCommandKey() != key {
 			return journal.ErrSkip
 		}

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/usptest/usptest/harness"
-	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
@@ -19,7 +18,7 @@ func triggerConfig(c *harness.Case) {
 	}
 	mark := t.fire()
 	t.judgeConfigured(2)
-	ofTrigger := controller.NotifyEvent(func(n *usppb.Notify) error { return ofSubscription(n, t.id, "ValueChange") })
+	ofTrigger := c.Agent.NotifyEvent(func(n *usppb.Notify) error { return ofSubscription(n, t.id, "ValueChange") })
 	for _, e := range c.Journal.Since(mark) {
 		if ofTrigger(e) == nil {
 			c.Note("the Subscription notified too (event %d), although its TriggerAction is Config", e.Seq)
