@@ -51,9 +51,32 @@ func UpdateSuccess(o *updatedObject, params ...string) (*updatedSuccess, error) 
 	return ok, nil
 }
 
-// PartlyUpdated wants oper_success for an object with one instance at path, in which one parameter was updated and the other has the
-// one parameter error, with a lawful code.
-func PartlyUpdated(o *updatedObject, path, updated, failed string) error {
+// Updated wants oper_success for an object with exactly these instances, in any order, without parameter errors, and in each of them one
+// updated parameter: a boolean, with this value after the update.
+func Updated(o *updatedObject, affected []string, param, value string) error {
+	ok, err := UpdateSuccess(o, param)
+	if err != nil {
+		return err
+	}
+	if err := SameSet("oper_success: affected_path", affected, AffectedPaths(ok)); err != nil {
+		return err
+	}
+	for _, u := range ok.GetUpdatedInstResults() {
+		if err := updatedTo(u, param, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// updatedTo wants the value of a boolean after the update.
+func updatedTo(u *usppb.SetResp_UpdatedInstanceResult, param, value string) error {
+	return Value("updated_inst_results for "+u.GetAffectedPath()+": updated_params: "+param, usp.TypeBoolean, value, u.GetUpdatedParams()[param])
+}
+
+// PartlyUpdated wants oper_success for an object with one instance at path, in which one parameter, a boolean, was updated to a value and
+// the other has the one parameter error, with a lawful code.
+func PartlyUpdated(o *updatedObject, path, updated, value, failed string) error {
 	ok, err := succeeded(o)
 	if err != nil {
 		return err
@@ -64,6 +87,9 @@ func PartlyUpdated(o *updatedObject, path, updated, failed string) error {
 	u := ok.GetUpdatedInstResults()[0]
 	where := "updated_inst_results for " + path
 	if err := Keys(where+": updated_params", u.GetUpdatedParams(), AnyOf{{updated}}); err != nil {
+		return err
+	}
+	if err := updatedTo(u, updated, value); err != nil {
 		return err
 	}
 	return oneParamErr(where, u.GetParamErrs(), failed)

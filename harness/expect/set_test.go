@@ -39,13 +39,15 @@ func TestPartlyUpdated(t *testing.T) {
 	for name, test := range map[string]struct{ status, want string }{
 		"as it should be": {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A" value: "1"}
 			param_errs {param: "B" err_code: 7010}}}`, ""},
+		"old value": {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A" value: "0"}
+			param_errs {param: "B" err_code: 7010}}}`, `updated_params: A: want "1", got "0"`},
 		"failure":      {`oper_failure {err_code: 7021}`, "want oper_success"},
 		"other row":    {`oper_success {updated_inst_results {affected_path: "D.2."}}`, `want "D.1."`},
 		"both updated": {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A"} updated_params {key: "B"}}}`, "want A, got A, B"},
-		"no error":     {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A"}}}`, "number of param_errs: want 1, got 0"},
-		"other error": {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A"} param_errs {param: "C" err_code: 7010}}}`,
+		"no error":     {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A" value: "1"}}}`, "number of param_errs: want 1, got 0"},
+		"other error": {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A" value: "true"} param_errs {param: "C" err_code: 7010}}}`,
 			`param_errs[0].param: want "B", got "C"`},
-		"code": {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A"} param_errs {param: "B" err_code: 7104}}}`, "7104"},
+		"code": {`oper_success {updated_inst_results {affected_path: "D.1." updated_params {key: "A" value: "true"} param_errs {param: "B" err_code: 7104}}}`, "7104"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := setReply(t, `response {set_resp {updated_obj_results {requested_path: "D.1." oper_status {`+test.status+`}}}}`)
@@ -53,7 +55,29 @@ func TestPartlyUpdated(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantError(t, PartlyUpdated(object, "D.1.", "A", "B"), test.want)
+			wantError(t, PartlyUpdated(object, "D.1.", "A", "1", "B"), test.want)
+		})
+	}
+}
+
+func TestUpdated(t *testing.T) {
+	const first, second = `updated_inst_results {affected_path: "D.1." updated_params {key: "A" value: "1"}}`,
+		`updated_inst_results {affected_path: "D.2." updated_params {key: "A" value: "true"}}`
+	for name, test := range map[string]struct{ status, want string }{
+		"as it should be":   {`oper_success {` + second + first + `}`, ""},
+		"failure":           {`oper_failure {err_code: 7021}`, "want oper_success"},
+		"row missing":       {`oper_success {` + first + `}`, `affected_path: want "D.1.", "D.2.", got "D.1."`},
+		"row twice":         {`oper_success {` + first + second + second + `}`, "affected_path"},
+		"old value":         {`oper_success {` + first + `updated_inst_results {affected_path: "D.2." updated_params {key: "A" value: "0"}}}`, `updated_params: A: want "1", got "0"`},
+		"another parameter": {`oper_success {` + first + `updated_inst_results {affected_path: "D.2." updated_params {key: "B" value: "1"}}}`, "want A, got B"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := setReply(t, `response {set_resp {updated_obj_results {requested_path: "D.*." oper_status {`+test.status+`}}}}`)
+			object, err := UpdatedObject(r, "D.*.", 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantError(t, Updated(object, []string{"D.1.", "D.2."}, "A", "1"), test.want)
 		})
 	}
 }

@@ -12,9 +12,10 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// deleteObjects is 1.24 with one Subscription and 1.27 with two.
+// deleteObjects is 1.24 with one Subscription and 1.27 with two. A further one must stay.
 func deleteObjects(n int) harness.Body {
 	return func(c *harness.Case) {
+		c.Subscribe(nil)
 		var paths []string
 		for range n {
 			path, _ := c.Subscribe(nil)
@@ -97,12 +98,13 @@ func deleteInvalidObject(c *harness.Case) {
 func deleteSecondObjectInvalid(c *harness.Case) {
 	invalidObject := c.Element(dut.RoleNoObject)
 	path, _ := c.Subscribe(nil)
+	before := rows(c)
 
 	c.Step(1, "delete %s and an object that is not in the data model, allow_partial false", path)
 	judgeRefusedDelete(c, c.Agent.Delete(c, false, path, invalidObject))
 	c.Step(3, "get the Subscription table")
 	after := rows(c)
-	c.Metric(3, func(m *harness.Metric) { m.Must(after.Has(path), c.Journal.Mark()) })
+	c.Metric(3, func(m *harness.Metric) { m.Must(after.Has(before.Rows()...), c.Journal.Mark()) })
 }
 
 // judgeRefusedDelete judges the first two metrics of a Delete that must fail as a whole: an Error that names the invalid object.
@@ -126,11 +128,12 @@ func deleteInvalidObjectPartly(c *harness.Case) {
 }
 
 // deleteFirstOfTwo is 1.31, whose second object is not in the data model, and 1.32, whose second object does not exist: allow_partial lets
-// the first be deleted.
+// the first be deleted, and no other.
 func deleteFirstOfTwo(inModel bool) harness.Body {
 	return func(c *harness.Case) {
 		invalidObject := c.Element(dut.RoleNoObject)
 		path, _ := c.Subscribe(nil)
+		other, _ := c.Subscribe(nil)
 		second, why, judge := invalidObject, "is not in the data model", expect.DeleteFailure
 		if inModel {
 			second, why, judge = absentRow(rows(c)), "does not exist", deletesNothing
@@ -146,7 +149,10 @@ func deleteFirstOfTwo(inModel bool) harness.Body {
 		})
 		c.Step(3, "get the Subscription table")
 		after := rows(c)
-		c.Metric(3, func(m *harness.Metric) { m.Must(after.Gone(path), c.Journal.Mark()) })
+		c.Metric(3, func(m *harness.Metric) {
+			m.Must(after.Gone(path), c.Journal.Mark())
+			m.Must(after.Has(other))
+		})
 	}
 }
 

@@ -33,11 +33,13 @@ func deleteWildcard(c *harness.Case) {
 	c.Metric(3, func(m *harness.Metric) { m.Must(after.Gone(before.Rows()...), c.Journal.Mark()) })
 }
 
-// deleteByUniqueKey is 1.33: the path leads over the harness's own row of the Controller table, which it addresses by its keys.
+// deleteByUniqueKey is 1.33: the path leads over the harness's own row of the Controller table, which it addresses by its keys. The row beside
+// the one that it ends with must stay.
 func deleteByUniqueKey(c *harness.Case) {
 	own, err := c.ControllerRow()
 	c.DeviceMust(err)
 	path := addNested(c, own, true)
+	other := addNested(c, own, true)
 	table := own + nested(c).name
 	keyed := byKeys(c, own, controllerKeys(c)...) + strings.TrimPrefix(path, own)
 
@@ -60,10 +62,14 @@ func deleteByUniqueKey(c *harness.Case) {
 	}
 	c.Step(3, "get %s", table)
 	after := rowsOf(c, table)
-	c.Metric(4, func(m *harness.Metric) { m.Must(after.Gone(path), c.Journal.Mark()) })
+	c.Metric(4, func(m *harness.Metric) {
+		m.Must(after.Gone(path), c.Journal.Mark())
+		m.Must(after.Has(other))
+	})
 }
 
-// deleteByExpression is 1.35: of the boot parameters of the harness's own Controller row the enabled ones go.
+// deleteByExpression is 1.35: of the boot parameters of the harness's own Controller row the enabled ones go. Two match where the values of
+// their key suffice, so that an Agent which stops at the first is seen.
 func deleteByExpression(c *harness.Case) {
 	own, err := c.ControllerRow()
 	c.DeviceMust(err)
@@ -71,6 +77,9 @@ func deleteByExpression(c *harness.Case) {
 	recreate(c, restorable{table, []string{nested(c).key}, []string{"Alias", "Enable"}}, rowsOf(c, table))
 	disabled := addNested(c, own, false)
 	addNested(c, own, true)
+	if len(rowsOf(c, table).Rows()) < len(nested(c).values) {
+		addNested(c, own, true)
+	}
 	before := rowsOf(c, table)
 	enabled := enabledRows(before, true)
 
@@ -94,15 +103,19 @@ func deleteByExpression(c *harness.Case) {
 	})
 }
 
-// deleteUnmatched is 1.90: an expression that no Subscription meets.
+// deleteUnmatched is 1.90: an expression that no Subscription meets, not even the one that is there.
 func deleteUnmatched(c *harness.Case) {
 	emptied := emptySubscriptions(c)
-	c.Subscribe(nil)
+	other, _ := c.Subscribe(nil)
 	path := unmatched(c, emptied, "Enable==false")
 
 	c.Step(1, "delete %s, allow_partial false", path)
 	deleted := c.Agent.Delete(c, false, path)
-	c.Metric(1, func(m *harness.Metric) { m.Must(deletesNothing(deleted, 1, path), deleted.Evidence()) })
+	after := rows(c)
+	c.Metric(1, func(m *harness.Metric) {
+		m.Must(deletesNothing(deleted, 1, path), deleted.Evidence())
+		m.Must(after.Has(other))
+	})
 }
 
 // addNested adds a row to the nested table of the harness's own Controller row as a fixture, deleted in the end.

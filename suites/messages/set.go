@@ -11,16 +11,17 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// setOneObject is 1.11 and 1.12, one required parameter of one Subscription, which differ in allow_partial alone.
+// setOneObject is 1.11 and 1.12, one required parameter of one Subscription, which differ in allow_partial alone. The other Subscription must
+// stay as it is.
 func setOneObject(allowPartial bool) harness.Body {
 	return func(c *harness.Case) {
 		changeable := flag(c)
-		path, _ := c.Subscribe(nil)
-		value := negated(c, path+changeable)
+		path, _ := c.Subscribe(usp.Params{changeable: "false"})
+		other, _ := c.Subscribe(usp.Params{changeable: "false"})
 
-		c.Step(1, "set %s%s to %s, allow_partial %v, required", path, changeable, value, allowPartial)
-		set := c.Agent.Set(c, allowPartial, usp.Update(path, usp.Params{changeable: value}, nil))
-		judgeUpdated(c, set, path, []string{path}, value)
+		c.Step(1, "set %s%s to true, allow_partial %v, required", path, changeable, allowPartial)
+		set := c.Agent.Set(c, allowPartial, usp.Update(path, usp.Params{changeable: "true"}, nil))
+		judgeUpdated(c, set, path, path, other)
 	}
 }
 
@@ -41,9 +42,7 @@ func setTwoObjects(c *harness.Case) {
 		for _, path := range []string{first, second} {
 			object, err := expect.UpdatedObject(set, path, 2)
 			m.Must(err, set.Evidence())
-			ok, err := expect.UpdateSuccess(object, changeable)
-			m.Must(err)
-			m.Must(expect.SameSet("oper_success: affected_path", []string{path}, expect.AffectedPaths(ok)))
+			m.Must(expect.Updated(object, []string{path}, changeable, want[path+changeable]))
 		}
 	})
 	judgeParams(c, 3, want)
@@ -105,7 +104,7 @@ func setOptionalParameterFails(c *harness.Case) {
 	c.Metric(2, func(m *harness.Metric) {
 		object, err := expect.UpdatedObject(set, path, 1)
 		m.Must(err, set.Evidence())
-		m.Must(expect.PartlyUpdated(object, path, changeable, invalidParameter))
+		m.Must(expect.PartlyUpdated(object, path, changeable, value, invalidParameter))
 	})
 	judgeValues(c, 3, value, path+changeable)
 }
@@ -127,9 +126,7 @@ func setSecondObjectFails(c *harness.Case) {
 	c.Metric(2, func(m *harness.Metric) {
 		object, err := expect.UpdatedObject(set, first, 2)
 		m.Must(err, set.Evidence())
-		ok, err := expect.UpdateSuccess(object, changeable)
-		m.Must(err)
-		m.Must(expect.SameSet("oper_success: affected_path", []string{first}, expect.AffectedPaths(ok)))
+		m.Must(expect.Updated(object, []string{first}, changeable, value))
 		object, err = expect.UpdatedObject(set, second, 2)
 		m.Must(err)
 		m.Must(expect.UpdateFailure(object, second, invalidParameter))
@@ -149,20 +146,26 @@ func negated(c *harness.Case, param string) string {
 	return "true"
 }
 
-// judgeUpdated judges the three metrics of a Set that must succeed: a SetResp, the rows with the one parameter, and its new value.
-func judgeUpdated(c *harness.Case, set *controller.Reply, requested string, affected []string, value string) {
+// judgeUpdated judges the three metrics of a Set that must make the flag of one row true, and leave that of another false: a SetResp, the
+// one row with the one parameter, and what both rows show.
+func judgeUpdated(c *harness.Case, set *controller.Reply, requested, row, other string) {
 	changeable := flag(c)
+	if judgeUpdates(c, set, requested, []string{row}, "true") {
+		judgeParams(c, 3, usp.Params{row + changeable: "true", other + changeable: "false"})
+	}
+}
+
+// judgeUpdates judges metrics 1 and 2 of a Set of the flag of some rows, by one path, and reports whether there is a SetResp.
+func judgeUpdates(c *harness.Case, set *controller.Reply, requested string, rows []string, value string) (answered bool) {
 	if !c.Answered(1, set, usp.SetResp) {
-		return
+		return false
 	}
 	c.Metric(2, func(m *harness.Metric) {
 		object, err := expect.UpdatedObject(set, requested, 1)
 		m.Must(err, set.Evidence())
-		ok, err := expect.UpdateSuccess(object, changeable)
-		m.Must(err)
-		m.Must(expect.SameSet("oper_success: affected_path", affected, expect.AffectedPaths(ok)))
+		m.Must(expect.Updated(object, rows, flag(c), value))
 	})
-	judgeValues(c, 3, value, suffixed(affected, changeable)...)
+	return true
 }
 
 // judgeRefusedSet judges metrics 1 and 2 of a Set that must fail as a whole: an Error that names the one parameter at fault.
