@@ -15,7 +15,7 @@ import (
 
 // valid says what is wrong with a command line of usptest, without carrying it out.
 func valid(words []string) error {
-	cmd, args, err := rootCommand().Find(words)
+	cmd, args, err := rootCommand(nil).Find(words)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func TestCommandLines(t *testing.T) {
 			helps(c)
 		}
 	}
-	helps(rootCommand())
+	helps(rootCommand(nil))
 	tried := map[string]int{}
 	for name, text := range texts {
 		for _, words := range examples(t, text) {
@@ -102,7 +102,7 @@ func TestCommandLines(t *testing.T) {
 		}
 	}
 	var never []string
-	for _, c := range rootCommand().Commands() {
+	for _, c := range rootCommand(nil).Commands() {
 		if tried[c.Name()] == 0 && !c.Hidden && !slices.Contains([]string{"completion", "help"}, c.Name()) {
 			never = append(never, c.Name())
 		}

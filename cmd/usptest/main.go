@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,13 +29,33 @@ const gcPercent = 50
 func process() int {
 	debug.SetMemoryLimit(memoryLimit)
 	debug.SetGCPercent(gcPercent)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals, atOnce := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-ctx.Done()
-		stop() // a second Ctrl-C ends the process at once
+		<-signals
+		cancel()
+		<-signals
+		signal.Stop(signals) // the third is the system's affair
+		close(atOnce)
 	}()
-	return execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	ended := make(chan int, 1)
+	go func() { ended <- execute(ctx, atOnce, os.Args[1:], os.Stdout, os.Stderr) }()
+	select {
+	case code := <-ended:
+		return code
+	case <-atOnce:
+	}
+	select {
+	case <-ended:
+	case <-time.After(lastWords):
+	}
+	return result.ExitInterrupted
 }
+
+// lastWords is how long a command that is to end at once may take to kill what it started.
+const lastWords = time.Second
 
 // exitError is an error that ends the program with a code of its own. Without a text it is silent: what is to be said was said.
 type exitError struct {
@@ -45,9 +66,10 @@ type exitError struct {
 func (e *exitError) Error() string { return fmt.Sprint(e.err) }
 func (e *exitError) Unwrap() error { return e.err }
 
-// execute runs one command line and returns the exit code: 2 for an error that names no other.
-func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := rootCommand()
+// execute runs one command line and returns the exit code: 2 for an error that names no other. When ctx ends, it ends in good order; when atOnce is
+// closed after that, it puts nothing back.
+func execute(ctx context.Context, atOnce <-chan struct{}, args []string, stdout, stderr io.Writer) int {
+	root := rootCommand(atOnce)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -66,7 +88,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return result.ExitUsage
 }
 
-func rootCommand() *cobra.Command {
+func rootCommand(atOnce <-chan struct{}) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "usptest",
 		Short: "Test USP Agents against TP-469, the Broadband Forum's Agent test plan",
@@ -83,7 +105,7 @@ fault; 130 interrupted.`,
 		SilenceErrors: true,
 		Version:       version(),
 	}
-	root.AddCommand(runCommand(), listCommand(), showCommand(), initCommand(), checkCommand(), reportCommand(), diffCommand(), mergeCommand(), certsCommand(), agentCommand(), workerCommand())
+	root.AddCommand(runCommand(atOnce), listCommand(), showCommand(), initCommand(), checkCommand(), reportCommand(), diffCommand(), mergeCommand(), certsCommand(), agentCommand(), workerCommand())
 	return root
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -35,10 +36,11 @@ type runFlags struct {
 	instances      int
 	quiet, verbose bool
 	strict         bool
+	atOnce         <-chan struct{} // closed by the second Ctrl-C
 }
 
-func runCommand() *cobra.Command {
-	var f runFlags
+func runCommand(atOnce <-chan struct{}) *cobra.Command {
+	f := runFlags{atOnce: atOnce}
 	cmd := &cobra.Command{
 		Use:   "run [SELECTOR...]",
 		Short: "Run cases against a device and write the reports",
@@ -147,8 +149,18 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		o.Ask = dut.Console(os.Stdin, cmd.OutOrStdout())
 	}
+	o.AtOnce = f.atOnce
+	over := context.AfterFunc(cmd.Context(), func() {
+		progress.Note("interrupted: the device is put back as it was; interrupt again to end at once")
+	})
 	run, err := runner.Run(cmd.Context(), o)
+	over()
 	progress.Stop()
+	select {
+	case <-f.atOnce:
+		return &exitError{result.ExitInterrupted, fmt.Errorf("ended at once: the device was not put back; %s has what was finished", filepath.Join(f.out, casesFile))}
+	default:
+	}
 	if run == nil {
 		return err
 	}

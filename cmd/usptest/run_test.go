@@ -22,6 +22,7 @@ import (
 // program is usptest as a process of its own, to be looked at from outside.
 type program struct {
 	stdout, stderr bytes.Buffer
+	live           *os.File // what it writes, where a test reads along
 	exit           int
 }
 
@@ -55,6 +56,9 @@ func (p *program) prepare(t *testing.T, args ...string) *exec.Cmd {
 
 func (p *program) wait(t *testing.T, cmd *exec.Cmd) int {
 	t.Helper()
+	if p.live != nil {
+		_, _ = p.stdout.ReadFrom(p.live) // to its end
+	}
 	err := cmd.Wait()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() < 0 {
 		t.Fatalf("usptest did not end by itself: %v\n%s%s", err, &p.stdout, &p.stderr)
@@ -262,7 +266,7 @@ func children(t *testing.T, parent int) []int {
 }
 
 // startedRun starts a run and returns when its first case has been reported as finished.
-func startedRun(t *testing.T, dir string) (*program, *exec.Cmd) {
+func startedRun(t *testing.T, dir string, flags ...string) (*program, *exec.Cmd) {
 	t.Helper()
 	p := &program{}
 	reader, writer, err := os.Pipe()
@@ -273,23 +277,30 @@ func startedRun(t *testing.T, dir string) (*program, *exec.Cmd) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), self, "run", "--link", "mqtt5", "--out", dir, "1.36", "1.59", "1.79")
+	args := append([]string{"run", "--link", "mqtt5", "--out", dir}, flags...)
+	cmd := exec.CommandContext(t.Context(), self, append(args, "1.36", "1.59", "1.79")...)
 	cmd.Stdout, cmd.Stderr = writer, writer
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	writer.Close()
-	first := make([]byte, 64<<10)
-	for !bytes.Contains(p.stdout.Bytes(), []byte("pass 1.36")) {
-		n, err := reader.Read(first)
-		p.stdout.Write(first[:n])
+	p.live = reader
+	t.Cleanup(func() { reader.Close() })
+	p.await(t, "pass 1.36")
+	return p, cmd
+}
+
+// await reads along until the program has written text.
+func (p *program) await(t *testing.T, text string) {
+	t.Helper()
+	some := make([]byte, 64<<10)
+	for !bytes.Contains(p.stdout.Bytes(), []byte(text)) {
+		n, err := p.live.Read(some)
+		p.stdout.Write(some[:n])
 		if err != nil {
-			t.Fatalf("the run ended early: %v\n%s", err, &p.stdout)
+			t.Fatalf("it ended without %q: %v\n%s", text, err, &p.stdout)
 		}
 	}
-	go p.stdout.ReadFrom(reader)
-	t.Cleanup(func() { reader.Close() })
-	return p, cmd
 }
 
 func TestAnInterruptKeepsWhatWasMeasured(t *testing.T) {

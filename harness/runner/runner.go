@@ -50,6 +50,8 @@ type Options struct {
 	Shard *result.Shard
 	// Baseline is the run whose failures are known; nil: there is none.
 	Baseline *result.Baseline
+	// AtOnce is closed when workers are to be killed that still put their device back, after the context has ended; nil: never.
+	AtOnce <-chan struct{}
 	// Ask has an operator do something to the device and returns when it is done; nil: there is no operator.
 	Ask func(ctx context.Context, what string) error
 }

@@ -178,7 +178,8 @@ func (w *workerRun) attend(ctx context.Context, j job) error {
 	return fmt.Errorf("worker process died: %w%s", cmp.Or(waitErr, err, io.ErrUnexpectedEOF), words.text())
 }
 
-// stopWorker ends a worker when the run is interrupted: closing its input asks it to clean up and stop; then it is killed.
+// stopWorker ends a worker when the run is interrupted: closing its input asks it to clean up and stop; after some time, or at once when that is
+// wanted, it is killed.
 func (s *supervisor) stopWorker(ctx context.Context, ended <-chan struct{}, worker *os.Process, stdin io.Closer) {
 	select {
 	case <-ended:
@@ -190,9 +191,11 @@ func (s *supervisor) stopWorker(ctx context.Context, ended <-chan struct{}, work
 	defer t.Stop()
 	select {
 	case <-ended:
+		return
 	case <-t.C:
-		worker.Kill()
+	case <-s.AtOnce:
 	}
+	worker.Kill()
 }
 
 // workerRun gathers what one worker reports. The supervisor's mutex guards it.

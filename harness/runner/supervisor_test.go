@@ -156,6 +156,7 @@ func TestAnInterruptEndsTheWorker(t *testing.T) {
 		"that listens":      {"pass 1.1", "started 1.2", "end-of-input", "raw {\"case\":{\"id\":\"1.2\",\"verdict\":\"aborted\"}}", "done"},
 		"that ends at once": {"pass 1.1", "started 1.2", "end-of-input", "exit"},
 		"that does not":     {"pass 1.1", "started 1.2", "hang"},
+		"not waited for":    {"pass 1.1", "started 1.2", "hang"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -176,9 +177,14 @@ func TestAnInterruptEndsTheWorker(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := &supervisor{Options: o, log: log, grace: time.Millisecond}
-			if name != "that does not" {
-				s.grace = time.Hour
+			s := &supervisor{Options: o, log: log, grace: time.Hour}
+			switch name {
+			case "that does not":
+				s.grace = time.Millisecond
+			case "not waited for":
+				atOnce := make(chan struct{})
+				close(atOnce)
+				s.AtOnce = atOnce
 			}
 			links := s.runAll(ctx, []linkPlan{{link: "mqtt5", run: o.Plan.Cases[:3]}})
 			run := &result.Run{Links: links}
