@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
@@ -16,9 +17,10 @@ import (
 
 // tagged are the tables in which cases add rows, each with the parameter that carries the harness's tag. Whatever a case puts below such a row
 // goes with it.
-func tagged() []struct{ table, param string } {
+func (b *Bench) tagged() []struct{ table, param string } {
+	nested, _ := b.DUT.Element(dut.RoleNestedTable)
 	return []struct{ table, param string }{
-		{"Device.LocalAgent.Subscription.", "ID"}, {localController, "EndpointID"}, {localController + "*.BootParameter.", "Alias"},
+		{"Device.LocalAgent.Subscription.", "ID"}, {localController, "EndpointID"}, {strings.ReplaceAll(strings.TrimSuffix(nested, "{i}."), "{i}", "*"), "Alias"},
 		{"Device.BulkData.Profile.", "Alias"},
 	}
 }
@@ -30,7 +32,7 @@ const maxPurged = 1000
 // tells that is no row of them is left alone.
 func (b *Bench) Purge(ctx context.Context) error {
 	var stray []string
-	for _, t := range tagged() {
+	for _, t := range b.tagged() {
 		for _, q := range b.Agent.Get(ctx, t.table+"*."+t.param).Body().GetResponse().GetGetResp().GetReqPathResults() {
 			for at, value := range expect.Resolved(q) {
 				row, ok := strings.CutSuffix(at, t.param)

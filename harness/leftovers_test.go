@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -19,15 +20,21 @@ func TestTaggedRowsArePurged(t *testing.T) {
 	for name, test := range map[string]struct {
 		params usp.Params
 		want   string
+		nested string // what stands in for the BootParameter table
 	}{
-		"nothing": {usp.Params{subscription + "1.ID": "theirs", subscription + "1.Alias": Tag + "not our parameter"}, ""},
+		"nothing": {usp.Params{subscription + "1.ID": "theirs", subscription + "1.Alias": Tag + "not our parameter"}, "", ""},
 		"rows": {usp.Params{subscription + "1.ID": "theirs", subscription + "2.ID": Tag + "add-1-1-1", row + "Alias": Tag + "boot",
 			"Device.LocalAgent.Controller.2.EndpointID": "proto::" + Tag + "x"},
-			"Delete Device.LocalAgent.Controller.1.BootParameter.3., Device.LocalAgent.Controller.2., Device.LocalAgent.Subscription.2."},
-		"the harness's own Controller": {usp.Params{"Device.LocalAgent.Controller.1.EndpointID": ownID}, ""},
+			"Delete Device.LocalAgent.Controller.1.BootParameter.3., Device.LocalAgent.Controller.2., Device.LocalAgent.Subscription.2.", ""},
+		"rows of the substitute for BootParameter": {usp.Params{row + "Alias": Tag + "boot", "Device.LocalAgent.Controller.1.X_Label.4.Alias": Tag + "nested"},
+			"Delete Device.LocalAgent.Controller.1.X_Label.4.", "Device.LocalAgent.Controller.{i}.X_Label.{i}."},
+		"the harness's own Controller": {usp.Params{"Device.LocalAgent.Controller.1.EndpointID": ownID}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, d := newBench(t, test.params)
+			if test.nested != "" {
+				b.DUT.Elements = map[string]string{dut.RoleNestedTable: test.nested}
+			}
 			d.answer = wildcards(d)
 			if err := b.Purge(t.Context()); err != nil {
 				t.Error(err)

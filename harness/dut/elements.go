@@ -73,7 +73,7 @@ func Roles() []Role {
 		{RoleFlag, subscriptionRow + "NotifRetry", "a boolean of every Subscription that can be set without harm",
 			memberOf(subscriptionRow), isWritable("boolean")},
 		{RoleNumber, subscriptionRow + "NotifExpiration", "a number of every Subscription that can be set to 5, 9, 10 and 20",
-			memberOf(subscriptionRow), isWritable("unsignedInt", "unsignedLong", "int", "long")},
+			lastingNumber, isWritable("unsignedInt", "unsignedLong", "int", "long")},
 		{RoleNestedTable, controllerRow + "BootParameter.{i}.", "a table in the rows of Controller whose rows can be added and deleted and have a boolean Enable",
 			tableIn(controllerRow), isNestedTable},
 		{RoleNestedKey, "ParameterName", "the text parameter that is the unique key of nested-table", name, isNestedKey},
@@ -322,6 +322,14 @@ func memberOf(row string) func(string) error {
 		}
 		return nil
 	}
+}
+
+// lastingNumber checks that an element is a parameter of Subscriptions that leaves the Subscription alone.
+func lastingNumber(s string) error {
+	if s == subscriptionRow+"TimeToLive" {
+		return errors.New("it ends the Subscription, perhaps before the case has looked at it")
+	}
+	return memberOf(subscriptionRow)(s)
 }
 
 // tableIn checks that an element is a table in the rows of another.

@@ -186,7 +186,7 @@ links:
   - {mtp: websocket, role: server, url: "http://h/x"}
 tls: {certificate: none.pem, key: server.pem}
 features: [1, 1, 99, 11, x]
-elements: {readable: Device.DeviceInfo., redable: x, async-arguments: y, nested-table: Device.X., nested-values: "a,b,a", controller-key: A.B, subscription-flag: Device.LocalAgent.Subscription.1.Enable, event: Device.Boot}
+elements: {readable: Device.DeviceInfo., redable: x, async-arguments: y, nested-table: Device.X., nested-values: "a,b,a", controller-key: A.B, subscription-flag: Device.LocalAgent.Subscription.1.Enable, event: Device.Boot, subscription-number: "Device.LocalAgent.Subscription.{i}.TimeToLive"}
 lab:
   launch: {exec: [], files: {../x: agent.conf, ca.pem: agent.conf, a: "none-{{.MTP}}", b: bad.conf}, env: {A: 1}}
   reboot: sup

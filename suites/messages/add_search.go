@@ -143,7 +143,7 @@ func makeRoom(c *harness.Case, controller string, table nestedTable, key string)
 			continue
 		}
 		old := usp.Params{}
-		for _, param := range []string{"Enable", "Alias"} {
+		for _, param := range table.beside() {
 			if v, ok := values[row+param]; ok {
 				old[param] = v
 			}

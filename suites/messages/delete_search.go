@@ -73,8 +73,9 @@ func deleteByUniqueKey(c *harness.Case) {
 func deleteByExpression(c *harness.Case) {
 	own, err := c.ControllerRow()
 	c.DeviceMust(err)
-	table := own + nested(c).name
-	recreate(c, restorable{table, []string{nested(c).key}, []string{"Alias", "Enable"}}, rowsOf(c, table))
+	t := nested(c)
+	table := own + t.name
+	recreate(c, restorable{table, []string{t.key}, t.beside()}, rowsOf(c, table))
 	disabled := addNested(c, own, false)
 	addNested(c, own, true)
 	if len(rowsOf(c, table).Rows()) < len(nested(c).values) {
@@ -129,7 +130,7 @@ func addNested(c *harness.Case, own string, enabled bool) (path string) {
 		if taken[value] {
 			continue
 		}
-		return c.Add(own+t.name, usp.Params{t.key: value, "Enable": fmt.Sprint(enabled)}, usp.Params{"Alias": c.Fresh("nested")}).Path
+		return c.Add(own+t.name, usp.Params{t.key: value, "Enable": fmt.Sprint(enabled)}, t.tag(c)).Path
 	}
 	c.LabMust(fmt.Errorf("%s%s holds every value that the case could give %s of a row of its own", own, t.name, t.key))
 	return ""

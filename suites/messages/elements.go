@@ -1,10 +1,12 @@
 package messages
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/usp"
 )
 
 // flag is the parameter of a Subscription that the cases about Set change: a boolean that does no harm.
@@ -36,6 +38,19 @@ func nested(c *harness.Case) nestedTable {
 		t.values[1] = c.Element(dut.RoleReadable)
 	}
 	return t
+}
+
+// beside are the parameters that every row of the table may have, without the key.
+func (t nestedTable) beside() []string {
+	return slices.DeleteFunc([]string{"Alias", "Enable"}, func(name string) bool { return name == t.key })
+}
+
+// tag marks a row as the harness's own, unless Alias is the key.
+func (t nestedTable) tag(c *harness.Case) usp.Params {
+	if t.key == "Alias" {
+		return nil
+	}
+	return usp.Params{"Alias": c.Fresh("nested")}
 }
 
 // controllerKeys are the unique keys by which a Controller row is addressed: EndpointID and Alias where the Agent has it, or a substitute.

@@ -197,7 +197,7 @@ func ensureNested(c *harness.Case, row string) (string, error) {
 	if values, err := c.ReadAll(row + table.name); err == nil && len(values) > 0 {
 		return expect.Snapshot(values).Rows()[0], nil
 	}
-	added := c.Agent.Add(c, false, usp.Create(row+table.name, usp.Params{table.key: table.values[0]}, usp.Params{"Alias": c.Fresh("nested")}))
+	added := c.Agent.Add(c, false, usp.Create(row+table.name, usp.Params{table.key: table.values[0]}, table.tag(c)))
 	c.Owns(added)
 	created, err := expect.OneCreated(added)
 	return created.Path, err
