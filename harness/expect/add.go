@@ -6,7 +6,6 @@ import (
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/usp"
-	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 // OneCreated wants an AddResp with one CreatedObjectResult, a success without parameter errors, and returns the new row.
@@ -19,7 +18,8 @@ func OneCreated(r *controller.Reply) (usp.Created, error) {
 }
 
 // Created wants an AddResp with so many successes, each without parameter errors, and so many failures, each with a lawful code, in any
-// order. It returns the new rows in the order of the AddResp; beside an error those that came before it.
+// order and each for a path that was asked for. It returns the new rows in the order of the AddResp; beside an error those that came before
+// it.
 func Created(r *controller.Reply, successes, failures int) ([]usp.Created, error) {
 	if err := Type(r, usp.AddResp); err != nil {
 		return nil, err
@@ -29,9 +29,15 @@ func Created(r *controller.Reply, successes, failures int) ([]usp.Created, error
 		return nil, err
 	}
 	var rows []usp.Created
-	var refused []string
+	var refused, asked []string
+	for _, o := range r.Request.GetBody().GetRequest().GetAdd().GetCreateObjs() {
+		asked = append(asked, o.GetObjPath())
+	}
 	for i, result := range results {
 		where := fmt.Sprintf("created_obj_results[%d].", i)
+		if err := OneOf(where+"requested_path", asked, result.GetRequestedPath()); err != nil {
+			return rows, err
+		}
 		status := result.GetOperStatus()
 		if f := status.GetOperFailure(); f != nil {
 			refused = append(refused, where+"oper_status: oper_failure "+told(f))
@@ -52,31 +58,12 @@ func Created(r *controller.Reply, successes, failures int) ([]usp.Created, error
 		if err := instanceOf(where+"oper_success.instantiated_path", created); err != nil {
 			return rows, err
 		}
-		if err := requestedBy(r.Request, where+"oper_success.instantiated_path", created); err != nil {
-			return rows, err
-		}
 	}
 	if len(refused) == failures {
 		return rows, nil
 	}
 	got := append([]string{fmt.Sprintf("%d oper_success, %d oper_failure", len(rows), len(refused))}, refused...)
 	return rows, mismatch("AddResp: created_obj_results", strings.Join(got, "; "), "%d oper_success, %d oper_failure", successes, failures)
-}
-
-// requestedBy wants a new row in a table that the Add was for, whatever the AddResp repeats of it.
-func requestedBy(add *usppb.Msg, where string, created usp.Created) error {
-	row, err := usp.ParsePath(created.Path)
-	if err != nil {
-		return fmt.Errorf("%s: %w", where, err)
-	}
-	var asked []string
-	for _, o := range add.GetBody().GetRequest().GetAdd().GetCreateObjs() {
-		if table, err := usp.ParsePath(o.GetObjPath()); err == nil && row.IsRowOf(table) {
-			return nil
-		}
-		asked = append(asked, o.GetObjPath())
-	}
-	return mismatch(where, quote(created.Path), "an instance of %s", quoteAll(asked))
 }
 
 // instanceOf wants a new row, by number, of the table that the Add asked for. Where the table was searched for, its supported path counts.

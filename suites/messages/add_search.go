@@ -53,19 +53,21 @@ func addByUniqueKey(c *harness.Case) {
 	})
 }
 
-// addBySearch is 1.95: the table to add to is below each row that a search expression matches, of which there are at least two.
+// addBySearch is 1.95: the table to add to is below each row that a search expression matches, of which there are at least two. A Controller
+// that it does not match, where the device lets us add one, shows an expression that is ignored.
 func addBySearch(c *harness.Case) {
 	table := nested(c)
 	want := usp.Params{"Enable": "true", table.key: table.values[1]}
 	enabled := enabledControllers(c)
 	if len(enabled) < 2 {
 		c.Step(1, "add a second Controller")
-		second := c.Agent.Add(c, false, usp.Create(controllers, usp.Params{"EndpointID": "proto::" + c.Fresh("controller")}, usp.Params{"Enable": "true"}))
-		c.Owns(second)
-		if _, err := expect.OneCreated(second); err != nil {
+		if err := addController(c, true); err != nil {
 			c.LabMust(fmt.Errorf("the case needs two Controllers, and the device refuses a second row of %s: %w; make room for one, or configure a second Controller", controllers, err))
 		}
 		enabled = enabledControllers(c)
+	}
+	if err := addController(c, false); err != nil {
+		c.Note("no Controller that is not enabled, to tell apart: %v", err)
 	}
 	for _, row := range enabled {
 		makeRoom(c, row, table, want[table.key])
@@ -106,6 +108,15 @@ func addBySearch(c *harness.Case) {
 			m.Must(expect.Values(expect.Resolved(q), row.Path, want, nestedTypes))
 		}
 	})
+}
+
+// addController adds a Controller that nobody plays. It is deleted in the end.
+func addController(c *harness.Case, enabled bool) error {
+	added := c.Agent.Add(c, false, usp.Create(controllers, usp.Params{"EndpointID": "proto::" + c.Fresh("controller")},
+		usp.Params{"Enable": fmt.Sprint(enabled)}))
+	c.Owns(added)
+	_, err := expect.OneCreated(added)
+	return err
 }
 
 // enabledControllers lists the rows of the Controller table whose Enable is true.

@@ -27,6 +27,7 @@ func addWithoutKeys(c *harness.Case) {
 		m.Must(err, added.Evidence())
 		a, b := created[0].UniqueKeys, created[1].UniqueKeys
 		m.Must(subscriptionKeys(c, created[0]))
+		m.Must(subscriptionKeys(c, created[1]))
 		m.Must(expect.Keys("unique_keys of the second object", b, expect.AnyOf{a.Names()}))
 		m.Must(expect.SamePath("unique_keys of the second object: Recipient", a["Recipient"], b["Recipient"]))
 		for _, name := range []string{"ID", "Alias"} {
