@@ -223,6 +223,19 @@ func TestADeviceThatNeverConnectsIsFoundOnce(t *testing.T) {
 	}
 }
 
+// TestADeviceWithAnotherLoginIsToldSo: the broker takes any login, and the run does not begin with a device that is another.
+func TestADeviceWithAnotherLoginIsToldSo(t *testing.T) {
+	t.Parallel()
+	const words = "the device is not set up as the DUT file says: it logs in with another password than the link's"
+	dir := filepath.Join(t.TempDir(), "out")
+	file := agentFile(t, "add-creates-nothing", "")
+	write(t, []byte(strings.Replace(string(read(t, filepath.Dir(file), filepath.Base(file))), `version: "5.0"}`, `version: "5.0", username: x1, password: x1-secret}`, 1)), file)
+	write(t, []byte(strings.Replace(string(read(t, filepath.Dir(file), filepath.Base(file))), `"--host=`, `"--username={{.Username}}", "--password=x2-secret", "--host=`, 1)), file)
+	p := usptest(t, "run", "--dut", file, "--out", dir, "1.1")
+	p.want(t, result.ExitError, "trouble mqtt5: "+words, "error 1.1")
+	p.lacks(t, "x2-secret")
+}
+
 func TestADeviceThatEndsAtOnceShowsItsLastWords(t *testing.T) {
 	t.Parallel()
 	p := usptest(t, "run", "--dut", dutFile(t, anyMQTT, "echo cannot open the database >&2; exit 3"), "--out", filepath.Join(t.TempDir(), "out"), "1.1")

@@ -90,6 +90,12 @@ func (e brokerEnd) Send(ctx context.Context, record []byte) (uint64, error) {
 	return e.send(ctx, e.address, record)
 }
 
+// Within says whether a topic or destination is that of a Controller or below it, where those of further Controllers are.
+func Within(topic, controller string) bool {
+	below, ok := strings.CutPrefix(topic, controller)
+	return ok && (below == "" || below[0] == '/')
+}
+
 // further counts the Controllers that have joined a link.
 type further struct{ joined atomic.Int64 }
 

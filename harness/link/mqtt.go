@@ -114,7 +114,7 @@ func (l *MQTT) published(p mqtt.Publication) {
 	if p.Version < mqtt.V5 {
 		to, replyTo = SplitReplyTo(p.Topic)
 	}
-	if !l.isOwn(to) {
+	if !Within(to, l.o.ControllerTopic) {
 		return
 	}
 	l.mu.Lock()
@@ -124,12 +124,6 @@ func (l *MQTT) published(p mqtt.Publication) {
 	}
 	l.mu.Unlock()
 	l.receive(Inbound{Raw: p.Payload, Seq: p.Seq, Conn: p.Conn, To: to, ReplyTo: replyTo})
-}
-
-// isOwn says whether Records on a topic are meant for this link.
-func (l *MQTT) isOwn(topic string) bool {
-	below, ok := strings.CutPrefix(topic, l.o.ControllerTopic)
-	return ok && (below == "" || below[0] == '/')
 }
 
 // Connected implements Link.

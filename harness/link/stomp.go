@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/usptest/usptest/brokers/stomp"
@@ -90,19 +89,13 @@ func (l *STOMP) arrived(conn, seq uint64, f *stomp.Frame) {
 		return
 	}
 	replyTo, _ := f.Header(replyToDest)
-	if !l.isOwn(to) {
+	if !Within(to, l.o.ControllerDestination) {
 		return
 	}
 	if replyTo != "" {
 		l.SetAgentTopic(replyTo)
 	}
 	l.receive(Inbound{Raw: f.Body, Seq: seq, Conn: conn, To: to, ReplyTo: replyTo})
-}
-
-// isOwn says whether Records to a destination are meant for this link.
-func (l *STOMP) isOwn(destination string) bool {
-	below, ok := strings.CutPrefix(destination, l.o.ControllerDestination)
-	return ok && (below == "" || below[0] == '/')
 }
 
 // agentDestination returns where the Agent listens, or "" when it is subscribed to nothing.

@@ -234,13 +234,22 @@ func (b *bench) close() {
 	b.cancel()
 }
 
-// contact starts the device and waits until it can be reached and answers.
+// contact starts the device and waits until it can be reached and answers. A device that is there but set up otherwise than the DUT file says is
+// told by that, whether it answered or not.
 func (b *bench) contact(ctx context.Context) error {
 	mark := b.Journal.Mark()
 	if err := b.Device.Start(ctx); err != nil {
 		return err
 	}
-	return b.reachable(ctx, mark, b.DUT.Waits.Connect, "connect")
+	err := b.reachable(ctx, mark, b.DUT.Waits.Connect, "connect")
+	var launch *dut.LaunchError
+	if ctx.Err() != nil || errors.As(err, &launch) {
+		return err
+	}
+	if differs := b.misfit(mark); differs != "" {
+		return errors.New(differs)
+	}
+	return err
 }
 
 // reachable waits until the device is connected and answers a request.
