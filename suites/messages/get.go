@@ -54,8 +54,10 @@ func getTwoParameters(sameObject bool) harness.Body {
 			row, _ := c.Subscribe(nil)
 			second, kind = row+"Enable", usp.TypeBoolean
 		}
+		before, beforeErr := c.Read(second)
 		c.Step(1, "get %s and %s", endpointID, second)
 		got := c.Agent.Get(c, endpointID, second)
+		after, afterErr := c.Read(second)
 		if !c.Answered(1, got, usp.GetResp) {
 			return
 		}
@@ -66,6 +68,9 @@ func getTwoParameters(sameObject bool) harness.Body {
 			m.Must(usp.Valid(kind, value))
 			if !sameObject {
 				m.Must(expect.Value(second, kind, "true", value))
+			}
+			if beforeErr == nil && afterErr == nil && before == after { // a substitute may change by itself
+				m.Must(expect.Value(second, kind, before, value))
 			}
 		})
 	}
@@ -84,15 +89,21 @@ func getObject(c *harness.Case) {
 		q, err := expect.OneResult(got, localAgent)
 		m.Must(err, got.Evidence())
 		m.Must(complete(q, localAgent, model, instances))
+		m.Must(tellsEndpointID(c, q))
 	})
 	c.Metric(3, func(m *harness.Metric) { m.Must(relativeKeys(got), got.Evidence()) })
+}
+
+// tellsEndpointID wants the Agent's Endpoint ID among the parameters of a result: the one value that is known.
+func tellsEndpointID(c *harness.Case, q *usppb.GetResp_RequestedPathResult) error {
+	return expect.Equal(endpointID, c.Agent.AgentID(), expect.Resolved(q)[endpointID])
 }
 
 // getInstance is 1.40. Objects below the row, which a vendor may have added, belong to the answer.
 func getInstance(c *harness.Case) {
 	model := supported(c, subscriptions)
 	c.Subscribe(nil) // a row that must not show
-	path, _ := c.Subscribe(nil)
+	path, id := c.Subscribe(nil)
 	below := keep(instancesBelow(c, subscriptions), func(row string) bool { return strings.HasPrefix(row, path) })
 	c.Step(1, "get %s", path)
 	got := c.Agent.Get(c, path)
@@ -103,6 +114,7 @@ func getInstance(c *harness.Case) {
 		q, err := expect.OneResult(got, path)
 		m.Must(err, got.Evidence())
 		m.Must(complete(q, path, model, below))
+		m.Must(expect.Equal(path+"ID", id, expect.Resolved(q)[path+"ID"]))
 		for _, object := range expect.ResolvedPaths(q) {
 			if !strings.HasPrefix(object, path) {
 				m.Must(&usp.Mismatch{Where: "resolved_path_results", Want: path + " and what is below it", Got: usp.Quote(object)})
@@ -162,6 +174,7 @@ func getWithMaxDepth(c *harness.Case) {
 			}
 			within := func(path string) bool { return depth == 0 || levels(localAgent, path) <= depth }
 			m.Must(complete(q, localAgent, filter(model, within), keep(instances, within)))
+			m.Must(tellsEndpointID(c, q))
 		})
 	}
 	c.Metric(4, func(m *harness.Metric) {

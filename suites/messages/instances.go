@@ -99,8 +99,14 @@ func instancesOfTwoTables(c *harness.Case) {
 			where := "result for " + q.GetRequestedPath()
 			m.Must(expect.NoError(where+": err_code", q.GetErrCode(), q.GetErrMsg()), got.Evidence())
 			m.Must(expect.AtLeast(where+": number of curr_insts", 1, len(q.GetCurrInsts())))
+			seen := map[string]bool{}
 			for _, i := range q.GetCurrInsts() {
-				m.Must(expect.Equal(where+": instantiated_obj_path", q.GetRequestedPath()+"{i}.", schemaOf(i.GetInstantiatedObjPath())))
+				row := i.GetInstantiatedObjPath()
+				m.Must(expect.Equal(where+": instantiated_obj_path", q.GetRequestedPath()+"{i}.", schemaOf(row)))
+				if seen[row] {
+					m.Must(&usp.Mismatch{Where: where + ": instantiated_obj_path", Want: "every instance once", Got: usp.Quote(row) + " twice"})
+				}
+				seen[row] = true
 			}
 		}
 	})

@@ -191,12 +191,12 @@ func notifyObjectDeletion(c *harness.Case) {
 	})
 }
 
-// notifySearchPath is 1.84: a wildcard in the ReferenceList means every row, by whatever number.
+// notifySearchPath is 1.84: a wildcard in the ReferenceList means every row, by whatever number. The one that changes is not the first.
 func notifySearchPath(c *harness.Case) {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
-	changed := addNested(c, row, true)
 	addNested(c, row, true)
+	changed := addNested(c, row, true)
 	id := c.Fresh("notify")
 
 	target := row + nested(c).name + "*.Enable"
