@@ -105,9 +105,9 @@ type TLSSpec struct {
 	Trust string
 }
 
-// CollectorSpec are the ports of the bulk data collector; 0 lets the system choose.
+// CollectorSpec is the bulk data collector: its port, or 0 to let the system choose.
 type CollectorSpec struct {
-	HTTP, HTTPS int
+	HTTP int
 }
 
 // LabSpec says what the lab can do with the device.

@@ -70,9 +70,8 @@ func (d *fileDecoder) file() kind {
 		field{"host", false, "The name or address by which the device reaches this computer, when it is not bind.", d.aLine(&f.Host)},
 		field{"links", true, "The MTPs to test, one after the other unless --link picks one.", d.links()},
 		field{"tls", false, "Certificates for the links with TLS, all files PEM, their paths from the folder of this file. A device that usptest launches needs none of it.", d.tls()},
-		field{"collector", false, "Ports of the bulk data collector; 0 is any free one.", d.aMapping(
-			field{"http", false, "for HTTP", d.aNumber(&f.Collector.HTTP, 0, maxPort)},
-			field{"https", false, "for HTTPS", d.aNumber(&f.Collector.HTTPS, 0, maxPort)},
+		field{"collector", false, "The bulk data collector.", d.aMapping(
+			field{"http", false, "its port; 0 is any free one", d.aNumber(&f.Collector.HTTP, 0, maxPort)},
 		)},
 		field{"features", false, "The numbers of the plan's feature table that the device supports. usptest compares them with what the device shows.", d.features()},
 		field{"elements", false, "Elements that stand in for those of the plan's procedures, which allow it; the report names them.", d.elements()},

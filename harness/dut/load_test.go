@@ -68,7 +68,7 @@ links:
   - {mtp: websocket, path: /x}
   - {mtp: websocket, role: server, tls: true, url: "wss://{{.Host}}:{{.AgentPort}}/usp"}
 tls: {certificate: server.pem, key: server.key, trust: ca.pem}
-collector: {http: 8080, https: 8443}
+collector: {http: 8080}
 features: [1, 36]
 elements: {readable: Device.DeviceInfo.ModelName, async-command: Device.X(), async-arguments: "A=1,B=x=y"}
 lab:
@@ -104,7 +104,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 			{MTP: WebSocket, Role: RoleClient, Path: "/x"},
 			{MTP: WebSocket, Role: RoleServer, TLS: true, URL: "wss://{{.Host}}:{{.AgentPort}}/usp"},
 		},
-		TLS: TLSSpec{Certificate: "server.pem", Key: "server.key", Trust: "ca.pem"}, Collector: CollectorSpec{8080, 8443}, Features: []int{1, 36},
+		TLS: TLSSpec{Certificate: "server.pem", Key: "server.key", Trust: "ca.pem"}, Collector: CollectorSpec{8080}, Features: []int{1, 36},
 		Elements:      map[string]string{RoleReadable: "Device.DeviceInfo.ModelName", RoleAsyncCommand: "Device.X()", RoleAsyncArguments: "A=1,B=x=y"},
 		ElementPlaces: map[string]Place{RoleReadable: {14, 22}, RoleAsyncCommand: {14, 66}, RoleAsyncArguments: {14, 95}},
 		Lab: LabSpec{

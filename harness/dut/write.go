@@ -49,7 +49,7 @@ func (f *File) tree() map[string]any {
 	}
 	tree["links"] = links
 	put("tls", filled("authority", f.TLS.Authority, "certificate", f.TLS.Certificate, "key", f.TLS.Key, "trust", f.TLS.Trust))
-	put("collector", filled("http", f.Collector.HTTP, "https", f.Collector.HTTPS))
+	put("collector", filled("http", f.Collector.HTTP))
 	if len(f.Features) > 0 {
 		tree["features"] = f.Features
 	}
