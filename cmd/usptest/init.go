@@ -34,20 +34,21 @@ type initFlags struct {
 	links                                                        []string
 	vendor, model, software, endpoint                            string
 	bind, authority, agentTopic, controllerTopic, user, password string
-	files, env                                                   map[string]string
+	image                                                        string
+	files, env                                                   []string // NAME=VALUE
 	launch                                                       []string
 }
 
 func initCommand() *cobra.Command {
 	var f initFlags
 	cmd := &cobra.Command{
-		Use:   "init [-- COMMAND [ARGUMENT...]]",
+		Use:   "init [-- [COMMAND] [ARGUMENT...]]",
 		Short: "Write a DUT file for your device, with what the device says of itself",
 		Long: `init writes a DUT file with a comment for every key, and beside it the JSON Schema with which editors complete it.
 On a terminal it asks for what no flag says.
 
-With --detect it listens on the first link, launches the device where a command is given after --, waits for it and
-reads its identity and its supported data model: features that it shows are declared, and elements of the plan's
+With --detect it listens on the first link, launches the device where a command is given after -- or a container is
+named, waits for it and reads its identity and its supported data model: features that it shows are declared, and elements of the plan's
 procedures that it lacks get a substitute. Nothing on the device is changed.
 
 The command, the values of --env and the files of --file are templates over what usptest chooses for a run, such as
@@ -56,7 +57,9 @@ The command, the values of --env and the files of --file are templates over what
   usptest init --link mqtt5:1883 --endpoint os::012345-A1B2C3 --bind 192.168.1.2 --detect
   usptest init --link ws://192.168.1.1:5683/usp --endpoint os::012345-A1B2C3 --detect --out gateway.yaml
   usptest init --link mqtt5 --link stomp --endpoint 'proto::agent-{{.Instance}}' --detect \
-    --file agent.conf=agent.conf.template -- ./agent -c '{{.Dir}}/agent.conf'`,
+    --file agent.conf=agent.conf.template -- ./agent -c '{{.Dir}}/agent.conf'
+  usptest init --link mqtt5 --endpoint 'proto::agent-{{.Instance}}' --detect --container acme/agent:4.2 -- \
+    --broker '{{.Host}}:{{.Port}}'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if at := cmd.ArgsLenAtDash(); at > 0 || at < 0 && len(args) > 0 {
@@ -81,8 +84,9 @@ The command, the values of --env and the files of --file are templates over what
 	flags.StringVar(&f.controllerTopic, "controller-topic", "", "MQTT `topic` or STOMP destination where usptest listens")
 	flags.StringVar(&f.user, "username", "", "`name` that the device logs in with")
 	flags.StringVar(&f.password, "password", "", "`password` that the device logs in with, such as {{env \"LAB_PASSWORD\"}}")
-	flags.StringToStringVar(&f.files, "file", nil, "`NAME=TEMPLATE`: a file of the device's directory, and the path of its template; repeatable")
-	flags.StringToStringVar(&f.env, "env", nil, "`NAME=VALUE` of the device's environment; repeatable")
+	flags.StringVar(&f.image, "container", "", "`image` of a container that is the device; what follows -- is passed to it")
+	flags.StringArrayVar(&f.files, "file", nil, "`NAME=TEMPLATE`: a file of the device's directory, and the path of its template; repeatable")
+	flags.StringArrayVar(&f.env, "env", nil, "`NAME=VALUE` of the device's environment; repeatable")
 	must(cmd.MarkFlagFilename("out", "yaml", "yml"))
 	must(cmd.MarkFlagDirname("authority"))
 	must(cmd.RegisterFlagCompletionFunc("link", cobra.FixedCompletions(linkNames(), cobra.ShellCompDirectiveNoFileComp)))
@@ -104,6 +108,9 @@ func (f *initFlags) run(cmd *cobra.Command) error {
 	}
 	if missing := f.missing(); len(missing) > 0 {
 		return fmt.Errorf("missing: %s; on a terminal init asks for what no flag says", strings.Join(missing, ", "))
+	}
+	if !f.launches() && len(f.files)+len(f.env) > 0 {
+		return errors.New("--file and --env are for a device that usptest starts: give the command after --, or --container")
 	}
 	file, err := f.file()
 	if err != nil {
@@ -163,8 +170,15 @@ func (f *initFlags) file() (*dut.File, error) {
 		Lab:      dut.LabSpec{Reboot: dut.Hook{By: dut.ByUSP}, FactoryReset: dut.Hook{By: dut.ByHand}, Power: dut.Hook{By: dut.ByHand}},
 		Elements: map[string]string{},
 	}
-	if len(f.launch) > 0 {
-		file.Lab.Launch = &dut.Launch{Exec: f.launch, Env: f.env, Files: f.files}
+	if f.launches() {
+		file.Lab.Launch = &dut.Launch{Image: f.image, Exec: f.launch}
+		var err error
+		if file.Lab.Launch.Env, err = pairs("--env", f.env); err != nil {
+			return nil, err
+		}
+		if file.Lab.Launch.Files, err = pairs("--file", f.files); err != nil {
+			return nil, err
+		}
 		file.Lab.FactoryReset.By, file.Lab.Power.By = dut.ByLaunch, dut.ByLaunch
 	}
 	for _, text := range f.links {
@@ -176,6 +190,25 @@ func (f *initFlags) file() (*dut.File, error) {
 	}
 	file.SetDefaults()
 	return file, nil
+}
+
+// launches says whether usptest starts the device.
+func (f *initFlags) launches() bool { return f.image != "" || len(f.launch) > 0 }
+
+// pairs reads the values of a flag that are NAME=VALUE each. A value may have commas and further equals signs.
+func pairs(flag string, texts []string) (map[string]string, error) {
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	all := map[string]string{}
+	for _, text := range texts {
+		name, value, ok := strings.Cut(text, "=")
+		if _, twice := all[name]; !ok || name == "" || twice {
+			return nil, fmt.Errorf("%s %q: want NAME=VALUE, each name once", flag, text)
+		}
+		all[name] = value
+	}
+	return all, nil
 }
 
 // orElse is s, or other when s is empty.
@@ -215,7 +248,7 @@ func (f *initFlags) link(text string) (dut.LinkSpec, error) {
 			return l, fmt.Errorf("--link %q: want a number after the colon, the port on which usptest listens", text)
 		}
 	}
-	if len(f.launch) > 0 {
+	if f.launches() {
 		return l, nil
 	}
 	if !hasPort {
@@ -332,7 +365,7 @@ func (f *initFlags) ask(cmd *cobra.Command, q *prompt) error {
 			}
 			return filled(s)
 		}},
-		{len(f.launch) == 0, "Command with which usptest starts the device; nothing when it runs by itself", "", &command, any},
+		{!f.launches(), "Command with which usptest starts the device; nothing when it runs by itself", "", &command, any},
 		{!given("bind"), "Address of this computer that the device can reach", "127.0.0.1", &f.bind, filled},
 		{!given("detect"), "Connect to the device now, and read identity, features and elements from it? (yes, no)", "yes", &detect, func(s string) error {
 			if s != "yes" && s != "no" {

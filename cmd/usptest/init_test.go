@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,6 +71,25 @@ func TestInitDetects(t *testing.T) {
 	}
 }
 
+func TestInitWritesHowTheDeviceIsStarted(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "lab.yaml")
+	usptest(t, "init", "--link", "mqtt5", "--endpoint", "proto::x1", "--vendor", "ACME", "--model", "X1", "--software", "4.2", "--out", out, "--container", "acme/agent:4.2",
+		"--env", "LEVELS=usp,mqtt=3", "--env", "HOME={{.Dir}}", "--", "--broker", "{{.Host}}:{{.Port}}").want(t, result.ExitPassed, "written")
+	p, err := plan.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := loadDUT(out, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := dut.Launch{Image: "acme/agent:4.2", Exec: []string{"--broker", "{{.Host}}:{{.Port}}"}, Env: map[string]string{"LEVELS": "usp,mqtt=3", "HOME": "{{.Dir}}"}}
+	if l := d.Lab.Launch; l == nil || l.Image != want.Image || !slices.Equal(l.Exec, want.Exec) || !maps.Equal(l.Env, want.Env) || d.Links[0].Port != 0 {
+		t.Errorf("want %+v and any free port, got %+v, %+v", want, l, d.Links)
+	}
+}
+
 // needsOBUSPA skips a test where the environment variable OBUSPA does not name the real agent's program.
 func needsOBUSPA(t *testing.T) {
 	t.Helper()
@@ -121,6 +141,8 @@ func TestInitRefuses(t *testing.T) {
 		{[]string{"--detect", "--endpoint", "self::x", "--link", "mqtt5:x"}, result.ExitUsage, "want a number after the colon"},
 		{[]string{"--detect", "--endpoint", "x", "--link", "mqtt5"}, result.ExitUsage, "device.endpoint: "},
 		{[]string{"--detect", "--endpoint", "self::x", "--link", "mqtt5", "--", "./no-such-program"}, result.ExitError, "mqtt5: lab.launch: "},
+		{[]string{"--detect", "--endpoint", "self::x", "--link", "mqtt5", "--env", "A=b"}, result.ExitUsage, "--file and --env are for a device that usptest starts"},
+		{[]string{"--detect", "--endpoint", "self::x", "--link", "mqtt5", "--env", "A", "--", "./agent"}, result.ExitUsage, `--env "A": want NAME=VALUE, each name once`},
 	} {
 		usptest(t, append([]string{"init", "--out", out}, c.args...)...).want(t, c.exit, c.want)
 		if _, err := os.Stat(out); err == nil {
