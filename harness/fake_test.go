@@ -87,7 +87,7 @@ func (d *device) Send(_ context.Context, raw []byte) (uint64, error) {
 		}
 	}
 	if reply != nil {
-		d.say(reply)
+		d.tell(record.GetFromId(), reply)
 	}
 	return 1, nil
 }
@@ -95,12 +95,15 @@ func (d *device) Send(_ context.Context, raw []byte) (uint64, error) {
 // mute is the answer of a device that has none.
 func mute() *usppb.Msg { return &usppb.Msg{} }
 
-// say sends a Message to the Controller.
-func (d *device) say(m *usppb.Msg) {
+// say sends a Message to the first Controller.
+func (d *device) say(m *usppb.Msg) { d.tell(ownID, m) }
+
+// tell sends a Message to any Controller.
+func (d *device) tell(to string, m *usppb.Msg) {
 	if m.GetHeader() == nil { // mute
 		return
 	}
-	record, err := usp.WrapMessage(ownID, agentID, usp.Version, m)
+	record, err := usp.WrapMessage(usp.EndpointID(to), agentID, usp.Version, m)
 	if err != nil {
 		panic(err)
 	}

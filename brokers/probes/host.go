@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/net/ipv4"
 
@@ -24,8 +25,14 @@ const (
 // ProbeEvent is the Type of the journal's event for a probe; its Body is a *Probe.
 const ProbeEvent = "PROBE"
 
-// maxDatagram is how many bytes of a probe are read.
-const maxDatagram = 2048
+const (
+	// tooMany is the Type of the note that tells of a flood.
+	tooMany = "too many probes"
+	// maxDatagram is how many bytes of a probe are read.
+	maxDatagram = 2048
+	// maxProbes is how many probes of a flood are recorded; a route takes a hundred.
+	maxProbes = 1000
+)
 
 // Probe is one UDP datagram.
 type Probe struct {
@@ -36,7 +43,9 @@ type Probe struct {
 
 // Host is open sockets. All methods are safe for concurrent use.
 type Host struct {
+	journal *journal.Journal
 	addr    netip.Addr
+	came    atomic.Int64 // probes
 	sockets []*ipv4.PacketConn
 	readers sync.WaitGroup
 }
@@ -55,7 +64,7 @@ func Open(j *journal.Journal, addr netip.Addr) (*Host, error) {
 }
 
 func open(j *journal.Journal, addr netip.Addr) (*Host, error) {
-	h := &Host{addr: addr}
+	h := &Host{journal: j, addr: addr}
 	for port := FirstPort; port <= LastPort; port++ {
 		socket, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, uint16(port))))
 		if err == nil {
@@ -67,7 +76,7 @@ func open(j *journal.Journal, addr netip.Addr) (*Host, error) {
 		}
 	}
 	for i, socket := range h.sockets {
-		h.readers.Go(func() { read(j, socket, FirstPort+i) })
+		h.readers.Go(func() { h.read(socket, FirstPort+i) })
 	}
 	return h, nil
 }
@@ -85,8 +94,8 @@ func (h *Host) Close() error {
 	return errors.Join(failures...)
 }
 
-// read records what comes to one port until its socket is closed.
-func read(j *journal.Journal, socket *ipv4.PacketConn, port int) {
+// read records what comes to one port until its socket is closed. A flood is read, too, so that the system answers none of it.
+func (h *Host) read(socket *ipv4.PacketConn, port int) {
 	buffer := make([]byte, maxDatagram)
 	for {
 		n, control, from, err := socket.ReadFrom(buffer)
@@ -96,8 +105,15 @@ func read(j *journal.Journal, socket *ipv4.PacketConn, port int) {
 		if control == nil {
 			continue
 		}
+		if came := h.came.Add(1); came > maxProbes {
+			if came == maxProbes+1 {
+				h.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: tooMany,
+					Text: fmt.Sprintf("%s got more than %d probes; the others are not recorded", h.addr, maxProbes)})
+			}
+			continue
+		}
 		probe := &Probe{Port: port, TTL: control.TTL, Size: n}
-		j.Append(journal.Event{Layer: journal.LayerUDP, Dir: journal.In, Type: ProbeEvent, Remote: from.String(),
+		h.journal.Append(journal.Event{Layer: journal.LayerUDP, Dir: journal.In, Type: ProbeEvent, Remote: from.String(),
 			Text: fmt.Sprintf("to port %d with TTL %d, %d bytes", probe.Port, probe.TTL, n), Raw: append([]byte(nil), buffer[:n]...), Body: probe})
 	}
 }

@@ -29,6 +29,7 @@ type hostile struct {
 
 	mu      sync.Mutex
 	cue     string // msg_id of the request that the mode waits for
+	asker   string // the Endpoint ID of the Controller that sent it
 	cued    bool   // its reply has been on its way
 	silent  bool   // nothing goes out any more
 	deaf    bool   // nothing is read any more
@@ -105,7 +106,8 @@ func (h *hostile) run(m agent.MTP) error {
 // session is one connection of the agent's with the harness.
 type session struct {
 	*hostile
-	up net.Conn // to the harness
+	up   net.Conn // to the harness
+	head []byte   // what the agent sent before its first packet
 
 	writing sync.Mutex
 }
@@ -135,7 +137,7 @@ func (h *hostile) serve(down net.Conn) {
 func (s *session) pass(from net.Conn, take func(packet) bool) {
 	r := bufio.NewReader(from)
 	head, err := s.wire.greet(r)
-	if err != nil || len(head) > 0 && !take(packet{raw: head}) {
+	if err != nil || len(head) > 0 && !take(packet{raw: head, opens: true}) {
 		return
 	}
 	for {
@@ -158,13 +160,16 @@ func (s *session) hears(p packet) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if msg != nil && s.cue == "" && s.mode.waitsFor(msg) {
-		s.cue = msg.GetHeader().GetMsgId()
+		s.cue, s.asker = msg.GetHeader().GetMsgId(), senderOf(p.record)
 	}
 	return s.silent
 }
 
 // says takes a packet of the agent's, and sends it or what the mode makes of it. It is false when the connection shall end.
 func (s *session) says(p packet) bool {
+	if p.opens {
+		s.head = p.raw
+	}
 	msg := messageIn(p.record)
 	s.mu.Lock()
 	now := msg != nil && msg.GetBody().GetRequest() == nil && !s.cued && s.cue != "" && msg.GetHeader().GetMsgId() == s.cue
@@ -231,6 +236,12 @@ func messageIn(record []byte) *usppb.Msg {
 		return nil
 	}
 	return msg
+}
+
+// senderOf is the from_id in a Record's bytes.
+func senderOf(record []byte) string {
+	r, _ := usp.ParseRecord(record)
+	return r.GetFromId()
 }
 
 // dial opens another connection to the harness that says nothing.

@@ -19,13 +19,14 @@ import (
 
 // mode is one way to be hostile. Unless it says otherwise it waits for the Add of case 1.1, and acts instead of the reply to it.
 type mode struct {
+	in    string // the case in which it turns hostile; 1.1 when empty
 	start func(h *hostile)
 	waits func(request *usppb.Msg) bool // nil: for the Add
 	act   func(s *session, reply packet, msg *usppb.Msg) bool
 	// requests says that what changes every reply changes the agent's own requests as well.
 	requests bool
 
-	// What the run has to say: the verdict of 1.1, pass when empty, and words of its findings.
+	// What the run has to say: the verdict of that case, pass when empty, and words of its findings.
 	verdict  result.Verdict
 	findings string
 	late     bool // its reply to the Add comes, but not before much else
@@ -57,12 +58,16 @@ func modes() map[string]mode {
 	all := map[string]mode{
 		"well-behaved": {},
 	}
-	for _, some := range []map[string]mode{wireModes(), recordModes(), messageModes(), modelModes(), processModes(), floodModes()} {
+	for _, some := range []map[string]mode{wireModes(), recordModes(), messageModes(), modelModes(), processModes(), floodModes(),
+		secondModes(), probeModes()} {
 		maps.Copy(all, some)
 	}
 	for name, m := range all {
 		if m.act == nil {
 			m.act = func(s *session, reply packet, _ *usppb.Msg) bool { return s.bytes(reply.raw) }
+		}
+		if m.in == "" {
+			m.in = "1.1"
 		}
 		if m.verdict == "" {
 			m.verdict = result.Pass
@@ -104,7 +109,7 @@ func wireModes() map[string]mode {
 			}},
 		"half packets on many connections": {late: true, verdict: result.Pass,
 			act: func(s *session, reply packet, _ *usppb.Msg) bool {
-				s.everywhere(func(write func([]byte) bool) {
+				s.everywhere(s.opening(), func(write func([]byte) bool) {
 					if write(s.wire.claim(largest)) {
 						for range largest/mib - 1 {
 							write(make([]byte, mib))
@@ -139,8 +144,8 @@ func wireModes() map[string]mode {
 	}
 }
 
-// everywhere does something on many more connections at once, each opened as the MTP demands, and returns when all have.
-func (s *session) everywhere(do func(write func([]byte) bool)) {
+// everywhere does something on many more connections at once, each with the given opening, and returns when all have.
+func (s *session) everywhere(opening []byte, do func(write func([]byte) bool)) {
 	var busy sync.WaitGroup
 	for range manyConns {
 		c := s.dial()
@@ -149,7 +154,7 @@ func (s *session) everywhere(do func(write func([]byte) bool)) {
 		}
 		busy.Go(func() {
 			write := func(b []byte) bool { _, err := c.Write(b); return err == nil }
-			if write(s.opening()) {
+			if write(opening) {
 				do(write)
 			}
 		})
@@ -421,12 +426,14 @@ func processModes() map[string]mode {
 	}
 }
 
+// notify is the nth Notify of a Subscription that nobody has.
+func notify(n int, big string) *usppb.Msg {
+	return usp.NewMsg(nth("notify-", n), &usppb.Notify{SubscriptionId: "nobody's " + big, SendResp: true, Notification: &usppb.Notify_ValueChange_{
+		ValueChange: &usppb.Notify_ValueChange{ParamPath: "Device.DeviceInfo.UpTime", ParamValue: nth("", n)}}})
+}
+
 // floodModes send more than a harness can keep.
 func floodModes() map[string]mode {
-	notify := func(n int, big string) *usppb.Msg {
-		return usp.NewMsg(nth("notify-", n), &usppb.Notify{SubscriptionId: "nobody's " + big, SendResp: true, Notification: &usppb.Notify_ValueChange_{
-			ValueChange: &usppb.Notify_ValueChange{ParamPath: "Device.DeviceInfo.UpTime", ParamValue: nth("", n)}}})
-	}
 	send := func(count int, make func(n int) *usppb.Msg) func(*session, packet, *usppb.Msg) bool {
 		return func(s *session, p packet, _ *usppb.Msg) bool {
 			for n := range count {

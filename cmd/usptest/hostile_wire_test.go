@@ -15,6 +15,7 @@ import (
 // packet is one unit of an MTP: its bytes, and the Record in it, if there is one.
 type packet struct {
 	raw    []byte
+	opens  bool // it comes before the first packet
 	record []byte
 	wrap   func(record []byte) []byte // the same packet around another Record
 }

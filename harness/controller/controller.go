@@ -40,14 +40,20 @@ type office struct {
 
 	mu       sync.Mutex
 	nextID   int
-	sent     map[string]bool // msg_ids of our requests; true once answered
-	withheld map[string]bool // subscription ids whose Notifies are not acknowledged
-	strays   int             // Errors that may have an unknown msg_id: one for each Record or bytes sent as they are
+	sent     map[string]request // our requests by msg_id
+	withheld map[string]bool    // subscription ids whose Notifies are not acknowledged
+	strays   int                // Errors that may have an unknown msg_id: one for each Record or bytes sent as they are
 
 	controllers map[string]*Controller // by Endpoint ID; those that have left are still known
 	ackBytes    int                    // what the acks that wait take
 
 	receiving sync.Mutex // held while a Record is written to the journal and judged
+}
+
+// request is what is kept of a request that was sent.
+type request struct {
+	from     string // the from_id of its Record, to which the reply goes
+	answered bool
 }
 
 // ack is a Notify that waits for its NotifyResp.
@@ -69,7 +75,7 @@ func (a ack) size() int { return len(a.msgID) + len(a.subscription) + len(a.cont
 func New(ctx context.Context, j *journal.Journal, l link.Link, o Options) *Controller {
 	c := &Controller{id: o.ID, end: l, office: &office{
 		opts: o, journal: j, link: l, acks: make(chan ack, maxAcks),
-		sent: map[string]bool{}, withheld: map[string]bool{}, controllers: map[string]*Controller{},
+		sent: map[string]request{}, withheld: map[string]bool{}, controllers: map[string]*Controller{},
 	}}
 	c.controllers[c.id] = c
 	l.OnRecord(c.receive)
@@ -224,7 +230,7 @@ func (c *Controller) SendBetween(ctx context.Context, from, to string, msg *uspp
 	}
 	if msg.GetBody().GetRequest() != nil {
 		c.mu.Lock()
-		c.sent[msg.GetHeader().GetMsgId()] = false
+		c.sent[msg.GetHeader().GetMsgId()] = request{from: from}
 		c.mu.Unlock()
 	}
 	record, err := usp.WrapMessage(usp.EndpointID(to), usp.EndpointID(from), c.opts.Version, msg)

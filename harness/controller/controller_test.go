@@ -270,6 +270,25 @@ func TestASecondController(t *testing.T) {
 	})
 }
 
+// An Agent must not answer one Controller in a Record to the other.
+func TestAReplyGoesToTheControllerThatAsked(t *testing.T) {
+	c, first, _ := start(t)
+	first.join = func(string) link.Joined { return fakeEnd{&fakeLink{}} }
+	further, _ := c.Join(otherID)
+	for id, asker := range map[string]*Controller{"1": c, "2": further} {
+		if _, err := asker.Send(t.Context(), usp.NewGet(id, "Device.X.")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first.tell(t, ownID, getResp("1"))
+	wantNone(t, c)
+	first.tell(t, ownID, getResp("2"))
+	want := `Endpoint IDs are valid: to_id of the GetResp to another Controller's request: want "self::other", got "self::controller"`
+	if got := c.Violations(0); len(got) != 1 || got[0].Describe() != want {
+		t.Errorf("want %s, got %v", want, got)
+	}
+}
+
 // A request in a Record with made-up addresses makes nobody one of us.
 func TestMadeUpAddressesAreNobodysOfOurs(t *testing.T) {
 	c, l, _ := start(t)

@@ -64,9 +64,9 @@ func (c *Controller) judgeRecord(seq uint64, r *usppb.Record) {
 	}
 }
 
-// judgeMessage holds a Message against the schema (R-ENC.1, R-ENC.3), the path grammar (R-ARC.7), instance-number addressing
-// (R-MSG.3) and the echo of msg_id.
-func (c *Controller) judgeMessage(seq uint64, m *usppb.Msg) {
+// judgeMessage holds a Message for the endpoint to against the schema (R-ENC.1, R-ENC.3), the path grammar (R-ARC.7), instance-number
+// addressing (R-MSG.3) and the echo of msg_id.
+func (c *Controller) judgeMessage(seq uint64, to string, m *usppb.Msg) {
 	if err := usp.ValidateMessage(m); err != nil {
 		c.violation(seq, schemaValid, err)
 	}
@@ -82,20 +82,25 @@ func (c *Controller) judgeMessage(seq uint64, m *usppb.Msg) {
 	}
 	id := m.GetHeader().GetMsgId()
 	c.mu.Lock()
-	answered, known := c.sent[id]
+	asked, known := c.sent[id]
 	stray := !known && m.GetBody().GetError() != nil && c.strays > 0
 	switch {
 	case known:
-		c.sent[id] = true
+		c.sent[id] = request{asked.from, true}
 	case stray:
 		c.strays--
 	}
+	// one that is nobody's is judged by the Record, and what a made-up one is answered by the case that made it up
+	mixedUp := to != asked.from && c.controllers[to] != nil && c.controllers[asked.from] != nil
 	c.mu.Unlock()
+	if mixedUp {
+		c.violation(seq, endpointValid, differs("to_id of the "+usp.TypeName(usp.MsgTypeOf(m))+" to another Controller's request", asked.from, to))
+	}
 	switch {
 	case stray:
 	case !known:
 		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "msg_id of " + usp.TypeName(usp.MsgTypeOf(m)), Want: "that of a request that was sent", Got: usp.Quote(id)})
-	case answered:
+	case asked.answered:
 		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "replies with the msg_id " + usp.Quote(id), Want: "one", Got: "a second one, " + usp.TypeName(usp.MsgTypeOf(m))})
 	}
 }
