@@ -145,7 +145,7 @@ func TestLoad(t *testing.T) {
 	for name, c := range map[string]struct{ content, want string }{
 		"other schema": {strings.Replace(b.String(), Schema, "usptest/v9", 1), `got "usptest/v9"`},
 		"cut short":    {b.String()[:b.Len()/2], "cut short"},
-		"led astray":   {strings.Replace(b.String(), "journal/mqtt5/1.1.jsonl", "../../etc/passwd", 1), "not beside it"},
+		"led astray":   {strings.Replace(b.String(), "journal/mqtt5/1.1.jsonl", "../../etc/passwd", 1), "journal: want journal/mqtt5/1.1.jsonl, got"},
 	} {
 		if _, err := Load(write("bad.json", c.content)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: want an error with %q, got %v", name, c.want, err)

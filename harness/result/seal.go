@@ -17,6 +17,9 @@ import (
 // SumsFile is the name of the file that seals the folder of a run, in the form of sha256sum.
 const SumsFile = "SHA256SUMS"
 
+// maxSeals is how many files a sealed folder may have. A run has some for each case.
+const maxSeals = 100_000
+
 // Seal writes the SHA-256 of every file below dir but SumsFile and hidden ones.
 func Seal(w io.Writer, dir string) error {
 	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -62,7 +65,7 @@ func Unseal(dir string, matters func(name string) bool) error {
 			continue
 		}
 		if found := s.differs(root); found != "" {
-			broken = append(broken, fmt.Sprintf("  %s: %s", VisibleLine(s.name), found))
+			broken = append(broken, fmt.Sprintf("  %s: %s", short(s.name), found))
 		}
 	}
 	if matters(RunFile) && !slices.ContainsFunc(seals, func(s seal) bool { return s.name == RunFile }) {
@@ -141,9 +144,12 @@ func readSeals(dir string) ([]seal, error) {
 	var seals []seal
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
+		if n > maxSeals {
+			return nil, fmt.Errorf("%s: want %d lines at most, got more", path, maxSeals)
+		}
 		sum, name, ok := strings.Cut(lines.Text(), "  ")
 		if raw, err := hex.DecodeString(sum); !ok || err != nil || len(raw) != sha256.Size {
-			return nil, fmt.Errorf("%s:%d: want a SHA-256, two blanks and a name, got %q", path, n, VisibleLine(lines.Text()))
+			return nil, fmt.Errorf("%s:%d: want a SHA-256, two blanks and a name, got %q", path, n, short(lines.Text()))
 		}
 		seals = append(seals, seal{sum, name})
 	}

@@ -51,8 +51,11 @@ func TestUnsealNamesWhatDiffers(t *testing.T) {
 		"without a run": {func(dir string) { put(t, dir, SumsFile, "") }, []string{"run.json: want a line"}},
 		"led astray": {func(dir string) { put(t, dir, SumsFile, strings.Repeat("0", 64)+"  ../../etc/passwd\n") },
 			[]string{"../../etc/passwd: ", "escapes"}},
-		"garbage":  {func(dir string) { put(t, dir, SumsFile, "ab  run.json\n") }, []string{SumsFile + ":1", `got "ab  run.json"`}},
-		"bad word": {func(dir string) { put(t, dir, SumsFile, strings.Repeat("g", 64)+"  run.json\n") }, []string{SumsFile + ":1"}},
+		"garbage": {func(dir string) { put(t, dir, SumsFile, "ab  run.json\n") }, []string{SumsFile + ":1", `got "ab  run.json"`}},
+		"endless": {func(dir string) { put(t, dir, SumsFile, strings.Repeat(strings.Repeat("0", 64)+"  x\n", maxSeals+1)) },
+			[]string{SumsFile + ": want 100000 lines at most"}},
+		"a line without end": {func(dir string) { put(t, dir, SumsFile, strings.Repeat("0", 1<<20)) }, []string{SumsFile + ": ", "too long"}},
+		"bad word":           {func(dir string) { put(t, dir, SumsFile, strings.Repeat("g", 64)+"  run.json\n") }, []string{SumsFile + ":1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := sealed(t)

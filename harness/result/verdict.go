@@ -28,6 +28,9 @@ func CaseVerdicts() []Verdict {
 	return []Verdict{Pass, Fail, Error, Aborted, Waived, Deselected, Unsupported, NotAutomated, Deprecated}
 }
 
+// MetricVerdicts are the verdicts that a metric can have.
+func MetricVerdicts() []Verdict { return []Verdict{Pass, Fail, Error, NotReached, NotApplicable} }
+
 // CaseVerdict rolls up the verdicts of a case's metrics. A proven device fault stays proven, so fail beats error; pass needs every
 // metric judged, and at least one.
 func CaseVerdict(metrics []Metric) (Verdict, string) {

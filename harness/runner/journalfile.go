@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ import (
 // writeJournal writes the events of one case as JSON lines, secrets masked, and returns the file's name relative to out. A file that could
 // not be written whole is removed: a full disk has room again for the results.
 func writeJournal(out, link, id string, began time.Time, events []*journal.Event, mask journal.Masker) (string, error) {
-	name := path.Join("journal", link, id+".jsonl")
+	name := result.JournalName(link, id)
 	file := filepath.Join(out, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return "", err
