@@ -269,17 +269,18 @@ func (f *runFlags) filters(p *plan.Plan) ([]plan.Filter, error) {
 		}
 		anyProfile = append(anyProfile, "("+profile.Select+")")
 	}
-	var anyFeature []string
+	var numbers, anyFeature []string
 	for _, number := range f.features {
 		if _, ok := p.Feature(number); !ok {
 			return nil, fmt.Errorf("--feature %d: the plan has features 1 to %d", number, len(p.Features))
 		}
+		numbers = append(numbers, strconv.Itoa(number))
 		anyFeature = append(anyFeature, "feature:"+strconv.Itoa(number))
 	}
 	for _, group := range []struct {
 		flag string
 		any  []string
-	}{{"--profile " + strings.Join(f.profiles, ", "), anyProfile}, {"--feature", anyFeature}} {
+	}{{"--profile " + strings.Join(f.profiles, ", "), anyProfile}, {"--feature " + strings.Join(numbers, ", "), anyFeature}} {
 		if len(group.any) > 0 {
 			if err := add(group.flag, strings.Join(group.any, " || ")); err != nil {
 				return nil, err

@@ -48,7 +48,11 @@ type Decision struct {
 // could not run anyway is never counted as left out.
 func (p *Plan) Decide(c Case, s Setup) Decision {
 	if c.Status != Active {
-		return Decision{Choice: ChooseDeprecated, Reason: fmt.Sprintf("%s in %s %s", c.Status, p.ID, p.Version)}
+		reason := fmt.Sprintf("%s in %s %s", c.Status, p.ID, p.Version)
+		if c.Status == Future {
+			reason = fmt.Sprintf("left to a later version by %s %s", p.ID, p.Version)
+		}
+		return Decision{Choice: ChooseDeprecated, Reason: reason}
 	}
 	if !c.AppliesTo(s.Link) {
 		return Decision{Choice: ChooseOtherLink, Reason: linkReason(c, s.Link)}
@@ -110,7 +114,7 @@ func linkReason(c Case, link string) string {
 	tls.TLS = TLSEither
 	switch {
 	case !tls.AppliesTo(link):
-		return fmt.Sprintf("belongs to %s; run it over such a link", strings.Join(c.MTPs, " or "))
+		return fmt.Sprintf("is for %s, and the run has no such link; add one to links or with --link", strings.Join(c.MTPs, " or "))
 	case c.TLS == TLSRequired:
 		return fmt.Sprintf("needs TLS; run it with --link %s+tls", mtp)
 	}

@@ -105,7 +105,7 @@ func TestADeselectedCaseSaysByWhat(t *testing.T) {
 
 // TestAnUntriedLinkIsNoMissingFeature: a case of another Link speaks against a conformant run where the device supports what it needs.
 func TestAnUntriedLinkIsNoMissingFeature(t *testing.T) {
-	for feature, want := range map[int]string{1: "deselected belongs to stomp", 9: "unsupported needs feature 9"} {
+	for feature, want := range map[int]string{1: "deselected is for stomp", 9: "unsupported needs feature 9"} {
 		o := smallOptions("mqtt5")
 		c, _ := o.Plan.Case("6.1")
 		c.Requires = plan.Requires{Any: []int{feature}}
@@ -120,7 +120,7 @@ func TestNothingToRunIsAnError(t *testing.T) {
 	o := smallOptions("mqtt5")
 	o.Selectors, o.Out = []string{"6.1", "6.2", "1.3"}, t.TempDir()
 	run, err := Run(t.Context(), o)
-	if run != nil || err == nil || !strings.Contains(err.Error(), "of 3 selected cases none") || !strings.Contains(err.Error(), "belongs to stomp") {
+	if run != nil || err == nil || !strings.Contains(err.Error(), "of 3 selected cases none") || !strings.Contains(err.Error(), "is for stomp") {
 		t.Errorf("got %v, %v", run, err)
 	}
 	if files, _ := os.ReadDir(o.Out); len(files) > 0 {

@@ -65,12 +65,20 @@ func (p *Progress) Start(run *result.Run, totals []Total) {
 		links = append(links, fmt.Sprintf("%s %d", t.Link, len(t.Cases)))
 	}
 	if !p.o.Quiet {
-		p.print(fmt.Sprintf("%s\n%d cases to run: %s\n", heading(run), p.total, result.VisibleLine(strings.Join(links, ", "))))
+		p.print(fmt.Sprintf("%s\n%s to run: %s\n", heading(run), cases(p.total), result.VisibleLine(strings.Join(links, ", "))))
 	}
 	if p.o.Terminal && !p.o.Quiet && p.o.Refresh > 0 {
 		p.stop = make(chan struct{})
 		go p.redraw(p.stop)
 	}
+}
+
+// cases counts them.
+func cases(n int) string {
+	if n == 1 {
+		return "1 case"
+	}
+	return fmt.Sprintf("%d cases", n)
 }
 
 // CaseStarted says that a case has begun.

@@ -16,12 +16,16 @@ const (
 	chartWidth  = 720
 )
 
-// How high the lines of a chart are, and how many characters fit between all lifelines and between two.
+// How high the lines of a chart are, how many characters fit between all lifelines and between two, and how long a finding may be there: the
+// metrics above the chart have all of it.
 const (
 	chartHead  = 34
 	lineHeight = 30
+	moreHeight = 17 // of a further line of the same text
 	maxAcross  = 74
 	maxBetween = 36
+	maxFinding = 88 // of a line that tells what was found
+	findings   = 6  // lines
 )
 
 // chartView is a case as a sequence chart: who said what to whom, in which order, and where it went wrong.
@@ -49,7 +53,7 @@ type chartLine struct {
 	MarkX   int
 	MarkY   int
 	Marks   []proof
-	Comment string // a second line of text
+	Comment []string // more lines of text
 
 	from, to int // where the arrow begins and ends
 }
@@ -83,8 +87,13 @@ func chart(at string, c result.Case, link string, d detail) *chartView {
 	}
 	tell := func(v result.Verdict, what, found string) {
 		y += lineHeight / 2
-		put(chartLine{Class: tone(v), X: xController + 8, Text: icon(v) + " " + oneLine(what, maxAcross), Comment: oneLine(found, maxAcross+16)})
-		y += lineHeight / 2
+		lines := wrapped(what, maxAcross, findings)
+		comment := lines[1:]
+		if found != "" {
+			comment = append(comment, wrapped(found, maxFinding, findings)...)
+		}
+		put(chartLine{Class: tone(v), X: xController + 8, Text: icon(v) + " " + lines[0], Comment: comment})
+		y += moreHeight*max(0, len(comment)-1) + lineHeight/2
 	}
 	fault := func(m result.Metric) {
 		told[m.N] = true
@@ -205,6 +214,23 @@ func server(link string) string {
 		return "WebSocket server"
 	}
 	return "Broker"
+}
+
+// wrapped is s in lines of so many characters at most, broken at blanks where there are any: the beginning of s, where it needs more lines.
+func wrapped(s string, most, lines int) []string {
+	left := []rune(oneLine(s, most*lines))
+	var out []string
+	for len(left) > most && len(out) < lines-1 {
+		end, next := most, most
+		for i := most; i > most/2; i-- {
+			if left[i] == ' ' {
+				end, next = i, i+1
+				break
+			}
+		}
+		out, left = append(out, string(left[:end])), left[next:]
+	}
+	return append(out, oneLine(string(left), most))
 }
 
 // oneLine is the beginning of s, harmless and at most so many characters long.

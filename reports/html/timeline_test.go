@@ -63,7 +63,7 @@ func TestChart(t *testing.T) {
 	c := runs.Example().Links[0].Cases[0] // metric 4 fails by the last event
 	lines := chart("mqtt5-1.1", c, "mqtt5", details[0]).Lines
 	last, before := lines[len(lines)-1], lines[len(lines)-2]
-	if last.Class != "fail" || !strings.Contains(last.Text, "metric 4") || last.Comment != `want "true", got "false"` {
+	if last.Class != "fail" || !strings.Contains(last.Text, "metric 4") || !slices.Equal(last.Comment, []string{`want "true", got "false"`}) {
 		t.Errorf("the last line is %+v", last)
 	}
 	if before.Anchor != "mqtt5-1.1-e18" || before.Class != "in wrong" || len(before.Marks) != 2 {
@@ -80,7 +80,7 @@ func TestChart(t *testing.T) {
 		t.Errorf("a fault without evidence is not told: %+v", lines[len(lines)-1])
 	}
 	c.Metrics, c.Verdict, c.Reason = nil, result.Error, "the device went away"
-	if lines := chart("mqtt5-1.1", c, "mqtt5", details[0]).Lines; lines[len(lines)-1].Comment != c.Reason {
+	if lines := chart("mqtt5-1.1", c, "mqtt5", details[0]).Lines; strings.Join(lines[len(lines)-1].Comment, " ") != c.Reason {
 		t.Errorf("the reason is not told: %+v", lines[len(lines)-1])
 	}
 	if chart("mqtt5-1.1", result.Case{}, "mqtt5", details[0]) != nil {
@@ -145,5 +145,31 @@ func TestNearestMiss(t *testing.T) {
 	}
 	if metrics[0].Evidence != nil {
 		t.Error("the run itself was changed")
+	}
+}
+
+// TestALongFindingIsWrappedInTheChart holds every character of it, and the room it takes.
+func TestALongFindingIsWrappedInTheChart(t *testing.T) {
+	c := runs.Example().Links[0].Cases[0]
+	c.Metrics = slices.Clone(c.Metrics)
+	c.Metrics[3].Want = strings.TrimSpace(strings.Repeat("one of many words ", 12)) + strings.Repeat("x", 2*maxFinding)
+	view := chart("mqtt5-1.1", c, "mqtt5", details[0])
+	last := view.Lines[len(view.Lines)-1]
+	for _, line := range last.Comment {
+		if n := len([]rune(line)); n > maxFinding {
+			t.Errorf("a line of %d characters: %q", n, line)
+		}
+	}
+	blanks := strings.NewReplacer(" ", "")
+	if got, want := blanks.Replace(strings.Join(last.Comment, "")), blanks.Replace("want "+c.Metrics[3].Want+`, got "false"`); got != want || len(last.Comment) < 4 {
+		t.Errorf("want %q in some lines, got %q", want, last.Comment)
+	}
+	if bottom := last.Y + moreHeight*len(last.Comment); view.Foot < bottom {
+		t.Errorf("the text ends at %d, the chart at %d", bottom, view.Foot)
+	}
+	c.Metrics[3].Want = strings.Repeat("y", 100*maxFinding)
+	lines := chart("mqtt5-1.1", c, "mqtt5", details[0]).Lines
+	if told := lines[len(lines)-1].Comment; len(told) != findings || !strings.HasSuffix(told[findings-1], "…") {
+		t.Errorf("want %d lines, the last cut, got %q", findings, told)
 	}
 }
