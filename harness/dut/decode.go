@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
@@ -51,7 +52,13 @@ func (d *decoder) parse(text []byte) (v value) {
 			v = value{}
 		}
 	}()
-	file, err := parser.ParseBytes(text, 0)
+	tokens := lexer.Tokenize(string(text))
+	if at := tooDeep(tokens); at != nil {
+		d.problems = append(d.problems, Problem{File: d.file, Line: at.Line, Column: at.Column, Value: "more than " + strconv.Itoa(maxDepth) + " levels",
+			Allowed: "a mapping that describes one device"})
+		return value{}
+	}
+	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		d.syntax(err)
 		return value{}
@@ -71,6 +78,32 @@ func (d *decoder) parse(text []byte) (v value) {
 		d.add(value{node: docs[1]}, "a second document", "one document", "remove the line --- and what follows it")
 	}
 	return value{}
+}
+
+// maxDepth is how many lists and mappings in brackets may stand in one another, and lists that begin on one line. A DUT file needs three; the
+// parser takes minutes for some thousand.
+const maxDepth = 50
+
+// tooDeep is where there are more of them; nil when there are not.
+func tooDeep(tokens token.Tokens) *token.Position {
+	open, line, begun := 0, 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			open++
+		case token.SequenceEndType, token.MappingEndType:
+			open--
+		case token.SequenceEntryType:
+			if t.Position.Line != line {
+				line, begun = t.Position.Line, 0
+			}
+			begun++
+		}
+		if max(open, begun) > maxDepth {
+			return t.Position
+		}
+	}
+	return nil
 }
 
 // syntax records an error of the YAML parser.
