@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ type Case struct {
 	start      uint64
 	began      time.Time
 	metrics    []result.Metric
+	judging    int // the metric that is judged now, 0 for none
 	steps      []result.Step
 	notes      []string
 	alternates []result.Alternate
@@ -85,8 +87,14 @@ func (c *Case) cutShort(err error) bool {
 }
 
 // Strict says whether the case is judged by the letter of the plan in a matter of which an erratum tells, by its id: where a body does what
-// the erratum accepts, it asks here first. The erratum's strict text says what the letter is.
-func (b *Bench) Strict(erratum string) bool { return b.StrictPlan }
+// the erratum accepts, it asks here first. The erratum's strict text says what the letter is. To ask about one that does not touch the case, or the
+// metric that is judged, is a fault of the body.
+func (c *Case) Strict(erratum string) bool {
+	if !slices.ContainsFunc(c.Plan.Letters, func(e plan.Erratum) bool { return e.ID == erratum && e.Concerns(c.Plan.ID, c.judging) }) {
+		panic(fmt.Sprintf("case %s, metric %d: no erratum %s with a letter of its own touches it", c.Plan.ID, c.judging, erratum))
+	}
+	return c.StrictPlan
+}
 
 // Fresh returns an id that no other case of this run uses and that a later run recognises as ours, for example "usptest-add-1-1-1".
 func (c *Case) Fresh(word string) string {
@@ -108,7 +116,9 @@ type failed struct{ err error }
 // Metric judges metric n: check calls Must until one fails. It returns whether the metric passed. A metric is judged once.
 func (c *Case) Metric(n int, check func(m *Metric)) (passed bool) {
 	r := c.unjudged(n)
+	c.judging = n
 	defer func() {
+		c.judging = 0
 		switch p := recover().(type) {
 		case nil:
 		case failed:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -91,6 +92,42 @@ func TestAPanicLeavesItsStackInTheJournal(t *testing.T) {
 		}
 	}
 	t.Errorf("got %+v", b.Journal.Since(0))
+}
+
+func TestABodyAsksAboutItsOwnErrataAlone(t *testing.T) {
+	c := planned(2)
+	c.Letters = []plan.Erratum{{ID: "first-alone", Touches: []plan.Touch{{Case: "1.1", Metric: 1}}}}
+	asks := func(metric int, erratum string, strict bool) string {
+		b, _ := newBench(t, nil)
+		b.StrictPlan = strict
+		answer := ""
+		r, _ := b.Run(t.Context(), c, func(c *Case) {
+			if metric == 0 {
+				answer = fmt.Sprint(c.Strict(erratum))
+			}
+			for n := 1; n <= 2; n++ {
+				c.Metric(n, func(*Metric) {
+					if n == metric {
+						answer = fmt.Sprint(c.Strict(erratum))
+					}
+				})
+			}
+		})
+		return strings.TrimSpace(answer + " " + r.Reason)
+	}
+	const bug = "harness bug: case 1.1, metric %d: no erratum %s with a letter of its own touches it; please report it with this case's journal"
+	for _, test := range []struct{ got, want string }{
+		{asks(0, "first-alone", true), "true"},
+		{asks(1, "first-alone", true), "true"},
+		{asks(1, "first-alone", false), "false"},
+		{asks(2, "first-alone", true), fmt.Sprintf(bug, 2, "first-alone")},
+		{asks(1, "another", false), fmt.Sprintf(bug, 1, "another")},
+		{asks(0, "another", true), fmt.Sprintf(bug, 0, "another")},
+	} {
+		if test.got != test.want {
+			t.Errorf("want %q, got %q", test.want, test.got)
+		}
+	}
 }
 
 // A goroutine that ends in the middle of a check, as by a testing.T's FailNow, has judged nothing.

@@ -33,8 +33,8 @@ func referenceDUT(defects []string) (*dut.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, 0, len(agent.Defects()))
-	for _, d := range agent.Defects() {
+	var names []string
+	for _, d := range slices.Concat(agent.Defects(), agent.Freedoms()) {
 		names = append(names, d.Name)
 	}
 	for _, d := range defects {

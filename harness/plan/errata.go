@@ -41,8 +41,8 @@ const (
 // ByLetter says whether a run by the plan's letter judges otherwise than Accept says.
 func (e Erratum) ByLetter() bool { return e.Strict != "" && e.Kept == "" }
 
-// touches says whether the erratum touches a metric of a case; metric 0 stands for any.
-func (e Erratum) touches(id string, metric int) bool {
+// Concerns says whether the erratum touches a metric of a case; metric 0 stands for any.
+func (e Erratum) Concerns(id string, metric int) bool {
 	for _, t := range e.Touches {
 		if t.Case == id && (metric == 0 || t.Metric == 0 || t.Metric == metric) {
 			return true

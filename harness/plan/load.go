@@ -430,4 +430,9 @@ func (l *loader) erratum(s source, where string, e erratumEntry) {
 		erratum.Touches = append(erratum.Touches, t)
 	}
 	l.plan.Errata = append(l.plan.Errata, erratum)
+	for i, c := range l.plan.Cases {
+		if erratum.ByLetter() && erratum.Concerns(c.ID, 0) {
+			l.plan.Cases[i].Letters = append(c.Letters, erratum)
+		}
+	}
 }

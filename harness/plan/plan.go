@@ -82,6 +82,8 @@ type Case struct {
 	Purpose      string
 	Steps        []string
 	Requirements []string
+	// Letters are the errata in which a run by the plan's letter judges this case otherwise.
+	Letters []Erratum
 }
 
 // Metric is one thing that is judged. N counts from 1.
@@ -189,7 +191,7 @@ func (p *Plan) Erratum(id string) (Erratum, bool) {
 func (p *Plan) ErrataFor(id string, metric int) []Erratum {
 	var found []Erratum
 	for _, e := range p.Errata {
-		if e.touches(id, metric) {
+		if e.Concerns(id, metric) {
 			found = append(found, e)
 		}
 	}

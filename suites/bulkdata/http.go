@@ -34,15 +34,15 @@ func overHTTP(c *harness.Case) {
 	}) {
 		return
 	}
-	where := func(i int) string { return fmt.Sprintf("transfer %d", i+1) }
+	where, format := func(i int) string { return fmt.Sprintf("transfer %d", i+1) }, jsonEncoding{byLetter: c.Strict("report-envelope")}
 	if c.Metric(2, func(m *harness.Metric) {
 		for i, e := range transfers {
-			judgeEncoding(m, where(i), jsonEncoding{byLetter: c.Strict("report-envelope")}, content(m, where(i), e), e.Seq)
+			judgeEncoding(m, where(i), format, content(m, where(i), e), e.Seq)
 		}
 	}) {
 		c.Metric(3, func(m *harness.Metric) {
 			for i, e := range transfers {
-				judgeReport(m, where(i), jsonEncoding{byLetter: c.Strict("report-envelope")}, content(m, where(i), e), e.Seq)
+				judgeReport(m, where(i), format, content(m, where(i), e), e.Seq)
 			}
 		})
 	}

@@ -68,6 +68,8 @@ func emptyClientID(c *harness.Case) {
 	c.MQTT.AssignClientID(assigned)
 	mark := c.Journal.Mark()
 	c.Set(row, usp.Params{"ClientID": ""})
+	// one that connects anew now would miss the command to reboot
+	_, _ = c.Await("CONNECT packet", harness.Wait{D: c.Scaled(c.Waits().Settle) + c.Lag()}, mark, isPacket(mqtt.Connect))
 	c.Step(2, "reboot the device")
 	rebooted := c.Reboot()
 	if c.Strict("client-id-takes-effect") {
