@@ -44,16 +44,17 @@ func allOptions(firstLevelOnly bool, paths ...string) *usppb.GetSupportedDM {
 }
 
 // supportedModelOfOneObject is 1.72: everything below Device.LocalAgent. with all options. What must be there at least is what a Get of the
-// same object shows, and what TR-181 says of elements that every Agent has.
+// same object shows, the commands and events that come when they alone are asked for, and what TR-181 says of elements that every Agent has.
 func supportedModelOfOneObject(c *harness.Case) {
 	values, err := c.ReadAll(localAgent)
 	c.DeviceMust(err)
+	named := operable(c, localAgent)
 	c.Step(1, "get the supported data model of %s with all options", localAgent)
 	got := c.Agent.GetSupportedDM(c, allOptions(false, localAgent))
 	if !c.Answered(1, got, usp.GetSupportedDMResp) {
 		return
 	}
-	c.Metric(2, func(m *harness.Metric) { m.Must(completeModel(got, localAgent, values), got.Evidence()) })
+	c.Metric(2, func(m *harness.Metric) { m.Must(completeModel(got, localAgent, values, named), got.Evidence()) })
 	judgeObjects(c, got, 3, validParams, validCommands, validEvents, validKeySets(modelOf(got)))
 }
 
@@ -61,11 +62,12 @@ func supportedModelOfOneObject(c *harness.Case) {
 func supportedModelOfRoot(c *harness.Case) {
 	values, err := c.ReadAll(root)
 	c.DeviceMust(err)
+	named := operable(c, root)
 	c.Step(1, "get the supported data model of %s with all options", root)
 	got := c.Agent.GetSupportedDM(c, allOptions(false, root))
 	if !c.Metric(1, func(m *harness.Metric) {
 		m.Must(expect.Type(got, usp.GetSupportedDMResp), got.Evidence())
-		m.Must(completeModel(got, root, values))
+		m.Must(completeModel(got, root, values, named))
 	}) {
 		return
 	}

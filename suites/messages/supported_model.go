@@ -2,6 +2,7 @@ package messages
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -37,6 +38,11 @@ func fullModel(c *harness.Case, paths ...string) dataModel {
 	got := c.Agent.GetSupportedDM(c, allOptions(false, paths...))
 	c.DeviceMust(expect.Type(got, usp.GetSupportedDMResp))
 	return modelOf(got)
+}
+
+// operable asks for the commands and events below an object alone, to compare with. An Agent that does not answer is not compared.
+func operable(c *harness.Case, path string) dataModel {
+	return modelOf(c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{path}, ReturnCommands: true, ReturnEvents: true}))
 }
 
 // objectsFor wants one result, for a path, without an error, and returns its objects.
@@ -192,8 +198,8 @@ func onlyKind(got *controller.Reply, model dataModel, names func(*supportedObjec
 }
 
 // completeModel wants one result for the requested object, the object itself, no object twice or outside of it, everything that is
-// instantiated, and the elements that every Agent has.
-func completeModel(got *controller.Reply, path string, instantiated usp.Params) error {
+// instantiated or has been named in another answer, and the elements that every Agent has.
+func completeModel(got *controller.Reply, path string, instantiated usp.Params, named dataModel) error {
 	objects, err := objectsFor(got, path)
 	if err != nil {
 		return err
@@ -216,6 +222,11 @@ func completeModel(got *controller.Reply, path string, instantiated usp.Params) 
 		object, name := split(element)
 		if err := model.supports(schemaOf(object), name); err != nil {
 			return err
+		}
+	}
+	for _, object := range slices.Sorted(maps.Keys(named)) {
+		if err := hasAllOf(model[object], named[object]); err != nil {
+			return fmt.Errorf("%s: %w", object, err)
 		}
 	}
 	// whether the names are well formed is the matter of another metric
