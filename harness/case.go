@@ -38,6 +38,7 @@ type Case struct {
 	fresh      int
 	reboots    int    // how often the case made the device restart
 	restarts   uint64 // the mark before the last time
+	set        bool   // the case has set something as a fixture
 }
 
 // stop ends a body early, from DeviceMust, LabMust and Unsupported.

@@ -25,6 +25,7 @@ func (c *Case) Add(table string, required, optional usp.Params) usp.Created {
 
 // Set sets parameters as a part of the procedure that is no metric: a device that refuses it blocks the procedure. object ends in a dot.
 func (c *Case) Set(object string, params usp.Params) {
+	c.set = true
 	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(object, params, nil)), usp.SetResp))
 }
 

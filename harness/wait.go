@@ -236,15 +236,20 @@ func (c *Case) awaitRestart(ctx context.Context) {
 	}
 }
 
-// Reboot makes the device restart, in the way the DUT file says, and returns the mark before it. The device need not be back yet.
+// Reboot makes the device restart, in the way the DUT file says, and returns the mark before it. The device need not be back yet. A Set
+// before may make the device connect anew: that is given time, so that its session is not taken for the one after the reboot.
 func (c *Case) Reboot() (mark uint64) {
 	c.ExpectRestart()
-	mark = c.Journal.Mark()
+	if c.set {
+		c.Pause(c.Scaled(c.Waits().Settle))
+	}
 	if c.DUT.Lab.Reboot.By != dut.ByUSP {
+		mark = c.Journal.Mark()
 		c.LabMust(c.Device.Reboot(c))
 		return mark
 	}
-	c.DeviceMust(c.Reachable(c)) // a change before may have made it connect anew
+	c.DeviceMust(c.Reachable(c))
+	mark = c.Journal.Mark()
 	reply := c.Agent.Operate(c, "Device.Reboot()", c.Fresh("reboot"), nil)
 	var noReply *controller.NoReplyError
 	if errors.As(reply.Err, &noReply) && c.Err() == nil {

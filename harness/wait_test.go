@@ -311,6 +311,33 @@ func TestRebooting(t *testing.T) {
 	}
 }
 
+// A device may connect anew because of a Set, which is not its session after the reboot.
+func TestTheSessionOfASetIsNotThatAfterTheReboot(t *testing.T) {
+	for _, by := range []string{dut.ByUSP, dut.ByExec} {
+		t.Run(by, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
+				f := *b.DUT
+				f.Lab.Reboot = dut.Hook{By: by, Exec: []string{"true"}}
+				b.DUT, b.Device = &f, dut.NewDevice(b.Journal, &f, dut.Vars{}, dut.Options{})
+				connects := func(conn uint64) {
+					b.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "CONNECT", Conn: conn})
+				}
+				r := trying(t, b, func(c *Case) {
+					c.Set("Device.X.", usp.Params{"ClientID": ""})
+					time.AfterFunc(time.Second, func() { connects(2) })
+					time.AfterFunc(5*time.Second, func() { connects(3) })
+					if session := c.BackAfter(c.Reboot()); session.Conn != 3 {
+						t.Errorf("want the session on connection 3, got %d", session.Conn)
+					}
+				})
+				if r.Verdict != result.Pass {
+					t.Errorf("got %s %q", r.Verdict, r.Reason)
+				}
+			})
+		})
+	}
+}
+
 func TestADeviceThatComesBack(t *testing.T) {
 	connect := journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "CONNECT"}
 	for name, test := range map[string]struct {

@@ -31,9 +31,12 @@ type newConn func(conn uint64) bool
 
 // reboot makes the device restart, and returns the mark before it and how to know the connections after it.
 func reboot(c *harness.Case) (mark uint64, isNew newConn) {
-	before := c.STOMP.Conns()
 	mark = c.Reboot()
-	return mark, func(conn uint64) bool { return !slices.Contains(before, conn) }
+	return mark, func(conn uint64) bool {
+		return slices.ContainsFunc(c.Journal.Since(mark), func(e *journal.Event) bool {
+			return e.Conn == conn && e.Layer == journal.LayerTCP && e.Type == "open"
+		})
+	}
 }
 
 // opening matches any frame on a new connection: the first match is the frame that begins its session.
