@@ -115,7 +115,8 @@ func wanted(where, want string) string {
 
 const since = "since"
 
-// evidence says in which event the newest of the numbers was seen, or since which, and how long after the device's message before it.
+// evidence says in which event the newest of the numbers was seen, or since which, and how long after the device's message before
+// it that is of another type.
 func evidence(timeline []result.Event, word string, numbers []uint64) string {
 	if len(numbers) == 0 {
 		return ""
@@ -133,7 +134,7 @@ func evidence(timeline []result.Event, word string, numbers []uint64) string {
 		text = word + " " + text
 	}
 	for _, before := range slices.Backward(timeline[:i]) {
-		if before.Layer == "message" && before.Dir == "in" && before.Type != "" {
+		if before.Layer == "message" && before.Dir == "in" && before.Type != "" && before.Type != e.Type {
 			return fmt.Sprintf("%s, %s after the %s", text, seconds(e.AtMS-before.AtMS), value(before.Type))
 		}
 	}

@@ -62,6 +62,20 @@ func TestBlock(t *testing.T) {
 	}
 }
 
+// A reply is told from what the device said before it, and not from its own like.
+func TestTheTimeOfAReplyIsToldSinceAnotherMessage(t *testing.T) {
+	message := func(seq uint64, at float64, kind string) result.Event {
+		return result.Event{Seq: seq, AtMS: at, Layer: "message", Dir: "in", Type: kind}
+	}
+	timeline := []result.Event{message(1, 100, "AddResp"), message(2, 1100, "GetResp"), message(3, 1600, "GetResp")}
+	if got, want := evidence(timeline, "in", []uint64{3}), "in GetResp, event 3, 1.5 s after the AddResp"; got != want {
+		t.Errorf("want %q, got %q", want, got)
+	}
+	if got, want := evidence(timeline[1:], "in", []uint64{3}), "in GetResp, event 3, 1.6 s into the case"; got != want {
+		t.Errorf("want %q, got %q", want, got)
+	}
+}
+
 // What did not come has no event; the one after which it was awaited is told.
 func TestSilenceIsToldSinceAnEvent(t *testing.T) {
 	for name, test := range map[string]struct {
