@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"strings"
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
@@ -48,7 +47,7 @@ func (c *Case) SubscribeToCompletion(command string) (id string) {
 // AwaitCompletion is AwaitNotify for the OperationComplete, to the Subscription with this ID, of one run of a command: the one that was
 // given this command_key.
 func (c *Case) AwaitCompletion(wait Wait, mark uint64, id, command, key string) (*controller.Message, error) {
-	at := strings.LastIndexByte(command, '.') + 1
+	object, name := usp.SplitName(command)
 	return c.AwaitNotify("OperationComplete Notify of "+id, wait, mark, func(n *usppb.Notify) error {
 		if n.GetSubscriptionId() != id {
 			return journal.ErrSkip
@@ -56,8 +55,8 @@ func (c *Case) AwaitCompletion(wait Wait, mark uint64, id, command, key string) 
 		done := n.GetOperComplete()
 		return cmp.Or(
 			expect.Equal("notification", "OperationComplete", controller.NotifyKind(n)),
-			expect.Equal("oper_complete.obj_path", command[:at], done.GetObjPath()),
-			expect.Equal("oper_complete.command_name", command[at:], done.GetCommandName()),
+			expect.Equal("oper_complete.obj_path", object, done.GetObjPath()),
+			expect.Equal("oper_complete.command_name", name, done.GetCommandName()),
 			expect.Equal("oper_complete.command_key", key, done.GetCommandKey()),
 		)
 	})

@@ -181,15 +181,15 @@ func (d described) has(element string) (plan.Element, error) {
 	if e, ok := d.model.Elements[schema]; ok {
 		return e, nil
 	}
-	at := strings.LastIndexByte(schema, '.') + 1
+	object, last := usp.SplitName(schema)
 	var siblings []string
 	for path := range d.model.Elements {
-		if name, ok := strings.CutPrefix(path, schema[:at]); ok && name != "" && !strings.Contains(name, ".") {
+		if name, ok := strings.CutPrefix(path, object); ok && name != "" && !strings.Contains(name, ".") {
 			siblings = append(siblings, name)
 		}
 	}
 	slices.Sort(siblings)
-	if near := plan.Near(schema[at:], siblings); len(near) > 0 {
+	if near := plan.Near(last, siblings); len(near) > 0 {
 		return plan.Element{}, fmt.Errorf("the device has no %s; did you mean %s?", schema, strings.Join(near, " or "))
 	}
 	return plan.Element{}, fmt.Errorf("the device has no %s", schema)

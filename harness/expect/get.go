@@ -3,7 +3,6 @@ package expect
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/usp"
@@ -141,7 +140,8 @@ func (before Snapshot) Unchanged(after Snapshot) error {
 func (s Snapshot) Rows() []string {
 	rows := map[string]bool{}
 	for path := range s {
-		rows[path[:strings.LastIndexByte(path, '.')+1]] = true
+		row, _ := usp.SplitName(path)
+		rows[row] = true
 	}
 	return slices.Sorted(maps.Keys(rows))
 }

@@ -52,6 +52,12 @@ type Segment struct {
 	Follow int
 }
 
+// SplitName divides the path of a parameter, command or event into its object, with the dot, and its name.
+func SplitName(path string) (object, name string) {
+	at := strings.LastIndexByte(path, '.') + 1
+	return path[:at], path[at:]
+}
+
 // Path is a path name taken apart: a row follows the name of its table as a segment of its own.
 type Path struct {
 	Kind     PathKind

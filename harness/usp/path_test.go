@@ -253,3 +253,13 @@ func mustParse(t *testing.T, path string) Path {
 	}
 	return p
 }
+
+func TestSplitName(t *testing.T) {
+	for path, want := range map[string][2]string{
+		"Device.X.1.Y": {"Device.X.1.", "Y"}, "Device.Boot!": {"Device.", "Boot!"}, "Device.X.": {"Device.X.", ""}, "Name": {"", "Name"}, "": {},
+	} {
+		if object, name := SplitName(path); object != want[0] || name != want[1] {
+			t.Errorf("%q: got %q and %q", path, object, name)
+		}
+	}
+}

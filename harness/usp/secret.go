@@ -21,7 +21,7 @@ var secretEndings = [...]string{
 // secret, PIN or key. The name may be a whole path: Value is secret below ControllerTrust.Challenge and as
 // the argument of ChallengeResponse() (TR-181).
 func IsSecretName(param string) bool {
-	name := param[strings.LastIndexByte(param, '.')+1:]
+	_, name := SplitName(param)
 	if i := strings.LastIndexByte(name, ')'); i >= 0 { // an argument behind its command
 		name = name[i+1:]
 	}

@@ -1,7 +1,6 @@
 package functionality
 
 import (
-	"strings"
 	"time"
 
 	"github.com/usptest/usptest/harness"
@@ -23,7 +22,8 @@ func scheduleTimer(c *harness.Case) {
 		if c.Strict("command-without-its-path") {
 			lawful = nil
 		}
-		result, err := expect.OneOperation(operated, timer[strings.LastIndexByte(timer, '.')+1:], lawful...)
+		_, name := usp.SplitName(timer)
+		result, err := expect.OneOperation(operated, name, lawful...)
 		m.Must(err, operated.Evidence())
 		m.Must(expect.RequestPath(result))
 	}) {

@@ -11,13 +11,13 @@ import (
 
 // flag is the parameter of a Subscription that the cases about Set change: a boolean that does no harm.
 func flag(c *harness.Case) string {
-	_, name := split(c.Element(dut.RoleFlag))
+	_, name := usp.SplitName(c.Element(dut.RoleFlag))
 	return name
 }
 
 // number is the parameter of a Subscription that search expressions compare.
 func number(c *harness.Case) string {
-	_, name := split(c.Element(dut.RoleNumber))
+	_, name := usp.SplitName(c.Element(dut.RoleNumber))
 	return name
 }
 

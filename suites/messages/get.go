@@ -42,8 +42,8 @@ func shows(got *controller.Reply, n int, param string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := param[strings.LastIndexByte(param, '.')+1:]
-	return expect.OneParameter(q, strings.TrimSuffix(param, name), name)
+	object, name := usp.SplitName(param)
+	return expect.OneParameter(q, object, name)
 }
 
 // getTwoParameters is 1.37, where both are in one object, and 1.38, where the second is in another.

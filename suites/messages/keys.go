@@ -83,7 +83,7 @@ func changeKey(c *harness.Case) {
 
 // changeWriteOnce is 1.104: the Alias of a Subscription, set by the Controller that created it, cannot be changed.
 func changeWriteOnce(c *harness.Case) {
-	_, name := split(c.Element(dut.RoleWriteOnce))
+	_, name := usp.SplitName(c.Element(dut.RoleWriteOnce))
 	value := c.Fresh("alias")
 	row := addSetting(c, name, value)
 	c.Step(3, "set the %s of %s to another value, allow_partial false, required", name, row)

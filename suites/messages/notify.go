@@ -16,7 +16,7 @@ import (
 
 // notifyValueChange is 1.52.
 func notifyValueChange(c *harness.Case) {
-	object, name := split(c.Element(dut.RoleChanging))
+	object, name := usp.SplitName(c.Element(dut.RoleChanging))
 	value := fresh(c, c.Restore(object, name))
 
 	c.Step(1, "add a ValueChange Subscription to %s%s", object, name)
@@ -40,7 +40,7 @@ func notifyValueChange(c *harness.Case) {
 
 // notifyRetry is 1.54: a Notify that is not answered comes again, first after 5 to 10 s, then after 10 to 20 s (R-NOT.2).
 func notifyRetry(c *harness.Case) {
-	object, name := split(c.Element(dut.RoleChanging))
+	object, name := usp.SplitName(c.Element(dut.RoleChanging))
 	value := fresh(c, c.Restore(object, name))
 	normalRetries(c)
 
@@ -225,12 +225,6 @@ func ofSubscription(n *usppb.Notify, id, kind string) error {
 		return journal.ErrSkip
 	}
 	return expect.Equal("notification", kind, controller.NotifyKind(n))
-}
-
-// split divides a parameter path into its object, with the dot, and its name.
-func split(param string) (object, name string) {
-	at := strings.LastIndexByte(param, '.') + 1
-	return param[:at], param[at:]
 }
 
 // fresh returns a value that a text parameter does not have now.

@@ -15,7 +15,7 @@ import (
 
 // deletedSubscriptionIsSilent is 1.53. That the Subscription worked is seen first: an Agent that never notifies would pass otherwise.
 func deletedSubscriptionIsSilent(c *harness.Case) {
-	object, name := split(c.Element(dut.RoleChanging))
+	object, name := usp.SplitName(c.Element(dut.RoleChanging))
 	value := fresh(c, c.Restore(object, name))
 	watched := watch(c, object+name)
 
@@ -78,7 +78,7 @@ func (w watched) mustBeQuiet(m *harness.Metric, window time.Duration, mark uint6
 // subscriptionExpires is 1.55. The plan's life of 20 s could end before an Agent that looks for changes every 15 s has seen one.
 func subscriptionExpires(c *harness.Case) {
 	const life, grace, silence = 40 * time.Second, 15 * time.Second, 10 * time.Second
-	object, name := split(c.Element(dut.RoleChanging))
+	object, name := usp.SplitName(c.Element(dut.RoleChanging))
 	value := fresh(c, c.Restore(object, name))
 	watched := watch(c, object+name)
 	seconds := strconv.Itoa(int(life.Seconds()))
@@ -120,7 +120,7 @@ func subscriptionExpires(c *harness.Case) {
 // notifyRetryExpires is 1.56: a Notify that nobody answers is retried until NotifExpiration has passed, and then no more.
 func notifyRetryExpires(c *harness.Case) {
 	const expiration, silence = 20 * time.Second, 40 * time.Second
-	object, name := split(c.Element(dut.RoleChanging))
+	object, name := usp.SplitName(c.Element(dut.RoleChanging))
 	value := fresh(c, c.Restore(object, name))
 	watched := watch(c, object+name)
 	normalRetries(c)

@@ -148,7 +148,7 @@ func asyncCommand(c *harness.Case) (command string, args usp.Params) {
 // timer is the command that completes after a delay, by its path and by its name alone, and the input argument for the delay.
 func timer(c *harness.Case) (command, name, delay string) {
 	command = c.Element(dut.RoleTimer)
-	_, name = split(command)
+	_, name = usp.SplitName(command)
 	return command, name, c.Element(dut.RoleTimerDelay)
 }
 

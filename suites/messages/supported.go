@@ -234,7 +234,7 @@ func supportedElementAt(path string) harness.Body {
 			m.Must(expect.Type(got, usp.GetSupportedDMResp), got.Evidence())
 			objects, err := objectsFor(got, path)
 			m.Must(err)
-			object, name := split(path)
+			object, name := usp.SplitName(path)
 			m.Must(expect.SameSet("supported_obj_path", []string{schemaOf(object)}, objectPaths(objects)))
 			o := objects[0]
 			m.Must(expect.SameSet("elements of "+object, []string{name}, slices.Concat(paramNames(o), commandNames(o), eventNames(o))))

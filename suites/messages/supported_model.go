@@ -219,7 +219,7 @@ func completeModel(got *controller.Reply, path string, instantiated usp.Params, 
 		return &usp.Mismatch{Where: "supported_obj_path", Want: path + " itself", Got: "no such object"}
 	}
 	for _, element := range instantiated.Names() {
-		object, name := split(element)
+		object, name := usp.SplitName(element)
 		if err := model.supports(schemaOf(object), name); err != nil {
 			return err
 		}

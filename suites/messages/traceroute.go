@@ -69,7 +69,7 @@ func operateWithDefaults(c *harness.Case) {
 
 // offers says whether the supported data model has a command.
 func offers(c *harness.Case, command string) bool {
-	object, name := split(command)
+	object, name := usp.SplitName(command)
 	got := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{object}, FirstLevelOnly: true, ReturnCommands: true})
 	c.DeviceMust(expect.Type(got, usp.GetSupportedDMResp))
 	for _, q := range got.Body().GetResponse().GetGetSupportedDmResp().GetReqObjResults() {

@@ -53,7 +53,7 @@ type trigger struct {
 // addTrigger adds the Subscription with a TriggerAction, which metric 1 judges, and gives it its TriggerConfigSettings.
 func addTrigger(c *harness.Case, action string) (t trigger, ok bool) {
 	t = trigger{c: c, id: c.Fresh("notify")}
-	t.object, t.name = split(c.Element(dut.RoleChanging))
+	t.object, t.name = usp.SplitName(c.Element(dut.RoleChanging))
 	t.value = fresh(c, c.Restore(t.object, t.name))
 	c.Step(1, "add a ValueChange Subscription with TriggerAction %s to %s%s", action, t.object, t.name)
 	added := c.Agent.Add(c, false, usp.Create(subscriptions, usp.Params{"ReferenceList": t.object + t.name},
