@@ -1,10 +1,14 @@
 package harness
 
 import (
+	"fmt"
+	"net"
 	"strings"
 
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
 )
 
 // OverWebSocket says whether the Link is one over WebSocket, whoever dials.
@@ -48,4 +52,81 @@ func (b *Bench) drop() bool {
 		return false
 	}
 	return true
+}
+
+// BrokerRow returns the row that the device has for its connection with the broker of the Link, such as "Device.MQTT.Client.1.". Of those
+// that an enabled row of its MTP table refers to it is the one that most signs point at, and the first when none does: another one may lead
+// to the operator's own broker.
+func (c *Case) BrokerRow() string {
+	const table = "Device.LocalAgent.MTP."
+	protocol, address, port, topic := c.mtp().protocol, "BrokerAddress", "BrokerPort", "MQTT.ResponseTopicConfigured"
+	if protocol == "STOMP" {
+		address, port, topic = "Host", "Port", "STOMP.Destination"
+	}
+	mtps, err := c.ReadAll(table)
+	c.DeviceMust(err)
+	var rows, carriers []string // of the table, and what each refers to
+	for _, row := range expect.Snapshot(mtps).Rows() {
+		reference := expect.WithoutDot(mtps[row+protocol+".Reference"])
+		if on, err := usp.ParseBool(mtps[row+"Enable"]); err == nil && on && mtps[row+"Protocol"] == protocol && reference != "" {
+			rows, carriers = append(rows, row), append(carriers, reference+".")
+		}
+	}
+	switch len(rows) {
+	case 0:
+		c.DeviceMust(fmt.Errorf("%s: want an enabled row of protocol %s whose %s.Reference names a row, got none", table, protocol, protocol))
+	case 1:
+		return carriers[0]
+	}
+	named := c.controllerReferences()
+	best, most := "", -1
+	for i, carrier := range carriers {
+		values, _ := c.ReadAll(carrier) // what cannot be read is no sign
+		signs := 0
+		for _, sign := range []bool{
+			named[rows[i]] || named[carrier],
+			mtps[rows[i]+topic] == c.AgentAddress,
+			values[carrier+address] == c.brokerHost(),
+			values[carrier+port] == c.brokerPort(),
+		} {
+			if sign {
+				signs++
+			}
+		}
+		if signs > most {
+			best, most = carrier, signs
+		}
+	}
+	return best
+}
+
+// controllerReferences are the rows that the MTPs of the harness's Controller refer to.
+func (c *Case) controllerReferences() map[string]bool {
+	named := map[string]bool{}
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	values, _ := c.ReadAll(row + "MTP.")
+	for path, value := range values {
+		if strings.HasSuffix(path, "Reference") && value != "" {
+			named[expect.WithoutDot(value)+"."] = true
+		}
+	}
+	return named
+}
+
+// brokerHost is the name or address by which the device reaches the broker.
+func (b *Bench) brokerHost() string {
+	spec, _ := b.DUT.Link(b.Link)
+	return b.DUT.HostFor(spec)
+}
+
+// brokerPort is the port on which the broker listens.
+func (b *Bench) brokerPort() (port string) {
+	switch {
+	case b.MQTT != nil:
+		_, port, _ = net.SplitHostPort(b.MQTT.Addr())
+	case b.STOMP != nil:
+		_, port, _ = net.SplitHostPort(b.STOMP.Addr())
+	}
+	return port
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness"
-	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -30,29 +29,12 @@ func isPacket(packetType string) func(*journal.Event) error {
 	}
 }
 
-// client returns the row of Device.MQTT.Client. that the Agent's MTP uses, such as "Device.MQTT.Client.1.".
-func client(c *harness.Case) string {
-	values, err := c.ReadAll("Device.LocalAgent.MTP.")
-	c.DeviceMust(err)
-	for _, path := range values.Names() {
-		row, ok := strings.CutSuffix(path, "MQTT.Reference")
-		if !ok || values[path] == "" {
-			continue
-		}
-		if on, err := usp.ParseBool(values[row+"Enable"]); err == nil && on {
-			return expect.WithoutDot(values[path]) + "."
-		}
-	}
-	c.DeviceMust(fmt.Errorf("Device.LocalAgent.MTP.: want an enabled row whose MQTT.Reference names a client, got none"))
-	return ""
-}
-
 // askForResponseInformation makes the Agent set Request Response Information in its next CONNECT, where it has the parameter.
 func askForResponseInformation(c *harness.Case) {
 	if c.Strict("response-information-on-request") {
 		return
 	}
-	row, name := client(c), "RequestResponseInfo"
+	row, name := c.BrokerRow(), "RequestResponseInfo"
 	value, err := c.Read(row + name)
 	if err != nil {
 		c.Note("the Agent has no %s%s", row, name)

@@ -62,7 +62,7 @@ func connectPacket(c *harness.Case) {
 func emptyClientID(c *harness.Case) {
 	const assigned = "usptest-assigned"
 	connectsAnewInTheEnd(c)
-	row := client(c)
+	row := c.BrokerRow()
 	c.Restore(row, "ClientID")
 	c.Step(1, "set %sClientID to the empty string; the broker will assign %q", row, assigned)
 	c.MQTT.AssignClientID(assigned)

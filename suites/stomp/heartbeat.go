@@ -14,7 +14,7 @@ import (
 // heartBeats is 6.8. The server wants a heart-beat as often as the Agent has to offer it, and sends those that it promises.
 func heartBeats(c *harness.Case) {
 	const outgoing, incoming, watched = 15 * time.Second, 10 * time.Second, 60 * time.Second
-	row := connection(c)
+	row := c.BrokerRow()
 	c.Cleanup("connect as configured before", c.ConnectAnew)
 	params := usp.Params{"EnableHeartbeats": "true", "IncomingHeartbeat": milliseconds(incoming), "OutgoingHeartbeat": milliseconds(outgoing)}
 	for _, name := range params.Names() {

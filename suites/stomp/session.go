@@ -1,7 +1,6 @@
 package stomp
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/usptest/usptest/brokers/stomp"
@@ -81,20 +80,4 @@ func header(f *stomp.Frame, name string, lawful ...string) error {
 		return expect.Equal(where, lawful[0], got)
 	}
 	return expect.OneOf(where, lawful, got)
-}
-
-// connection returns the row of Device.STOMP.Connection. that the Agent's MTP uses, such as "Device.STOMP.Connection.1.".
-func connection(c *harness.Case) string {
-	const table = "Device.LocalAgent.MTP."
-	values, err := c.ReadAll(table)
-	c.DeviceMust(err)
-	for _, row := range expect.Snapshot(values).Rows() {
-		reference := values[row+"STOMP.Reference"]
-		on, err := usp.ParseBool(values[row+"Enable"])
-		if err == nil && on && values[row+"Protocol"] == "STOMP" && reference != "" {
-			return expect.WithoutDot(reference) + "."
-		}
-	}
-	c.DeviceMust(fmt.Errorf("%s: want an enabled row of protocol STOMP whose STOMP.Reference names a connection, got none", table))
-	return ""
 }
