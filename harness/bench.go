@@ -52,13 +52,15 @@ type Bench struct {
 // Run carries out one case and reports it. It never panics; whatever the body does, the clean-up runs. dirty says that the device may
 // not be as the case found it.
 func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case, dirty bool) {
-	limit := b.budget(p)
-	caseCtx, cancel := context.WithTimeout(ctx, limit)
+	caseCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	limit := b.budget(p)
+	timer := time.AfterFunc(limit, cancel)
+	defer timer.Stop()
 	if b.Pulse != nil {
 		b.Pulse.Reset()
 	}
-	c := &Case{Context: caseCtx, Bench: b, Plan: p, start: b.Journal.Mark(), began: time.Now()}
+	c := &Case{Context: caseCtx, Bench: b, Plan: p, start: b.Journal.Mark(), began: time.Now(), limit: limit, timer: timer}
 	for _, m := range p.Metrics {
 		c.metrics = append(c.metrics, result.Metric{N: m.N, Verdict: result.NotReached})
 	}
@@ -80,7 +82,7 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 	case stopped != nil && stopped.err != errCutShort:
 		r.Verdict, r.Reason = stopped.verdict, stopped.err.Error()
 	case timedOut:
-		r.Verdict, r.Reason = result.Error, fmt.Sprintf("the case did not end within its budget of %s", limit)
+		r.Verdict, r.Reason = result.Error, fmt.Sprintf("the case did not end within its budget of %s", c.limit)
 	}
 	return r, dirty || r.Verdict != result.Pass && r.Verdict != result.Unsupported
 }

@@ -39,6 +39,19 @@ type Case struct {
 	reboots    int    // how often the case made the device restart
 	restarts   uint64 // the mark before the last time
 	set        bool   // the case has set something as a fixture
+
+	limit time.Duration // the case's budget
+	timer *time.Timer   // ends the case when that is used up
+}
+
+// Extend adds to the case's budget what the device makes it wait longer than the plan does: an interval of the protocol, which the time
+// scale divides.
+func (c *Case) Extend(interval time.Duration) {
+	more := c.Scaled(interval)
+	if c.timer.Stop() { // else the case has ended
+		c.limit += more
+		c.timer.Reset(c.limit - time.Since(c.began))
+	}
 }
 
 // stop ends a body early, from DeviceMust, LabMust and Unsupported.

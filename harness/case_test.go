@@ -244,7 +244,11 @@ func TestACaseThatIsCutShort(t *testing.T) {
 		"DeviceMust, a wait of its own": {0, func(c *Case) { c.DeviceMust(awaiting(c, time.Second)) }, result.Fail, "no answer within 1s; from the device meanwhile: nothing", "1 not-reached; 2 not-reached"},
 		"LabMust, beyond":               {0, func(c *Case) { c.LabMust(awaiting(c, hours)) }, result.Error, budget, "1 not-reached; 2 not-reached"},
 		"a pause beyond the budget":     {0, func(c *Case) { c.Pause(hours); c.Metric(1, pass); c.Metric(2, pass) }, result.Error, budget, "1 not-reached; 2 not-reached"},
-		"a pause, interrupted":          {time.Second, func(c *Case) { c.Pause(hours); c.Metric(1, pass); c.Metric(2, pass) }, result.Aborted, interrupt, "1 not-reached; 2 not-reached"},
+		"a wait within an extended budget": {0, inMetric(func(c *Case) error { c.Extend(hours); return awaiting(c, hours) }), result.Fail,
+			"metric 1: no answer within 1h0m0s; from the device meanwhile: nothing", "1 fail; 2 pass"},
+		"a wait beyond an extended budget": {0, inMetric(func(c *Case) error { c.Extend(hours); return awaiting(c, 2*hours) }), result.Error,
+			"the case did not end within its budget of 1h1m6s", "1 not-reached; 2 not-reached"},
+		"a pause, interrupted": {time.Second, func(c *Case) { c.Pause(hours); c.Metric(1, pass); c.Metric(2, pass) }, result.Aborted, interrupt, "1 not-reached; 2 not-reached"},
 		"silence, interrupted": {time.Second, inMetric(func(c *Case) error {
 			_, err := c.Quiet("packets", hours, 0, never)
 			return err

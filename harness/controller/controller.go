@@ -138,7 +138,8 @@ func (m *Message) Describe() string { return usp.Describe(m.Msg) }
 type Reply struct {
 	*Message
 	Request *usppb.Msg
-	Sent    uint64 // number of the event of the request
+	Sent    uint64    // number of the event of the request
+	SentAt  time.Time // just before the request went out
 	Err     error
 }
 
@@ -186,7 +187,7 @@ func (c *Controller) Do(ctx context.Context, msg *usppb.Msg) *Reply {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
 	mark := c.journal.Mark()
-	reply := &Reply{Request: msg}
+	reply := &Reply{Request: msg, SentAt: time.Now()}
 	reply.Sent, reply.Err = c.Send(ctx, msg)
 	if errors.Is(reply.Err, link.ErrUnreachable) { // it may be about to connect anew
 		if err := c.end.Connected(ctx); err != nil {

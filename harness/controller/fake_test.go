@@ -24,6 +24,7 @@ type fakeLink struct {
 	link.Link // panics where a test calls what it should not
 	receive   func(link.Inbound)
 	join      func(id string) link.Joined
+	again     bool // what the Agent says may have been said before
 
 	mu     sync.Mutex
 	sent   []*usppb.Record
@@ -111,7 +112,7 @@ func (l *fakeLink) say(t *testing.T, r *usppb.Record) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.receive(link.Inbound{Raw: raw, Seq: 5, Conn: 2})
+	l.receive(link.Inbound{Raw: raw, Seq: 5, Conn: 2, Again: l.again})
 }
 
 // tell lets the Agent send a Message to a Controller.

@@ -57,7 +57,7 @@ func (c *Controller) receive(in link.Inbound) {
 	if wire.Hidden != nil {
 		c.violation(seq, schemaValid, wire.Hidden)
 	}
-	c.judgeMessage(seq, record.GetToId(), msg)
+	c.judgeMessage(seq, record.GetToId(), msg, in.Again)
 	if notify := msg.GetBody().GetRequest().GetNotify(); notify != nil && notify.GetSendResp() {
 		c.queueAck(msg, notify, record.GetToId())
 	}

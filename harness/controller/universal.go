@@ -65,8 +65,8 @@ func (c *Controller) judgeRecord(seq uint64, r *usppb.Record) {
 }
 
 // judgeMessage holds a Message for the endpoint to against the schema (R-ENC.1, R-ENC.3), the path grammar (R-ARC.7), instance-number
-// addressing (R-MSG.3) and the echo of msg_id.
-func (c *Controller) judgeMessage(seq uint64, to string, m *usppb.Msg) {
+// addressing (R-MSG.3) and the echo of msg_id. again says that the transport may have delivered it before, as MQTT does after a lost PUBACK.
+func (c *Controller) judgeMessage(seq uint64, to string, m *usppb.Msg, again bool) {
 	if err := usp.ValidateMessage(m); err != nil {
 		c.violation(seq, schemaValid, err)
 	}
@@ -100,7 +100,7 @@ func (c *Controller) judgeMessage(seq uint64, to string, m *usppb.Msg) {
 	case stray:
 	case !known:
 		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "msg_id of " + usp.TypeName(usp.MsgTypeOf(m)), Want: "that of a request that was sent", Got: usp.Quote(id)})
-	case asked.answered:
+	case asked.answered && !again:
 		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "replies with the msg_id " + usp.Quote(id), Want: "one", Got: "a second one, " + usp.TypeName(usp.MsgTypeOf(m))})
 	}
 }

@@ -134,6 +134,11 @@ func TestARequestHasOneReply(t *testing.T) {
 	if again := c.Violations(j.Mark()); len(again) != 0 {
 		t.Errorf("after the mark: want none, got %v", again)
 	}
+	l.again = true // the transport repeats what it is not sure to have delivered
+	l.tell(t, ownID, getResp("1"))
+	if all := c.Violations(0); len(all) != 1 {
+		t.Errorf("a repeated PUBLISH: got %v", all)
+	}
 	// a request of the Agent's own has a msg_id of its own
 	l.tell(t, ownID, notify("1", "s", false))
 	if all := c.Violations(0); len(all) != 1 {

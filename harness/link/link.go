@@ -21,6 +21,7 @@ type Inbound struct {
 	Conn    uint64 // journal number of the transport connection
 	To      string // the topic or destination it was sent to, without a reply-to suffix; "" over WebSocket
 	ReplyTo string // where the Agent wants the answer: its topic or destination; "" when the packet did not say
+	Again   bool   // the packet says that it may have come before (MQTT: DUP)
 }
 
 // Link is one way to one Agent, and as an End that of its first Controller. Its methods are safe for concurrent use, but for

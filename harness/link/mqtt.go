@@ -123,7 +123,7 @@ func (l *MQTT) published(p mqtt.Publication) {
 		l.setTopic(replyTo, p.Conn)
 	}
 	l.mu.Unlock()
-	l.receive(Inbound{Raw: p.Payload, Seq: p.Seq, Conn: p.Conn, To: to, ReplyTo: replyTo})
+	l.receive(Inbound{Raw: p.Payload, Seq: p.Seq, Conn: p.Conn, To: to, ReplyTo: replyTo, Again: p.Dup})
 }
 
 // Connected implements Link.

@@ -29,6 +29,7 @@ func interval(c *harness.Case) time.Duration {
 	if err != nil {
 		c.DeviceMust(&usp.Mismatch{Where: param, Want: "an unsignedInt", Got: usp.Quote(text)})
 	}
+	c.Extend(time.Duration(2*max(0, int64(least)-shortest)) * time.Second) // two reports are awaited
 	return time.Duration(max(least, shortest)) * time.Second
 }
 

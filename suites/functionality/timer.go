@@ -35,7 +35,7 @@ func scheduleTimer(c *harness.Case) {
 		m.Must(err, operated.Evidence())
 		m.Must(nil, done.Seq)
 		if !c.Strict("timer-not-early") {
-			m.Must(c.NotEarlier("time to the OperationComplete", operated.At, done.At, delay))
+			m.Must(c.NotEarlier("time to the OperationComplete", operated.SentAt, done.At, delay))
 		}
 	})
 }

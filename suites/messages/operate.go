@@ -168,7 +168,7 @@ func operateWithArguments(c *harness.Case) {
 	c.Metric(2, func(m *harness.Metric) {
 		done := mustComplete(c, m, mark, id, timer, key)
 		if !c.Strict("timer-not-early") {
-			m.Must(c.NotEarlier("time to the OperationComplete", operated.At, done.At, delay))
+			m.Must(c.NotEarlier("time to the OperationComplete", operated.SentAt, done.At, delay))
 		}
 	})
 }

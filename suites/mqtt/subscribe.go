@@ -151,7 +151,8 @@ func carriesRecord(e *journal.Event) error {
 	if p == nil {
 		return journal.ErrSkip
 	}
-	if _, err := usp.ParseRecord(p.Payload); err != nil {
+	// a payload that is no Record may still parse as one without a type
+	if record, err := usp.ParseRecord(p.Payload); err != nil || record.GetRecordType() == nil {
 		return journal.ErrSkip
 	}
 	return nil

@@ -109,6 +109,8 @@ func lawful(e harness.Emission, get string) error {
 	switch fault := e.Msg.GetBody().GetError(); {
 	case !e.Answers() || e.Record.GetDisconnect() != nil || e.MsgID() == get && fault == nil:
 		return nil
+	case fault != nil && e.MsgID() == get:
+		return &usp.Mismatch{Where: "answer to the Get behind it", Want: usp.TypeName(usp.GetResp), Got: e.Describe()}
 	case fault != nil:
 		return expect.Code("Error: err_code", fault.GetErrCode(), usp.Error)
 	}

@@ -21,6 +21,11 @@ func assignedDestination(c *harness.Case) {
 	if !c.Metric(1, func(m *harness.Metric) {
 		e, err := c.Await("SUBSCRIBE to "+assigned, c.ReconnectWait(), mark, isNew.subscribes(assigned))
 		m.Must(err)
+		for _, earlier := range c.Journal.Since(mark) {
+			if earlier.Conn == e.Conn && isNew.subscribes(c.AgentAddress)(earlier) == nil {
+				m.Must(expect.Nothing("SUBSCRIBE to the configured destination", c.AgentAddress), earlier.Seq)
+			}
+		}
 		m.Must(nil, e.Seq)
 	}) {
 		return
