@@ -104,13 +104,22 @@ type shape struct {
 	fields []protoreflect.FieldDescriptor // that are no lists, and may be wrong
 }
 
-// shapes are found once for each type of message, by its name.
-var shapes sync.Map
+// shapes are those of all messages of USP, by name.
+var shapes = sync.OnceValue(func() map[protoreflect.FullName]*shape {
+	found := map[protoreflect.FullName]*shape{}
+	var add func(messages protoreflect.MessageDescriptors)
+	add = func(messages protoreflect.MessageDescriptors) {
+		for i := range messages.Len() {
+			found[messages.Get(i).FullName()] = shapeOf(messages.Get(i))
+			add(messages.Get(i).Messages())
+		}
+	}
+	add((*usppb.Record)(nil).ProtoReflect().Descriptor().ParentFile().Messages())
+	add((*usppb.Msg)(nil).ProtoReflect().Descriptor().ParentFile().Messages())
+	return found
+})
 
 func shapeOf(md protoreflect.MessageDescriptor) *shape {
-	if known, ok := shapes.Load(md.FullName()); ok {
-		return known.(*shape)
-	}
 	s := &shape{}
 	for i := range md.Oneofs().Len() {
 		s.oneofs = append(s.oneofs, md.Oneofs().Get(i))
@@ -125,14 +134,13 @@ func shapeOf(md protoreflect.MessageDescriptor) *shape {
 			s.fields = append(s.fields, fd)
 		}
 	}
-	shapes.Store(md.FullName(), s)
 	return s
 }
 
 // wellFormed checks a message and all that it holds. A single message outside a oneof is required wherever USP has
 // one: header, body and oper_status.
 func wellFormed(m protoreflect.Message) error {
-	s := shapeOf(m.Descriptor())
+	s := shapes()[m.Descriptor().FullName()]
 	for _, oneof := range s.oneofs {
 		if m.WhichOneof(oneof) == nil {
 			return &Mismatch{string(oneof.Name()), "one member", "none"}
