@@ -3,6 +3,7 @@ package harness
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 
 	"github.com/usptest/usptest/harness/controller"
@@ -13,13 +14,30 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// Add adds a row as a part of the procedure that is no metric: a device that refuses it blocks the procedure. It is deleted in the end.
+// Add adds a row as a part of the procedure that is no metric: a device that refuses it blocks the procedure. That there is room for it is a
+// matter of the lab. It is deleted in the end.
 func (c *Case) Add(table string, required, optional usp.Params) usp.Created {
 	added := c.Agent.Add(c, false, usp.Create(table, required, optional))
 	c.Owns(added)
 	created, err := expect.OneCreated(added)
+	if expect.IsFull(added) {
+		c.LabMust(fmt.Errorf("%w; make room for a row of %s in the configuration of the device", err, table))
+	}
 	c.DeviceMust(err)
 	return created
+}
+
+// AddBesides adds a row that makes a procedure sharper, but that the plan does not ask for, and tells in a note when it is refused; path is
+// empty then. It is deleted in the end.
+func (c *Case) AddBesides(table string, required, optional usp.Params) (path string) {
+	added := c.Agent.Add(c, false, usp.Create(table, required, optional))
+	c.Owns(added)
+	created, err := expect.OneCreated(added)
+	if err != nil {
+		c.Note("no further row of %s, to tell apart: %v", table, err)
+		return ""
+	}
+	return created.Path
 }
 
 // Set sets parameters as a part of the procedure that is no metric: a device that refuses it blocks the procedure. object ends in a dot.

@@ -50,10 +50,20 @@ func TestAFixtureIsAddedAndDeleted(t *testing.T) {
 }
 
 func TestAFixtureThatIsRefusedBlocksTheCase(t *testing.T) {
-	const reason = `reply to Add: want AddResp, got Error 7005 Resources exceeded: "full"`
+	const denied, full = `reply to Add: want AddResp, got Error 7006 Permission denied: "no"`, `reply to Add: want AddResp, got Error 7005 Resources exceeded: "full"`
 	b, d := newBench(t, nil)
 	creates(d, "")
-	if r := trying(t, b, func(c *Case) { c.Add("Device.T.", nil, nil) }); r.Verdict != result.Fail || r.Reason != reason {
+	if r := trying(t, b, func(c *Case) { c.Add("Device.T.", nil, nil) }); r.Verdict != result.Error ||
+		r.Reason != full+"; make room for a row of Device.T. in the configuration of the device" {
+		t.Errorf("got %s %q", r.Verdict, r.Reason)
+	}
+	if r := trying(t, b, func(c *Case) { c.AddBesides("Device.T.", nil, nil) }); r.Verdict != result.Pass || len(r.Notes) != 1 {
+		t.Errorf("got %s %q, notes %q", r.Verdict, r.Reason, r.Notes)
+	}
+	d.answer = func(m *usppb.Msg) *usppb.Msg {
+		return usp.NewError(m.GetHeader().GetMsgId(), usp.CodePermissionDenied, "no")
+	}
+	if r := trying(t, b, func(c *Case) { c.Add("Device.T.", nil, nil) }); r.Verdict != result.Fail || r.Reason != denied {
 		t.Errorf("got %s %q", r.Verdict, r.Reason)
 	}
 }

@@ -37,6 +37,9 @@ func referenceDUT(defects []string) (*dut.File, error) {
 	for _, d := range slices.Concat(agent.Defects(), agent.Freedoms()) {
 		names = append(names, d.Name)
 	}
+	for _, v := range agent.Variants() {
+		names = append(names, v.Name)
+	}
 	for _, d := range defects {
 		if !slices.Contains(names, d) {
 			return nil, &plan.UnknownError{Kind: "defect", Name: d, Near: plan.Near(d, names)}

@@ -17,6 +17,23 @@ func OneCreated(r *controller.Reply) (usp.Created, error) {
 	return rows[0], err
 }
 
+// IsFull says whether an Add of one object was refused because the Agent has no room for it (7005).
+func IsFull(r *controller.Reply) bool {
+	full := func(code uint32) bool { return usp.ErrCode(code) == usp.CodeResourcesExceeded }
+	e := r.Body().GetError()
+	for _, p := range e.GetParamErrs() {
+		if full(p.GetErrCode()) {
+			return true
+		}
+	}
+	for _, o := range r.Body().GetResponse().GetAddResp().GetCreatedObjResults() {
+		if full(o.GetOperStatus().GetOperFailure().GetErrCode()) {
+			return true
+		}
+	}
+	return full(e.GetErrCode())
+}
+
 // Created wants an AddResp with so many successes, each without parameter errors, and so many failures, each with a lawful code, in any
 // order and each for a path that was asked for. It returns the new rows in the order of the AddResp; beside an error those that came before
 // it.

@@ -21,6 +21,9 @@ func addByUniqueKey(c *harness.Case) {
 	table := nested(c)
 	want := usp.Params{"Enable": "true", table.key: table.values[1]}
 	makeRoom(c, row, table, want[table.key])
+	secondController(c, table)
+	all := controllers + "*." + table.name
+	before := rowsOf(c, all)
 
 	requested := byKeys(c, row, controllerKeys(c)...) + table.name
 	c.Step(1, "add a row to %s, allow_partial false", requested)
@@ -42,9 +45,11 @@ func addByUniqueKey(c *harness.Case) {
 	}
 	c.Step(4, "get %s", created.Path)
 	got := c.Agent.Get(c, created.Path)
+	after := rowsOf(c, all)
 	if !c.Metric(3, func(m *harness.Metric) {
 		_, err := expect.OneResult(got, created.Path)
 		m.Must(err, got.Evidence())
+		m.Must(expect.SameSet("new rows of "+all, []string{created.Path}, before.New(after)))
 	}) {
 		return
 	}
@@ -61,12 +66,12 @@ func addBySearch(c *harness.Case) {
 	enabled := enabledControllers(c)
 	if len(enabled) < 2 {
 		c.Step(1, "add a second Controller")
-		if err := addController(c, true); err != nil {
+		if _, err := addController(c, true); err != nil {
 			c.LabMust(fmt.Errorf("the case needs two Controllers, and the device refuses a second row of %s: %w; make room for one, or configure a second Controller", controllers, err))
 		}
 		enabled = enabledControllers(c)
 	}
-	if err := addController(c, false); err != nil {
+	if _, err := addController(c, false); err != nil {
 		c.Note("no Controller that is not enabled, to tell apart: %v", err)
 	}
 	for _, row := range enabled {
@@ -111,12 +116,12 @@ func addBySearch(c *harness.Case) {
 }
 
 // addController adds a Controller that nobody plays. It is deleted in the end.
-func addController(c *harness.Case, enabled bool) error {
+func addController(c *harness.Case, enabled bool) (row string, err error) {
 	added := c.Agent.Add(c, false, usp.Create(controllers, usp.Params{"EndpointID": "proto::" + c.Fresh("controller")},
 		usp.Params{"Enable": fmt.Sprint(enabled)}))
 	c.Owns(added)
-	_, err := expect.OneCreated(added)
-	return err
+	created, err := expect.OneCreated(added)
+	return created.Path, err
 }
 
 // enabledControllers lists the rows of the Controller table whose Enable is true.
@@ -146,8 +151,7 @@ func controllerOf(path string) string {
 
 // makeRoom takes the row with a value of the unique key out of the nested table of a Controller, and puts it back in the end.
 func makeRoom(c *harness.Case, controller string, table nestedTable, key string) {
-	values, err := c.ReadAll(controller + table.name)
-	c.DeviceMust(err)
+	values := rowsOf(c, controller+table.name)
 	for path, value := range values {
 		row, ok := strings.CutSuffix(path, table.key)
 		if !ok || value != key {

@@ -5,7 +5,6 @@ import (
 	"maps"
 
 	"github.com/usptest/usptest/harness"
-	"github.com/usptest/usptest/harness/usp"
 )
 
 // Bodies are the cases of chapter 1 by id.
@@ -56,12 +55,12 @@ func Bodies() harness.Bodies {
 		"1.43": getByUniqueKey,
 		"1.44": getParameterByWildcard,
 		"1.45": getByWildcard,
-		"1.46": getByExpression(enable, "==true", usp.TypeBoolean, "true", "false"),
-		"1.47": getByExpression(enable, "!=true", usp.TypeBoolean, "true", "false"),
-		"1.48": getByExpression(number, ">10", usp.TypeUnsignedInt, "9", "10", "20"),
-		"1.49": getByExpression(number, "<10", usp.TypeUnsignedInt, "5", "10", "20"),
-		"1.50": getByExpression(number, ">=10", usp.TypeUnsignedInt, "5", "10", "20"),
-		"1.51": getByExpression(number, "<=10", usp.TypeUnsignedInt, "5", "10", "20"),
+		"1.46": getByExpression(enable, "==true", "true", "false"),
+		"1.47": getByExpression(enable, "!=true", "true", "false"),
+		"1.48": getByExpression(number, ">10", "9", "10", "20"),
+		"1.49": getByExpression(number, "<10", "5", "10", "20"),
+		"1.50": getByExpression(number, ">=10", "5", "10", "20"),
+		"1.51": getByExpression(number, "<=10", "5", "10", "20"),
 		"1.52": notifyValueChange,
 		"1.54": notifyRetry,
 		"1.57": notifyObjectCreation,

@@ -3,6 +3,7 @@ package messages
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/usptest/usptest/harness"
@@ -34,13 +35,16 @@ func deleteWildcard(c *harness.Case) {
 }
 
 // deleteByUniqueKey is 1.33: the path leads over the harness's own row of the Controller table, which it addresses by its keys. The row beside
-// the one that it ends with must stay.
+// the one that it ends with must stay, and those of another Controller, which may have the same number.
 func deleteByUniqueKey(c *harness.Case) {
 	own, err := c.ControllerRow()
 	c.DeviceMust(err)
-	path := addNested(c, own, true)
-	other := addNested(c, own, true)
-	table := own + nested(c).name
+	t := nested(c)
+	path := addNested(c, t, own, true)
+	addNestedBesides(c, t, own)
+	secondController(c, t)
+	all := controllers + "*." + t.name
+	before := rowsOf(c, all)
 	keyed := byKeys(c, own, controllerKeys(c)...) + strings.TrimPrefix(path, own)
 
 	c.Step(1, "delete %s, allow_partial false", keyed)
@@ -60,11 +64,11 @@ func deleteByUniqueKey(c *harness.Case) {
 			m.Must(expect.Equal("oper_success.affected_paths", path, affected[0]), deleted.Evidence())
 		})
 	}
-	c.Step(3, "get %s", table)
-	after := rowsOf(c, table)
+	c.Step(3, "get %s", all)
+	after := rowsOf(c, all)
 	c.Metric(4, func(m *harness.Metric) {
 		m.Must(after.Gone(path), c.Journal.Mark())
-		m.Must(after.Has(other))
+		m.Must(after.Has(without(before.Rows(), path)...))
 	})
 }
 
@@ -76,11 +80,9 @@ func deleteByExpression(c *harness.Case) {
 	t := nested(c)
 	table := own + t.name
 	recreate(c, restorable{table, []string{t.key}, t.beside()}, rowsOf(c, table))
-	disabled := addNested(c, own, false)
-	addNested(c, own, true)
-	if len(rowsOf(c, table).Rows()) < len(nested(c).values) {
-		addNested(c, own, true)
-	}
+	disabled := addNested(c, t, own, false)
+	addNested(c, t, own, true)
+	addNestedBesides(c, t, own)
 	before := rowsOf(c, table)
 	enabled := enabledRows(before, true)
 
@@ -119,21 +121,33 @@ func deleteUnmatched(c *harness.Case) {
 	})
 }
 
-// addNested adds a row to the nested table of the harness's own Controller row as a fixture, deleted in the end.
-func addNested(c *harness.Case, own string, enabled bool) (path string) {
-	t := nested(c)
+// addNested adds a row to the nested table of a Controller as a fixture, deleted in the end.
+func addNested(c *harness.Case, t nestedTable, controller string, enabled bool) (path string) {
+	key := freeKey(c, t, controller)
+	if key == "" {
+		c.LabMust(fmt.Errorf("%s%s holds every value that the case could give %s of a row of its own", controller, t.name, t.key))
+	}
+	return c.Add(controller+t.name, usp.Params{t.key: key, "Enable": fmt.Sprint(enabled)}, t.tag(c)).Path
+}
+
+// addNestedBesides adds an enabled row to the nested table of a Controller, to tell others apart from, where there is room for it.
+func addNestedBesides(c *harness.Case, t nestedTable, controller string) {
+	if key := freeKey(c, t, controller); key != "" {
+		c.AddBesides(controller+t.name, usp.Params{t.key: key, "Enable": "true"}, t.tag(c))
+	}
+}
+
+// freeKey is a value of the unique key that no row of the nested table of a Controller has; empty when all are taken.
+func freeKey(c *harness.Case, t nestedTable, controller string) string {
 	taken := map[string]bool{}
-	for name, value := range rowsOf(c, own+t.name) {
+	for name, value := range rowsOf(c, controller+t.name) {
 		taken[value] = taken[value] || strings.HasSuffix(name, "."+t.key)
 	}
-	for _, value := range t.values {
-		if taken[value] {
-			continue
-		}
-		return c.Add(own+t.name, usp.Params{t.key: value, "Enable": fmt.Sprint(enabled)}, t.tag(c)).Path
+	i := slices.IndexFunc(t.values, func(value string) bool { return !taken[value] })
+	if i < 0 {
+		return ""
 	}
-	c.LabMust(fmt.Errorf("%s%s holds every value that the case could give %s of a row of its own", own, t.name, t.key))
-	return ""
+	return t.values[i]
 }
 
 // restorable is a table whose rows can be deleted and created again.

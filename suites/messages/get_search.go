@@ -79,13 +79,14 @@ func getByWildcard(c *harness.Case) {
 }
 
 // enable is a parameter that every Subscription has, as number is one that it may have.
-func enable(*harness.Case) string { return "Enable" }
+func enable(*harness.Case) (string, usp.ValueType) { return "Enable", usp.TypeBoolean }
 
 // getByExpression is 1.46 to 1.51: a search expression, which begins with the name of a parameter, finds the Subscriptions that meet it, and
-// no others. Each of the values, of type t, gets a Subscription of its own.
-func getByExpression(param func(*harness.Case) string, comparison string, t usp.ValueType, values ...string) harness.Body {
+// no others. Each of the values gets a Subscription of its own.
+func getByExpression(param func(*harness.Case) (string, usp.ValueType), comparison string, values ...string) harness.Body {
 	return func(c *harness.Case) {
-		expression := param(c) + comparison
+		name, t := param(c)
+		expression := name + comparison
 		path := subscriptions + "[" + expression + "]."
 		parsed, err := usp.ParsePath(path)
 		c.LabMust(err)

@@ -131,13 +131,14 @@ func instancesByWildcard(c *harness.Case) {
 func instancesByExpression(c *harness.Case) {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
-	created, err := ensureNested(c, row)
-	c.DeviceMust(err)
-	if err := secondController(c); err != nil {
-		c.Note("no second Controller to tell apart: %v", err)
+	table := nested(c)
+	created := nestedRow(c, table, row)
+	if created == "" {
+		created = addNested(c, table, row, true)
 	}
+	secondController(c, table)
 	key, value := controllerKey(c, row)
-	path := fmt.Sprintf("%s[%s==%q].%s", controllers, key, value, nested(c).name)
+	path := fmt.Sprintf("%s[%s==%q].%s", controllers, key, value, table.name)
 	c.Step(1, "get the instances of %s", path)
 	got := c.Agent.GetInstances(c, false, path)
 	c.Metric(1, func(m *harness.Metric) {
@@ -145,7 +146,7 @@ func instancesByExpression(c *harness.Case) {
 		m.Must(err, got.Evidence())
 		m.Must(expect.Contains("curr_insts: instantiated_obj_path", []string{created}, rows))
 		for _, found := range rows {
-			m.Must(expect.Equal("curr_insts: table of instantiated_obj_path", row+nested(c).name, found[:len(found)-len(lastSegment(found))]))
+			m.Must(expect.Equal("curr_insts: table of instantiated_obj_path", row+table.name, found[:len(found)-len(lastSegment(found))]))
 		}
 	})
 }
@@ -154,11 +155,12 @@ func instancesByExpression(c *harness.Case) {
 func instancesByUnmatchedExpression(c *harness.Case) {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
-	if _, err := ensureNested(c, row); err != nil {
-		c.Note("no row that a wrong match could find: %v", err)
+	table := nested(c)
+	if nestedRow(c, table, row) == "" {
+		addNestedBesides(c, table, row)
 	}
 	key, _ := controllerKey(c, row)
-	path := fmt.Sprintf("%s[%s==%q].%s", controllers, key, "proto::"+c.Fresh("nobody"), nested(c).name)
+	path := fmt.Sprintf("%s[%s==%q].%s", controllers, key, "proto::"+c.Fresh("nobody"), table.name)
 	c.Step(1, "get the instances of %s", path)
 	got := c.Agent.GetInstances(c, false, path)
 	if !c.Answered(1, got, usp.GetInstancesResp) {
@@ -197,28 +199,23 @@ func noteNestedRows(c *harness.Case, metric string, rows []string) {
 	}
 }
 
-// ensureNested makes sure that a Controller has a row of the nested table and returns its path. One that it adds is deleted in the end.
-func ensureNested(c *harness.Case, row string) (string, error) {
-	table := nested(c)
-	if values, err := c.ReadAll(row + table.name); err == nil && len(values) > 0 {
-		return expect.Snapshot(values).Rows()[0], nil
+// nestedRow is the first row of the nested table of a Controller; empty when there is none.
+func nestedRow(c *harness.Case, table nestedTable, controller string) string {
+	for _, row := range rowsOf(c, controller+table.name).Rows() {
+		return row
 	}
-	added := c.Agent.Add(c, false, usp.Create(row+table.name, usp.Params{table.key: table.values[0]}, table.tag(c)))
-	c.Owns(added)
-	created, err := expect.OneCreated(added)
-	return created.Path, err
+	return ""
 }
 
-// secondController adds a Controller that nobody plays, with a nested row. Both are deleted in the end.
-func secondController(c *harness.Case) error {
-	added := c.Agent.Add(c, false, usp.Create(controllers, usp.Params{"EndpointID": "proto::" + c.Fresh("second")}, nil))
-	c.Owns(added)
-	created, err := expect.OneCreated(added)
+// secondController adds a Controller that nobody plays, with a nested row, to tell a Controller that is addressed apart from. What the device
+// refuses is told in a note. Both are deleted in the end.
+func secondController(c *harness.Case, table nestedTable) {
+	row, err := addController(c, false)
 	if err != nil {
-		return err
+		c.Note("no second Controller, to tell apart: %v", err)
+		return
 	}
-	_, err = ensureNested(c, created.Path)
-	return err
+	addNestedBesides(c, table, row)
 }
 
 // controllerKey is a unique key of a Controller row with its value: Alias where the Agent has it, else EndpointID, or a substitute.

@@ -195,11 +195,12 @@ func notifyObjectDeletion(c *harness.Case) {
 func notifySearchPath(c *harness.Case) {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
-	addNested(c, row, true)
-	changed := addNested(c, row, true)
+	table := nested(c)
+	addNested(c, table, row, true)
+	changed := addNested(c, table, row, true)
 	id := c.Fresh("notify")
 
-	target := row + nested(c).name + "*.Enable"
+	target := row + table.name + "*.Enable"
 	c.Step(1, "add a ValueChange Subscription to %s", target)
 	added := c.Agent.Add(c, false, usp.Create(subscriptions, usp.Params{"ReferenceList": target},
 		usp.Params{"Enable": "true", "ID": id, "NotifType": "ValueChange"}))

@@ -124,7 +124,7 @@ func setByUniqueKey(c *harness.Case) {
 // setBySearch is 1.22: the path matches one of two Subscriptions, and those of others that happen to match, which are put back.
 func setBySearch(c *harness.Case) {
 	changeable := flag(c)
-	number := number(c)
+	number, _ := number(c)
 	path, _ := c.Subscribe(usp.Params{number: "10"})
 	other, _ := c.Subscribe(usp.Params{number: "0"})
 	value := negated(c, path+changeable)
@@ -132,7 +132,7 @@ func setBySearch(c *harness.Case) {
 	c.RestoreRows(before, subscriptions, changeable)
 	var matching []string
 	for _, row := range before.Rows() {
-		if n, err := strconv.ParseUint(before[row+number], 10, 32); err == nil && n > 0 {
+		if n, err := strconv.ParseInt(before[row+number], 10, 64); err == nil && n > 0 {
 			matching = append(matching, row)
 		}
 	}

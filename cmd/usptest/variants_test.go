@@ -1,0 +1,65 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/usptest/usptest/fixtures/agent"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/runner"
+)
+
+// firstVariantsInstance keeps these agents apart from those of other tests.
+const firstVariantsInstance = 960
+
+// TestLawfulVariants carries out cases on Agents that differ from the reference agent in what TR-369 and TR-181 leave to them. No verdict is a
+// fail; where the lab cannot judge, it says so.
+func TestLawfulVariants(t *testing.T) {
+	p, err := plan.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct { // by variant
+		passed   []string
+		unjudged []string // errors of the lab
+	}{
+		"without-alias":           {passed: []string{"1.1", "1.5", "1.10", "1.33", "1.35", "1.71", "1.81", "1.84", "1.88", "1.95"}},
+		"without-expiration":      {unjudged: []string{"1.22", "1.48", "1.49", "1.50", "1.51"}},
+		"without-boot-parameters": {unjudged: []string{"1.10", "1.33", "1.35", "1.71", "1.84", "1.95"}},
+		"full-tables":             {passed: []string{"1.10", "1.33", "1.71", "1.83"}, unjudged: []string{"1.35"}},
+	}
+	for i, v := range agent.Variants() {
+		t.Run(v.Name, func(t *testing.T) {
+			t.Parallel()
+			test, ok := tests[v.Name]
+			if !ok {
+				t.Fatal("no case is carried out with this variant")
+			}
+			d, err := referenceDUT([]string{v.Name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := runner.Open(t.Context(), runner.SessionOptions{DUT: d, Link: "mqtt5", Instance: firstVariantsInstance + i, Scale: referenceScale, Out: t.TempDir()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			run := func(id string, want result.Verdict) {
+				c, _ := p.Case(id)
+				r, err := s.Run(t.Context(), c, allBodies()[id])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Verdict != want {
+					t.Errorf("%s: want %s, got %s %s", id, want, r.Verdict, r.Reason)
+				}
+			}
+			for _, id := range test.passed {
+				run(id, result.Pass)
+			}
+			for _, id := range test.unjudged {
+				run(id, result.Error)
+			}
+		})
+	}
+}
