@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"bufio"
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -43,11 +42,6 @@ type Conn struct {
 
 	fragments []byte // of a message that is not complete; the reader's own
 	within    bool   // a message is not complete; the reader's own
-}
-
-// fill sets what a device is allowed, 0 meaning the default.
-func (l *limits) fill(maxMessage int, patience time.Duration) {
-	l.maxMessage, l.patience = cmp.Or(maxMessage, defaultMaxMessage), cmp.Or(patience, defaultPatience)
 }
 
 // ID is the connection's number in the journal.

@@ -3,7 +3,6 @@ package websocket
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -26,30 +25,12 @@ type DialOptions struct {
 	Extension  bool        // offers bbf-usp-protocol with EndpointID, as before USP 1.3
 	// NoSubprotocol leaves Sec-WebSocket-Protocol out, which a device must refuse (R-WS.12a).
 	NoSubprotocol bool
-	// What follows is as in Options, and without effect in a Server's Dial.
-	MaxMessage int
-	Patience   time.Duration
-	OnMessage  func(conn, seq uint64, payload []byte)
 }
 
-// Dial opens a connection to a device that belongs to no Server and follows no script. ctx bounds the opening alone. When the
-// device refuses, the error says how it answered.
-func Dial(ctx context.Context, j *journal.Journal, opts DialOptions) (*Conn, error) {
-	c, err := dial(ctx, j, opts)
-	if err != nil {
-		return nil, err
-	}
-	c.script = &script{}
-	c.limits.fill(opts.MaxMessage, opts.Patience)
-	c.message = opts.OnMessage
-	go c.serve()
-	return c, nil
-}
-
-// Dial opens a connection to a device that listens. It is among Conns and follows the script like those that the device opens.
+// Dial opens a connection to a device that listens. It is among Conns and follows the script like those that the device opens. ctx bounds
+// the opening alone. When the device refuses, the error says how it answered.
 func (s *Server) Dial(ctx context.Context, opts DialOptions) (*Conn, error) {
-	opts.Patience = s.opts.Patience
-	c, err := dial(ctx, s.j, opts)
+	c, err := s.dial(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +40,7 @@ func (s *Server) Dial(ctx context.Context, opts DialOptions) (*Conn, error) {
 }
 
 // dial opens a connection, which is still to be served.
-func dial(ctx context.Context, j *journal.Journal, opts DialOptions) (*Conn, error) {
+func (s *Server) dial(ctx context.Context, opts DialOptions) (*Conn, error) {
 	target, secured, err := opts.target()
 	if err != nil {
 		return nil, fmt.Errorf("websocket: %w", err)
@@ -69,13 +50,13 @@ func dial(ctx context.Context, j *journal.Journal, opts DialOptions) (*Conn, err
 	} else if opts.TLS == nil {
 		opts.TLS = &tls.Config{}
 	}
-	conn, err := gate.Dial(ctx, j, target.Host, opts.TLS)
+	conn, err := gate.Dial(ctx, s.j, target.Host, opts.TLS)
 	if err != nil {
 		return nil, fmt.Errorf("websocket: %w", err)
 	}
 	c := &Conn{conn: conn, r: bufio.NewReaderSize(conn, readBuffer), client: true, controller: opts.EndpointID, done: make(chan struct{})}
 	giveUp := context.AfterFunc(ctx, func() { conn.End("dialling was given up") })
-	err = c.open(ctx, target, opts)
+	err = c.open(ctx, target, opts, s.opts.Patience)
 	if !giveUp() {
 		err = context.Cause(ctx)
 	}
@@ -110,7 +91,7 @@ func (o *DialOptions) target() (target *url.URL, secured bool, err error) {
 }
 
 // open does the opening handshake with gorilla, on a connection that records both halves of it.
-func (c *Conn) open(ctx context.Context, target *url.URL, opts DialOptions) error {
+func (c *Conn) open(ctx context.Context, target *url.URL, opts DialOptions, patience time.Duration) error {
 	headers := http.Header{}
 	if opts.Extension {
 		headers[extensionsKey] = []string{extensionValue(opts.EndpointID)}
@@ -118,7 +99,7 @@ func (c *Conn) open(ctx context.Context, target *url.URL, opts DialOptions) erro
 	wire := &opening{Conn: c.conn, c: c}
 	dialer := websocket.Dialer{
 		NetDialContext:   func(context.Context, string, string) (net.Conn, error) { return wire, nil },
-		HandshakeTimeout: cmp.Or(opts.Patience, defaultPatience),
+		HandshakeTimeout: patience,
 	}
 	if !opts.NoSubprotocol {
 		dialer.Subprotocols = []string{Subprotocol}

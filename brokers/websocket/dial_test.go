@@ -91,12 +91,13 @@ func TestDial(t *testing.T) {
 func TestTheServersEndIsThatOfItsDialledConnections(t *testing.T) {
 	url := listener(t, nil, func(c *websocket.Conn, _ *http.Request) { c.ReadMessage() })
 	for name, end := range map[string]func(*Server){"DropAll": (*Server).DropAll, "Down": (*Server).Down, "Close": func(s *Server) { s.Close() }} {
-		s, j := start(t, Options{})
+		s, _ := start(t, Options{})
 		c, err := s.Dial(t.Context(), DialOptions{URL: url})
 		if err != nil {
 			t.Fatal(err)
 		}
-		other, err := Dial(t.Context(), j, DialOptions{URL: url})
+		another, _ := start(t, Options{})
+		other, err := another.Dial(t.Context(), DialOptions{URL: url})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +148,8 @@ func TestDialIsRefused(t *testing.T) {
 				ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 			}
 			defer cancel()
-			c, err := Dial(ctx, journal.New(), DialOptions{URL: "ws://" + l.Addr().String()})
+			dialler, _ := start(t, Options{})
+			c, err := dialler.Dial(ctx, DialOptions{URL: "ws://" + l.Addr().String()})
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, %v", c, err)
 			}
@@ -165,13 +167,14 @@ func readAll(c net.Conn) {
 }
 
 func TestDialWantsTheSubprotocol(t *testing.T) {
-	s, j := start(t, Options{})
+	s, _ := start(t, Options{})
+	dialler, _ := start(t, Options{})
 	s.Subprotocol("")
-	if _, err := Dial(t.Context(), j, DialOptions{URL: "ws://" + s.Addr()}); err == nil || !strings.Contains(err.Error(), "R-WS.12") {
+	if _, err := dialler.Dial(t.Context(), DialOptions{URL: "ws://" + s.Addr()}); err == nil || !strings.Contains(err.Error(), "R-WS.12") {
 		t.Errorf("got %v", err)
 	}
 	s.Reset()
-	if _, err := Dial(t.Context(), j, DialOptions{URL: "ws://" + s.Addr(), NoSubprotocol: true}); err == nil || !strings.Contains(err.Error(), "got 400") {
+	if _, err := dialler.Dial(t.Context(), DialOptions{URL: "ws://" + s.Addr(), NoSubprotocol: true}); err == nil || !strings.Contains(err.Error(), "got 400") {
 		t.Errorf("got %v", err)
 	}
 }

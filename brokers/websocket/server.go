@@ -64,6 +64,7 @@ type Server struct {
 
 // Start listens. The server closes when ctx ends.
 func Start(ctx context.Context, j *journal.Journal, opts Options) (*Server, error) {
+	opts.MaxMessage = cmp.Or(opts.MaxMessage, defaultMaxMessage)
 	opts.Patience = cmp.Or(opts.Patience, defaultPatience)
 	s := &Server{j: j, opts: opts, assigned: map[string]string{}, changed: make(chan struct{})}
 	s.script.reset()
@@ -173,7 +174,7 @@ func (s *Server) serve(conn *gate.Conn) {
 // adopt makes an open connection one of the server's.
 func (s *Server) adopt(c *Conn) {
 	c.script = &s.script
-	c.limits.fill(s.opts.MaxMessage, s.opts.Patience)
+	c.limits = limits{s.opts.MaxMessage, s.opts.Patience}
 	c.message = s.opts.OnMessage
 	c.ended = func() {
 		s.alter(func(conns []*Conn) []*Conn {

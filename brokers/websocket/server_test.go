@@ -145,12 +145,13 @@ func TestTLS(t *testing.T) {
 	if asked := await(t, j, journal.In, HandshakeEvent, ""); asked.Conn != hands.Conn || !strings.HasPrefix(string(asked.Raw), "GET /usp") {
 		t.Errorf("request %+v after handshake %+v", asked, hands)
 	}
-	c, err := Dial(t.Context(), j, DialOptions{URL: "wss://" + s.Addr() + "/usp", TLS: &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"}})
+	dialler, _ := start(t, Options{})
+	c, err := dialler.Dial(t.Context(), DialOptions{URL: "wss://" + s.Addr() + "/usp", TLS: &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Abort("a test")
-	if _, err := Dial(t.Context(), j, DialOptions{URL: "wss://" + s.Addr() + "/usp"}); err == nil {
+	if _, err := dialler.Dial(t.Context(), DialOptions{URL: "wss://" + s.Addr() + "/usp"}); err == nil {
 		t.Error("an unknown CA was trusted")
 	}
 }
