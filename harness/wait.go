@@ -241,7 +241,7 @@ func (c *Case) awaitRestart(ctx context.Context) {
 func (c *Case) Reboot() (mark uint64) {
 	c.ExpectRestart()
 	if c.set {
-		c.Pause(c.Scaled(c.Waits().Settle))
+		c.Pause(c.Scaled(c.Waits().Settle) + c.Lag())
 	}
 	if c.DUT.Lab.Reboot.By != dut.ByUSP {
 		mark = c.Journal.Mark()

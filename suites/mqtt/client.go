@@ -1,12 +1,15 @@
 package mqtt
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -19,14 +22,47 @@ func packet(e *journal.Event, packetType string) *mqtt.Packet {
 	return p
 }
 
-// isPacket matches the packets of one type from the device.
-func isPacket(packetType string) func(*journal.Event) error {
-	return func(e *journal.Event) error {
-		if packet(e, packetType) == nil {
+// awaitConnect returns the CONNECT of the first connection after mark that shows itself to be for USP, or the first CONNECT when none does. A
+// device may have other MQTT clients at the same broker, for bulk data say, and theirs prove nothing.
+func awaitConnect(c *harness.Case, mark uint64) (*journal.Event, error) {
+	connects := map[uint64]*journal.Event{} // by connection
+	var first *journal.Event
+	shown, err := c.Await("CONNECT packet", c.ReconnectWait(), mark, func(e *journal.Event) error {
+		if packet(e, mqtt.Connect) != nil {
+			connects[e.Conn], first = e, cmp.Or(first, e)
+		}
+		if connects[e.Conn] == nil || !isForUSP(c, e) {
 			return journal.ErrSkip
 		}
 		return nil
+	})
+	switch {
+	case err == nil:
+		return connects[shown.Conn], nil
+	case first != nil && c.Err() == nil:
+		return first, nil
 	}
+	return nil, err
+}
+
+// isForUSP says whether a packet from the device shows that its connection is for USP: a CONNECT that tells an Endpoint ID, whichever, or
+// what is subscribed to or published on a topic of the Link.
+func isForUSP(c *harness.Case, e *journal.Event) bool {
+	p, ok := e.Body.(*mqtt.Packet)
+	if !ok || e.Dir != journal.In {
+		return false
+	}
+	switch p.Type {
+	case mqtt.Connect:
+		return len(p.UserProp("usp-endpoint-id")) > 0
+	case mqtt.Subscribe:
+		return slices.ContainsFunc(p.Filters, func(f mqtt.Filter) bool {
+			return link.Within(f.Topic, c.AgentAddress) || mqtt.Covers(f.Topic, c.AgentAddress)
+		})
+	case mqtt.Publish:
+		return link.Within(p.Topic, c.ControllerAddress)
+	}
+	return false
 }
 
 // askForResponseInformation makes the Agent set Request Response Information in its next CONNECT, where it has the parameter.

@@ -17,7 +17,7 @@ func connectPacket(c *harness.Case) {
 	var connect *mqtt.Packet
 	var seq uint64
 	if !c.Metric(1, func(m *harness.Metric) {
-		e, err := c.Await("CONNECT packet", c.ReconnectWait(), mark, isPacket(mqtt.Connect))
+		e, err := awaitConnect(c, mark)
 		m.Must(err)
 		m.Must(nil, e.Seq)
 		connect, seq = packet(e, mqtt.Connect), e.Seq
@@ -68,15 +68,13 @@ func emptyClientID(c *harness.Case) {
 	c.MQTT.AssignClientID(assigned)
 	mark := c.Journal.Mark()
 	c.Set(row, usp.Params{"ClientID": ""})
-	// one that connects anew now would miss the command to reboot
-	_, _ = c.Await("CONNECT packet", harness.Wait{D: c.Scaled(c.Waits().Settle) + c.Lag()}, mark, isPacket(mqtt.Connect))
 	c.Step(2, "reboot the device")
 	rebooted := c.Reboot()
 	if c.Strict("client-id-takes-effect") {
 		mark = rebooted
 	}
 	if !c.Metric(1, func(m *harness.Metric) {
-		e, err := c.Await("CONNECT packet", c.ReconnectWait(), mark, isPacket(mqtt.Connect))
+		e, err := awaitConnect(c, mark)
 		m.Must(err)
 		m.Must(expect.Equal("CONNECT: client identifier", "", packet(e, mqtt.Connect).ClientID), e.Seq)
 	}) {

@@ -21,8 +21,10 @@ func publishPacket(c *harness.Case) {
 	c.Step(1, "reboot the device")
 	mark := c.Reboot()
 	c.Step(2, "wait until it connects")
-	session := c.BackAfter(mark)
+	session, err := awaitConnect(c, mark)
+	c.DeviceMust(err)
 	connect := packet(session, mqtt.Connect)
+	c.BackAfter(mark)
 	c.Step(5, "get Device.DeviceInfo.")
 	got := c.Agent.Get(c, "Device.DeviceInfo.")
 	var publish *mqtt.Packet

@@ -27,7 +27,7 @@ func subscribePacket(c *harness.Case) {
 	c.Step(2, "wait until it connects")
 	var conn uint64
 	asked := c.Metric(1, func(m *harness.Metric) {
-		e, err := c.Await("CONNECT packet", c.ReconnectWait(), mark, isPacket(mqtt.Connect))
+		e, err := awaitConnect(c, mark)
 		m.Must(err)
 		mark, conn = e.Seq, e.Conn
 		if connect := packet(e, mqtt.Connect); !connect.RequestResponseInfo {
@@ -114,7 +114,14 @@ func refusedSubscription(c *harness.Case) {
 	c.MQTT.RejectSubscribe(refusal)
 	mark := c.Reboot()
 	c.Step(2, "wait until it subscribes")
-	subscribed, err := c.Await("SUBSCRIBE packet", c.ReconnectWait(), mark, isPacket(mqtt.Subscribe))
+	connect, err := awaitConnect(c, mark)
+	c.DeviceMust(err)
+	subscribed, err := c.Await("SUBSCRIBE packet", c.ReconnectWait(), connect.Seq, func(e *journal.Event) error {
+		if packet(e, mqtt.Subscribe) == nil || e.Conn != connect.Conn && !isForUSP(c, e) {
+			return journal.ErrSkip
+		}
+		return nil
+	})
 	c.DeviceMust(err)
 	c.Step(4, "watch the connection for two periodic intervals")
 	quiet, silence := c.Quiet("PUBLISH packets that carry a USP Record after the refusal", watched, subscribed.Seq, func(e *journal.Event) error {
