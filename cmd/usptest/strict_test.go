@@ -33,6 +33,7 @@ type letter struct {
 // letters has them all: each case that such an erratum touches.
 func letters() []letter {
 	return []letter{
+		{erratum: "param-of-a-partial-success", id: "1.17", metric: 2, freedom: "partial-set-names-path"},
 		{erratum: "set-search-path-reply", id: "1.20", metric: 1, freedom: "failing-search-set-reported"},
 		{erratum: "set-search-path-reply-to-partial", id: "1.21", metric: 1, freedom: "failing-search-set-refused"},
 		{erratum: "delete-of-an-absent-row", id: "1.25", metric: 1, freedom: "absent-row-not-deleted"},

@@ -340,6 +340,9 @@ func TestSnapshots(t *testing.T) {
 	if got := strings.Join(before.Rows(), " "); got != "D.1. D.2." {
 		t.Errorf("got %s", got)
 	}
+	if got := strings.Join((Snapshot{"D.1.A": "", "D.1.X_Stats.A": "", "D.1.X_Log.1.A": "", "D.10.A": "", "E.A": "", "E.B.C": ""}).Rows(), " "); got != "D.1. D.10. E. E.B." {
+		t.Errorf("got %s", got)
+	}
 	more := Snapshot{"D.1.A": "9", "D.2.A": "3", "D.3.A": "4"}
 	if got := strings.Join(before.New(more), " "); got != "D.3." {
 		t.Errorf("got %s", got)

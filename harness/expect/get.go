@@ -3,6 +3,8 @@ package expect
 import (
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/usp"
@@ -136,12 +138,30 @@ func (before Snapshot) Unchanged(after Snapshot) error {
 	return nil
 }
 
-// Rows are the objects that parameters belong to, in order.
+// Rows are the objects that parameters belong to, in order. What stands below a row belongs to the row.
 func (s Snapshot) Rows() []string {
-	rows := map[string]bool{}
+	objects := map[string]bool{}
 	for path := range s {
-		row, _ := usp.SplitName(path)
-		rows[row] = true
+		object, _ := usp.SplitName(path)
+		objects[object] = true
 	}
-	return slices.Sorted(maps.Keys(rows))
+	return Outermost(slices.Sorted(maps.Keys(objects)))
+}
+
+// Outermost leaves out of objects, which are sorted, those that stand below a row among them.
+func Outermost(objects []string) []string {
+	var out []string
+	for _, object := range objects {
+		if n := len(out); n == 0 || !isRow(out[n-1]) || !strings.HasPrefix(object, out[n-1]) {
+			out = append(out, object)
+		}
+	}
+	return out
+}
+
+// isRow says whether an object path ends with a number.
+func isRow(object string) bool {
+	_, number := usp.SplitName(WithoutDot(object))
+	_, err := strconv.ParseUint(number, 10, 32)
+	return err == nil
 }

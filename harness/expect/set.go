@@ -75,8 +75,8 @@ func updatedTo(u *usppb.SetResp_UpdatedInstanceResult, param, value string) erro
 }
 
 // PartlyUpdated wants oper_success for an object with one instance at path, in which one parameter, a boolean, was updated to a value and
-// the other has the one parameter error, with a lawful code.
-func PartlyUpdated(o *updatedObject, path, updated, value, failed string) error {
+// the other has the one parameter error, with a lawful code, by its name, or by its path as well.
+func PartlyUpdated(o *updatedObject, path, updated, value, failed string, byPath bool) error {
 	ok, err := succeeded(o)
 	if err != nil {
 		return err
@@ -92,7 +92,11 @@ func PartlyUpdated(o *updatedObject, path, updated, value, failed string) error 
 	if err := updatedTo(u, updated, value); err != nil {
 		return err
 	}
-	return oneParamErr(where, u.GetParamErrs(), failed)
+	errs := u.GetParamErrs()
+	if byPath && len(errs) == 1 && errs[0].GetParam() == path+failed {
+		failed = path + failed
+	}
+	return oneParamErr(where, errs, failed)
 }
 
 // refused wants oper_failure for an object.

@@ -55,7 +55,7 @@ func TestPartlyUpdated(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantError(t, PartlyUpdated(object, "D.1.", "A", "1", "B"), test.want)
+			wantError(t, PartlyUpdated(object, "D.1.", "A", "1", "B", false), test.want)
 		})
 	}
 }

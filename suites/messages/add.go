@@ -50,7 +50,7 @@ func addOneObject(allowPartial bool) harness.Body {
 
 // addRequiredParameterFails is 1.3: a required parameter has a value that its type forbids.
 func addRequiredParameterFails(c *harness.Case) {
-	before := rows(c)
+	before := ownRows(c)
 	c.Step(1, "add a Subscription whose required Enable is no boolean")
 	added := c.Agent.Add(c, false, usp.Create(subscriptions,
 		usp.Params{"Enable": "InvalidValue"},
@@ -71,7 +71,7 @@ func isEnable(path string) error {
 // addInvalidObject is 1.4: the object to create is not in the data model.
 func addInvalidObject(c *harness.Case) {
 	invalidObject := c.Element(dut.RoleNoObject)
-	before := rows(c)
+	before := ownRows(c)
 	c.Step(1, "add an object that is not in the data model")
 	added := c.Agent.Add(c, false, usp.Create(invalidObject, usp.Params{"ReferenceList": c.Element(dut.RoleReadable)},
 		usp.Params{"Enable": "true", "ID": c.Fresh("add"), "NotifType": "ValueChange"}))
@@ -82,7 +82,7 @@ func addInvalidObject(c *harness.Case) {
 // addSecondObjectInvalid is 1.6: of two objects the second is not in the data model, so that neither may be created.
 func addSecondObjectInvalid(c *harness.Case) {
 	invalidObject := c.Element(dut.RoleNoObject)
-	before := rows(c)
+	before := ownRows(c)
 	required, optional := usp.Params{"ReferenceList": c.Element(dut.RoleReadable)}, usp.Params{"Enable": "true", "NotifType": "ValueChange"}
 	first, second := usp.Params{"ID": c.Fresh("add")}, usp.Params{"ID": c.Fresh("add")}
 	for name, value := range optional {
@@ -106,7 +106,7 @@ func judgeRefusedAdd(c *harness.Case, added *controller.Reply, atFault func(stri
 		c.Metric(2, func(m *harness.Metric) { m.Must(expect.OneParamError(added, atFault), added.Evidence()) })
 	}
 	c.Step(3, "get the Subscription table again")
-	after := rows(c)
+	after := ownRows(c)
 	ownNew(c, before, after)
 	c.Metric(3, func(m *harness.Metric) { m.Must(before.Unchanged(after), c.Journal.Mark()) })
 }

@@ -110,7 +110,7 @@ func uniqueKeys(c *harness.Case, where, row string, got usp.Params, names ...str
 
 // addFirstOfTwoFails is 1.7: of two objects the first has a required parameter that fails, so that neither may be created.
 func addFirstOfTwoFails(c *harness.Case) {
-	before := rows(c)
+	before := ownRows(c)
 	bad, good := subscription(c, c.Element(dut.RoleReadable)), subscription(c, localEndpoint)
 	bad["Enable"] = "InvalidValue"
 	delete(good, "ReferenceList")
@@ -124,7 +124,7 @@ func addFirstOfTwoFails(c *harness.Case) {
 
 // addTolerantlyFails is 1.8: a required parameter fails with allow_partial true, which makes a failure of the object and not an Error.
 func addTolerantlyFails(c *harness.Case) {
-	before := rows(c)
+	before := ownRows(c)
 	bad := subscription(c, c.Element(dut.RoleReadable))
 	bad["Enable"] = "InvalidValue"
 
@@ -139,7 +139,7 @@ func addTolerantlyFails(c *harness.Case) {
 		})
 	}
 	c.Step(3, "get the Subscription table")
-	after := rows(c)
+	after := ownRows(c)
 	ownNew(c, before, after)
 	c.Metric(3, func(m *harness.Metric) { m.Must(before.Unchanged(after), c.Journal.Mark()) })
 }
@@ -148,7 +148,7 @@ func addTolerantlyFails(c *harness.Case) {
 // must be created.
 func addSecondOfTwoFails(c *harness.Case) {
 	invalidParameter := c.Element(dut.RoleNoParameter)
-	before := rows(c)
+	before := ownRows(c)
 	want, bad := subscription(c, c.Element(dut.RoleReadable)), subscription(c, c.Element(dut.RoleReadable))
 
 	c.Step(1, "add a valid Subscription and one with a required parameter that does not exist, allow_partial true")
@@ -169,7 +169,7 @@ func addSecondOfTwoFails(c *harness.Case) {
 		return
 	}
 	c.Step(4, "get the Subscription table")
-	after := rows(c)
+	after := ownRows(c)
 	ownNew(c, before, after)
 	if c.Metric(3, func(m *harness.Metric) {
 		m.Must(expect.SameSet("new rows after the Add", []string{row}, before.New(after)), c.Journal.Mark())

@@ -21,7 +21,7 @@ func deleteObjects(n int) harness.Body {
 			path, _ := c.Subscribe(nil)
 			paths = append(paths, path)
 		}
-		before := rows(c)
+		before := ownRows(c)
 
 		c.Step(1, "delete %s, allow_partial false", strings.Join(paths, " and "))
 		deleted := c.Agent.Delete(c, false, paths...)
@@ -34,7 +34,7 @@ func deleteObjects(n int) harness.Body {
 			}
 		})
 		c.Step(3, "get the Subscription table")
-		after := rows(c)
+		after := ownRows(c)
 		c.Metric(3, func(m *harness.Metric) {
 			m.Must(after.Gone(paths...), c.Journal.Mark())
 			m.Must(after.Has(without(before.Rows(), paths...)...))
@@ -98,12 +98,12 @@ func deleteInvalidObject(c *harness.Case) {
 func deleteSecondObjectInvalid(c *harness.Case) {
 	invalidObject := c.Element(dut.RoleNoObject)
 	path, _ := c.Subscribe(nil)
-	before := rows(c)
+	before := ownRows(c)
 
 	c.Step(1, "delete %s and an object that is not in the data model, allow_partial false", path)
 	judgeRefusedDelete(c, c.Agent.Delete(c, false, path, invalidObject))
 	c.Step(3, "get the Subscription table")
-	after := rows(c)
+	after := ownRows(c)
 	c.Metric(3, func(m *harness.Metric) { m.Must(after.Has(before.Rows()...), c.Journal.Mark()) })
 }
 

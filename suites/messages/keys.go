@@ -54,13 +54,13 @@ func addInvalidKey(c *harness.Case) {
 		key = "ID"
 		want[key] = c.Fresh(strings.Repeat("long", 16))
 	}
-	before := rows(c)
+	before := ownRows(c)
 
 	c.Step(1, "add a Subscription whose %s is %q, allow_partial false", key, want[key])
 	added := c.Agent.Add(c, false, usp.Create(subscriptions, nil, want))
 	c.Owns(added)
 	c.Metric(1, func(m *harness.Metric) { m.Must(expect.ErrorCode(added), added.Evidence()) })
-	after := rows(c)
+	after := ownRows(c)
 	ownNew(c, before, after)
 	c.Metric(2, func(m *harness.Metric) { m.Must(before.Unchanged(after), c.Journal.Mark()) })
 }

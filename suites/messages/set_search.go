@@ -60,7 +60,7 @@ func setWildcardUnknownParameter(c *harness.Case) {
 	after := rows(c)
 	c.Metric(3, func(m *harness.Metric) {
 		m.Must(absent(usp.Params(after), invalidParameter), c.Journal.Mark())
-		m.Must(before.Unchanged(after), c.Journal.Mark())
+		m.Must(settled(c, before).Unchanged(settled(c, after)), c.Journal.Mark())
 	})
 }
 

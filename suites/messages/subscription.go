@@ -1,6 +1,9 @@
 package messages
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/usptest/usptest/harness"
@@ -17,11 +20,43 @@ var subscriptionTypes = expect.Types{"Enable": usp.TypeBoolean, "Persistent": us
 // rows takes a snapshot of the Subscription table.
 func rows(c *harness.Case) expect.Snapshot { return rowsOf(c, subscriptions) }
 
-// rowsOf takes a snapshot of a table.
+// rowsOf takes a snapshot of a table. That it has no row may also be told as an invalid path: whether it may is the matter of 1.87.
 func rowsOf(c *harness.Case, table string) expect.Snapshot {
-	values, err := c.ReadAll(table)
+	got := c.Agent.Get(c, table)
+	if results := got.Body().GetResponse().GetGetResp().GetReqPathResults(); len(results) == 1 && usp.ErrCode(results[0].GetErrCode()) == usp.CodeInvalidPath {
+		c.DeviceMust(noInstances(c, table))
+		return expect.Snapshot{}
+	}
+	q, err := expect.OneResult(got, table)
 	c.DeviceMust(err)
-	return expect.Snapshot(values)
+	return expect.Snapshot(expect.Resolved(q))
+}
+
+// noInstances wants a table, which a Get does not find, to have no row by GetInstances either.
+func noInstances(c *harness.Case, table string) error {
+	if rows := instancesBelow(c, table); len(rows) > 0 {
+		return fmt.Errorf("Get %s: want its rows, got %s, though GetInstances tells of %s", table, usp.CodeInvalidPath, usp.Quote(rows[0]))
+	}
+	return nil
+}
+
+// ownRows is rows without the Subscriptions of other Controllers.
+func ownRows(c *harness.Case) expect.Snapshot { return settled(c, rows(c)) }
+
+// settled leaves out the Subscriptions of other Controllers, which may add and lose some at any time.
+func settled(c *harness.Case, table expect.Snapshot) expect.Snapshot {
+	own, err := c.ControllerRow()
+	c.DeviceMust(err)
+	others := table.Rows()
+	others = keep(others, func(row string) bool {
+		recipient := table[row+"Recipient"]
+		return recipient != "" && expect.WithoutDot(recipient) != expect.WithoutDot(own)
+	})
+	left := maps.Clone(table)
+	maps.DeleteFunc(left, func(path, _ string) bool {
+		return slices.ContainsFunc(others, func(row string) bool { return strings.HasPrefix(path, row) })
+	})
+	return left
 }
 
 // byKeys addresses a row by those of the named parameters that it has, instead of by its number.
