@@ -29,6 +29,7 @@ func TestLawfulVariants(t *testing.T) {
 		"with-statistics":          {passed: []string{"1.1", "1.3", "1.4", "1.9", "1.14", "1.15", "1.19", "1.20", "1.24", "1.27", "1.31", "1.34", "1.39", "1.40", "1.44", "1.45", "1.46", "1.86", "1.90"}},
 		"empty-tables-are-no-path": {passed: []string{"1.3", "1.4", "1.6", "1.7", "1.8", "1.9", "1.10", "1.25", "1.29", "1.33", "1.34", "1.35", "1.82", "1.84", "1.86", "1.90"}},
 		"busy-neighbour":           {passed: []string{"1.3", "1.4", "1.6", "1.7", "1.8", "1.9", "1.20", "1.24", "1.27", "1.28", "1.88"}},
+		"diverging-rows":           {passed: []string{"1.39", "1.89"}},
 		"full-tables":              {passed: []string{"1.10", "1.33", "1.71", "1.83"}, unjudged: []string{"1.35"}},
 	}
 	for i, v := range agent.Variants() {

@@ -73,9 +73,9 @@ func TestErrataFor(t *testing.T) {
 	}{
 		{"1.20", 1, []string{"set-search-path-reply"}},
 		{"1.20", 2, []string{"error-codes-of-a-message", "set-search-path-reply", "set-may-stop-at-the-first-error"}},
-		{"1.20", 3, nil},
-		{"1.28", 3, []string{"dot-inside-the-placeholder"}},
-		{"1.28", 0, []string{"error-codes-of-a-message", "dot-inside-the-placeholder"}},
+		{"1.20", 3, []string{"subscriptions-of-others"}},
+		{"1.28", 3, []string{"subscriptions-of-others", "dot-inside-the-placeholder"}},
+		{"1.28", 0, []string{"subscriptions-of-others", "error-codes-of-a-message", "dot-inside-the-placeholder"}},
 		{"1.69", 0, nil},
 	} {
 		if got := ids(p.ErrataFor(test.id, test.metric)); !slices.Equal(got, test.want) {

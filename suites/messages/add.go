@@ -73,8 +73,7 @@ func addInvalidObject(c *harness.Case) {
 	invalidObject := c.Element(dut.RoleNoObject)
 	before := ownRows(c)
 	c.Step(1, "add an object that is not in the data model")
-	added := c.Agent.Add(c, false, usp.Create(invalidObject, usp.Params{"ReferenceList": c.Element(dut.RoleReadable)},
-		usp.Params{"Enable": "true", "ID": c.Fresh("add"), "NotifType": "ValueChange"}))
+	added := c.Agent.Add(c, false, usp.Create(invalidObject, nil, subscription(c, c.Element(dut.RoleReadable))))
 	c.Owns(added)
 	judgeRefusedAdd(c, added, isPath(invalidObject), before)
 }

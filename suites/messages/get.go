@@ -79,7 +79,7 @@ func getTwoParameters(sameObject bool) harness.Body {
 // getObject is 1.39. What must be there is known from the supported data model and from the instances, asked for beforehand.
 func getObject(c *harness.Case) {
 	model := supported(c, localAgent)
-	instances := instancesBelow(c, model.tables()...)
+	instances := append(instancesBelow(c, model.tables()...), singlesInRows(c, model)...)
 	c.Step(1, "get %s", localAgent)
 	got := c.Agent.Get(c, localAgent)
 	if !c.Answered(1, got, usp.GetResp) {
@@ -150,7 +150,7 @@ func getUnknownParameter(withKnown bool) harness.Body {
 // level (R-GET.5).
 func getWithMaxDepth(c *harness.Case) {
 	model := supported(c, localAgent)
-	instances := instancesBelow(c, model.tables()...)
+	instances := append(instancesBelow(c, model.tables()...), singlesInRows(c, model)...)
 	var replies []*controller.Reply
 	for i, depth := range []uint32{1, 2, 0} {
 		c.Step(2*i+1, "get %s with max_depth %d", localAgent, depth)

@@ -41,6 +41,31 @@ func instancesBelow(c *harness.Case, tables ...string) []string {
 	return out
 }
 
+// singlesInRows lists the objects inside rows that are no rows themselves, as a Get of them in every row tells. Which of them a row has is the
+// Agent's to say: that of another protocol may be absent.
+func singlesInRows(c *harness.Case, model dataModel) []string {
+	var paths, found []string
+	for _, path := range slices.Sorted(maps.Keys(model)) {
+		if strings.Contains(path, "{i}") && !strings.HasSuffix(path, "{i}.") {
+			paths = append(paths, strings.ReplaceAll(path, "{i}", "*"))
+		}
+	}
+	if len(paths) == 0 {
+		return nil
+	}
+	got := c.Agent.Get(c, paths...)
+	c.DeviceMust(expect.Type(got, usp.GetResp))
+	for _, q := range got.Body().GetResponse().GetGetResp().GetReqPathResults() {
+		for _, object := range expect.ResolvedPaths(q) {
+			if path := schemaOf(object); model[path] != nil && !strings.HasSuffix(path, "{i}.") {
+				found = append(found, object)
+			}
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
 // tables are the multi-instance objects of a model that stand in no other one's rows.
 func (model dataModel) tables() []string {
 	var out []string
@@ -68,7 +93,8 @@ func keep(paths []string, accept func(string) bool) []string {
 func volatile(path string) bool { return strings.HasPrefix(path, localAgent+"Request.") }
 
 // complete wants a result to show every readable parameter of the root object, and every object and row below it that the model and the
-// instances call for. Objects without parameters may be left out; one object may be split over several elements.
+// instances call for. Objects without parameters may be left out; one object may be split over several elements. Where rows differ in what they
+// support, nothing is demanded.
 func complete(q *usppb.GetResp_RequestedPathResult, root string, model dataModel, instances []string) error {
 	got := expect.Resolved(q)
 	var objects []string
@@ -77,7 +103,7 @@ func complete(q *usppb.GetResp_RequestedPathResult, root string, model dataModel
 	}
 	for _, path := range slices.Sorted(maps.Keys(model)) {
 		object := model[path]
-		if len(readableParams(object)) == 0 {
+		if len(readableParams(object)) == 0 || model.diverges(path) {
 			continue
 		}
 		if !strings.Contains(path, "{i}") {
@@ -95,7 +121,7 @@ func complete(q *usppb.GetResp_RequestedPathResult, root string, model dataModel
 		}
 	}
 	for _, o := range objects {
-		if _, known := model[schemaOf(o)]; !known && strings.HasPrefix(o, root) {
+		if _, known := model[schemaOf(o)]; !known && !model.diverges(schemaOf(o)) && strings.HasPrefix(o, root) {
 			return &usp.Mismatch{Where: "resolved_path_results", Want: "objects of the supported data model", Got: usp.Quote(o)}
 		}
 	}

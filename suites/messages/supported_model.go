@@ -240,13 +240,20 @@ func completeModel(got *controller.Reply, path string, instantiated usp.Params, 
 	return nil
 }
 
-// supports wants a parameter that the Agent has instantiated in the supported model. Of what stands below a mount point whose rows differ
-// the model tells nothing.
-func (model dataModel) supports(object, name string) error {
+// diverges says whether an object stands in a table whose rows differ in what they support: the model tells nothing of what they have.
+func (model dataModel) diverges(object string) bool {
 	for above := object; above != ""; above = above[:strings.LastIndexByte(strings.TrimSuffix(above, "."), '.')+1] {
 		if len(model[above].GetDivergentPaths()) > 0 {
-			return nil
+			return true
 		}
+	}
+	return false
+}
+
+// supports wants a parameter that the Agent has instantiated in the supported model.
+func (model dataModel) supports(object, name string) error {
+	if model.diverges(object) {
+		return nil
 	}
 	if model[object] == nil {
 		return &usp.Mismatch{Where: "supported_objs", Want: object + ", of which the Agent has parameters", Got: "no such object"}
