@@ -115,13 +115,13 @@ func (c *Case) RestoreRows(before expect.Snapshot, table, param string) {
 	})
 }
 
-// cleanupPatience bounds all clean-up of one case.
+// cleanupPatience bounds all clean-up of one case, beside waits.reconnect: a device may have to come back first.
 const cleanupPatience = time.Minute
 
 // cleanUp runs what was registered, last first, and reports each act. dirty says that something could not be put back. A body that did not
 // come to a good end may have left a restart under way, or an Add unanswered.
 func (c *Case) cleanUp(passed bool) (acts []result.CleanUp, dirty bool) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context), cleanupPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context), cleanupPatience+c.ReconnectWait().D)
 	defer cancel()
 	if !passed {
 		c.awaitRestart(ctx)

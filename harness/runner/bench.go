@@ -407,11 +407,35 @@ func (b *bench) relaunch(ctx context.Context) error {
 }
 
 // recover makes sure of a device that a case may have left in another state: one that the harness launched starts afresh, any other is
-// waited for. how says what was done, for the reader.
+// waited for, and when it stays away the lab brings it back as it can. how says what was done, for the reader.
 func (b *bench) recover(ctx context.Context) (how string, err error) {
 	if b.Device.Launched() {
 		return "the device was started afresh", b.relaunch(ctx)
 	}
-	mark := b.Journal.Mark()
-	return "", b.reachable(ctx, mark, b.DUT.Waits.Reconnect, "reconnect")
+	back := func() error { return b.reachable(ctx, b.Journal.Mark(), b.DUT.Waits.Reconnect, "reconnect") }
+	err = back()
+	for _, act := range []struct {
+		how string
+		by  string
+		do  func(context.Context) error
+	}{
+		{"the lab took the power from the device and gave it back", b.DUT.Lab.Power.By, b.Device.PowerCycle},
+		{"the lab reset the device to its factory settings", b.DUT.Lab.FactoryReset.By, b.Device.FactoryReset},
+	} {
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		if act.by == "" || act.by == dut.ByUSP {
+			continue
+		}
+		acting, cancel := context.WithTimeout(ctx, b.DUT.Waits.Reconnect)
+		failed := act.do(acting)
+		cancel()
+		if failed != nil {
+			err = fmt.Errorf("%w; %w", err, failed)
+			continue
+		}
+		how, err = act.how, back()
+	}
+	return how, err
 }

@@ -283,6 +283,47 @@ func TestOneCaseAfterTheOther(t *testing.T) {
 	}
 }
 
+func TestADeviceThatStaysAwayIsBroughtBackByTheLab(t *testing.T) {
+	for name, test := range map[string]struct {
+		lab     dut.LabSpec
+		returns string // what brings it back
+		want    string // how, or how the error ends
+		asked   int
+	}{
+		"by its power": {dut.LabSpec{Power: dut.Hook{By: dut.ByHand}, FactoryReset: dut.Hook{By: dut.ByHand}}, "take the power",
+			"the lab took the power from the device and gave it back", 1},
+		"by its reset": {dut.LabSpec{Power: dut.Hook{By: dut.ByHand}, FactoryReset: dut.Hook{By: dut.ByHand}}, "reset the device",
+			"the lab reset the device to its factory settings", 2},
+		"by a reset over USP, which is no way": {dut.LabSpec{FactoryReset: dut.Hook{By: dut.ByUSP}}, "reset the device",
+			"check that the device is configured for this address", 0},
+		"by nobody": {dut.LabSpec{Power: dut.Hook{By: dut.ByHand}}, "", "lab.power: the operator was asked to take the power from the device, and give it back: out for lunch", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, asked := &simple{away: true}, 0
+				b := simpleBench(t, s)
+				f := *b.DUT
+				f.Lab = test.lab
+				b.DUT, b.Device = &f, dut.NewDevice(b.Journal, &f, dut.Vars{}, dut.Options{Ask: func(_ context.Context, what string) error {
+					asked++
+					if test.returns == "" {
+						return errors.New("out for lunch")
+					}
+					s.away = !strings.HasPrefix(what, test.returns)
+					return nil
+				}})
+				how, err := b.recover(t.Context())
+				if err != nil {
+					how = err.Error()
+				}
+				if !strings.HasSuffix(how, test.want) || asked != test.asked {
+					t.Errorf("asked %d times, got %s", asked, how)
+				}
+			})
+		})
+	}
+}
+
 func TestAnInterruptedWorkerStartsNoCase(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -165,7 +165,8 @@ func carriesRecord(e *journal.Event) error {
 	return nil
 }
 
-// rejoin lets the device back in and waits for it. Its retries have grown rare by now, so it is switched off and on where the lab can.
+// rejoin lets the device back in and waits for it. Its retries have grown rare by now, so it is switched off and on where the
+// lab can do so by itself; one that stays away is brought back after the case.
 func rejoin(ctx context.Context, c *harness.Case) error {
 	c.MQTT.RejectSubscribe(0)
 	if c.DUT.Lab.Power.By == dut.ByLaunch || c.DUT.Lab.Power.By == dut.ByExec {
