@@ -103,7 +103,8 @@ func tellsEndpointID(c *harness.Case, q *usppb.GetResp_RequestedPathResult) erro
 func getInstance(c *harness.Case) {
 	model := supported(c, subscriptions)
 	c.Subscribe(nil) // a row that must not show
-	path, id := c.Subscribe(nil)
+	path, _ := c.Subscribe(nil)
+	before := rows(c)
 	below := keep(instancesBelow(c, subscriptions), func(row string) bool { return strings.HasPrefix(row, path) })
 	c.Step(1, "get %s", path)
 	got := c.Agent.Get(c, path)
@@ -114,7 +115,7 @@ func getInstance(c *harness.Case) {
 		q, err := expect.OneResult(got, path)
 		m.Must(err, got.Evidence())
 		m.Must(complete(q, path, model, below))
-		m.Must(expect.Equal(path+"ID", id, expect.Resolved(q)[path+"ID"]))
+		m.Must(sameRow(path, before, expect.Snapshot(expect.Resolved(q))))
 		for _, object := range expect.ResolvedPaths(q) {
 			if !strings.HasPrefix(object, path) {
 				m.Must(&usp.Mismatch{Where: "resolved_path_results", Want: path + " and what is below it", Got: usp.Quote(object)})
