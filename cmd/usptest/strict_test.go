@@ -53,6 +53,7 @@ func letters() []letter {
 		{erratum: "foreign-address-with-own-sender", id: "2.2", metric: 1, defect: "answers-foreign-to-id"},
 		{erratum: "permission-without-order", id: "2.11", metric: 1, freedom: "permission-wants-order"},
 		{erratum: "permission-without-order", id: "2.12", metric: 1, freedom: "permission-wants-order"},
+		{erratum: "permission-without-order", id: "2.13", metric: 1, freedom: "permission-wants-order"},
 		{erratum: "permission-without-order", id: "2.14", metric: 1, freedom: "permission-wants-order"},
 		{erratum: "permission-without-order", id: "2.16", metric: 1, freedom: "permission-wants-order"},
 		{erratum: "permission-denied-inside", id: "2.12", metric: 2, freedom: "denial-inside"},

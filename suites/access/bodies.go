@@ -10,6 +10,7 @@ func Bodies() harness.Bodies {
 		"2.2":  toSomebodyElse,
 		"2.11": creationAllowed,
 		"2.12": creationNotAllowed,
+		"2.13": deletionAllowed,
 		"2.14": deletionNotAllowed,
 		"2.16": updateNotAllowed,
 	}

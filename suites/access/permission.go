@@ -35,14 +35,45 @@ func creationAllowed(c *harness.Case) {
 
 // denyCreation takes the right to add Subscriptions away from every Role of the Controller, and says whether that has an effect.
 func denyCreation(c *harness.Case, own *roles) bool {
-	denial := usp.Params{"Obj": "r---"}
-	if _, err := expect.OneCreated(own.permit(subscriptions, denial)); err != nil {
+	if !own.deny(usp.Params{"Obj": "r---"}) {
 		return false
 	}
-	own.permitElsewhere(subscriptions, denial)
 	added := c.Agent.Add(c, false, usp.Create(subscriptions, nil, nil))
 	c.Owns(added)
 	return expect.Denied(added) == nil
+}
+
+// deletionAllowed is 2.13. As in 2.11, a Permission of lower Order first takes away what the one under test grants.
+func deletionAllowed(c *harness.Case) {
+	own := ownRoles(c)
+	path, _ := c.Subscribe(nil)
+	if !denyDeletion(c, own) {
+		c.Note("a Permission that denies to delete Subscriptions has no effect, so metric 2 does not depend on the one under test")
+	}
+
+	own.orderByLetter()
+	c.Step(1, "add a Permission to the Controller's Role that lets it delete Subscriptions")
+	if _, ok := c.Created(1, own.permit(subscriptions, usp.Params{"InstantiatedObj": "rw--"})); !ok {
+		return
+	}
+	c.Step(2, "delete %s", path)
+	deleted := c.Agent.Delete(c, false, path)
+	c.Metric(2, func(m *harness.Metric) {
+		affected, err := expect.Deleted(deleted, path)
+		m.Must(err, deleted.Evidence())
+		m.Must(expect.SameSet("oper_success.affected_paths", []string{path}, affected))
+		m.Must(subscriptionRows(c).Gone(path), c.Journal.Mark())
+	})
+}
+
+// denyDeletion takes the right to delete Subscriptions away from every Role of the Controller, and says whether that has an effect. The
+// Subscription it tries with comes before the Permissions, so that clean-up deletes it after them.
+func denyDeletion(c *harness.Case, own *roles) bool {
+	path, _ := c.Subscribe(nil)
+	if !own.deny(usp.Params{"InstantiatedObj": "r---"}) {
+		return false
+	}
+	return expect.Denied(c.Agent.Delete(c, false, path)) == nil
 }
 
 // updateNotAllowed is 2.16: parameters of one Subscription can be read only. That the Set is lawful otherwise is tried first.

@@ -91,6 +91,15 @@ func (r *roles) permitElsewhere(target string, rights usp.Params) {
 	}
 }
 
+// deny adds Permissions without these rights on Subscriptions to every Role of the Controller, and says whether the first could be added.
+func (r *roles) deny(rights usp.Params) bool {
+	if _, err := expect.OneCreated(r.permit(subscriptions, rights)); err != nil {
+		return false
+	}
+	r.permitElsewhere(subscriptions, rights)
+	return true
+}
+
 func (r *roles) add(role, target string, rights usp.Params) *controller.Reply {
 	params := usp.Params{
 		"Enable": "true", "Targets": target, "Param": "rwxn", "Obj": "rwxn", "InstantiatedObj": "rwxn", "CommandEvent": "rwxn",
