@@ -1,8 +1,10 @@
 package dut
 
 import (
+	"bytes"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,10 +17,11 @@ const (
 	keepWidth = 400 // bytes of a line
 )
 
-// logTail keeps the newest lines that a device wrote. It is safe for concurrent use.
+// logTail keeps the newest lines that a device wrote. It is safe for concurrent use. A device may write without end, and waits for whoever
+// reads: a line costs no more than finding its end, and is made harmless only when somebody looks at it.
 type logTail struct {
 	mu    sync.Mutex
-	lines []string // a ring of at most keepLines
+	lines [][]byte // a ring of at most keepLines, each cut at keepWidth
 	next  int      // where the next line goes when the ring is full
 	part  []byte   // the line that has not ended yet, cut at keepWidth
 }
@@ -29,26 +32,24 @@ func newLogTail() *logTail { return &logTail{} }
 func (t *logTail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, b := range p {
-		switch {
-		case b == '\n':
+	for rest := p; len(rest) > 0; {
+		line, after, ended := bytes.Cut(rest, []byte("\n"))
+		t.part = append(t.part, line[:min(len(line), keepWidth-len(t.part))]...)
+		if ended {
 			t.add()
-		case len(t.part) < keepWidth:
-			t.part = append(t.part, b)
 		}
+		rest = after
 	}
 	return len(p), nil
 }
 
-// add ends the line at hand.
+// add ends the line at hand. The one that it pushes out gives its memory to the next.
 func (t *logTail) add() {
-	line := sanitise(t.part)
-	t.part = t.part[:0]
 	if len(t.lines) < keepLines {
-		t.lines = append(t.lines, line)
+		t.lines, t.part = append(t.lines, t.part), nil
 		return
 	}
-	t.lines[t.next] = line
+	t.lines[t.next], t.part = t.part, t.lines[t.next][:0]
 	t.next = (t.next + 1) % keepLines
 }
 
@@ -56,11 +57,15 @@ func (t *logTail) add() {
 func (t *logTail) last(n int) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	lines := append(append([]string(nil), t.lines[t.next:]...), t.lines[:t.next]...)
+	lines := slices.Concat(t.lines[t.next:], t.lines[:t.next])
 	if len(t.part) > 0 {
-		lines = append(lines, sanitise(t.part))
+		lines = append(lines, t.part)
 	}
-	return lines[max(0, len(lines)-n):]
+	var texts []string
+	for _, line := range lines[max(0, len(lines)-n):] {
+		texts = append(texts, sanitise(line))
+	}
+	return texts
 }
 
 // sanitise makes bytes of a device harmless on a terminal and in a report: what cannot be printed becomes a replacement character.
