@@ -260,7 +260,16 @@ func (c *Case) Reboot() (mark uint64) {
 	return mark
 }
 
-// Reconnected waits until the device, after mark, has opened a new session and can be reached. It returns the event of the session.
+// isRecord matches a Record from the device.
+func isRecord(e *journal.Event) error {
+	if e.Dir != journal.In || e.Layer != journal.LayerRecord {
+		return journal.ErrSkip
+	}
+	return nil
+}
+
+// Reconnected waits until the device, after mark, has opened a new session and can be reached. It returns the event of the session. An
+// Agent may drop what comes before its Connect Record (R-MTP.8), which is waited for, but not long: an Agent before USP 1.2 sends none.
 func (c *Case) Reconnected(mark uint64) (*journal.Event, error) {
 	e, err := c.Await("new session of the device", c.ReconnectWait(), mark, IsConnect)
 	if err != nil {
@@ -269,6 +278,7 @@ func (c *Case) Reconnected(mark uint64) (*journal.Event, error) {
 	if err := c.Reachable(c); err != nil {
 		return e, fmt.Errorf("the device opened a session (event %d) but cannot be reached: %w", e.Seq, err)
 	}
+	_, _ = c.Await("first Record of the session", Wait{D: c.Scaled(time.Second)}, e.Seq, isRecord)
 	return e, nil
 }
 

@@ -372,6 +372,27 @@ func TestADeviceThatComesBack(t *testing.T) {
 	}
 }
 
+// An Agent may drop what comes before its Connect Record, and an old one sends none.
+func TestTheConnectRecordIsWaitedForBriefly(t *testing.T) {
+	for sent, want := range map[time.Duration]time.Duration{300 * time.Millisecond: 300 * time.Millisecond, time.Hour: time.Second} {
+		bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
+			trying(t, b, func(c *Case) {
+				mark, began := c.Journal.Mark(), time.Now()
+				c.Journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.In, Type: "NoSessionContext"}) // of the session before
+				c.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "CONNECT"})
+				timer := time.AfterFunc(sent, func() {
+					c.Journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.In, Type: "MQTTConnect"})
+				})
+				defer timer.Stop()
+				c.BackAfter(mark)
+				if got := time.Since(began); got != want {
+					t.Errorf("a Record after %s: waited %s", sent, got)
+				}
+			})
+		})
+	}
+}
+
 func TestADeviceThatTheHarnessDialsIsRebootedForANewSession(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
 		f := *b.DUT
