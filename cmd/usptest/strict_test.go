@@ -50,6 +50,7 @@ func letters() []letter {
 		{erratum: "every-match-gets-an-object", id: "1.95", metric: 1, defect: "search-add-reports-first-alone"},
 		{erratum: "table-path-without-a-dot", id: "1.99", metric: 1, freedom: "table-path-wants-its-dot"},
 		{erratum: "on-boarding-completes-by-itself", id: "1.101", metric: 2, freedom: "onboard-complete-when-answered"},
+		{erratum: "on-boarding-completes-by-itself", id: "1.102", metric: 2, freedom: "onboard-complete-when-answered"},
 		{erratum: "foreign-address-with-own-sender", id: "2.2", metric: 1, defect: "answers-foreign-to-id"},
 		{erratum: "permission-without-order", id: "2.11", metric: 1, freedom: "permission-wants-order"},
 		{erratum: "permission-without-order", id: "2.12", metric: 1, freedom: "permission-wants-order"},
