@@ -116,14 +116,19 @@ func exactly(r result.Case, metric int) error {
 
 func metricName(id string, n int) string { return fmt.Sprintf("%s/%d", id, n) }
 
+// A simulated device whose machine stands still is tried again. The least by which a defect of timing is off its range is 50 ms.
+const (
+	troubles = 40 * time.Millisecond
+	tries    = 5
+)
+
 // caughtWith is runWith for a defect that should be caught. What a machine that stands still explains is not held against a simulated device,
 // which can hide a defect of timing: it is then tried again, and the log says so.
 func caughtWith(t *testing.T, c plan.Case, body harness.Body, link string, instance int, defect string) result.Case {
 	t.Helper()
-	const hides, tries = 40 * time.Millisecond, 5 // the least by which a defect is off its range is 50 ms
 	for try := 1; ; try++ {
 		r, stall := runWith(t, c, body, link, instance, defect)
-		if r.Verdict != result.Pass || stall < hides || try == tries {
+		if r.Verdict != result.Pass || stall < troubles || try == tries {
 			return r
 		}
 		t.Logf("try %d: the machine stood still for as long as %s, which can hide a defect of timing", try, stall)
