@@ -69,6 +69,7 @@ func (w mqttWire) read(r *bufio.Reader) (packet, error) {
 	}
 	p.record = pk.Payload
 	p.wrap = func(record []byte) []byte {
+		pk := pk // several connections may send at once
 		pk.Payload, pk.FixedHeader.Qos, pk.PacketID, pk.Mods.AllowResponseInfo = record, 0, 0, true
 		var b bytes.Buffer
 		if err := pk.PublishEncode(&b); err != nil {
