@@ -102,6 +102,7 @@ func allFiles(t *testing.T, top string) map[string]int64 {
 
 // TestRunFilesThatNoRunHasWritten: whoever reads one says which and why, and writes nothing.
 func TestRunFilesThatNoRunHasWritten(t *testing.T) {
+	skipUnderRace(t)
 	t.Parallel()
 	edit := func(from, to string) func(string) string {
 		return func(text string) string {
@@ -186,6 +187,7 @@ var everyTrap = flag.Bool("traps", false, "try every trap in each value of a run
 // TestWhateverARunFileSays has each value of a run.json be other things, with -traps everything. Whoever reads it refuses it or shows it as what
 // it is: text.
 func TestWhateverARunFileSays(t *testing.T) {
+	skipUnderRace(t)
 	t.Parallel()
 	var document any
 	if err := json.Unmarshal([]byte(shardText(t, 1, 1)), &document); err != nil {
@@ -238,6 +240,7 @@ func each(v any, name string, change func(name string, set func(any))) {
 
 // TestWhateverAJournalSays is the same for the journal beside a run.json.
 func TestWhateverAJournalSays(t *testing.T) {
+	skipUnderRace(t)
 	t.Parallel()
 	edit := func(from, to string) string {
 		if !strings.Contains(journalLine, from) {
@@ -326,5 +329,13 @@ func wellFormed(data []byte) error {
 		} else if err != nil {
 			return err
 		}
+	}
+}
+
+// skipUnderRace leaves out what starts a process for each of some hundred files.
+func skipUnderRace(t *testing.T) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("SKIPPED UNDER THE RACE DETECTOR, with which each of many processes takes a second to start; go test without -race proves it")
 	}
 }
