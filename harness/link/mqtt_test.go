@@ -314,6 +314,7 @@ func TestReplyTo(t *testing.T) {
 		{"a/b/reply-to=", "a/b", ""},
 		{"a/reply-to=x/reply-to=%2Fc", "a/reply-to=x", "/c"}, // the last mark counts
 		{"a/reply-to=b/c", "a", "b/c"},
+		{"a/reply-to=b%20c%2fd%2Fe", "a", "b%20c%2fd/e"}, // a percent sign of the topic's own stays
 	}
 	for _, tc := range tests {
 		if topic, replyTo := SplitReplyTo(tc.published); topic != tc.topic || replyTo != tc.replyTo {

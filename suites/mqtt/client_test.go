@@ -9,10 +9,29 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
 )
 
+// A payload that is no Record may still be read as one without a type: an empty one, and text that happens to be protobuf.
+func TestWhatCarriesARecord(t *testing.T) {
+	record, err := usp.WrapMessage("self::usptest", "proto::x", usp.Version, usp.NewGet("1", "Device."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := usp.Marshal(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for payload, want := range map[string]bool{string(raw): true, "": false, "UpTime\n123": false, "\xff": false} {
+		e := &journal.Event{Dir: journal.In, Body: &mqtt.Packet{Type: mqtt.Publish, Payload: []byte(payload)}}
+		if got := carriesRecord(e) == nil; got != want {
+			t.Errorf("%q: want %v, got %v", payload, want, got)
+		}
+	}
+}
+
 func TestTheConnectionForUSPIsToldFromOthers(t *testing.T) {
-	const usp, other = 3, 2
+	const forUSP, other = 3, 2
 	packets := map[string]mqtt.Packet{
 		"connects":                  {Type: mqtt.Connect},
 		"connects as another Agent": {Type: mqtt.Connect, UserProps: []mqtt.Pair{{Name: "usp-endpoint-id", Value: "self::other"}}},
@@ -31,13 +50,13 @@ func TestTheConnectionForUSPIsToldFromOthers(t *testing.T) {
 		seen []seen
 		want uint64 // the connection; 0: none
 	}{
-		"by the Endpoint ID, right or not": {[]seen{{other, "connects"}, {usp, "connects as another Agent"}}, usp},
-		"by its filter":                    {[]seen{{other, "connects"}, {usp, "connects"}, {other, "subscribes elsewhere"}, {usp, "subscribes"}}, usp},
-		"by a filter below":                {[]seen{{other, "connects"}, {usp, "connects"}, {usp, "subscribes below"}}, usp},
-		"by a filter that covers":          {[]seen{{other, "connects"}, {usp, "connects"}, {usp, "subscribes by wildcard"}}, usp},
-		"by what it publishes":             {[]seen{{other, "connects"}, {usp, "connects"}, {other, "publishes elsewhere"}, {usp, "publishes"}}, usp},
-		"none shows it":                    {[]seen{{other, "connects"}, {usp, "connects"}}, other},
-		"an older connection":              {[]seen{{other, "subscribes"}, {usp, "connects as another Agent"}}, usp},
+		"by the Endpoint ID, right or not": {[]seen{{other, "connects"}, {forUSP, "connects as another Agent"}}, forUSP},
+		"by its filter":                    {[]seen{{other, "connects"}, {forUSP, "connects"}, {other, "subscribes elsewhere"}, {forUSP, "subscribes"}}, forUSP},
+		"by a filter below":                {[]seen{{other, "connects"}, {forUSP, "connects"}, {forUSP, "subscribes below"}}, forUSP},
+		"by a filter that covers":          {[]seen{{other, "connects"}, {forUSP, "connects"}, {forUSP, "subscribes by wildcard"}}, forUSP},
+		"by what it publishes":             {[]seen{{other, "connects"}, {forUSP, "connects"}, {other, "publishes elsewhere"}, {forUSP, "publishes"}}, forUSP},
+		"none shows it":                    {[]seen{{other, "connects"}, {forUSP, "connects"}}, other},
+		"an older connection":              {[]seen{{other, "subscribes"}, {forUSP, "connects as another Agent"}}, forUSP},
 		"none connects":                    {[]seen{{other, "subscribes"}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,11 +2,11 @@ package mqtt
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -61,13 +61,10 @@ func publishPacket(c *harness.Case) {
 // escapedReplyTo wants a topic to end in /reply-to= and a topic that the Agent is subscribed to, each slash of it as %2F (R-MQTT.24,
 // R-MQTT.25).
 func escapedReplyTo(c *harness.Case, published string) error {
-	const mark = "/reply-to="
-	at := strings.LastIndex(published, mark)
-	if at < 0 || strings.Contains(published[at+len(mark):], "/") {
-		return &usp.Mismatch{Where: "PUBLISH: topic", Want: "…" + mark + strings.ReplaceAll(c.AgentAddress, "/", "%2F"), Got: usp.Quote(published)}
+	to, topic := link.SplitReplyTo(published)
+	if topic == "" || link.JoinReplyTo(to, topic) != published { // a slash that is not escaped
+		return &usp.Mismatch{Where: "PUBLISH: topic", Want: "…" + link.JoinReplyTo("", c.AgentAddress), Got: usp.Quote(published)}
 	}
-	// nothing else is escaped: a topic may have a percent sign of its own
-	topic := strings.ReplaceAll(published[at+len(mark):], "%2F", "/")
 	if _, subscribed := c.MQTT.Subscriber(topic); !subscribed {
 		return &usp.Mismatch{Where: "PUBLISH: reply-to topic", Want: "one that the Agent is subscribed to", Got: usp.Quote(topic)}
 	}

@@ -28,13 +28,20 @@ func sessionEstablishment(c *harness.Case) {
 // newConn says whether a connection was made after a reboot.
 type newConn func(conn uint64) bool
 
-// reboot makes the device restart, and returns the mark before it and how to know the connections after it.
+// reboot makes the device restart, and returns the mark before it and how to know the connections that were opened after it. Each is looked
+// for once, since a device may send many frames.
 func reboot(c *harness.Case) (mark uint64, isNew newConn) {
 	mark = c.Reboot()
+	known := map[uint64]bool{}
 	return mark, func(conn uint64) bool {
-		return slices.ContainsFunc(c.Journal.Since(mark), func(e *journal.Event) bool {
-			return e.Conn == conn && e.Layer == journal.LayerTCP && e.Type == "open"
-		})
+		opened, looked := known[conn]
+		if !looked {
+			opened = slices.ContainsFunc(c.Journal.Since(mark), func(e *journal.Event) bool {
+				return e.Conn == conn && e.Layer == journal.LayerTCP && e.Type == "open"
+			})
+			known[conn] = opened
+		}
+		return opened
 	}
 }
 
