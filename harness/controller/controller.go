@@ -12,6 +12,7 @@ import (
 
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -29,6 +30,9 @@ type Controller struct {
 	*office
 	id  string
 	end link.End
+
+	session session.Session // with the Agent under test
+	turn    sync.Mutex      // whose turn it is to use session
 }
 
 // office is what all Controllers on one Link share: a Record that comes in may be for any of them.
@@ -53,6 +57,7 @@ type office struct {
 // request is what is kept of a request that was sent.
 type request struct {
 	from     string // the from_id of its Record, to which the reply goes
+	carrier  string // the type of its Record, which is that of the reply's too
 	answered bool
 }
 
@@ -73,11 +78,10 @@ func (a ack) size() int { return len(a.msgID) + len(a.subscription) + len(a.cont
 
 // New returns a Controller that listens on l. It works until ctx ends.
 func New(ctx context.Context, j *journal.Journal, l link.Link, o Options) *Controller {
-	c := &Controller{id: o.ID, end: l, office: &office{
+	c := (&office{
 		opts: o, journal: j, link: l, acks: make(chan ack, maxAcks),
 		sent: map[string]request{}, withheld: map[string]bool{}, controllers: map[string]*Controller{},
-	}}
-	c.controllers[c.id] = c
+	}).controller(o.ID, l)
 	l.OnRecord(c.receive)
 	go c.acknowledge(ctx)
 	return c
@@ -87,11 +91,21 @@ func New(ctx context.Context, j *journal.Journal, l link.Link, o Options) *Contr
 // and closes it. The Agent under test must be told of the Controller.
 func (c *Controller) Join(id string) (further *Controller, joined link.Joined) {
 	joined = c.link.Join(id)
-	further = &Controller{office: c.office, id: id, end: joined}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.controllers[id] = further
-	return further, joined
+	return c.controller(id, joined), joined
+}
+
+// controller makes a Controller and keeps it.
+func (o *office) controller(id string, end link.End) *Controller {
+	c := &Controller{office: o, id: id, end: end, session: session.Plain{Header: o.header(id, o.opts.AgentID)}}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.controllers[id] = c
+	return c
+}
+
+// header begins the Records between two endpoints.
+func (o *office) header(from, to string) session.Header {
+	return session.Header{Version: o.opts.Version, To: to, From: from}
 }
 
 // known returns the Controller of an Endpoint ID, or nil.
@@ -229,22 +243,41 @@ func (c *Controller) SendBetween(ctx context.Context, from, to string, msg *uspp
 	if msg.GetHeader().GetMsgId() == "" {
 		msg.Header.MsgId = c.NewMsgID()
 	}
-	if msg.GetBody().GetRequest() != nil {
-		c.mu.Lock()
-		c.sent[msg.GetHeader().GetMsgId()] = request{from: from}
-		c.mu.Unlock()
-	}
-	record, err := usp.WrapMessage(usp.EndpointID(to), usp.EndpointID(from), c.opts.Version, msg)
-	c.hide(record.GetNoSessionContext().GetPayload(), msg)
+	payload, err := usp.Marshal(msg)
+	c.hide(payload, msg)
 	e := c.journal.Append(journal.Event{
 		Layer: journal.LayerMessage, Dir: journal.Out, Type: usp.TypeName(usp.MsgTypeOf(msg)), Text: Summary(msg),
-		Body: &Message{Msg: msg, From: from, To: to}, Weight: len(record.GetNoSessionContext().GetPayload()),
+		Body: &Message{Msg: msg, From: from, To: to}, Weight: len(payload),
 	})
 	if err != nil {
 		return e.Seq, err
 	}
-	_, err = c.sendRecord(ctx, record)
-	return e.Seq, err
+	records, err := c.records(from, to, payload)
+	if err != nil {
+		return e.Seq, err
+	}
+	if msg.GetBody().GetRequest() != nil {
+		c.mu.Lock()
+		c.sent[msg.GetHeader().GetMsgId()] = request{from: from, carrier: usp.RecordType(records[0])}
+		c.mu.Unlock()
+	}
+	for _, r := range records {
+		if _, err := c.sendRecord(ctx, r); err != nil {
+			return e.Seq, err
+		}
+	}
+	return e.Seq, nil
+}
+
+// records puts an encoded Message into Records. What goes between other endpoints than this Controller and the Agent under test is no part
+// of their session.
+func (c *Controller) records(from, to string, payload []byte) ([]*usppb.Record, error) {
+	if from != c.id || to != c.opts.AgentID {
+		return session.Plain{Header: c.header(from, to)}.Out(payload)
+	}
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	return c.session.Out(payload)
 }
 
 // SendRecord sends a Record as it is, also one that is against the rules, and returns the number of the packet's event. The Agent may

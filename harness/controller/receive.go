@@ -7,6 +7,7 @@ import (
 
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -41,23 +42,44 @@ func (c *Controller) receive(in link.Inbound) {
 	if destination := record.GetStompConnect().GetSubscribedDestination(); destination != "" {
 		c.link.SetAgentTopic(destination)
 	}
-	plain := record.GetNoSessionContext()
-	if plain == nil {
-		return
+	msgs, err := c.take(record)
+	if err != nil {
+		c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "Record not taken", Conn: in.Conn,
+			Text: fmt.Sprintf("%s of event %d: %v", usp.RecordType(record), seq, err)})
+		c.judgeCarrier(seq, record)
 	}
-	msg, wire, err := usp.ReadMessage(plain.GetPayload())
+	for _, msg := range msgs {
+		c.receiveMessage(in, seq, record, msg)
+	}
+}
+
+// take hands a Record to the session of the Controller that it is for. One that is for nobody is still looked into, for what the case may
+// want to see.
+func (c *Controller) take(record *usppb.Record) ([][]byte, error) {
+	to := c.known(record.GetToId())
+	if to == nil {
+		return session.Plain{}.In(record)
+	}
+	to.turn.Lock()
+	defer to.turn.Unlock()
+	return to.session.In(record)
+}
+
+// receiveMessage takes one Message that came in a Record, of which seq is the event.
+func (c *Controller) receiveMessage(in link.Inbound, seq uint64, record *usppb.Record, payload []byte) {
+	msg, wire, err := usp.ReadMessage(payload)
 	if err != nil {
 		c.violation(seq, schemaValid, err)
 		return
 	}
-	c.hide(plain.GetPayload(), msg)
+	c.hide(payload, msg)
 	m := &Message{Msg: msg, From: record.GetFromId(), To: record.GetToId(), Conn: in.Conn, Packet: in.Seq}
 	seq = c.journal.Append(journal.Event{Layer: journal.LayerMessage, Dir: journal.In, Type: usp.TypeName(usp.MsgTypeOf(msg)),
 		Conn: in.Conn, Text: Summary(msg), Body: m, Weight: wire.Weight}).Seq
 	if wire.Hidden != nil {
 		c.violation(seq, schemaValid, wire.Hidden)
 	}
-	c.judgeMessage(seq, record.GetToId(), msg, in.Again)
+	c.judgeMessage(seq, record, msg, in.Again)
 	if notify := msg.GetBody().GetRequest().GetNotify(); notify != nil && notify.GetSendResp() {
 		c.queueAck(msg, notify, record.GetToId())
 	}

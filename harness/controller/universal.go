@@ -11,13 +11,14 @@ import (
 // Rule is one of the plan's universal metrics: what holds for everything an Agent sends, in every case.
 type Rule string
 
-// The universal metrics, and the echo of msg_id that correlation rests on (R-MSG.1).
+// The universal metrics, and what correlation rests on: the echo of msg_id (R-MSG.1) and the type of Record (R-MSG.0a).
 const (
 	endpointValid  Rule = "Endpoint IDs are valid"
 	schemaValid    Rule = "Records and Messages are valid by their schemas"
 	pathValid      Rule = "path names follow the path grammar"
 	instanceNumber Rule = "path names address instances by number"
 	msgIDEcho      Rule = "a reply echoes the msg_id of one request"
+	sameCarrier    Rule = "a reply comes in the type of Record of its request"
 )
 
 // Violation is a universal metric that the Agent broke. It stands in the journal as the body of a note.
@@ -64,9 +65,9 @@ func (c *Controller) judgeRecord(seq uint64, r *usppb.Record) {
 	}
 }
 
-// judgeMessage holds a Message for the endpoint to against the schema (R-ENC.1, R-ENC.3), the path grammar (R-ARC.7), instance-number
+// judgeMessage holds a Message, which came in record, against the schema (R-ENC.1, R-ENC.3), the path grammar (R-ARC.7), instance-number
 // addressing (R-MSG.3) and the echo of msg_id. again says that the transport may have delivered it before, as MQTT does after a lost PUBACK.
-func (c *Controller) judgeMessage(seq uint64, to string, m *usppb.Msg, again bool) {
+func (c *Controller) judgeMessage(seq uint64, record *usppb.Record, m *usppb.Msg, again bool) {
 	if err := usp.ValidateMessage(m); err != nil {
 		c.violation(seq, schemaValid, err)
 	}
@@ -80,13 +81,13 @@ func (c *Controller) judgeMessage(seq uint64, to string, m *usppb.Msg, again boo
 	if m.GetBody().GetRequest() != nil {
 		return
 	}
-	id := m.GetHeader().GetMsgId()
+	id, to := m.GetHeader().GetMsgId(), record.GetToId()
 	c.mu.Lock()
 	asked, known := c.sent[id]
 	stray := !known && m.GetBody().GetError() != nil && c.strays > 0
 	switch {
 	case known:
-		c.sent[id] = request{asked.from, true}
+		c.sent[id] = request{asked.from, asked.carrier, true}
 	case stray:
 		c.strays--
 	}
@@ -96,12 +97,48 @@ func (c *Controller) judgeMessage(seq uint64, to string, m *usppb.Msg, again boo
 	if mixedUp {
 		c.violation(seq, endpointValid, differs("to_id of the "+usp.TypeName(usp.MsgTypeOf(m))+" to another Controller's request", asked.from, to))
 	}
+	if known {
+		c.judgeReplyCarrier(seq, asked, record, m)
+	}
 	switch {
 	case stray:
 	case !known:
-		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "msg_id of " + usp.TypeName(usp.MsgTypeOf(m)), Want: "that of a request that was sent", Got: usp.Quote(id)})
+		c.violation(seq, msgIDEcho, unknownMsgID(m))
 	case asked.answered && !again:
 		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "replies with the msg_id " + usp.Quote(id), Want: "one", Got: "a second one, " + usp.TypeName(usp.MsgTypeOf(m))})
+	}
+}
+
+// judgeCarrier holds a Record that nobody takes against the rules of what may be seen in it: the answer to a request must come in the type
+// of Record of that request (R-MSG.0a), while an Agent may ask in any.
+func (c *Controller) judgeCarrier(seq uint64, record *usppb.Record) {
+	m, err := usp.ParseMessage(usp.PayloadOf(record))
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	asked, known := c.sent[m.GetHeader().GetMsgId()]
+	c.mu.Unlock()
+	switch {
+	case m.GetBody().GetRequest() != nil:
+	case known:
+		c.judgeReplyCarrier(seq, asked, record, m)
+	case m.GetBody().GetResponse() != nil: // an Error may answer what was no Record
+		c.violation(seq, msgIDEcho, unknownMsgID(m))
+	}
+}
+
+// unknownMsgID is the finding of a reply to nothing.
+func unknownMsgID(m *usppb.Msg) error {
+	return &usp.Mismatch{Where: "msg_id of " + usp.TypeName(usp.MsgTypeOf(m)), Want: "that of a request that was sent",
+		Got: usp.Quote(m.GetHeader().GetMsgId())}
+}
+
+// judgeReplyCarrier holds the Record of a reply against that of its request.
+func (c *Controller) judgeReplyCarrier(seq uint64, asked request, record *usppb.Record, m *usppb.Msg) {
+	if got := usp.RecordType(record); got != asked.carrier {
+		c.violation(seq, sameCarrier, &usp.Mismatch{Where: "record_type of the " + usp.TypeName(usp.MsgTypeOf(m)),
+			Want: asked.carrier + " as the request", Got: got})
 	}
 }
 

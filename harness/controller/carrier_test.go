@@ -1,0 +1,84 @@
+package controller
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// inContext is a Record with session context that carries m whole.
+func inContext(t *testing.T, m *usppb.Msg) *usppb.Record {
+	t.Helper()
+	payload, err := usp.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &usppb.Record{Version: usp.Version, ToId: ownID, FromId: agentID, RecordType: &usppb.Record_SessionContext{
+		SessionContext: &usppb.SessionContextRecord{SessionId: 2, SequenceId: 1, ExpectedId: 1, Payload: [][]byte{payload}}}}
+}
+
+// No Record is dropped without a word: the journal names it and says why it was not taken.
+func TestARecordThatNobodyTakesIsInTheJournal(t *testing.T) {
+	for name, test := range map[string]struct {
+		record *usppb.Record
+		note   string
+		rule   Rule // of the finding; empty for none
+	}{
+		"an Agent's own request in a session context": {inContext(t, notify("n", "s", true)), "SessionContext of event", ""},
+		"a reply in a session context":                {inContext(t, getResp("1")), "SessionContext of event", sameCarrier},
+		"a reply to no request in a session context":  {inContext(t, getResp("9")), "SessionContext of event", msgIDEcho},
+		"no record type":                              {&usppb.Record{Version: usp.Version, ToId: ownID, FromId: agentID}, "no record type of event", schemaValid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, l, j := start(t)
+			if _, err := c.Send(t.Context(), usp.NewGet("1", "Device.X.")); err != nil {
+				t.Fatal(err)
+			}
+			l.say(t, test.record)
+			var note string
+			for _, e := range j.Since(0) {
+				if e.Layer == journal.LayerNote && e.Type == "Record not taken" {
+					note = e.Text
+				}
+				if e.Layer == journal.LayerMessage && e.Dir == journal.In {
+					t.Errorf("it was taken: %s", e.Text)
+				}
+			}
+			if !strings.HasPrefix(note, test.note) {
+				t.Errorf("want a note that begins with %q, got %q", test.note, note)
+			}
+			found := c.Violations(0)
+			if test.rule == "" {
+				wantNone(t, c)
+			} else if len(found) != 1 || found[0].Rule != test.rule {
+				t.Errorf("want %q broken, got %v", test.rule, found)
+			}
+		})
+	}
+}
+
+// A Disconnect or Connect Record carries nothing to take.
+func TestWhatCarriesNoMessageIsTaken(t *testing.T) {
+	c, l, j := start(t)
+	for _, r := range []*usppb.Record{
+		{RecordType: &usppb.Record_Disconnect{Disconnect: &usppb.DisconnectRecord{ReasonCode: 7106, Reason: "no"}}},
+		{RecordType: &usppb.Record_WebsocketConnect{WebsocketConnect: &usppb.WebSocketConnectRecord{}}},
+	} {
+		r.Version, r.ToId, r.FromId = usp.Version, ownID, agentID
+		raw, err := usp.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.receive(link.Inbound{Raw: raw})
+	}
+	wantNone(t, c)
+	for _, e := range j.Since(0) {
+		if e.Layer == journal.LayerNote {
+			t.Errorf("got the note %s: %s", e.Type, e.Text)
+		}
+	}
+}

@@ -1,0 +1,29 @@
+// Package session turns the USP Messages of one endpoint into Records to another, and back. A Session is a state machine: it
+// sends nothing, waits for nothing and knows no MTP, so that a table of Records tests it.
+package session
+
+import "github.com/usptest/usptest/harness/usp/usppb"
+
+// Header has the fields that all Records of a Session begin with.
+type Header struct {
+	Version string // of USP, for example "1.4"
+	To      string // the Endpoint ID of the other side
+	From    string // the Endpoint ID of this side
+}
+
+// record returns a Record that has no type yet.
+func (h Header) record() *usppb.Record {
+	return &usppb.Record{Version: h.Version, ToId: h.To, FromId: h.From}
+}
+
+// Session is how two endpoints exchange Messages: with or without a session context (TR-369, chapter "End to End Message
+// Exchange"). Its methods are not safe for concurrent use.
+type Session interface {
+	// Out returns the Records that carry an encoded Message, in the order in which they are to be sent.
+	Out(msg []byte) ([]*usppb.Record, error)
+
+	// In takes a Record of the other side and returns the encoded Messages that are whole with it, in their order. The error
+	// says why the Record, or a part of it, cannot be taken. Connect and Disconnect Records carry no Message, which is no
+	// error.
+	In(r *usppb.Record) (msgs [][]byte, err error)
+}
