@@ -19,7 +19,7 @@ var house = [][]string{
 	{"harness/runner", "reports/*"},
 	{"suites/*"},
 	{"harness"},
-	{"harness/expect"},
+	{"harness/expect", "harness/retry"},
 	{"harness/controller"},
 	{"harness/session"},
 	{"harness/link", "harness/dut"},
