@@ -16,6 +16,7 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
@@ -32,7 +33,7 @@ type Bench struct {
 	// KeepAwake switches the PINGs that wake a slow Agent off and on again; nil unless the Link is one over WebSocket.
 	KeepAwake func(on bool)
 	Collector *collector.Server
-	Device    *dut.Device
+	Device    *lab.Device
 	DUT       *dut.File
 	// CollectorURL is where the device reaches the collector, without a path.
 	CollectorURL string
@@ -113,7 +114,7 @@ func (b *Bench) budget(p plan.Case) time.Duration {
 // judgeUniversal adds metric 0 when the device broke a universal metric in this case, or when its process went away more often than the
 // case made it.
 func (c *Case) judgeUniversal() {
-	exits := slices.DeleteFunc(c.Device.Exits(), func(e dut.Exit) bool { return e.Seq <= c.start })
+	exits := slices.DeleteFunc(c.Device.Exits(), func(e lab.Exit) bool { return e.Seq <= c.start })
 	if len(exits) > c.reboots {
 		last := exits[len(exits)-1]
 		c.metrics = append(c.metrics, result.Metric{Verdict: result.Fail, Where: "the device's process", Want: "to run through the case",

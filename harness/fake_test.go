@@ -11,6 +11,7 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -181,7 +182,7 @@ func newBench(t *testing.T, params usp.Params, launch ...string) (*Bench, *devic
 	}
 	b := &Bench{
 		Link: "mqtt5", Journal: j, DUT: f, Scale: 1,
-		Device: dut.NewDevice(j, f, dut.Vars{}, dut.Options{}),
+		Device: lab.NewDevice(j, f, dut.Vars{}, lab.Options{}),
 		Agent: controller.New(t.Context(), j, d, controller.Options{
 			ID: ownID, AgentID: agentID, Version: usp.Version, Timeout: f.Waits.Response,
 		}),

@@ -12,6 +12,7 @@ import (
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -293,7 +294,7 @@ func TestRebooting(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
 				f := *b.DUT
 				f.Lab.Reboot = dut.Hook{By: test.by}
-				b.DUT, b.Device = &f, dut.NewDevice(b.Journal, &f, dut.Vars{}, dut.Options{})
+				b.DUT, b.Device = &f, lab.NewDevice(b.Journal, &f, dut.Vars{}, lab.Options{})
 				if test.answer != nil {
 					d.answer = func(m *usppb.Msg) *usppb.Msg { return test.answer(m.GetHeader().GetMsgId()) }
 				}
@@ -318,7 +319,7 @@ func TestTheSessionOfASetIsNotThatAfterTheReboot(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
 				f := *b.DUT
 				f.Lab.Reboot = dut.Hook{By: by, Exec: []string{"true"}}
-				b.DUT, b.Device = &f, dut.NewDevice(b.Journal, &f, dut.Vars{}, dut.Options{})
+				b.DUT, b.Device = &f, lab.NewDevice(b.Journal, &f, dut.Vars{}, lab.Options{})
 				connects := func(conn uint64) {
 					b.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "CONNECT", Conn: conn})
 				}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/runner"
@@ -147,7 +148,7 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 	progress := console.New(cmd.OutOrStdout(), p, view)
 	o.Progress = watcher{progress, o.Links}
 	if term.IsTerminal(int(os.Stdin.Fd())) {
-		o.Ask = dut.Console(os.Stdin, cmd.OutOrStdout())
+		o.Ask = lab.Console(os.Stdin, cmd.OutOrStdout())
 	}
 	o.AtOnce = f.atOnce
 	over := context.AfterFunc(cmd.Context(), func() {

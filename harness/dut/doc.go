@@ -1,3 +1,3 @@
-// Package dut knows the device under test: the DUT file in which a vendor describes it, and the lab that starts it, stops it and reboots
-// it. It never speaks USP; a reboot over USP is the harness's own act.
+// Package dut is the DUT file, in which a vendor describes the device under test: read, checked, written, with its schema. What the lab
+// does to the device is in package lab.
 package dut

@@ -165,9 +165,36 @@ type Waits struct {
 
 // DefaultWaits hold where the DUT file says nothing.
 func DefaultWaits() Waits {
-	return Waits{
-		Connect: time.Minute, Response: 30 * time.Second, Notify: 30 * time.Second, Reconnect: 2 * time.Minute,
-		Settle: time.Second, Quiet: 10 * time.Second, Tolerance: time.Second,
+	var w Waits
+	w.setDefaults()
+	return w
+}
+
+// setDefaults fills in the waits that are zero.
+func (w *Waits) setDefaults() {
+	for _, k := range w.keys() {
+		setDefault(k.into, k.def)
+	}
+}
+
+// waitKey is a key of the file's waits.
+type waitKey struct {
+	name string
+	into *time.Duration
+	def  time.Duration
+	text string
+}
+
+// keys are all waits there are, in the order of the reference.
+func (w *Waits) keys() []waitKey {
+	return []waitKey{
+		{"connect", &w.Connect, time.Minute, "the first contact"},
+		{"response", &w.Response, 30 * time.Second, "a response to a request"},
+		{"notify", &w.Notify, 30 * time.Second, "a Notify after its cause; longer than the interval at which the device looks for changed values"},
+		{"reconnect", &w.Reconnect, 2 * time.Minute, "the contact after a reboot or an outage"},
+		{"settle", &w.Settle, time.Second, "waited out: until a setting has taken effect"},
+		{"quiet", &w.Quiet, 10 * time.Second, "waited out: how long nothing must come to count as silence"},
+		{"tolerance", &w.Tolerance, time.Second, "how far a measured time may be off"},
 	}
 }
 
@@ -201,13 +228,7 @@ func (f *File) SetDefaults() {
 	if f.Lab.Launch != nil {
 		setDefault(&f.Lab.Launch.Fresh, FreshPerCase)
 	}
-	d := DefaultWaits()
-	for _, w := range []struct{ have, def *time.Duration }{
-		{&f.Waits.Connect, &d.Connect}, {&f.Waits.Response, &d.Response}, {&f.Waits.Notify, &d.Notify}, {&f.Waits.Reconnect, &d.Reconnect},
-		{&f.Waits.Settle, &d.Settle}, {&f.Waits.Quiet, &d.Quiet}, {&f.Waits.Tolerance, &d.Tolerance},
-	} {
-		setDefault(w.have, *w.def)
-	}
+	f.Waits.setDefaults()
 }
 
 // setDefault sets *have to def when it is the zero value.
@@ -249,7 +270,7 @@ func (f *File) Offers(need string) bool {
 
 // AgentID is the device's Endpoint ID in an instance of the run, counted from 1.
 func (f *File) AgentID(instance int) (usp.EndpointID, error) {
-	text, err := renderText("device.endpoint", f.Device.Endpoint, struct{ Instance int }{instance})
+	text, err := Render("device.endpoint", f.Device.Endpoint, struct{ Instance int }{instance})
 	if err != nil {
 		return "", err
 	}
@@ -286,8 +307,8 @@ func (f *File) HostFor(l LinkSpec) string {
 	return f.Bind
 }
 
-// root is the folder from which the file's paths start.
-func (f *File) root() string { return filepath.Dir(f.Path) }
+// Folder is where the file's paths start.
+func (f *File) Folder() string { return filepath.Dir(f.Path) }
 
 // resolve makes a path of the file one of the file system.
-func (f *File) resolve(path string) string { return resolve(f.root(), path) }
+func (f *File) resolve(path string) string { return resolve(f.Folder(), path) }

@@ -76,7 +76,7 @@ func (d *fileDecoder) template(name string, v value, l *Launch) {
 		var seen []string
 		for _, link := range d.f.Links {
 			vars := sampleVars(link)
-			rendered, err := renderText(v.key, path, vars)
+			rendered, err := Render(v.key, path, vars)
 			if err != nil {
 				d.add(v, strconv.Quote(path), "a path, as a template", err.Error())
 				return
@@ -94,7 +94,7 @@ func (d *fileDecoder) template(name string, v value, l *Launch) {
 func (d *fileDecoder) rendersText(v value, text string) {
 	d.later = append(d.later, func() {
 		for _, link := range d.f.Links {
-			if _, err := renderText(v.key, text, sampleVars(link)); err != nil {
+			if _, err := Render(v.key, text, sampleVars(link)); err != nil {
 				d.add(v, strconv.Quote(cut(text)), "a template over the variables of a link", err.Error())
 				return
 			}
@@ -109,7 +109,7 @@ func (d *fileDecoder) rendersFile(path string, vars Vars) {
 		return // exists has told
 	}
 	var e *TemplateError
-	if _, err := renderText(path, string(text), vars); !errors.As(err, &e) {
+	if _, err := Render(path, string(text), vars); !errors.As(err, &e) {
 		return
 	}
 	p := Problem{File: resolve(d.root, path), Line: e.Line, Column: e.Column, Remedy: e.Text}
@@ -180,8 +180,8 @@ func (f *File) MissingPrograms() []error {
 		if len(exec) == 0 || len(f.Links) == 0 {
 			return
 		}
-		if _, err := command(key, f.root(), exec, sampleVars(f.Links[0])); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w; %s", key, err, missingRemedy(err)))
+		if _, err := f.Command(key, exec, sampleVars(f.Links[0])); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w; %s", key, err, ProgramRemedy(err)))
 		}
 	}
 	look("lab.reboot.exec", f.Lab.Reboot.Exec)

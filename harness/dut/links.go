@@ -195,7 +195,7 @@ func (d *fileDecoder) readCredential(v value, into *string) {
 	}
 	var s string
 	d.text(v, &s)
-	s, err := renderText(v.key, s, nil)
+	s, err := Render(v.key, s, nil)
 	if err != nil {
 		d.add(v, hidden, `text, or {{env "NAME"}} for an environment variable`, err.Error())
 		return
@@ -230,7 +230,7 @@ func (d *fileDecoder) url(into *string) kind {
 
 // Endpoint is the URL of a device that is a WebSocket server.
 func (l LinkSpec) Endpoint(vars Vars) (*url.URL, error) {
-	text, err := renderText("url", l.URL, vars)
+	text, err := Render("url", l.URL, vars)
 	if err != nil {
 		return nil, err
 	}
@@ -325,7 +325,7 @@ func (f *File) ClientAuthorities() (*x509.CertPool, error) {
 	if f.TLS.Trust == "" {
 		return nil, nil
 	}
-	text, err := readSmall(f.resolve(f.TLS.Trust))
+	text, err := f.Read(f.TLS.Trust)
 	if err != nil {
 		return nil, err
 	}

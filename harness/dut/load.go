@@ -190,21 +190,13 @@ const (
 
 // waits are the time-outs.
 func (d *fileDecoder) waits() kind {
-	w, def := &d.f.Waits, DefaultWaits()
-	wait := func(name string, into *time.Duration, def time.Duration, text string) field {
-		k := d.aDuration(into, minWait, maxWait)
-		k.schema.Default = short(def)
-		return field{name, false, text, k}
+	var fields []field
+	for _, w := range d.f.Waits.keys() {
+		k := d.aDuration(w.into, minWait, maxWait)
+		k.schema.Default = short(w.def)
+		fields = append(fields, field{w.name, false, w.text, k})
 	}
-	return d.aMapping(
-		wait("connect", &w.Connect, def.Connect, "the first contact"),
-		wait("response", &w.Response, def.Response, "a response to a request"),
-		wait("notify", &w.Notify, def.Notify, "a Notify after its cause; longer than the interval at which the device looks for changed values"),
-		wait("reconnect", &w.Reconnect, def.Reconnect, "the contact after a reboot or an outage"),
-		wait("settle", &w.Settle, def.Settle, "waited out: until a setting has taken effect"),
-		wait("quiet", &w.Quiet, def.Quiet, "waited out: how long nothing must come to count as silence"),
-		wait("tolerance", &w.Tolerance, def.Tolerance, "how far a measured time may be off"),
-	)
+	return d.aMapping(fields...)
 }
 
 // short is a duration without the units that are zero: 1m, not 1m0s.

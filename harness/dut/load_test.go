@@ -311,7 +311,7 @@ func TestVars(t *testing.T) {
 }
 
 func TestTemplatesCannotGrowWithoutBound(t *testing.T) {
-	_, err := renderText("t", `{{range 1000000}}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx{{end}}`, nil)
+	_, err := Render("t", `{{range 1000000}}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx{{end}}`, nil)
 	expectError(t, err, "t: ", "more than")
 }
 
@@ -350,4 +350,18 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// expectError wants an error with every one of some parts.
+func expectError(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("no error; want one with %q", parts)
+		return
+	}
+	for _, p := range parts {
+		if !strings.Contains(err.Error(), p) {
+			t.Errorf("error lacks %q: %v", p, err)
+		}
+	}
 }

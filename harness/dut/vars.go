@@ -33,7 +33,7 @@ type Vars struct {
 
 	CollectorURL string // of the bulk data collector, without a path
 
-	// Set by the Device.
+	// Set by the lab, for a device that it launches.
 
 	Dir        string // the device's own directory
 	CA         string // PEM file: the CA that signs the broker's certificate
@@ -41,6 +41,17 @@ type Vars struct {
 	ClientKey  string // PEM file: its key
 	ClientPEM  string // PEM file: both
 }
+
+// The files that the lab puts into the device's directory by itself.
+const (
+	FileCA         = "ca.pem"
+	FileClientCert = "client-cert.pem"
+	FileClientKey  = "client-key.pem"
+	FileClientPEM  = "client.pem"
+)
+
+// reservedFiles are names that Launch.Files cannot have.
+func reservedFiles() []string { return []string{FileCA, FileClientCert, FileClientKey, FileClientPEM} }
 
 // Variable is a field of Vars, for the reference of DUT files.
 type Variable struct{ Name, Text string }
@@ -95,8 +106,8 @@ func (e *TemplateError) Error() string {
 // maxRendered bounds what a template can grow to.
 const maxRendered = 1 << 20
 
-// renderText renders a text over data; name is what errors call it.
-func renderText(name, text string, data any) (string, error) {
+// Render renders a text over data, as a rule Vars; name is what errors call it. The error is a *TemplateError.
+func Render(name, text string, data any) (string, error) {
 	if !strings.Contains(text, "{{") {
 		return text, nil
 	}

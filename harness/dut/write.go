@@ -105,13 +105,10 @@ func (l LabSpec) tree() map[string]any {
 }
 
 func (w Waits) tree() map[string]any {
-	tree, def := map[string]any{}, DefaultWaits()
-	for name, d := range map[string][2]time.Duration{
-		"connect": {w.Connect, def.Connect}, "response": {w.Response, def.Response}, "notify": {w.Notify, def.Notify},
-		"reconnect": {w.Reconnect, def.Reconnect}, "settle": {w.Settle, def.Settle}, "quiet": {w.Quiet, def.Quiet}, "tolerance": {w.Tolerance, def.Tolerance},
-	} {
-		if d[0] != 0 && d[0] != d[1] {
-			tree[name] = short(d[0])
+	tree := map[string]any{}
+	for _, k := range w.keys() {
+		if *k.into != 0 && *k.into != k.def {
+			tree[k.name] = short(*k.into)
 		}
 	}
 	return tree

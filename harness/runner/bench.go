@@ -22,6 +22,7 @@ import (
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/pki"
 	"github.com/usptest/usptest/harness/result"
@@ -65,7 +66,7 @@ func newBench(ctx context.Context, j job, ask func(context.Context, string) erro
 		b.close()
 		return nil, err
 	}
-	b.Device = dut.NewDevice(events, j.DUT, vars, dut.Options{CA: security.trust, Client: security.device, Ask: ask})
+	b.Device = lab.NewDevice(events, j.DUT, vars, lab.Options{CA: security.trust, Client: security.device, Ask: ask})
 	b.Agent = controller.New(ctx, events, b.link, controller.Options{
 		ID: vars.ControllerID, AgentID: vars.AgentID, Version: usp.Version, Timeout: j.DUT.Waits.Response,
 	})
@@ -242,7 +243,7 @@ func (b *bench) contact(ctx context.Context) error {
 		return err
 	}
 	err := b.reachable(ctx, mark, b.DUT.Waits.Connect, "connect")
-	var launch *dut.LaunchError
+	var launch *lab.LaunchError
 	if ctx.Err() != nil || errors.As(err, &launch) {
 		return err
 	}
@@ -256,7 +257,7 @@ func (b *bench) contact(ctx context.Context) error {
 func (b *bench) reachable(ctx context.Context, mark uint64, patience time.Duration, wait string) error {
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var launch *dut.LaunchError
+	var launch *lab.LaunchError
 	switch err := b.Device.WaitFor(waiting, b.Agent.Connected); {
 	case err == nil:
 	case ctx.Err() != nil:

@@ -19,6 +19,7 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -101,7 +102,7 @@ func simpleBench(t *testing.T, s *simple) *bench {
 	f := &dut.File{Waits: dut.Waits{Connect: 8 * time.Second, Response: 4 * time.Second, Reconnect: 6 * time.Second}}
 	f.SetDefaults()
 	return &bench{link: s, Bench: &harness.Bench{
-		Link: "mqtt5", Journal: j, DUT: f, Scale: 1, Device: dut.NewDevice(j, f, dut.Vars{}, dut.Options{}),
+		Link: "mqtt5", Journal: j, DUT: f, Scale: 1, Device: lab.NewDevice(j, f, dut.Vars{}, lab.Options{}),
 		Agent: controller.New(t.Context(), j, s, controller.Options{
 			ID: "self::usptest", AgentID: "proto::device", Version: usp.Version, Timeout: f.Waits.Response,
 		}),
@@ -304,7 +305,7 @@ func TestADeviceThatStaysAwayIsBroughtBackByTheLab(t *testing.T) {
 				b := simpleBench(t, s)
 				f := *b.DUT
 				f.Lab = test.lab
-				b.DUT, b.Device = &f, dut.NewDevice(b.Journal, &f, dut.Vars{}, dut.Options{Ask: func(_ context.Context, what string) error {
+				b.DUT, b.Device = &f, lab.NewDevice(b.Journal, &f, dut.Vars{}, lab.Options{Ask: func(_ context.Context, what string) error {
 					asked++
 					if test.returns == "" {
 						return errors.New("out for lunch")
@@ -337,7 +338,7 @@ func TestADeviceThatCannotBePreparedIsAnErrorOfTheCase(t *testing.T) {
 	w, out := working(t, &simple{}, nil)
 	f := *w.bench.DUT
 	f.Lab.Launch = &dut.Launch{Exec: []string{"/nowhere/agent"}, Fresh: dut.FreshPerCase}
-	w.bench.DUT, w.bench.Device = &f, dut.NewDevice(w.bench.Journal, &f, dut.Vars{}, dut.Options{})
+	w.bench.DUT, w.bench.Device = &f, lab.NewDevice(w.bench.Journal, &f, dut.Vars{}, lab.Options{})
 	t.Cleanup(func() { w.bench.Device.Close() })
 	r := w.one(t.Context(), planned("1.1"))
 	if r.Verdict != result.Error || !strings.Contains(r.Reason, "/nowhere/agent") || !strings.Contains(told(t, out), "trouble the device did not come back after case 1.1") {

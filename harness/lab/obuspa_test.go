@@ -1,4 +1,4 @@
-package dut
+package lab
 
 import (
 	"bufio"
@@ -10,9 +10,12 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/pki"
+	"github.com/usptest/usptest/harness/plan"
 )
 
 // TestOBUSPAConnects launches the real agent with the example files, and sees it log in over every link. It runs where the environment
@@ -21,8 +24,12 @@ func TestOBUSPAConnects(t *testing.T) {
 	if os.Getenv("OBUSPA") == "" {
 		t.Skip("NOT RUN: OBUSPA does not name the program of OB-USP-Agent")
 	}
+	p, err := plan.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, path := range []string{"../../fixtures/duts/obuspa.yaml", "../../fixtures/duts/obuspa-websocket-server.yaml"} {
-		f, err := Load(path, loadPlan(t), today())
+		f, err := dut.Load(path, p, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,7 +39,7 @@ func TestOBUSPAConnects(t *testing.T) {
 	}
 }
 
-func connects(t *testing.T, f *File, l LinkSpec) {
+func connects(t *testing.T, f *dut.File, l dut.LinkSpec) {
 	v, err := f.Vars(l, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +63,7 @@ func connects(t *testing.T, f *File, l LinkSpec) {
 		t.Fatal(err)
 	}
 	security := &tls.Config{Certificates: []tls.Certificate{server}, RootCAs: ca.Pool(), ClientCAs: ca.Pool(), ClientAuth: tls.RequireAndVerifyClientCert, ServerName: "localhost"}
-	if l.Role == RoleServer {
+	if l.Role == dut.RoleServer {
 		v.AgentPort = v.Port
 		listener.Close()
 	}
@@ -86,11 +93,11 @@ func connects(t *testing.T, f *File, l LinkSpec) {
 	}
 }
 
-// greeting is what the agent says first: a CONNECT packet or frame, or its half of a WebSocket handshake.
-func greeting(ctx context.Context, l LinkSpec, v Vars, listener net.Listener, security *tls.Config) (string, error) {
+// greeting is what the agent says first: a CONNECT packet or frame, or its half of a dut.WebSocket handshake.
+func greeting(ctx context.Context, l dut.LinkSpec, v dut.Vars, listener net.Listener, security *tls.Config) (string, error) {
 	var c net.Conn
 	var err error
-	if l.Role == RoleServer {
+	if l.Role == dut.RoleServer {
 		u, err := l.Endpoint(v)
 		if err != nil {
 			return "", err
@@ -108,14 +115,14 @@ func greeting(ctx context.Context, l LinkSpec, v Vars, listener net.Listener, se
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	defer stop()
-	want := map[string]string{MQTT: "\x10", STOMP: "STOMP\n", WebSocket: "GET " + v.Path}[l.MTP]
+	want := map[string]string{dut.MQTT: "\x10", dut.STOMP: "STOMP\n", dut.WebSocket: "GET " + v.Path}[l.MTP]
 	switch {
-	case l.TLS && l.Role == RoleServer:
+	case l.TLS && l.Role == dut.RoleServer:
 		c = tls.Client(c, security)
 	case l.TLS:
 		c = tls.Server(c, security)
 	}
-	if l.Role == RoleServer {
+	if l.Role == dut.RoleServer {
 		want = "HTTP/1.1 101 "
 		fmt.Fprintf(c, "GET /usp HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"+
 			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: v1.usp\r\nSec-WebSocket-Extensions: bbf-usp-protocol; eid=\"%s\"\r\n\r\n", v.ControllerID)

@@ -1,4 +1,4 @@
-package dut
+package lab
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -15,17 +16,17 @@ var ErrOverUSP = errors.New("the DUT file leaves this to a USP command")
 // Reboot has the lab reboot the device: its state stays. The device may be unreachable long after Reboot has returned. The error is
 // ErrOverUSP where the DUT file says so.
 func (d *Device) Reboot(ctx context.Context) error {
-	return d.hook(ctx, "reboot", d.lab.Reboot, "reboot the device", d.restart)
+	return d.hook(ctx, "reboot", d.file.Lab.Reboot, "reboot the device", d.restart)
 }
 
 // FactoryReset has the lab reset the device to its factory settings. The error is ErrOverUSP where the DUT file says so.
 func (d *Device) FactoryReset(ctx context.Context) error {
-	return d.hook(ctx, "factoryReset", d.lab.FactoryReset, "reset the device to its factory settings", d.fresh)
+	return d.hook(ctx, "factoryReset", d.file.Lab.FactoryReset, "reset the device to its factory settings", d.fresh)
 }
 
 // PowerCycle has the lab take the power from the device and give it back.
 func (d *Device) PowerCycle(ctx context.Context) error {
-	return d.hook(ctx, "power", d.lab.Power, "take the power from the device, and give it back", d.restart)
+	return d.hook(ctx, "power", d.file.Lab.Power, "take the power from the device, and give it back", d.restart)
 }
 
 // restart kills the process and starts it in the same directory.
@@ -35,18 +36,18 @@ func (d *Device) restart(ctx context.Context) error {
 }
 
 // hook carries out an act as the DUT file says.
-func (d *Device) hook(ctx context.Context, key string, h Hook, plea string, launch func(context.Context) error) error {
+func (d *Device) hook(ctx context.Context, key string, h dut.Hook, plea string, launch func(context.Context) error) error {
 	d.act.Lock()
 	defer d.act.Unlock()
 	switch h.By {
-	case ByUSP:
+	case dut.ByUSP:
 		return ErrOverUSP
-	case ByHand:
+	case dut.ByHand:
 		return d.ask(ctx, key, plea)
-	case ByLaunch:
+	case dut.ByLaunch:
 		d.note(journal.Own, key, "by starting the process again")
 		return launch(ctx)
-	case ByExec:
+	case dut.ByExec:
 		return d.exec(ctx, key, h)
 	}
 	return fmt.Errorf("lab.%s is not set, so the lab cannot %s; set it in the DUT file", key, plea)
@@ -66,16 +67,16 @@ func (d *Device) ask(ctx context.Context, key, plea string) error {
 }
 
 // exec runs a command of the lab to its end.
-func (d *Device) exec(ctx context.Context, key string, h Hook) error {
+func (d *Device) exec(ctx context.Context, key string, h dut.Hook) error {
 	d.mu.Lock()
 	vars := d.vars
 	d.mu.Unlock()
 	name := "lab." + key + ".exec"
-	cmd, err := command(name, d.root, h.Exec, vars)
+	cmd, err := d.file.Command(name, h.Exec, vars)
 	if err != nil {
-		return fmt.Errorf("%s: %w; %s", name, err, missingRemedy(err))
+		return fmt.Errorf("%s: %w; %s", name, err, dut.ProgramRemedy(err))
 	}
-	cmd.Dir = d.root
+	cmd.Dir = d.file.Folder()
 	d.note(journal.Own, key, fmt.Sprintf("%q", cmd.Args))
 	log := newLogTail()
 	out, w, err := log.pipe()

@@ -1,4 +1,4 @@
-package dut
+package lab
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package dut
+package lab
 
 import (
 	"context"
@@ -7,12 +7,14 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/usptest/usptest/harness/dut"
 )
 
 func TestHooksByLaunch(t *testing.T) {
 	b := newBench(t)
-	d := b.device("stay", func(f *File, _ *Options) {
-		f.Lab.Reboot, f.Lab.Power, f.Lab.FactoryReset = Hook{By: ByLaunch}, Hook{By: ByLaunch}, Hook{By: ByLaunch}
+	d := b.device("stay", func(f *dut.File, _ *Options) {
+		f.Lab.Reboot, f.Lab.Power, f.Lab.FactoryReset = dut.Hook{By: dut.ByLaunch}, dut.Hook{By: dut.ByLaunch}, dut.Hook{By: dut.ByLaunch}
 	})
 	start(t, d)
 	before := b.await()
@@ -40,10 +42,10 @@ func TestHooksByLaunch(t *testing.T) {
 
 func TestAHookByCommand(t *testing.T) {
 	b := newBench(t)
-	d := b.device("stay", func(f *File, _ *Options) {
-		f.Lab.Reboot = Hook{By: ByExec, Exec: []string{script(t, `test "$1" = mqtt5`), "{{.Link}}"}}
-		f.Lab.Power = Hook{By: ByExec, Exec: []string{script(t, "echo no power for sesame; exit 4"), "{{.Link}}"}}
-		f.Lab.FactoryReset = Hook{By: ByExec, Exec: []string{"no-such-script"}}
+	d := b.device("stay", func(f *dut.File, _ *Options) {
+		f.Lab.Reboot = dut.Hook{By: dut.ByExec, Exec: []string{script(t, `test "$1" = mqtt5`), "{{.Link}}"}}
+		f.Lab.Power = dut.Hook{By: dut.ByExec, Exec: []string{script(t, "echo no power for sesame; exit 4"), "{{.Link}}"}}
+		f.Lab.FactoryReset = dut.Hook{By: dut.ByExec, Exec: []string{"no-such-script"}}
 	})
 	if err := d.Reboot(deadline(t)); err != nil {
 		t.Error(err)
@@ -57,8 +59,8 @@ func TestAHookByCommand(t *testing.T) {
 
 func TestAHookThatHangsEndsWithItsContext(t *testing.T) {
 	b := newBench(t)
-	d := b.device("stay", func(f *File, _ *Options) {
-		f.Lab.Reboot = Hook{By: ByExec, Exec: []string{script(t, fakeMode+"=parent exec "+os.Args[0]+" "+b.portText())}}
+	d := b.device("stay", func(f *dut.File, _ *Options) {
+		f.Lab.Reboot = dut.Hook{By: dut.ByExec, Exec: []string{script(t, fakeMode+"=parent exec "+os.Args[0]+" "+b.portText())}}
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error, 1)
@@ -72,7 +74,9 @@ func TestAHookThatHangsEndsWithItsContext(t *testing.T) {
 
 func TestHooksThatTheLabDoesNotCarryOut(t *testing.T) {
 	b := newBench(t)
-	d := b.device("stay", func(f *File, _ *Options) { f.Lab.Reboot, f.Lab.Power = Hook{By: ByUSP}, Hook{By: ByHand} })
+	d := b.device("stay", func(f *dut.File, _ *Options) {
+		f.Lab.Reboot, f.Lab.Power = dut.Hook{By: dut.ByUSP}, dut.Hook{By: dut.ByHand}
+	})
 	if err := d.Reboot(deadline(t)); !errors.Is(err, ErrOverUSP) {
 		t.Errorf("over USP: %v", err)
 	}
@@ -85,7 +89,7 @@ func TestAnOperatorIsAsked(t *testing.T) {
 	screen, out := io.Pipe()
 	ask := Console(in, out)
 	b := newBench(t)
-	d := b.device("stay", func(f *File, o *Options) { f.Lab.Reboot, o.Ask = Hook{By: ByHand}, ask })
+	d := b.device("stay", func(f *dut.File, o *Options) { f.Lab.Reboot, o.Ask = dut.Hook{By: dut.ByHand}, ask })
 	reboot := func(ctx context.Context, answer func()) error {
 		result := make(chan error, 1)
 		go func() { result <- d.Reboot(ctx) }()

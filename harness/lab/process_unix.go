@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package dut
+package lab
 
 import (
 	"os"

@@ -1,4 +1,4 @@
-package dut
+package lab
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -18,12 +19,12 @@ const engine = "docker"
 
 // containerCommand is the command that runs the device's container, with what it finds of the harness: network, user, the device's
 // directory under its own name. The error is a *LaunchError.
-func (d *Device) containerCommand(ctx context.Context, vars Vars, env []string) (*exec.Cmd, error) {
-	image, err := renderText("lab.launch.container.image", d.lab.Launch.Image, vars)
+func (d *Device) containerCommand(ctx context.Context, vars dut.Vars, env []string) (*exec.Cmd, error) {
+	image, err := dut.Render("lab.launch.container.image", d.file.Lab.Launch.Image, vars)
 	if err != nil {
 		return nil, d.launchError(err, "")
 	}
-	args, err := words("lab.launch.exec", d.lab.Launch.Exec, vars)
+	args, err := dut.Words("lab.launch.exec", d.file.Lab.Launch.Exec, vars)
 	if err != nil {
 		return nil, d.launchError(err, "")
 	}
@@ -47,7 +48,7 @@ func label(dir string) string { return "usptest=" + filepath.Base(dir) }
 
 // sweep removes what is left of the device's containers. Killing the engine's program does not end them.
 func (d *Device) sweep() {
-	if d.lab.Launch.Image == "" {
+	if d.file.Lab.Launch.Image == "" {
 		return
 	}
 	ctx := context.Background() // also after an interrupt

@@ -1,4 +1,4 @@
-package dut
+package lab
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/pki"
 )
@@ -156,21 +157,21 @@ func TestALaunchThatCannotBeginSaysWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		change func(*File)
+		change func(*dut.File)
 		want   []string
 	}{
-		"not in PATH":      {func(f *File) { f.Lab.Launch.Exec = []string{"no-such-agent"} }, []string{"no-such-agent", "executable file not found", "PATH"}},
-		"no such path":     {func(f *File) { f.Lab.Launch.Exec = []string{"./no-such-agent"} }, []string{"./no-such-agent", "no such file", "folder of the DUT file"}},
-		"not executable":   {func(f *File) { f.Lab.Launch.Exec = []string{text} }, []string{"permission denied", "executable"}},
-		"renders to none":  {func(f *File) { f.Lab.Launch.Exec = []string{"{{if .TLS}}x{{end}}"} }, []string{"empty"}},
-		"unknown variable": {func(f *File) { f.Lab.Launch.Exec = []string{os.Args[0], "{{.Prt}}"} }, []string{"lab.launch.exec[1]:1:2", "{{.Prt}}", "did you mean Port"}},
-		"unset in env":     {func(f *File) { f.Lab.Launch.Env["X"] = `{{env "USPTEST_UNSET"}}` }, []string{"lab.launch.env.X", "USPTEST_UNSET is not set"}},
-		"template missing": {func(f *File) { f.Lab.Launch.Files = map[string]string{"a": "no-such-template"} }, []string{"no-such-template", "no such file"}},
-		"bad interpreter":  {func(f *File) { f.Lab.Launch.Exec = []string{badInterpreter(t)} }, []string{"no such file", "lab.launch.exec"}},
+		"not in PATH":      {func(f *dut.File) { f.Lab.Launch.Exec = []string{"no-such-agent"} }, []string{"no-such-agent", "executable file not found", "PATH"}},
+		"no such path":     {func(f *dut.File) { f.Lab.Launch.Exec = []string{"./no-such-agent"} }, []string{"./no-such-agent", "no such file", "folder of the DUT file"}},
+		"not executable":   {func(f *dut.File) { f.Lab.Launch.Exec = []string{text} }, []string{"permission denied", "executable"}},
+		"renders to none":  {func(f *dut.File) { f.Lab.Launch.Exec = []string{"{{if .TLS}}x{{end}}"} }, []string{"empty"}},
+		"unknown variable": {func(f *dut.File) { f.Lab.Launch.Exec = []string{os.Args[0], "{{.Prt}}"} }, []string{"lab.launch.exec[1]:1:2", "{{.Prt}}", "did you mean Port"}},
+		"unset in env":     {func(f *dut.File) { f.Lab.Launch.Env["X"] = `{{env "USPTEST_UNSET"}}` }, []string{"lab.launch.env.X", "USPTEST_UNSET is not set"}},
+		"template missing": {func(f *dut.File) { f.Lab.Launch.Files = map[string]string{"a": "no-such-template"} }, []string{"no-such-template", "no such file"}},
+		"bad interpreter":  {func(f *dut.File) { f.Lab.Launch.Exec = []string{badInterpreter(t)} }, []string{"no such file", "lab.launch.exec"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
-			err := b.device("stay", func(f *File, _ *Options) { c.change(f) }).Start(deadline(t))
+			err := b.device("stay", func(f *dut.File, _ *Options) { c.change(f) }).Start(deadline(t))
 			var launch *LaunchError
 			if !errors.As(err, &launch) {
 				t.Fatalf("got %v; want a *LaunchError", err)
@@ -227,7 +228,7 @@ func TestFilesAndCertificatesAreWrittenIntoTheDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBench(t)
-	d := b.device("stay", func(f *File, o *Options) {
+	d := b.device("stay", func(f *dut.File, o *Options) {
 		f.Path = filepath.Join(root, "lab.yaml")
 		f.Lab.Launch.Files = map[string]string{"etc/agent.conf": "{{.Link}}.txt"}
 		f.Lab.Launch.Exec = append(f.Lab.Launch.Exec, "{{.ClientPEM}}")
@@ -301,7 +302,7 @@ func TestTheLogIsBoundedHarmlessAndMasked(t *testing.T) {
 
 func TestADeviceThatRunsByItselfIsLeftAlone(t *testing.T) {
 	b := newBench(t)
-	d := b.device("stay", func(f *File, _ *Options) { f.Lab.Launch = nil })
+	d := b.device("stay", func(f *dut.File, _ *Options) { f.Lab.Launch = nil })
 	if d.Launched() {
 		t.Error("launched")
 	}

@@ -1,4 +1,4 @@
-package dut
+package lab
 
 import (
 	"bufio"
@@ -14,11 +14,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 )
 
 // fakeMode is the environment variable that makes the test binary a device.
 const fakeMode = "USPTEST_FAKE_DEVICE"
+
+// loopback is where fake devices connect.
+const loopback = "127.0.0.1"
 
 func TestMain(m *testing.M) {
 	if mode := os.Getenv(fakeMode); mode != "" {
@@ -81,8 +85,8 @@ func die() {
 
 // fakeHarness launches a device and dies as soon as it is told to, without any cleaning up.
 func fakeHarness(args []string) int {
-	f := &File{Lab: LabSpec{Launch: &Launch{Exec: []string{os.Args[0], args[0]}, Env: map[string]string{fakeMode: "stay"}}}}
-	d := NewDevice(journal.New(), f, Vars{}, Options{Base: args[1]})
+	f := &dut.File{Lab: dut.LabSpec{Launch: &dut.Launch{Exec: []string{os.Args[0], args[0]}, Env: map[string]string{fakeMode: "stay"}}}}
+	d := NewDevice(journal.New(), f, dut.Vars{}, Options{Base: args[1]})
 	if err := d.Start(context.Background()); err != nil {
 		fmt.Println(err)
 		return 1
@@ -116,8 +120,8 @@ func newBench(t *testing.T) *bench {
 func (b *bench) port() int { return b.l.Addr().(*net.TCPAddr).Port }
 
 // device makes a device whose lab is that of a fake in a mode.
-func (b *bench) device(mode string, change func(*File, *Options)) *Device {
-	f := &File{Lab: LabSpec{Launch: &Launch{
+func (b *bench) device(mode string, change func(*dut.File, *Options)) *Device {
+	f := &dut.File{Lab: dut.LabSpec{Launch: &dut.Launch{
 		Exec: []string{os.Args[0], "{{.Port}}", "{{if .TLS}}-tls{{end}}", "{{.Link}}"},
 		Env:  map[string]string{fakeMode: mode, "GORACE": "atexit_sleep_ms=0"}, // under the race detector an exit takes a second
 	}}}
@@ -125,7 +129,7 @@ func (b *bench) device(mode string, change func(*File, *Options)) *Device {
 	if change != nil {
 		change(f, &o)
 	}
-	d := NewDevice(b.j, f, Vars{Port: b.port(), Link: "mqtt5", Password: "sesame"}, o)
+	d := NewDevice(b.j, f, dut.Vars{Port: b.port(), Link: "mqtt5", Password: "sesame"}, o)
 	b.t.Cleanup(func() {
 		if err := d.Close(); err != nil {
 			b.t.Error(err)

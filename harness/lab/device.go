@@ -1,4 +1,4 @@
-package dut
+package lab
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -30,27 +31,26 @@ type Options struct {
 // are safe for concurrent use, but one act excludes the other.
 type Device struct {
 	j    *journal.Journal
-	lab  LabSpec
-	root string // folder of the DUT file
+	file dut.File
 	opts Options
 	log  *logTail
 
 	act sync.Mutex // held while the lab does something
 
 	mu    sync.Mutex // guards what follows
-	vars  Vars
+	vars  dut.Vars
 	run   *run // nil before the first start and after Stop
 	exits []Exit
 }
 
 // NewDevice makes the device of a DUT file for one link. It starts nothing.
-func NewDevice(j *journal.Journal, f *File, vars Vars, opts Options) *Device {
+func NewDevice(j *journal.Journal, f *dut.File, vars dut.Vars, opts Options) *Device {
 	j.Secret(vars.Password)
-	return &Device{j: j, lab: f.Lab, root: f.root(), opts: opts, log: newLogTail(), vars: vars}
+	return &Device{j: j, file: *f, opts: opts, log: newLogTail(), vars: vars}
 }
 
 // SetVars replaces the values that templates can name, for what only a listening broker knows. It is called before the first Start.
-func (d *Device) SetVars(vars Vars) {
+func (d *Device) SetVars(vars dut.Vars) {
 	d.j.Secret(vars.Password)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -58,7 +58,7 @@ func (d *Device) SetVars(vars Vars) {
 }
 
 // Launched says whether the harness starts the device itself.
-func (d *Device) Launched() bool { return d.lab.Launch != nil }
+func (d *Device) Launched() bool { return d.file.Lab.Launch != nil }
 
 // Dir is the device's directory; empty before the first start.
 func (d *Device) Dir() string {
@@ -285,8 +285,8 @@ func (e *LaunchError) Unwrap() error { return e.Cause }
 
 // launchError makes a *LaunchError with the tail of the log.
 func (d *Device) launchError(cause error, remedy string) error {
-	command := strings.Join(d.lab.Launch.Exec, " ")
-	if image := d.lab.Launch.Image; image != "" {
+	command := strings.Join(d.file.Lab.Launch.Exec, " ")
+	if image := d.file.Lab.Launch.Image; image != "" {
 		command = strings.TrimSpace("container " + image + " " + command)
 	}
 	return &LaunchError{Command: command, Cause: cause, Remedy: remedy, Log: d.LogTail(tailLines)}

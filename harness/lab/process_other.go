@@ -1,6 +1,6 @@
 //go:build !unix
 
-package dut
+package lab
 
 import (
 	"os"
