@@ -15,8 +15,8 @@ import (
 const maxBanks = 16
 
 // firmware asks the device for its firmware banks. A device without the Firmware:1 profile has none.
-func (b *bench) firmware(ctx context.Context) []result.FirmwareBank {
-	return banks(shown(b.Agent.Get(ctx, deviceInfo+"FirmwareImage.", deviceInfo+"ActiveFirmwareImage", deviceInfo+"BootFirmwareImage")))
+func (r *rig) firmware(ctx context.Context) []result.FirmwareBank {
+	return banks(shown(r.Agent.Get(ctx, deviceInfo+"FirmwareImage.", deviceInfo+"ActiveFirmwareImage", deviceInfo+"BootFirmwareImage")))
 }
 
 // banks are the rows of Device.DeviceInfo.FirmwareImage. in what a device told, by instance number.

@@ -26,26 +26,26 @@ type inspection struct {
 }
 
 // inspect asks the device once for its whole supported data model and for the values that rules of features need.
-func (b *bench) inspect(ctx context.Context, p *plan.Plan) inspection {
+func (r *rig) inspect(ctx context.Context, p *plan.Plan) inspection {
 	const root = "Device."
-	got := b.Agent.GetSupportedDM(ctx, &usppb.GetSupportedDM{ObjPaths: []string{root}, ReturnCommands: true, ReturnEvents: true, ReturnParams: true})
+	got := r.Agent.GetSupportedDM(ctx, &usppb.GetSupportedDM{ObjPaths: []string{root}, ReturnCommands: true, ReturnEvents: true, ReturnParams: true})
 	model, err := modelOf(got)
 	if err != nil {
 		why := "the device does not tell its supported data model: " + err.Error() +
-			fmt.Sprintf("; its Role for the Controller %q must allow to read all of Device.", b.Agent.ID())
-		boundTexts(b.Journal.Masker(), &why)
-		return inspection{Features: unknownFeatures(p, b.DUT, why), Blind: why}
+			fmt.Sprintf("; its Role for the Controller %q must allow to read all of Device.", r.Agent.ID())
+		boundTexts(r.Journal.Masker(), &why)
+		return inspection{Features: unknownFeatures(p, r.DUT, why), Blind: why}
 	}
-	model.Values = shown(b.Agent.Get(ctx, p.DetectableValues()...))
+	model.Values = shown(r.Agent.Get(ctx, p.DetectableValues()...))
 	found := inspection{
-		Features: features(p, b.DUT, func(f plan.Feature) (plan.Detected, string) { return f.DetectIn(model) }),
-		Elements: b.DUT.CheckElements(model), model: model,
+		Features: features(p, r.DUT, func(f plan.Feature) (plan.Detected, string) { return f.DetectIn(model) }),
+		Elements: r.DUT.CheckElements(model), model: model,
 	}
 	for i := range found.Features {
-		boundTexts(b.Journal.Masker(), &found.Features[i].Why)
+		boundTexts(r.Journal.Masker(), &found.Features[i].Why)
 	}
 	for i := range found.Elements {
-		boundTexts(b.Journal.Masker(), &found.Elements[i].Remedy)
+		boundTexts(r.Journal.Masker(), &found.Elements[i].Remedy)
 	}
 	return found
 }

@@ -24,15 +24,15 @@ type approach struct {
 type login struct{ username, password *string }
 
 // approach gathers what a device that is to be the Agent did since mark. A device may have more Controllers: what is for another is left out.
-func (b *bench) approach(mark uint64) (a approach) {
+func (r *rig) approach(mark uint64) (a approach) {
 	sent := func(to string, payload []byte) {
 		record, err := usp.ParseRecord(payload)
 		says := err == nil && (record.GetMqttConnect() != nil || record.GetStompConnect() != nil)
-		if says && record.GetToId() == b.Agent.ID() && !slices.Contains(a.connected, to) {
+		if says && record.GetToId() == r.Agent.ID() && !slices.Contains(a.connected, to) {
 			a.connected = append(a.connected, to)
 		}
 	}
-	for _, e := range b.Journal.Since(mark) {
+	for _, e := range r.Journal.Since(mark) {
 		if e.Dir != journal.In {
 			continue
 		}
@@ -82,9 +82,9 @@ func (b *bench) approach(mark uint64) (a approach) {
 
 // misfit says how what a device did since mark differs from what the DUT file says of the link; empty when it does not. A device that logs in
 // without what the file names is no misfit, but a matter of the plan.
-func (b *bench) misfit(mark uint64) string {
-	spec, _ := b.DUT.Link(b.Link)
-	a := b.approach(mark)
+func (r *rig) misfit(mark uint64) string {
+	spec, _ := r.DUT.Link(r.Link)
+	a := r.approach(mark)
 	var differs []string
 	if name := others(a.logins, spec.Username, func(l login) *string { return l.username }); name != nil {
 		differs = append(differs, fmt.Sprintf("it logs in as %s, and the link's username is %q", quoted(*name), spec.Username))
@@ -92,11 +92,11 @@ func (b *bench) misfit(mark uint64) string {
 	if others(a.logins, spec.Password, func(l login) *string { return l.password }) != nil {
 		differs = append(differs, "it logs in with another password than the link's")
 	}
-	if len(a.subscribed) > 0 && !slices.ContainsFunc(a.subscribed, b.reaches) {
-		differs = append(differs, fmt.Sprintf("it subscribes to %s, and the link's agentTopic is %q", quoted(a.subscribed...), b.AgentAddress))
+	if len(a.subscribed) > 0 && !slices.ContainsFunc(a.subscribed, r.reaches) {
+		differs = append(differs, fmt.Sprintf("it subscribes to %s, and the link's agentTopic is %q", quoted(a.subscribed...), r.AgentAddress))
 	}
-	if len(a.connected) > 0 && !slices.ContainsFunc(a.connected, func(to string) bool { return link.Within(to, b.ControllerAddress) }) {
-		differs = append(differs, fmt.Sprintf("it sends its Records to %s, and the link's controllerTopic is %q", quoted(a.connected...), b.ControllerAddress))
+	if len(a.connected) > 0 && !slices.ContainsFunc(a.connected, func(to string) bool { return link.Within(to, r.ControllerAddress) }) {
+		differs = append(differs, fmt.Sprintf("it sends its Records to %s, and the link's controllerTopic is %q", quoted(a.connected...), r.ControllerAddress))
 	}
 	if len(differs) == 0 {
 		return ""
@@ -119,11 +119,11 @@ func others(logins []login, declared string, of func(login) *string) (other *str
 }
 
 // reaches says whether what is sent to the Agent's topic or destination comes to one who subscribed so.
-func (b *bench) reaches(subscribed string) bool {
-	if b.MQTT == nil {
-		return subscribed == b.AgentAddress
+func (r *rig) reaches(subscribed string) bool {
+	if r.MQTT == nil {
+		return subscribed == r.AgentAddress
 	}
-	return mqtt.Covers(subscribed, b.AgentAddress) || mqtt.Covers(subscribed, link.JoinReplyTo(b.AgentAddress, b.ControllerAddress))
+	return mqtt.Covers(subscribed, r.AgentAddress) || mqtt.Covers(subscribed, link.JoinReplyTo(r.AgentAddress, r.ControllerAddress))
 }
 
 // quoted are texts of a device within a sentence.

@@ -24,17 +24,17 @@ type Found struct {
 // Preflight tries the first contact over one link and tells what the device says of itself. Nothing on the device is changed. The error is a
 // *dut.Problems when the device lacks elements that the DUT file names.
 func Preflight(ctx context.Context, p *plan.Plan, f *dut.File, link string) (Found, error) {
-	b, err := newBench(ctx, job{DUT: f, Link: link, Instance: 1, Scale: 1}, nil)
+	r, err := newRig(ctx, job{DUT: f, Link: link, Instance: 1, Scale: 1}, nil)
 	if err != nil {
 		return Found{}, err
 	}
-	defer b.close()
-	if err := b.contact(ctx); err != nil {
+	defer r.close()
+	if err := r.contact(ctx); err != nil {
 		return Found{}, err
 	}
 	var found Found
-	fillIn(&found.Device, *b.identify(ctx))
-	saw := b.inspect(ctx, p)
+	fillIn(&found.Device, *r.identify(ctx))
+	saw := r.inspect(ctx, p)
 	found.Features, found.Blind, found.Model = saw.Features, saw.Blind, saw.model
 	if len(saw.Elements) > 0 {
 		err = &dut.Problems{List: saw.Elements}

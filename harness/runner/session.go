@@ -23,42 +23,42 @@ type SessionOptions struct {
 
 // Session is a device over one link that carries out cases in this process, one after the other.
 type Session struct {
-	bench   *bench
+	rig     *rig
 	options SessionOptions
 }
 
-// Open starts a bench and the device. The error is for a device that could not be reached.
+// Open starts a rig and the device. The error is for a device that could not be reached.
 func Open(ctx context.Context, o SessionOptions) (*Session, error) {
-	b, err := newBench(ctx, job{DUT: o.DUT, Link: o.Link, Instance: o.Instance, Scale: o.Scale, Strict: o.Strict}, nil)
+	r, err := newRig(ctx, job{DUT: o.DUT, Link: o.Link, Instance: o.Instance, Scale: o.Scale, Strict: o.Strict}, nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := b.contact(ctx); err != nil {
-		err = fmt.Errorf("%w\n%s", err, b.Device.LogTail(deviceLogLines))
-		b.close()
+	if err := r.contact(ctx); err != nil {
+		err = fmt.Errorf("%w\n%s", err, r.Device.LogTail(deviceLogLines))
+		r.close()
 		return nil, err
 	}
-	return &Session{b, o}, nil
+	return &Session{r, o}, nil
 }
 
 // Run carries out a case. Its journal replaces that of an earlier run of the same case.
 func (s *Session) Run(ctx context.Context, c plan.Case, body harness.Body) (result.Case, error) {
-	mark := s.bench.Journal.Mark()
-	r, _ := s.bench.Bench.Run(ctx, c, body)
-	mask := s.bench.Journal.Masker()
+	mark := s.rig.Journal.Mark()
+	r, _ := s.rig.Bench.Run(ctx, c, body)
+	mask := s.rig.Journal.Masker()
 	boundCase(&r, mask)
 	var err error
-	r.Journal, err = writeJournal(s.options.Out, s.options.Link, r.ID, r.Started, s.bench.Journal.Since(mark), mask)
+	r.Journal, err = writeJournal(s.options.Out, s.options.Link, r.ID, r.Started, s.rig.Journal.Since(mark), mask)
 	return r, err
 }
 
 // Reachable waits until the device is connected and answers.
 func (s *Session) Reachable(ctx context.Context) error {
-	return s.bench.reachable(ctx, s.bench.Journal.Mark(), s.options.DUT.Waits.Reconnect, "reconnect")
+	return s.rig.reachable(ctx, s.rig.Journal.Mark(), s.options.DUT.Waits.Reconnect, "reconnect")
 }
 
 // Stall is what the machine's standing still explains of the times that the last case has measured.
-func (s *Session) Stall() time.Duration { return s.bench.Stall() }
+func (s *Session) Stall() time.Duration { return s.rig.Stall() }
 
 // Close takes everything down. It is called once.
-func (s *Session) Close() { s.bench.close() }
+func (s *Session) Close() { s.rig.close() }

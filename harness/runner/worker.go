@@ -64,8 +64,8 @@ type worker struct {
 	answers chan answer
 	asked   int // how many pleas there were
 
-	bench *bench
-	lost  string // why the device cannot be reached any more; every later case is an error
+	rig  *rig
+	lost string // why the device cannot be reached any more; every later case is an error
 }
 
 // report writes one line. When it cannot, the supervisor is gone; then the input ends too, and with it the work.
@@ -79,7 +79,7 @@ func (w *worker) note(format string, args ...any) {
 	w.report(report{Note: fmt.Sprintf(format, args...)})
 }
 
-// ask has the operator do something to the device. The bench asks for one thing at a time.
+// ask has the operator do something to the device. The rig asks for one thing at a time.
 func (w *worker) ask(ctx context.Context, what string) error {
 	w.asked++
 	w.report(report{Ask: &plea{w.asked, what}})
@@ -108,24 +108,24 @@ func (w *worker) run(ctx context.Context) error {
 		}
 		cases = append(cases, c)
 	}
-	bench, err := newBench(ctx, w.job, w.ask)
+	r, err := newRig(ctx, w.job, w.ask)
 	if err != nil {
 		w.giveUp(ctx, cases, err, nil)
 		return nil
 	}
-	defer bench.close()
-	w.bench = bench
-	if err := bench.contact(ctx); err != nil {
-		w.giveUp(ctx, cases, err, bench.Device.LogTail(deviceLogLines))
+	defer r.close()
+	w.rig = r
+	if err := r.contact(ctx); err != nil {
+		w.giveUp(ctx, cases, err, r.Device.LogTail(deviceLogLines))
 		return nil
 	}
-	w.report(report{Device: bench.identify(ctx)})
-	found := bench.inspect(ctx, w.plan)
+	w.report(report{Device: r.identify(ctx)})
+	found := r.inspect(ctx, w.plan)
 	w.report(report{Inspect: &found})
 	if len(found.Elements) > 0 {
 		return nil // the supervisor ends the run before its first case
 	}
-	if err := bench.Purge(ctx); err != nil {
+	if err := r.Purge(ctx); err != nil {
 		w.note("leftovers of an earlier run stay on the device: %v", err)
 	}
 	runTree(ctx, w.Link, cases, w.one)
@@ -157,15 +157,15 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 		r.Verdict, r.Reason = result.Error, w.lost
 	default:
 		w.report(report{Started: p.ID})
-		mark := w.bench.Journal.Mark()
+		mark := w.rig.Journal.Mark()
 		var dirty bool
-		switch err := w.bench.prepare(ctx); {
+		switch err := w.rig.prepare(ctx); {
 		case err == nil:
-			r, dirty = w.bench.Run(ctx, p, w.bodies[p.ID])
+			r, dirty = w.rig.Run(ctx, p, w.bodies[p.ID])
 		case ctx.Err() == nil:
 			r.Verdict, r.Reason, dirty = result.Error, err.Error(), true
 		}
-		w.bench.ResetBrokers()
+		w.rig.ResetBrokers()
 		w.keepJournal(&r, mark)
 		if dirty && ctx.Err() == nil {
 			w.recover(ctx, p.ID)
@@ -182,24 +182,24 @@ func (w *worker) keepJournal(r *result.Case, mark uint64) {
 	if began.IsZero() {
 		began = time.Now()
 	}
-	mask := w.bench.Journal.Masker()
+	mask := w.rig.Journal.Masker()
 	boundCase(r, mask)
-	name, err := writeJournal(w.Out, w.Link, r.ID, began, w.bench.Journal.Since(mark), mask)
+	name, err := writeJournal(w.Out, w.Link, r.ID, began, w.rig.Journal.Since(mark), mask)
 	if err != nil {
 		r.Notes = append(r.Notes, "the journal could not be written: "+err.Error())
 		w.report(report{Trouble: &trouble{Text: fmt.Sprintf("%s: the journal could not be written: %v; make room or choose another folder with --out", r.ID, err)}})
 	}
 	r.Journal = name
-	w.bench.Journal.Forget(w.bench.Journal.Mark())
+	w.rig.Journal.Forget(w.rig.Journal.Mark())
 }
 
 // recover probes a device that may not be as it was, and relaunches it or waits for it.
 func (w *worker) recover(ctx context.Context, id string) {
-	how, err := w.bench.recover(ctx)
+	how, err := w.rig.recover(ctx)
 	switch {
 	case err != nil && ctx.Err() == nil:
 		w.lost = fmt.Sprintf("the device did not come back after case %s: %v", id, err)
-		w.report(report{Trouble: &trouble{Text: w.lost, DeviceLog: w.bench.Device.LogTail(deviceLogLines)}})
+		w.report(report{Trouble: &trouble{Text: w.lost, DeviceLog: w.rig.Device.LogTail(deviceLogLines)}})
 	case how != "":
 		w.note("%s: %s", id, how)
 	}

@@ -1,0 +1,81 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/journal"
+)
+
+func TestTheFirstContact(t *testing.T) {
+	for name, test := range map[string]struct {
+		device *simple
+		want   string
+	}{
+		"answers":      {&simple{}, ""},
+		"refuses":      {&simple{refuses: true}, ""}, // that is an answer, too
+		"is mute":      {&simple{mute: true}, `the device is connected but does not answer within 8s (waits.connect): no reply to Get within 4s`},
+		"is another":   {&simple{named: "proto::other"}, `the device calls itself "proto::other"; device.endpoint in the DUT file is "proto::device": make them the same`},
+		"is not there": {&simple{away: true}, `no device within 8s (waits.connect): no Agent can be reached; seen: no TCP connection to the harness`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				err := simpleRig(t, test.device).contact(t.Context())
+				if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.HasPrefix(err.Error(), test.want)) {
+					t.Errorf("got %v", err)
+				}
+				if took := time.Since(began); err != nil && took != 8*time.Second {
+					t.Errorf("took %s", took)
+				}
+			})
+		})
+	}
+}
+
+func TestAnInterruptEndsTheFirstContact(t *testing.T) {
+	for name, device := range map[string]*simple{"is mute": {mute: true}, "is not there": {away: true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(time.Second, cancel)
+				if err := simpleRig(t, device).contact(ctx); !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatWasSeenIsCounted(t *testing.T) {
+	for _, test := range []struct {
+		link string
+		seen []string // layer and type
+		want string
+	}{
+		{"mqtt5", []string{"tcp open", "tls alert", "tcp open"}, "seen: 2 tcp open, 1 tls alert; the device refuses the broker's certificate"},
+		{"mqtt5+tls", []string{"tcp open"}, "seen: 1 tcp open; the device does not begin with TLS"},
+		{"mqtt5", []string{"tcp open", "mqtt malformed"}, "what came is not mqtt"},
+		{"websocket", []string{"tcp open", "websocket HANDSHAKE"}, `has to ask for the path "/usp"`},
+		{"mqtt5", []string{"tcp open", "mqtt CONNECT", "mqtt SUBSCRIBE"}, "agentTopic must be what it subscribes to"},
+		{"stomp", []string{"tcp open", "stomp CONNECT"}, "connects but does not subscribe"},
+		{"mqtt5", []string{"tcp open"}, "seen: 1 tcp open; what came is not mqtt"},
+	} {
+		r := simpleRig(t, &simple{})
+		r.Link = test.link
+		r.DUT.Links = []dut.LinkSpec{{MTP: dut.MQTT, Version: "5.0"}, {MTP: dut.MQTT, Version: "5.0", TLS: true}, {MTP: dut.STOMP}, {MTP: dut.WebSocket, Path: "/usp"}}
+		for _, kind := range test.seen {
+			layer, typ, _ := strings.Cut(kind, " ")
+			r.Journal.Append(journal.Event{Layer: journal.Layer(layer), Dir: journal.In, Type: typ})
+		}
+		r.Journal.Append(journal.Event{Layer: journal.LayerTCP, Dir: journal.Out, Type: "close"})
+		if got := r.seen(0); !strings.Contains(got, test.want) {
+			t.Errorf("%s, %v: want %q, got %q", test.link, test.seen, test.want, got)
+		}
+	}
+}
