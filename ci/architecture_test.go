@@ -25,7 +25,10 @@ var house = [][]string{
 	{"harness/link", "harness/dut"},
 	{"brokers/*"},
 	{"brokers/gate"},
+	{"fixtures/agent/defects"},
 	{"fixtures/*"},
+	{"fixtures/agent/*"},
+	{"fixtures/agent/datamodel"},
 	{"harness/usp", "harness/journal", "harness/plan", "harness/pki", "harness/result"},
 	{"harness/usp/usppb"},
 }
@@ -40,7 +43,10 @@ var knows = []struct {
 	{"brokers/gate", []string{"harness/journal"}, []string{"harness/pki"}},
 	{"brokers/*", []string{"harness/journal", "brokers/gate"}, []string{"harness/pki"}},
 	// the agent is written from TR-369; it must not know what judges it
-	{"fixtures/agent", []string{"harness/usp", "harness/usp/usppb"}, nil},
+	{"fixtures/agent/datamodel", []string{"harness/usp", "harness/usp/usppb"}, nil},
+	{"fixtures/agent/defects", []string{"fixtures/agent", "fixtures/agent/*", "harness/usp", "harness/usp/usppb"}, nil},
+	{"fixtures/agent/*", []string{"fixtures/agent/datamodel", "harness/usp", "harness/usp/usppb"}, nil},
+	{"fixtures/agent", []string{"fixtures/agent/*", "harness/usp", "harness/usp/usppb"}, nil},
 	{"fixtures/runs", []string{"harness/result", "harness/plan"}, nil},
 	// a state machine on Records, which sends nothing itself
 	{"harness/session", []string{"harness/usp", "harness/usp/usppb"}, nil},
@@ -52,7 +58,7 @@ var guests = []struct {
 	imported string // a prefix of the import path; the project's rooms without the module's name
 	by       []string
 }{
-	{"fixtures/agent", []string{"cmd/usptest"}},
+	{"fixtures/agent", []string{"cmd/usptest", "fixtures/agent", "fixtures/agent/*"}},
 	{"fixtures/runs", []string{"reports/*"}},
 	{"harness/runner", []string{"cmd/usptest"}},
 	{"github.com/onsi/ginkgo", []string{"harness/runner"}},
@@ -102,6 +108,13 @@ func TestFloorsRefuse(t *testing.T) {
 		{edge{"reports/html", "harness/journal", false}, "may know"},
 		{edge{"fixtures/agent", "harness/plan", true}, "may know"},
 		{edge{"suites/mqtt", "fixtures/agent", false}, "may be imported by"},
+		{edge{"suites/mqtt", "fixtures/agent/datamodel", false}, "may be imported by"},
+		{edge{"fixtures/agent", "fixtures/agent/datamodel", false}, ""},
+		{edge{"fixtures/agent", "fixtures/agent/defects", true}, "not on a lower floor"},
+		{edge{"fixtures/agent/mtp", "fixtures/agent/defects", false}, "not on a lower floor"},
+		{edge{"fixtures/agent/datamodel", "fixtures/agent/mtp", false}, "not on a lower floor"},
+		{edge{"fixtures/agent/defects", "fixtures/agent", false}, ""},
+		{edge{"fixtures/agent/defects", "harness/plan", false}, "may know"},
 		{edge{"suites/mqtt", "github.com/onsi/ginkgo/v2", true}, "may be imported by"},
 		{edge{"suites/mqtt", "github.com/onsi/gomega", true}, ""},
 		{edge{"harness/novel", "harness/usp", false}, "stands on no floor"},
