@@ -61,7 +61,8 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 	if b.Pulse != nil {
 		b.Pulse.Reset()
 	}
-	c := &Case{Context: caseCtx, Bench: b, Plan: p, start: b.Journal.Mark(), began: time.Now(), limit: limit, timer: timer}
+	c := newCase(caseCtx, b, p)
+	c.limit, c.timer = limit, timer
 	for _, m := range p.Metrics {
 		c.metrics = append(c.metrics, result.Metric{N: m.N, Verdict: result.NotReached})
 	}
@@ -108,8 +109,11 @@ func (c *Case) run(body Body) (stopped *stop) {
 // budget is how long a case may take: the wait that the plan forces, and patience for its requests and for reboots.
 func (b *Bench) budget(p plan.Case) time.Duration {
 	const requests = 12
-	return 2*b.Scaled(p.Budget) + requests*b.Agent.Timeout() + 2*b.Waits().Reconnect + 2*b.Waits().Notify
+	return 2*b.scaled(p.Budget) + requests*b.Agent.Timeout() + 2*b.DUT.Waits.Reconnect + 2*b.DUT.Waits.Notify
 }
+
+// scaled divides a protocol interval by the time scale.
+func (b *Bench) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / b.Scale) }
 
 // judgeUniversal adds metric 0 when the device broke a universal metric in this case, or when its process went away more often than the
 // case made it.

@@ -10,7 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/usptest/usptest/brokers/collector"
+	"github.com/usptest/usptest/brokers/mqtt"
+	"github.com/usptest/usptest/brokers/stomp"
+	"github.com/usptest/usptest/brokers/websocket"
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 )
@@ -24,8 +31,33 @@ type Bodies map[string]Body
 // Case is one run of one case over one Link. It is the context of everything the body does: it ends with the case's budget.
 type Case struct {
 	context.Context
-	*Bench
 	Plan plan.Case
+
+	// Link is mqtt5, mqtt3, stomp or websocket, with "+tls" when the Link is protected.
+	Link string
+	// Agent asks the device and takes what it sends.
+	Agent *controller.Controller
+	// Journal has every event of the case.
+	Journal *journal.Journal
+	// MQTT, STOMP and WebSocket are the scripts of the brokers. Only that of the Link is there; over WebSocket none is where the harness
+	// dials the device.
+	MQTT      *mqtt.Server
+	STOMP     *stomp.Server
+	WebSocket *websocket.Server
+	// KeepAwake switches the PINGs that wake a slow Agent off and on again; nil unless the Link is one over WebSocket.
+	KeepAwake func(on bool)
+	// Collector is the bulk data collector, and CollectorURL where the device reaches it, without a path.
+	Collector    *collector.Server
+	CollectorURL string
+	// Device is the device as the lab handles it, DUT its file.
+	Device *lab.Device
+	DUT    *dut.File
+	// AgentAddress and ControllerAddress are the topics or destinations that both sides are configured with.
+	AgentAddress, ControllerAddress string
+	// Scale divides every protocol interval; 1 is real time.
+	Scale float64
+
+	bench *Bench // what the body must not reach
 
 	start      uint64
 	began      time.Time
@@ -42,6 +74,16 @@ type Case struct {
 
 	limit time.Duration // the case's budget
 	timer *time.Timer   // ends the case when that is used up
+}
+
+// newCase is a case of the plan on a bench.
+func newCase(ctx context.Context, b *Bench, p plan.Case) *Case {
+	return &Case{
+		Context: ctx, Plan: p, Link: b.Link, Agent: b.Agent, Journal: b.Journal, MQTT: b.MQTT, STOMP: b.STOMP, WebSocket: b.WebSocket,
+		KeepAwake: b.KeepAwake, Collector: b.Collector, CollectorURL: b.CollectorURL, Device: b.Device, DUT: b.DUT,
+		AgentAddress: b.AgentAddress, ControllerAddress: b.ControllerAddress, Scale: b.Scale,
+		bench: b, start: b.Journal.Mark(), began: time.Now(),
+	}
 }
 
 // Extend adds to the case's budget what the device makes it wait longer than the plan does: an interval of the protocol, which the time
@@ -107,7 +149,7 @@ func (c *Case) Strict(erratum string) bool {
 	if !slices.ContainsFunc(c.Plan.Letters, func(e plan.Erratum) bool { return e.ID == erratum && e.Concerns(c.Plan.ID, c.judging) }) {
 		panic(fmt.Sprintf("case %s, metric %d: no erratum %s with a letter of its own touches it", c.Plan.ID, c.judging, erratum))
 	}
-	return c.StrictPlan
+	return c.bench.StrictPlan
 }
 
 // Fresh returns an id that no other case of this run uses and that a later run recognises as ours, for example "usptest-add-1-1-1".

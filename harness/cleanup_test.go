@@ -87,7 +87,7 @@ func TestOneCleanUpDoesNotCostTheOthers(t *testing.T) {
 		if got, want := actsOf(r), "hangs context deadline exceeded; panics harness bug: boom; stops refused; last"; got != want || !dirty || r.Verdict != result.Pass {
 			t.Errorf("got %s, dirty %v, %s", got, dirty, r.Verdict)
 		}
-		if got := time.Since(began); got != cleanupPatience+b.ReconnectWait().D { // of the bubble's clock
+		if got := time.Since(began); got != cleanupPatience+b.DUT.Waits.Reconnect { // of the bubble's clock
 			t.Errorf("took %s", got)
 		}
 	})

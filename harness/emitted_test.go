@@ -45,7 +45,7 @@ func TestEmitted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := journal.New()
-			c := &Case{Bench: &Bench{Link: test.link, Journal: j}}
+			c := &Case{Link: test.link, Journal: j}
 			e := j.Append(test.event)
 			j.Append(test.event)
 			found := c.Emitted(0, e.Seq) // the second event is beyond

@@ -105,7 +105,7 @@ func (c *Case) Reachable(ctx context.Context) error {
 // ConnectAnew ends the brokers' scripts and the device's session, and waits for the next one: what was agreed on when a session began holds
 // as long as it lasts. It is for clean-up.
 func (c *Case) ConnectAnew(ctx context.Context) error {
-	c.ResetBrokers()
-	c.drop()
+	c.bench.ResetBrokers()
+	c.bench.drop()
 	return c.Reachable(ctx)
 }

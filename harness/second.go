@@ -50,7 +50,7 @@ func (c *Case) SecondController() (second *controller.Controller, row string) {
 // leadTo gives the Controller in row an MTP like that of the harness's own, but with the address where it has joined. An Agent that the
 // harness dials need not have one.
 func (c *Case) leadTo(joined link.Joined, own string, values usp.Params, row string) error {
-	mtp := c.mtp()
+	mtp := c.bench.mtp()
 	from := ""
 	for _, path := range values.Names() {
 		at, ok := strings.CutSuffix(path, ".Protocol")

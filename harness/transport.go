@@ -12,13 +12,13 @@ import (
 )
 
 // OverWebSocket says whether the Link is one over WebSocket, whoever dials.
-func (b *Bench) OverWebSocket() bool { return strings.HasPrefix(b.Link, dut.WebSocket) }
+func (c *Case) OverWebSocket() bool { return strings.HasPrefix(c.Link, dut.WebSocket) }
 
 // NewSession makes the device open another session and waits for it: the broker cuts the one there is. Where the harness dials there is no
 // broker, and the device is rebooted.
 func (c *Case) NewSession() (*journal.Event, error) {
 	mark := c.Journal.Mark()
-	if !c.drop() {
+	if !c.bench.drop() {
 		mark = c.Reboot()
 	}
 	return c.Reconnected(mark)
@@ -59,7 +59,7 @@ func (b *Bench) drop() bool {
 // to the operator's own broker.
 func (c *Case) BrokerRow() string {
 	const table = "Device.LocalAgent.MTP."
-	protocol, address, port, topic := c.mtp().protocol, "BrokerAddress", "BrokerPort", "MQTT.ResponseTopicConfigured"
+	protocol, address, port, topic := c.bench.mtp().protocol, "BrokerAddress", "BrokerPort", "MQTT.ResponseTopicConfigured"
 	if protocol == "STOMP" {
 		address, port, topic = "Host", "Port", "STOMP.Destination"
 	}
@@ -86,8 +86,8 @@ func (c *Case) BrokerRow() string {
 		for _, sign := range []bool{
 			named[rows[i]] || named[carrier],
 			mtps[rows[i]+topic] == c.AgentAddress,
-			values[carrier+address] == c.brokerHost(),
-			values[carrier+port] == c.brokerPort(),
+			values[carrier+address] == c.bench.brokerHost(),
+			values[carrier+port] == c.bench.brokerPort(),
 		} {
 			if sign {
 				signs++

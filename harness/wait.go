@@ -20,10 +20,10 @@ import (
 )
 
 // Scaled divides a protocol interval by the time scale.
-func (b *Bench) Scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / b.Scale) }
+func (c *Case) Scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / c.Scale) }
 
 // Waits are the patience of the harness, from the DUT file.
-func (b *Bench) Waits() dut.Waits { return b.DUT.Waits }
+func (c *Case) Waits() dut.Waits { return c.DUT.Waits }
 
 // Await returns the first event after mark for which match returns nil, or an error that says what was awaited, for how long, under
 // which name the wait is configured, and what was seen instead.
@@ -71,13 +71,13 @@ func (w Wait) missed(what string, cause error) error {
 }
 
 // NotifyWait is the patience for a Notify.
-func (b *Bench) NotifyWait() Wait { return Wait{D: b.Waits().Notify, Name: "notify"} }
+func (c *Case) NotifyWait() Wait { return Wait{D: c.Waits().Notify, Name: "notify"} }
 
 // ReconnectWait is the patience for a device to come back.
-func (b *Bench) ReconnectWait() Wait { return Wait{D: b.Waits().Reconnect, Name: "reconnect"} }
+func (c *Case) ReconnectWait() Wait { return Wait{D: c.Waits().Reconnect, Name: "reconnect"} }
 
 // ResponseWait is the patience for an answer.
-func (b *Bench) ResponseWait() Wait { return Wait{D: b.Waits().Response, Name: "response"} }
+func (c *Case) ResponseWait() Wait { return Wait{D: c.Waits().Response, Name: "response"} }
 
 // Quiet watches for window, a protocol interval that is divided by the time scale, and returns the first event after mark for which match
 // returns nil, with an error that names it. It is for what must not happen, where no sentinel can prove it.
@@ -148,15 +148,15 @@ func (c *Case) ReadAll(paths ...string) (usp.Params, error) {
 // SettleSubscription waits until the Agent must have adopted a change of its Subscriptions: LocalAgent.MaxSubscriptionChangeAdoptionTime
 // where the device has it, waits.settle otherwise.
 func (c *Case) SettleSubscription() {
-	if c.adoption == 0 {
-		c.adoption = c.Waits().Settle
+	if c.bench.adoption == 0 {
+		c.bench.adoption = c.Waits().Settle
 		if text, err := c.Read("Device.LocalAgent.MaxSubscriptionChangeAdoptionTime"); err == nil {
 			if seconds, err := time.ParseDuration(text + "s"); err == nil {
-				c.adoption = min(seconds, time.Minute) + time.Nanosecond
+				c.bench.adoption = min(seconds, time.Minute) + time.Nanosecond
 			}
 		}
 	}
-	c.Pause(c.Scaled(c.adoption))
+	c.Pause(c.Scaled(c.bench.adoption))
 }
 
 // Pause lets d pass, which the procedure asks for. The body ends when the case does.
@@ -186,8 +186,8 @@ func IsConnect(e *journal.Event) error {
 
 // ScaledTolerance is a tolerance that the plan gives, divided by the time scale, but never less than waits.tolerance: a scaled run is not
 // more exact than the machine it runs on.
-func (b *Bench) ScaledTolerance(d time.Duration) time.Duration {
-	return max(b.Scaled(d), b.Waits().Tolerance)
+func (c *Case) ScaledTolerance(d time.Duration) time.Duration {
+	return max(c.Scaled(d), c.Waits().Tolerance)
 }
 
 // lag is how late a simulated device may be beside what the machine's stalls explain.
@@ -195,14 +195,17 @@ const lag = 400 * time.Millisecond
 
 // Lag is what a measured time may be too long by, beside its tolerance: nothing on a device in real time, for a simulated one what the
 // machine was busy with in this case.
-func (b *Bench) Lag() time.Duration {
-	if b.Pulse == nil {
+func (c *Case) Lag() time.Duration {
+	if c.bench.Pulse == nil {
 		return 0
 	}
-	return lag + b.Stall()
+	return lag + c.Stall()
 }
 
 // Stall is what a measured time may be too short by for the same reason: what ought to have been seen first was seen late.
+func (c *Case) Stall() time.Duration { return c.bench.Stall() }
+
+// Stall is Stall of the case that runs, or ran last.
 func (b *Bench) Stall() time.Duration {
 	if b.Pulse == nil {
 		return 0
@@ -291,7 +294,7 @@ func (c *Case) BackAfter(mark uint64) *journal.Event {
 }
 
 // IsMQTT5 says whether the Link is MQTT 5.0, with or without TLS.
-func (b *Bench) IsMQTT5() bool { return strings.HasPrefix(b.Link, "mqtt5") }
+func (c *Case) IsMQTT5() bool { return strings.HasPrefix(c.Link, "mqtt5") }
 
 // Element returns the element that plays a role of the plan on this device (see dut.Roles): the DUT file's substitute, or the plan's own.
 // A substitute stands in the report, as the plan demands.

@@ -212,13 +212,14 @@ func TestWhatOpensASession(t *testing.T) {
 func TestScaledTimes(t *testing.T) {
 	b, _ := newBench(t, nil)
 	b.Scale = 25
-	if got := b.Scaled(50 * time.Second); got != 2*time.Second {
+	c := newCase(t.Context(), b, planned(1))
+	if got := c.Scaled(50 * time.Second); got != 2*time.Second {
 		t.Errorf("got %s", got)
 	}
-	if got := b.ScaledTolerance(100 * time.Second); got != 4*time.Second {
+	if got := c.ScaledTolerance(100 * time.Second); got != 4*time.Second {
 		t.Errorf("got %s", got)
 	}
-	if got := b.ScaledTolerance(4 * time.Second); got != b.Waits().Tolerance {
+	if got := c.ScaledTolerance(4 * time.Second); got != c.Waits().Tolerance {
 		t.Errorf("got %s", got)
 	}
 }
@@ -227,8 +228,8 @@ func TestLinksAreToldApart(t *testing.T) {
 	for link, want := range map[string][2]bool{
 		"mqtt5": {true, false}, "mqtt5+tls": {true, false}, "mqtt3": {}, "stomp": {}, "websocket": {false, true}, "websocket+tls": {false, true},
 	} {
-		b := &Bench{Link: link}
-		if got := [2]bool{b.IsMQTT5(), b.OverWebSocket()}; got != want {
+		c := &Case{Link: link}
+		if got := [2]bool{c.IsMQTT5(), c.OverWebSocket()}; got != want {
 			t.Errorf("%s: got %v", link, got)
 		}
 	}
@@ -417,7 +418,8 @@ func TestADeviceThatTheHarnessDialsIsRebootedForANewSession(t *testing.T) {
 func TestThePulseFeelsStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, _ := newBench(t, nil)
-		if b.Lag() != 0 || b.Stall() != 0 {
+		c := newCase(t.Context(), b, planned(1))
+		if c.Lag() != 0 || c.Stall() != 0 {
 			t.Error("in real time no stall counts")
 		}
 		b.Pulse = StartPulse(t.Context())
@@ -426,8 +428,8 @@ func TestThePulseFeelsStalls(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 		b.Pulse.worst.Store(int64(50 * time.Millisecond))
-		if b.Stall() != 100*time.Millisecond || b.Lag() != lag+100*time.Millisecond {
-			t.Errorf("got %s and %s", b.Stall(), b.Lag())
+		if c.Stall() != 100*time.Millisecond || c.Lag() != lag+100*time.Millisecond {
+			t.Errorf("got %s and %s", c.Stall(), c.Lag())
 		}
 		b.Pulse.Reset()
 		if b.Pulse.Worst() != 0 {

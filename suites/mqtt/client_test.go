@@ -61,9 +61,9 @@ func TestTheConnectionForUSPIsToldFromOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := &harness.Case{Context: t.Context(), Bench: &harness.Bench{
+				c := &harness.Case{Context: t.Context(),
 					Journal: journal.New(), DUT: &dut.File{Waits: dut.Waits{Reconnect: time.Minute}}, AgentAddress: "agent", ControllerAddress: "controller",
-				}}
+				}
 				for _, s := range test.seen {
 					p := packets[s.packet]
 					c.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: p.Type, Conn: s.conn, Body: &p})
