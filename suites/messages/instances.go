@@ -13,18 +13,6 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// instanceBodies are the cases about GetInstances.
-func instanceBodies() harness.Bodies {
-	return harness.Bodies{
-		"1.66": instancesOfOneTable,
-		"1.67": instancesOfNestedTables,
-		"1.68": instancesOfTwoTables,
-		"1.70": instancesByWildcard,
-		"1.71": instancesByExpression,
-		"1.83": instancesByUnmatchedExpression,
-	}
-}
-
 const (
 	controllers = localAgent + "Controller."
 	mtps        = localAgent + "MTP."

@@ -7,29 +7,10 @@ import (
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
-	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
-
-// supportedBodies are the cases about GetSupportedDM.
-func supportedBodies() harness.Bodies {
-	return harness.Bodies{
-		"1.72":  supportedModelOfOneObject,
-		"1.73":  supportedFirstLevel(localAgent),
-		"1.74":  supportedFirstLevelWithoutOptions,
-		"1.75":  supportedFirstLevel(controllers, mtps),
-		"1.76":  supportedModelOfRoot,
-		"1.77":  supportedModelOfUnknownObject,
-		"1.97":  supportedCommands,
-		"1.98":  supportedEvents,
-		"1.99":  supportedKeySets,
-		"1.105": supportedElement(dut.RoleSyncCommand),
-		"1.106": supportedElement(dut.RoleEvent),
-		"1.107": supportedElementAt(localAgent + "EndpointID"),
-	}
-}
 
 // root is the root object of the data model.
 const root = "Device."
