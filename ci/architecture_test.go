@@ -16,7 +16,9 @@ const module = "github.com/usptest/usptest/"
 // strictly lower floors alone, and stands on exactly one floor: the one that names it, else the one with a pattern that matches it.
 var house = [][]string{
 	{"cmd/usptest"},
-	{"harness/runner", "reports/*"},
+	{"proof", "proof/*"},
+	{"harness/runner", "reports/*", "fixtures/reference"},
+	{"suites"},
 	{"suites/*"},
 	{"harness"},
 	{"harness/expect", "harness/retry"},
@@ -50,6 +52,7 @@ var knows = []struct {
 	{"fixtures/runs", []string{"harness/result", "harness/plan"}, nil},
 	// a state machine on Records, which sends nothing itself
 	{"harness/session", []string{"harness/usp", "harness/usp/usppb"}, nil},
+	{"fixtures/program", nil, nil},
 }
 
 // guests may be let in by few: rooms of the project that only these may import, and libraries that have one home, in which they can be
@@ -58,9 +61,11 @@ var guests = []struct {
 	imported string // a prefix of the import path; the project's rooms without the module's name
 	by       []string
 }{
-	{"fixtures/agent", []string{"cmd/usptest", "fixtures/agent", "fixtures/agent/*"}},
+	{"fixtures/agent", []string{"cmd/usptest", "fixtures/agent", "fixtures/agent/*", "fixtures/reference", "proof", "proof/*"}},
+	{"fixtures/reference", []string{"cmd/usptest", "proof"}},
+	{"fixtures/program", []string{"cmd/usptest", "proof", "proof/*"}},
 	{"fixtures/runs", []string{"reports/*"}},
-	{"harness/runner", []string{"cmd/usptest"}},
+	{"harness/runner", []string{"cmd/usptest", "proof"}},
 	{"github.com/onsi/ginkgo", []string{"harness/runner"}},
 	{"github.com/spf13/cobra", []string{"cmd/usptest"}},
 	{"github.com/gopacket/gopacket", []string{"reports/pcap"}},
@@ -115,6 +120,9 @@ func TestFloorsRefuse(t *testing.T) {
 		{edge{"fixtures/agent/datamodel", "fixtures/agent/mtp", false}, "not on a lower floor"},
 		{edge{"fixtures/agent/defects", "fixtures/agent", false}, ""},
 		{edge{"fixtures/agent/defects", "harness/plan", false}, "may know"},
+		{edge{"suites/mqtt", "suites", false}, "not on a lower floor"},
+		{edge{"proof", "harness/runner", true}, ""},
+		{edge{"proof/hostile", "harness/runner", true}, "may be imported by"},
 		{edge{"suites/mqtt", "github.com/onsi/ginkgo/v2", true}, "may be imported by"},
 		{edge{"suites/mqtt", "github.com/onsi/gomega", true}, ""},
 		{edge{"harness/novel", "harness/usp", false}, "stands on no floor"},

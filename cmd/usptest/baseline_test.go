@@ -8,17 +8,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/result"
 )
 
 func TestDiffTellsWhatChanged(t *testing.T) {
 	t.Parallel()
 	bad, good := brokenRun(t), filepath.Join(t.TempDir(), "good")
-	usptest(t, "run", "--link", "mqtt5", "--link", "stomp", "--out", good, "1.1", "1.37").want(t, result.ExitPassed)
-	usptest(t, "diff", good, bad).want(t, result.ExitDeviceFault, "regression 1.1", "pass -> fail", "metric 3", "new 1.36", "vanished 1.37",
+	usptest(t, "run", "--link", "mqtt5", "--link", "stomp", "--out", good, "1.1", "1.37").Want(t, result.ExitPassed)
+	usptest(t, "diff", good, bad).Want(t, result.ExitDeviceFault, "regression 1.1", "pass -> fail", "metric 3", "new 1.36", "vanished 1.37",
 		"stomp\n  vanished 1.1 1.37: pass", "regression 1, fix 0, changed 0, new 1, vanished 3")
-	usptest(t, "diff", filepath.Join(bad, runFile), filepath.Join(good, runFile)).want(t, result.ExitPassed, "fix 1.1", "fail -> pass")
-	usptest(t, "diff", bad, bad).want(t, result.ExitPassed, "mqtt5: no difference")
+	usptest(t, "diff", filepath.Join(bad, runFile), filepath.Join(good, runFile)).Want(t, result.ExitPassed, "fix 1.1", "fail -> pass")
+	usptest(t, "diff", bad, bad).Want(t, result.ExitPassed, "mqtt5: no difference")
 }
 
 func TestDiffRefusesOtherDevices(t *testing.T) {
@@ -26,11 +27,11 @@ func TestDiffRefusesOtherDevices(t *testing.T) {
 	dir := brokenRun(t)
 	other := filepath.Join(t.TempDir(), "other.json")
 	write(t, bytes.Replace(read(t, dir, runFile), []byte(`"model": "reference agent"`), []byte(`"model": "X1"`), 1), other)
-	usptest(t, "diff", dir, other).want(t, result.ExitUsage, `model: "reference agent" and "X1"`, "--force")
-	usptest(t, "diff", dir, other, "--force").want(t, result.ExitPassed, "no difference")
+	usptest(t, "diff", dir, other).Want(t, result.ExitUsage, `model: "reference agent" and "X1"`, "--force")
+	usptest(t, "diff", dir, other, "--force").Want(t, result.ExitPassed, "no difference")
 	write(t, append(read(t, dir, runFile), '\n'), dir, runFile)
-	usptest(t, "diff", dir, other, "--force").want(t, result.ExitUsage, "run.json: want SHA-256")
-	usptest(t, "diff", dir).want(t, result.ExitUsage, "2 arg")
+	usptest(t, "diff", dir, other, "--force").Want(t, result.ExitUsage, "run.json: want SHA-256")
+	usptest(t, "diff", dir).Want(t, result.ExitUsage, "2 arg")
 }
 
 func TestABaselineKnowsFailures(t *testing.T) {
@@ -38,16 +39,16 @@ func TestABaselineKnowsFailures(t *testing.T) {
 	bad := brokenRun(t)
 	known := filepath.Join(t.TempDir(), "known.json")
 	write(t, read(t, bad, runFile), known)
-	gated := func(exit int, args ...string) (dir string, p *program) {
+	gated := func(exit int, args ...string) (dir string, p *program.Program) {
 		t.Helper()
 		dir = filepath.Join(t.TempDir(), "out")
 		p = usptest(t, append([]string{"run", "--link", "mqtt5", "--out", dir, "--baseline", known}, args...)...)
-		p.want(t, exit)
+		p.Want(t, exit)
 		return dir, p
 	}
 	// as known: the gate is open, the verdict stays
 	dir, p := gated(result.ExitPassed, "--defect", "add-creates-nothing", "1.1", "1.36")
-	p.want(t, result.ExitPassed, "  known   metric 3", "failures 1 known, 0 new, 0 stale", "no failure but those that the baseline knows", "not-conformant")
+	p.Want(t, result.ExitPassed, "  known   metric 3", "failures 1 known, 0 new, 0 stale", "no failure but those that the baseline knows", "not-conformant")
 	run := runIn(t, dir)
 	if c := run.Links[0].Cases[0]; c.Verdict != result.Fail || c.Baseline != result.Known || run.Baseline.File != known {
 		t.Errorf("want a known failure, got %+v of %+v", c, run.Baseline)
@@ -55,16 +56,16 @@ func TestABaselineKnowsFailures(t *testing.T) {
 	if junit := string(read(t, dir, junitFile)); strings.Contains(junit, "<failure") || !strings.Contains(junit, `<skipped message="known failure: metric 3`) {
 		t.Errorf("junit.xml does not agree with the gate:\n%s", junit)
 	}
-	usptest(t, "report", dir).want(t, result.ExitPassed, "  known   metric 3", "failures 1 known")
+	usptest(t, "report", dir).Want(t, result.ExitPassed, "  known   metric 3", "failures 1 known")
 	// a new one beside it
 	dir, p = gated(result.ExitDeviceFault, "--defect", "add-creates-nothing", "1.1", "1.38")
-	p.want(t, result.ExitDeviceFault, "1 known, 1 new, 0 stale", "  new mqtt5 1.38", "a device fault")
+	p.Want(t, result.ExitDeviceFault, "1 known, 1 new, 0 stale", "  new mqtt5 1.38", "a device fault")
 	if junit := string(read(t, dir, junitFile)); strings.Count(junit, "<failure") != 1 || strings.Count(junit, "<skipped") != 1 {
 		t.Errorf("want one failure and one known one in junit.xml:\n%s", junit)
 	}
 	// known, and it passes
 	dir, p = gated(result.ExitDeviceFault, "1.1", "1.36")
-	p.want(t, result.ExitDeviceFault, "  stale mqtt5 1.1", "the baseline is stale", "in the place of the baseline")
+	p.Want(t, result.ExitDeviceFault, "  stale mqtt5 1.1", "the baseline is stale", "in the place of the baseline")
 	if junit := string(read(t, dir, junitFile)); strings.Count(junit, `<failure message="the baseline knows it as a failure, and it passes`) != 1 {
 		t.Errorf("junit.xml does not agree with the gate:\n%s", junit)
 	}
@@ -91,7 +92,7 @@ func TestABadBaselineStopsBeforeAnythingStarts(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "out")
 		write(t, bytes.Replace(good, []byte(test.from), []byte(test.to), 1), known)
 		p := usptest(t, "run", "--link", "mqtt5", "--baseline", known, "--out", out, "1.1")
-		p.want(t, result.ExitUsage, append(test.texts, "--baseline")...)
+		p.Want(t, result.ExitUsage, append(test.texts, "--baseline")...)
 		if exists(out) {
 			t.Errorf("%s: the run was begun", name)
 		}
@@ -99,11 +100,11 @@ func TestABadBaselineStopsBeforeAnythingStarts(t *testing.T) {
 	both := strings.NewReplacer(`"id": "1.1"`, `"id": "1.999"`, `"id": "1.36"`, `"id": "x"`).Replace(string(good))
 	write(t, []byte(both), known)
 	p := usptest(t, "run", "--baseline", known, "--out", filepath.Join(t.TempDir(), "out"), "1.1")
-	p.want(t, result.ExitUsage, "1.999", `case "x"`)
-	if got := strings.Count(p.stderr.String(), "known.json:"); got != 2 {
-		t.Errorf("want a line for each of 2 ids, got %d:\n%s", got, &p.stderr)
+	p.Want(t, result.ExitUsage, "1.999", `case "x"`)
+	if got := strings.Count(p.Stderr.String(), "known.json:"); got != 2 {
+		t.Errorf("want a line for each of 2 ids, got %d:\n%s", got, &p.Stderr)
 	}
-	usptest(t, "run", "--baseline", "nowhere.json", "--out", filepath.Join(t.TempDir(), "out"), "1.1").want(t, result.ExitUsage, "nowhere.json")
+	usptest(t, "run", "--baseline", "nowhere.json", "--out", filepath.Join(t.TempDir(), "out"), "1.1").Want(t, result.ExitUsage, "nowhere.json")
 }
 
 // withoutJournals empties the names of the journals in a run.json.

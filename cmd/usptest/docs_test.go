@@ -130,8 +130,8 @@ func TestCommandsThatNeedNoDevice(t *testing.T) {
 			}
 			ran++
 			p := usptest(t, words...)
-			if p.exit != want {
-				t.Errorf("%s: usptest %s ends with %d\n%s%s", name, line, p.exit, &p.stdout, &p.stderr)
+			if p.Exit != want {
+				t.Errorf("%s: usptest %s ends with %d\n%s%s", name, line, p.Exit, &p.Stdout, &p.Stderr)
 			}
 		}
 	}
@@ -159,8 +159,8 @@ func TestTheGuideWithOBUSPA(t *testing.T) {
 		}
 		p := usptest(t, words...)
 		ran[words[0]] = true
-		if p.exit != result.ExitPassed && words[0] != "run" || p.exit == result.ExitUsage || p.exit == result.ExitError {
-			t.Errorf("usptest %q ends with %d\n%s%s", words, p.exit, &p.stdout, &p.stderr)
+		if p.Exit != result.ExitPassed && words[0] != "run" || p.Exit == result.ExitUsage || p.Exit == result.ExitError {
+			t.Errorf("usptest %q ends with %d\n%s%s", words, p.Exit, &p.Stdout, &p.Stderr)
 		}
 	}
 	if !ran["check"] || !ran["init"] || !ran["run"] {

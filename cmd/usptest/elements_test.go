@@ -6,94 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/usptest/usptest/harness/dut"
-	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
-	"github.com/usptest/usptest/harness/runner"
 )
-
-// TestSubstitutes carries out cases with other elements than the plan's.
-func TestSubstitutes(t *testing.T) {
-	p, err := plan.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	const label = "Device.LocalAgent.Controller.{i}.X_00256D_Label.{i}."
-	for i, test := range []struct {
-		name     string
-		elements map[string]string // by role
-		cases    []string
-	}{
-		{"flag", map[string]string{dut.RoleFlag: "Device.LocalAgent.Subscription.{i}.Persistent"}, []string{"1.11", "1.13", "1.16", "1.17", "1.19", "1.22", "1.23"}},
-		{"number", map[string]string{dut.RoleNumber: "Device.LocalAgent.Subscription.{i}.X_00256D_Priority"}, []string{"1.22", "1.48", "1.49", "1.50", "1.51"}},
-		{"controller's key", map[string]string{dut.RoleControllerKey: "Alias"}, []string{"1.10", "1.33", "1.71", "1.83"}},
-		{"nested values", map[string]string{dut.RoleNestedValues: "Device.DeviceInfo.ModelName,Device.DeviceInfo.UpTime,Device.DeviceInfo.HostName"},
-			[]string{"1.10", "1.33", "1.35", "1.84", "1.95"}},
-		{"nested table", map[string]string{dut.RoleNestedTable: label, dut.RoleNestedKey: "Alias", dut.RoleNestedValues: "red,green,blue"},
-			[]string{"1.10", "1.33", "1.35", "1.71", "1.83", "1.84", "1.95"}},
-		{"timer", map[string]string{dut.RoleTimer: "Device.X_00256D_Wait()", dut.RoleTimerDelay: "Seconds"}, []string{"1.79", "1.91", "1.100", "9.11"}},
-		{"command", map[string]string{dut.RoleSyncCommand: "Device.LocalAgent.Controller.1.SendOnBoardRequest()"}, []string{"1.61", "1.105"}},
-		{"write-once", map[string]string{dut.RoleWriteOnce: "Device.LocalAgent.Subscription.{i}.ID"}, []string{"1.104"}},
-		{"no object", map[string]string{dut.RoleNoObject: "Device.LocalAgent.Nowhere."}, []string{"1.4", "1.6", "1.26", "1.28", "1.30", "1.31"}},
-		{"no parameter", map[string]string{dut.RoleNoParameter: "Nothing"}, []string{"1.9", "1.14", "1.15", "1.16", "1.17", "1.20", "1.41"}},
-		{"event", map[string]string{dut.RoleEvent: "Device.LocalAgent.Periodic!"}, []string{"1.106"}},
-		{"readable", map[string]string{dut.RoleReadable: "Device.DeviceInfo.ModelName"}, []string{"1.1", "1.37"}},
-		{"changing", map[string]string{dut.RoleChanging: "Device.DeviceInfo.FriendlyName"}, []string{"1.52"}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			d, err := referenceDUT(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			d.Elements = test.elements
-			s, err := runner.Open(t.Context(), runner.SessionOptions{DUT: d, Link: "mqtt5", Instance: 900 + i, Scale: referenceScale, Out: t.TempDir()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Close()
-			used := map[string]bool{}
-			for _, id := range test.cases {
-				c, _ := p.Case(id)
-				r, err := s.Run(t.Context(), c, allBodies()[id])
-				if err != nil {
-					t.Fatal(err)
-				}
-				if r.Verdict != result.Pass {
-					t.Errorf("%s: %s %s", id, r.Verdict, r.Reason)
-				}
-				for _, act := range r.CleanUp {
-					if act.Error != "" {
-						t.Errorf("%s: clean-up: %s: %s", id, act.Name, act.Error)
-					}
-				}
-				if len(r.Alternates) == 0 {
-					t.Errorf("%s does not say that another element was used", id)
-				}
-				for _, a := range r.Alternates {
-					used[a.Role] = true
-					if a.Path != test.elements[a.Role] {
-						t.Errorf("%s says that %s was used as %s", id, a.Path, a.Role)
-					}
-				}
-			}
-			for role := range test.elements {
-				if !used[role] {
-					t.Errorf("none of %v says that %s was used", test.cases, role)
-				}
-			}
-		})
-	}
-}
 
 // TestAnElementThatTheDeviceLacksIsToldWithItsLine runs the reference agent by a DUT file, as any other device.
 func TestAnElementThatTheDeviceLacksIsToldWithItsLine(t *testing.T) {
 	t.Parallel()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := dutFile(t, anyMQTT, "exec "+self+" agent --link={{.Link}} --host={{.Host}} --port={{.Port}} --endpoint={{.AgentID}} --controller={{.ControllerID}}"+
+	path := dutFile(t, anyMQTT, "exec "+self(t)+" agent --link={{.Link}} --host={{.Host}} --port={{.Port}} --endpoint={{.AgentID}} --controller={{.ControllerID}}"+
 		" --agent-topic={{.AgentTopic}} --controller-topic={{.ControllerTopic}} --state={{.Dir}}/state.json")
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -109,12 +28,12 @@ func TestAnElementThatTheDeviceLacksIsToldWithItsLine(t *testing.T) {
 	write("elements:\n  changing: Device.DeviceInfo.ModelName\n  event: Device.Boo!\n")
 	wrong := []string{"lab.yaml:7:13: elements.changing: ", "read-only string", "lab.yaml:8:10: elements.event: ", "did you mean Boot!?"}
 	p := usptest(t, "run", "--dut", path, "--out", out, "1.1", "1.36")
-	p.want(t, result.ExitUsage, wrong...)
+	p.Want(t, result.ExitUsage, wrong...)
 	if files, err := os.ReadDir(out); err != nil || len(files) > 0 {
 		t.Errorf("left behind: %v, %v", files, err)
 	}
-	usptest(t, "check", "--dut", path).want(t, result.ExitUsage, wrong...)
+	usptest(t, "check", "--dut", path).Want(t, result.ExitUsage, wrong...)
 
 	write("elements:\n  changing: Device.DeviceInfo.HostName\n")
-	usptest(t, "check", "--dut", path).want(t, result.ExitPassed, "feature 40 (SecuredRoles): the device shows it, but it is not declared")
+	usptest(t, "check", "--dut", path).Want(t, result.ExitPassed, "feature 40 (SecuredRoles): the device shows it, but it is not declared")
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/result"
 )
 
@@ -26,7 +27,7 @@ func engineDo(t *testing.T, env []string, words ...string) string {
 // image builds the container image of usptest and returns its name. Without an engine the test is skipped.
 func image(t *testing.T) string {
 	t.Helper()
-	if raceEnabled {
+	if program.Race {
 		t.Skip("SKIPPED UNDER THE RACE DETECTOR, whose program needs a C library: the image would be built of another one, in minutes; go test without -race builds and runs it")
 	}
 	if out, err := exec.CommandContext(t.Context(), "docker", "info").CombinedOutput(); err != nil {
@@ -82,9 +83,9 @@ func TestADeviceInAContainer(t *testing.T) {
 		}
 	}
 	write(name)
-	usptest(t, "check", "--dut", path).want(t, result.ExitPassed, "mqtt5: contact with proto::contained-1 ", "stomp+tls: contact with proto::contained-1 ")
+	usptest(t, "check", "--dut", path).Want(t, result.ExitPassed, "mqtt5: contact with proto::contained-1 ", "stomp+tls: contact with proto::contained-1 ")
 	out := filepath.Join(dir, "out")
-	usptest(t, "run", "--dut", path, "--link", "mqtt5", "--out", out, "1.1", "1.61").want(t, result.ExitPassed)
+	usptest(t, "run", "--dut", path, "--link", "mqtt5", "--out", out, "1.1", "1.61").Want(t, result.ExitPassed)
 	journal, err := os.ReadFile(filepath.Join(out, "journal", "mqtt5", "1.61.jsonl"))
 	if err != nil || !strings.Contains(string(journal), "the device's process ended by itself") {
 		t.Errorf("want a container that ended and was started again: %v", err)
@@ -93,5 +94,5 @@ func TestADeviceInAContainer(t *testing.T) {
 		t.Errorf("containers are left: %s", left)
 	}
 	write("usptest-no-such-image")
-	usptest(t, "check", "--dut", path, "--link", "mqtt5").want(t, result.ExitError, "build or pull the image first", "usptest-no-such-image")
+	usptest(t, "check", "--dut", path, "--link", "mqtt5").Want(t, result.ExitError, "build or pull the image first", "usptest-no-such-image")
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/reference"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -18,11 +19,7 @@ import (
 // agentLaunch is the reference agent as a command of a DUT file.
 func agentLaunch(t *testing.T) []string {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []string{self, "agent", "--link={{.Link}}", "--host={{.Host}}", "--port={{.Port}}", "--endpoint={{.AgentID}}", "--controller={{.ControllerID}}",
+	return []string{self(t), "agent", "--link={{.Link}}", "--host={{.Host}}", "--port={{.Port}}", "--endpoint={{.AgentID}}", "--controller={{.ControllerID}}",
 		"--agent-topic={{.AgentTopic}}", "--controller-topic={{.ControllerTopic}}", "--trust={{.CA}}", "--certificate={{.ClientCert}}", "--key={{.ClientKey}}",
 		"--state={{.Dir}}/state.json"}
 }
@@ -34,7 +31,7 @@ func TestInitDetects(t *testing.T) {
 	out := filepath.Join(dir, "lab.yaml")
 	args := append([]string{"init", "--detect", "--link", "mqtt5", "--link", "stomp+tls", "--endpoint", "proto::init-{{.Instance}}", "--model", "my own", "--out", out, "--"},
 		agentLaunch(t)...)
-	usptest(t, args...).want(t, result.ExitPassed, out+": written\n", filepath.Join(dir, schemaFile)+": written", "features shown", "next: usptest check --dut "+out)
+	usptest(t, args...).Want(t, result.ExitPassed, out+": written\n", filepath.Join(dir, schemaFile)+": written", "features shown", "next: usptest check --dut "+out)
 	p, err := plan.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -46,26 +43,26 @@ func TestInitDetects(t *testing.T) {
 	if d.Device.Vendor != "usptest" || d.Device.Model != "my own" {
 		t.Errorf("want what the device says and what the flag says, got %+v", d.Device)
 	}
-	for _, number := range referenceFeatures() {
+	for _, number := range reference.Features() {
 		feature, _ := p.Feature(number)
 		if feature.Detect.None == "" && !slices.Contains(d.Features, number) {
 			t.Errorf("feature %d (%s) is not declared", number, feature.Name)
 		}
 	}
-	usptest(t, "check", "--dut", out).want(t, result.ExitPassed, "mqtt5: contact with proto::init-1 ", "stomp+tls: contact with proto::init-1 ")
+	usptest(t, "check", "--dut", out).Want(t, result.ExitPassed, "mqtt5: contact with proto::init-1 ", "stomp+tls: contact with proto::init-1 ")
 
 	before, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
 	}
 	by := []string{"init", "--link", "mqtt5+tls", "--endpoint", "os::012345-A1", "--vendor", "ACME", "--model", "X1", "--software", "4.20", "--out", out}
-	usptest(t, by...).want(t, result.ExitUsage, "lab.yaml is there already; --force replaces it")
-	usptest(t, append(by, "--force")...).want(t, result.ExitUsage, "links[0].tls: got true; ", "usptest certs makes it")
+	usptest(t, by...).Want(t, result.ExitUsage, "lab.yaml is there already; --force replaces it")
+	usptest(t, append(by, "--force")...).Want(t, result.ExitUsage, "links[0].tls: got true; ", "usptest certs makes it")
 	if after, err := os.ReadFile(out); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the file was touched: %v", err)
 	}
-	usptest(t, "certs", "--out", filepath.Join(dir, "certs")).want(t, result.ExitPassed)
-	usptest(t, append(by, "--force", "--authority", "certs")...).want(t, result.ExitPassed)
+	usptest(t, "certs", "--out", filepath.Join(dir, "certs")).Want(t, result.ExitPassed)
+	usptest(t, append(by, "--force", "--authority", "certs")...).Want(t, result.ExitPassed)
 	if d, err = loadDUT(out, p); err != nil || d.Links[0].Port != 8883 || d.Links[0].AgentTopic != "usptest/agent" || d.Device.Software != "4.20" {
 		t.Errorf("%v: %+v", err, d)
 	}
@@ -75,7 +72,7 @@ func TestInitWritesHowTheDeviceIsStarted(t *testing.T) {
 	t.Parallel()
 	out := filepath.Join(t.TempDir(), "lab.yaml")
 	usptest(t, "init", "--link", "mqtt5", "--endpoint", "proto::x1", "--vendor", "ACME", "--model", "X1", "--software", "4.2", "--out", out, "--container", "acme/agent:4.2",
-		"--env", "LEVELS=usp,mqtt=3", "--env", "HOME={{.Dir}}", "--", "--broker", "{{.Host}}:{{.Port}}").want(t, result.ExitPassed, "written")
+		"--env", "LEVELS=usp,mqtt=3", "--env", "HOME={{.Dir}}", "--", "--broker", "{{.Host}}:{{.Port}}").Want(t, result.ExitPassed, "written")
 	p, err := plan.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +105,7 @@ func TestInitDetectsOBUSPA(t *testing.T) {
 	}
 	usptest(t, "init", "--detect", "--link", "mqtt5", "--link", "websocket", "--endpoint", "proto::obuspa-{{.Instance}}", "--username", "obuspa", "--password", "obuspa-secret",
 		"--file", "factory.txt="+conf+"/{{.MTP}}.txt", "--out", out, "--",
-		os.Getenv("OBUSPA"), "-i", "lo", "-r", "{{.Dir}}/factory.txt", "-f", "{{.Dir}}/usp.db", "-s", "{{.Dir}}/cli", "-p", "-v", "3").want(t, result.ExitPassed, "contact with proto::obuspa-1", "features shown")
+		os.Getenv("OBUSPA"), "-i", "lo", "-r", "{{.Dir}}/factory.txt", "-f", "{{.Dir}}/usp.db", "-s", "{{.Dir}}/cli", "-p", "-v", "3").Want(t, result.ExitPassed, "contact with proto::obuspa-1", "features shown")
 	p, err := plan.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +120,7 @@ func TestInitDetectsOBUSPA(t *testing.T) {
 	if !slices.Contains(d.Features, 36) {
 		t.Errorf("features %v", d.Features)
 	}
-	usptest(t, "check", "--dut", out).want(t, result.ExitPassed, "websocket: contact with proto::obuspa-1")
+	usptest(t, "check", "--dut", out).Want(t, result.ExitPassed, "websocket: contact with proto::obuspa-1")
 }
 
 func TestInitRefuses(t *testing.T) {
@@ -144,7 +141,7 @@ func TestInitRefuses(t *testing.T) {
 		{[]string{"--detect", "--endpoint", "self::x", "--link", "mqtt5", "--env", "A=b"}, result.ExitUsage, "--file and --env are for a device that usptest starts"},
 		{[]string{"--detect", "--endpoint", "self::x", "--link", "mqtt5", "--env", "A", "--", "./agent"}, result.ExitUsage, `--env "A": want NAME=VALUE, each name once`},
 	} {
-		usptest(t, append([]string{"init", "--out", out}, c.args...)...).want(t, c.exit, c.want)
+		usptest(t, append([]string{"init", "--out", out}, c.args...)...).Want(t, c.exit, c.want)
 		if _, err := os.Stat(out); err == nil {
 			t.Fatalf("%q: a file was written", c.args)
 		}

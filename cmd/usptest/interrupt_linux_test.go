@@ -42,10 +42,10 @@ func TestASecondInterruptEndsARunAtOnce(t *testing.T) {
 		}
 	}
 	interrupt()
-	p.await(t, "interrupt again to end at once")
+	p.Await(t, "interrupt again to end at once")
 	interrupt()
-	p.await(t, "ended at once: the device was not put back")
-	if exit := p.wait(t, cmd); exit != result.ExitInterrupted {
+	p.Await(t, "ended at once: the device was not put back")
+	if exit := p.Wait(t, cmd); exit != result.ExitInterrupted {
 		t.Errorf("exit code: want %d, got %d", result.ExitInterrupted, exit)
 	}
 	for _, wait := range gone {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/suites"
 )
 
 // listedCase is one element of "usptest list --format json", a contract that other tools rely on.
@@ -42,7 +43,7 @@ func listCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			bodies := allBodies()
+			bodies := suites.Bodies()
 			var listed []listedCase
 			for _, c := range cases {
 				listed = append(listed, listedCase{

@@ -30,19 +30,19 @@ func TestShardsMergeToTheRun(t *testing.T) {
 	top := t.TempDir()
 	args := []string{"--link", "mqtt5", "--link", "stomp", "--defect", "add-creates-nothing", "1.?", "1.3?", "6.*", "9.*"}
 	whole, merged := filepath.Join(top, "whole"), filepath.Join(top, "merged")
-	usptest(t, append([]string{"run", "--out", whole}, args...)...).want(t, result.ExitDeviceFault)
+	usptest(t, append([]string{"run", "--out", whole}, args...)...).Want(t, result.ExitDeviceFault)
 	var parts []string
 	for i := range 3 {
 		part := filepath.Join(top, fmt.Sprint("part", i))
 		parts = append(parts, part)
 		p := usptest(t, append([]string{"run", "--out", part, "--shard", fmt.Sprintf("%d/3", i+1)}, args...)...)
-		p.want(t, p.exit, fmt.Sprintf("shard %d/3", i+1))
+		p.Want(t, p.Exit, fmt.Sprintf("shard %d/3", i+1))
 		if run := runIn(t, part); len(run.Links) != 2 || run.Conclusion.Value == result.Conformant {
 			t.Errorf("shard %d: got %+v over %d links", i+1, run.Conclusion, len(run.Links))
 		}
 	}
 	slices.Reverse(parts)
-	usptest(t, append([]string{"merge", "--out", merged}, parts...)...).want(t, result.ExitDeviceFault, "fail 1.1", "in GetResp, event", "not-conformant", "exit 1")
+	usptest(t, append([]string{"merge", "--out", merged}, parts...)...).Want(t, result.ExitDeviceFault, "fail 1.1", "in GetResp, event", "not-conformant", "exit 1")
 	want, got := runIn(t, whole), runIn(t, merged)
 	if w, g := verdicts(want), verdicts(got); !slices.Equal(w, g) {
 		t.Errorf("want\n%q\ngot\n%q", w, g)
@@ -60,12 +60,12 @@ func TestShardsMergeToTheRun(t *testing.T) {
 	if err := result.Unseal(merged, func(string) bool { return true }); err != nil || !exists(filepath.Join(merged, sumsFile)) {
 		t.Errorf("the merged run is not sealed: %v", err)
 	}
-	usptest(t, "diff", whole, merged).want(t, result.ExitPassed, "regression 0, fix 0, changed 0, new 0, vanished 0")
+	usptest(t, "diff", whole, merged).Want(t, result.ExitPassed, "regression 0, fix 0, changed 0, new 0, vanished 0")
 
 	// what cannot be joined
 	refused := func(texts []string, args ...string) {
 		t.Helper()
-		usptest(t, append([]string{"merge", "--out", filepath.Join(top, "refused")}, args...)...).want(t, result.ExitUsage, texts...)
+		usptest(t, append([]string{"merge", "--out", filepath.Join(top, "refused")}, args...)...).Want(t, result.ExitUsage, texts...)
 		if exists(filepath.Join(top, "refused")) {
 			t.Error("there is a folder nevertheless")
 		}
@@ -75,28 +75,28 @@ func TestShardsMergeToTheRun(t *testing.T) {
 	refused([]string{"is not a shard"}, whole)
 	refused([]string{"nowhere"}, "nowhere")
 	other := filepath.Join(top, "other")
-	usptest(t, "run", "--link", "mqtt5", "--out", other, "--shard", "3/3", "1.3?").want(t, result.ExitPassed)
+	usptest(t, "run", "--link", "mqtt5", "--out", other, "--shard", "3/3", "1.3?").Want(t, result.ExitPassed)
 	refused([]string{`device: defects: "" and "add-creates-nothing"`}, append([]string{other}, parts[1:]...)...)
 	write(t, append(read(t, parts[0], runFile), ' '), parts[0], runFile)
 	refused([]string{"run.json: want SHA-256"}, parts...)
-	usptest(t, "merge", "--out", parts[1], parts[1]).want(t, result.ExitUsage, "shard 1/3 is missing")
+	usptest(t, "merge", "--out", parts[1], parts[1]).Want(t, result.ExitUsage, "shard 1/3 is missing")
 }
 
 func TestTheOnlyShardIsMergedElsewhere(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "part")
-	usptest(t, "run", "--link", "mqtt5", "--out", dir, "--shard", "1/1", "1.36").want(t, result.ExitPassed)
-	usptest(t, "merge", "--out", dir, dir).want(t, result.ExitUsage, "is the folder of a part")
-	usptest(t, "merge", "--out", filepath.Dir(dir), dir).want(t, result.ExitUsage, `holds "part"`)
-	usptest(t, "merge", dir).want(t, result.ExitUsage, "out")
-	usptest(t, "merge", "--out", filepath.Join(filepath.Dir(dir), "merged"), filepath.Join(dir, runFile)).want(t, result.ExitPassed, "exit 0")
+	usptest(t, "run", "--link", "mqtt5", "--out", dir, "--shard", "1/1", "1.36").Want(t, result.ExitPassed)
+	usptest(t, "merge", "--out", dir, dir).Want(t, result.ExitUsage, "is the folder of a part")
+	usptest(t, "merge", "--out", filepath.Dir(dir), dir).Want(t, result.ExitUsage, `holds "part"`)
+	usptest(t, "merge", dir).Want(t, result.ExitUsage, "out")
+	usptest(t, "merge", "--out", filepath.Join(filepath.Dir(dir), "merged"), filepath.Join(dir, runFile)).Want(t, result.ExitPassed, "exit 0")
 }
 
 func TestShardsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	for _, shard := range []string{"0/3", "4/3", "1", "1/0", "a/b", "1/2/3", "-1/2"} {
-		usptest(t, "run", "--shard", shard, "--out", filepath.Join(t.TempDir(), "out"), "1.1").want(t, result.ExitUsage, "--shard", "such as 2/4")
+		usptest(t, "run", "--shard", shard, "--out", filepath.Join(t.TempDir(), "out"), "1.1").Want(t, result.ExitUsage, "--shard", "such as 2/4")
 	}
 	usptest(t, "run", "--link", "mqtt5", "--shard", "2/3", "--out", filepath.Join(t.TempDir(), "out"), "1.1", "1.36").
-		want(t, result.ExitUsage, "there are 2 cases to run", "make that many shards at most")
+		Want(t, result.ExitUsage, "there are 2 cases to run", "make that many shards at most")
 }

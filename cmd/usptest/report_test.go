@@ -14,7 +14,7 @@ import (
 func brokenRun(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "out")
-	usptest(t, "run", "--link", "mqtt5", "--defect", "add-creates-nothing", "--out", dir, "1.1", "1.36").want(t, result.ExitDeviceFault)
+	usptest(t, "run", "--link", "mqtt5", "--defect", "add-creates-nothing", "--out", dir, "1.1", "1.36").Want(t, result.ExitDeviceFault)
 	return dir
 }
 
@@ -39,15 +39,15 @@ func TestARunIsRenderedAgain(t *testing.T) {
 	dir := brokenRun(t)
 	for file, flags := range map[string][]string{reportFile: nil, junitFile: nil, "console.txt": {"--format", "console"}} {
 		out := filepath.Join(t.TempDir(), file)
-		usptest(t, append([]string{"report", dir, "--out", out}, flags...)...).want(t, result.ExitPassed)
+		usptest(t, append([]string{"report", dir, "--out", out}, flags...)...).Want(t, result.ExitPassed)
 		again := usptest(t, append([]string{"report", filepath.Join(dir, runFile), "--out", out}, flags...)...) // over a report
-		again.want(t, result.ExitPassed)
+		again.Want(t, result.ExitPassed)
 		if got := read(t, out); file != "console.txt" && !bytes.Equal(got, read(t, dir, file)) {
 			t.Errorf("%s is not the one that the run wrote", file)
 		}
 	}
-	usptest(t, "report", dir).want(t, result.ExitPassed, "fail 1.1", "metric 3", "in GetResp, event", "not-conformant: 1 case failed")
-	usptest(t, "report", dir, "--format", "junit").want(t, result.ExitPassed, "<testsuites", "<failure")
+	usptest(t, "report", dir).Want(t, result.ExitPassed, "fail 1.1", "metric 3", "in GetResp, event", "not-conformant: 1 case failed")
+	usptest(t, "report", dir, "--format", "junit").Want(t, result.ExitPassed, "<testsuites", "<failure")
 }
 
 func TestAReportIsWrittenOverReportsAlone(t *testing.T) {
@@ -55,16 +55,16 @@ func TestAReportIsWrittenOverReportsAlone(t *testing.T) {
 	dir := brokenRun(t)
 	thesis := filepath.Join(t.TempDir(), "thesis.html")
 	write(t, []byte("<html>years of work"), thesis)
-	usptest(t, "report", dir, "--out", thesis).want(t, result.ExitUsage, "thesis.html", "not a report", "choose another name")
-	usptest(t, "report", dir, "--out", filepath.Join(dir, reportFile), "--format", "junit").want(t, result.ExitUsage, "not a report in the format junit")
-	usptest(t, "report", dir, "--out", dir).want(t, result.ExitUsage, "is no file")
-	usptest(t, "run", "--junit", thesis, "--out", filepath.Join(t.TempDir(), "out"), "1.1").want(t, result.ExitUsage, "--junit", "not a report")
+	usptest(t, "report", dir, "--out", thesis).Want(t, result.ExitUsage, "thesis.html", "not a report", "choose another name")
+	usptest(t, "report", dir, "--out", filepath.Join(dir, reportFile), "--format", "junit").Want(t, result.ExitUsage, "not a report in the format junit")
+	usptest(t, "report", dir, "--out", dir).Want(t, result.ExitUsage, "is no file")
+	usptest(t, "run", "--junit", thesis, "--out", filepath.Join(t.TempDir(), "out"), "1.1").Want(t, result.ExitUsage, "--junit", "not a report")
 	if got := read(t, thesis); string(got) != "<html>years of work" {
 		t.Errorf("the thesis is %q now", got)
 	}
 	empty := filepath.Join(t.TempDir(), "empty.xml")
 	write(t, nil, empty)
-	usptest(t, "report", dir, "--out", empty).want(t, result.ExitPassed)
+	usptest(t, "report", dir, "--out", empty).Want(t, result.ExitPassed)
 }
 
 func TestAReportInTheFolderOfItsRunStaysSealed(t *testing.T) {
@@ -74,7 +74,7 @@ func TestAReportInTheFolderOfItsRunStaysSealed(t *testing.T) {
 	if err := result.Unseal(dir, func(string) bool { return true }); err == nil {
 		t.Fatal("the report was not sealed")
 	}
-	usptest(t, "report", dir, "--out", filepath.Join(dir, reportFile)).want(t, result.ExitPassed)
+	usptest(t, "report", dir, "--out", filepath.Join(dir, reportFile)).Want(t, result.ExitPassed)
 	if err := result.Unseal(dir, func(string) bool { return true }); err != nil {
 		t.Error(err)
 	}
@@ -88,7 +88,7 @@ func TestARunThatIsNotAsItWasWrittenIsRefused(t *testing.T) {
 	change := func(from, to string) { write(t, bytes.Replace(run, []byte(from), []byte(to), 1), dir, runFile) }
 	refused := func(texts ...string) {
 		t.Helper()
-		usptest(t, "report", dir).want(t, result.ExitUsage, texts...)
+		usptest(t, "report", dir).Want(t, result.ExitUsage, texts...)
 		write(t, run, dir, runFile)
 		write(t, evidence, dir, journal)
 	}
@@ -104,9 +104,9 @@ func TestARunThatIsNotAsItWasWrittenIsRefused(t *testing.T) {
 	refused(`mqtt5 1.1: verdict: want one of`, `got "good"`)
 	write(t, []byte("{\n \"schema\": \"usptest/v1\",\n \"links\": 7\n}"), dir, runFile)
 	refused("run.json:3:", "links", "got number")
-	usptest(t, "report", filepath.Join(dir, "nowhere")).want(t, result.ExitUsage, "nowhere")
-	usptest(t, "report", dir, "--format", "pdf").want(t, result.ExitUsage, "html, junit, console")
-	if text := usptest(t, "report", dir).stdout.String(); !strings.Contains(text, "fail 1.1") {
+	usptest(t, "report", filepath.Join(dir, "nowhere")).Want(t, result.ExitUsage, "nowhere")
+	usptest(t, "report", dir, "--format", "pdf").Want(t, result.ExitUsage, "html, junit, console")
+	if text := usptest(t, "report", dir).Stdout.String(); !strings.Contains(text, "fail 1.1") {
 		t.Error("the untouched run is refused too")
 	}
 }

@@ -13,12 +13,14 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/usptest/usptest/fixtures/reference"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/runner"
 	"github.com/usptest/usptest/reports/console"
+	"github.com/usptest/usptest/suites"
 )
 
 // runFlags are the flags of "usptest run".
@@ -99,7 +101,7 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 		return err
 	}
 	o := runner.Options{
-		Plan: p, Bodies: allBodies(), Selectors: selectors, Out: f.out, Scale: 1, Defects: f.defects, StrictPlan: f.strict,
+		Plan: p, Bodies: suites.Bodies(), Selectors: selectors, Out: f.out, Scale: 1, Defects: f.defects, StrictPlan: f.strict,
 		Tool: result.Tool{Name: "usptest", Version: version()}, Again: append([]string{"usptest"}, os.Args[1:]...), AgainCase: f.againCase(),
 	}
 	if err := f.device(&o); err != nil {
@@ -120,7 +122,7 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 			o.Instances = len(o.Links)
 		}
 		if o.Reference {
-			o.Instances *= referenceInstances
+			o.Instances *= reference.Instances
 		}
 	}
 	if f.baseline != "" {
@@ -217,16 +219,20 @@ func (f *runFlags) device(o *runner.Options) error {
 		o.DUT = file
 		return err
 	}
-	file, err := referenceDUT(f.defects)
-	o.DUT, o.Reference, o.Scale = file, true, referenceScale
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	file, err := reference.File(self, version(), f.defects)
+	o.DUT, o.Reference, o.Scale = file, true, reference.Scale
 	return err
 }
 
 // chosenLinks are the links of --link, or else those of the DUT file.
-func (f *runFlags) chosenLinks(d *dut.File, reference bool) ([]string, error) {
+func (f *runFlags) chosenLinks(d *dut.File, isReference bool) ([]string, error) {
 	if len(f.links) == 0 {
-		if reference {
-			return referenceLinks(), nil
+		if isReference {
+			return reference.Links(), nil
 		}
 		return d.LinkNames(), nil
 	}

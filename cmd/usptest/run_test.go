@@ -16,80 +16,25 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/suites"
 )
 
-// program is usptest as a process of its own, to be looked at from outside.
-type program struct {
-	stdout, stderr bytes.Buffer
-	live           *os.File // what it writes, where a test reads along
-	exit           int
-}
-
-func usptest(t *testing.T, args ...string) *program {
+// self is this test binary, which is usptest when it is started by a test.
+func self(t *testing.T) string {
 	t.Helper()
-	var p program
-	p.exit = p.wait(t, p.start(t, args...))
-	return &p
-}
-
-func (p *program) start(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := p.prepare(t, args...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	return cmd
-}
-
-// prepare makes the process without starting it.
-func (p *program) prepare(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	self, err := os.Executable()
+	path, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), self, args...)
-	cmd.Stdout, cmd.Stderr = &p.stdout, &p.stderr
-	return cmd
+	return path
 }
 
-func (p *program) wait(t *testing.T, cmd *exec.Cmd) int {
+// usptest runs usptest to its end.
+func usptest(t *testing.T, args ...string) *program.Program {
 	t.Helper()
-	if p.live != nil {
-		_, _ = p.stdout.ReadFrom(p.live) // to its end
-	}
-	err := cmd.Wait()
-	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() < 0 {
-		t.Fatalf("usptest did not end by itself: %v\n%s%s", err, &p.stdout, &p.stderr)
-	}
-	return cmd.ProcessState.ExitCode()
-}
-
-func (p *program) want(t *testing.T, exit int, texts ...string) {
-	t.Helper()
-	if p.exit != exit {
-		t.Errorf("exit code: want %d, got %d", exit, p.exit)
-	}
-	all := p.stdout.String() + p.stderr.String()
-	for _, text := range texts {
-		if !strings.Contains(all, text) {
-			t.Errorf("want %q in the output", text)
-		}
-	}
-	if t.Failed() {
-		t.Logf("output:\n%s", all)
-	}
-}
-
-func (p *program) lacks(t *testing.T, texts ...string) {
-	t.Helper()
-	all := p.stdout.String() + p.stderr.String()
-	for _, text := range texts {
-		if strings.Contains(all, text) {
-			t.Errorf("want no %q in the output:\n%s", text, all)
-		}
-	}
+	return program.Run(t, self(t), args...)
 }
 
 // runIn reads what a run left in dir, as a user's tools would.
@@ -105,7 +50,7 @@ func runIn(t *testing.T, dir string) *result.Run {
 func TestAnUntouchedAgentPassesAndTheFilesAreThere(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
-	usptest(t, "run", "--link", "mqtt5", "--out", dir, "1.1", "1.36").want(t, result.ExitPassed, "pass 1.1", "pass 1.36", "exit 0")
+	usptest(t, "run", "--link", "mqtt5", "--out", dir, "1.1", "1.36").Want(t, result.ExitPassed, "pass 1.1", "pass 1.36", "exit 0")
 	r := runIn(t, dir)
 	if got := r.Counts()[result.Pass]; got != 2 || r.Conclusion.Value != result.Partial {
 		t.Errorf("want 2 cases passed and the conclusion partial, got %d and %+v", got, r.Conclusion)
@@ -144,7 +89,7 @@ func TestABrokenAgentIsADeviceFault(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
 	usptest(t, "run", "--link", "mqtt5", "--out", dir, "--defect", "add-creates-nothing", "1.1", "1.36").
-		want(t, result.ExitDeviceFault, "fail 1.1", "metric 3", "again: usptest run --link mqtt5 --defect add-creates-nothing 1.1", "not-conformant")
+		Want(t, result.ExitDeviceFault, "fail 1.1", "metric 3", "again: usptest run --link mqtt5 --defect add-creates-nothing 1.1", "not-conformant")
 	if counts := runIn(t, dir).Counts(); counts[result.Fail] != 1 || counts[result.Pass] != 1 {
 		t.Errorf("want one case failed and one passed, got %v", counts)
 	}
@@ -175,7 +120,7 @@ func TestUsageErrorsSayWhatIsWrongAndWhatWasMeant(t *testing.T) {
 			if args[0] == "run" {
 				args = slices.Concat(args, []string{"--out", filepath.Join(t.TempDir(), "out")})
 			}
-			usptest(t, args...).want(t, result.ExitUsage, c.texts...)
+			usptest(t, args...).Want(t, result.ExitUsage, c.texts...)
 		})
 	}
 }
@@ -187,11 +132,11 @@ func TestAnOutputFolderThatHoldsSomethingElseIsLeftAlone(t *testing.T) {
 	if err := os.WriteFile(thesis, []byte("years of work"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	usptest(t, "run", "--out", dir, "1.1").want(t, result.ExitUsage, "thesis.tex", "choose another folder")
+	usptest(t, "run", "--out", dir, "1.1").Want(t, result.ExitUsage, "thesis.tex", "choose another folder")
 	if _, err := os.Stat(thesis); err != nil {
 		t.Error(err)
 	}
-	usptest(t, "run", "--out", filepath.Join(thesis, "below"), "1.1").want(t, result.ExitUsage, "--out")
+	usptest(t, "run", "--out", filepath.Join(thesis, "below"), "1.1").Want(t, result.ExitUsage, "--out")
 }
 
 // dutFile writes a DUT file of a device that is launched by a shell command.
@@ -216,7 +161,7 @@ func TestADeviceThatNeverConnectsIsFoundOnce(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
 	p := usptest(t, "run", "--dut", dutFile(t, anyMQTT, "exec sleep 100"), "--out", dir, "1.1", "1.2", "1.36")
-	p.want(t, result.ExitError, "waits.connect", "no TCP connection")
+	p.Want(t, result.ExitError, "waits.connect", "no TCP connection")
 	r := runIn(t, dir)
 	if r.Links[0].Trouble == "" || r.Counts()[result.Error] != 3 || r.Links[0].WallMS > 60_000 {
 		t.Errorf("want trouble and 3 errors after one wait, got %+v", r.Links[0])
@@ -232,14 +177,14 @@ func TestADeviceWithAnotherLoginIsToldSo(t *testing.T) {
 	write(t, []byte(strings.Replace(string(read(t, filepath.Dir(file), filepath.Base(file))), `version: "5.0"}`, `version: "5.0", username: x1, password: x1-secret}`, 1)), file)
 	write(t, []byte(strings.Replace(string(read(t, filepath.Dir(file), filepath.Base(file))), `"--host=`, `"--username={{.Username}}", "--password=x2-secret", "--host=`, 1)), file)
 	p := usptest(t, "run", "--dut", file, "--out", dir, "1.1")
-	p.want(t, result.ExitError, "trouble mqtt5: "+words, "error 1.1")
-	p.lacks(t, "x2-secret")
+	p.Want(t, result.ExitError, "trouble mqtt5: "+words, "error 1.1")
+	p.Lacks(t, "x2-secret")
 }
 
 func TestADeviceThatEndsAtOnceShowsItsLastWords(t *testing.T) {
 	t.Parallel()
 	p := usptest(t, "run", "--dut", dutFile(t, anyMQTT, "echo cannot open the database >&2; exit 3"), "--out", filepath.Join(t.TempDir(), "out"), "1.1")
-	p.want(t, result.ExitError, "cannot open the database", "lab.launch")
+	p.Want(t, result.ExitError, "cannot open the database", "lab.launch")
 }
 
 func TestAPortInUseIsNamed(t *testing.T) {
@@ -251,7 +196,7 @@ func TestAPortInUseIsNamed(t *testing.T) {
 	defer l.Close()
 	port := l.Addr().(*net.TCPAddr).Port
 	p := usptest(t, "run", "--dut", dutFile(t, fmt.Sprintf(`{mtp: stomp, port: %d}`, port), "exec sleep 100"), "--out", filepath.Join(t.TempDir(), "out"), "1.1")
-	p.want(t, result.ExitError, strconv.Itoa(port), "free the port")
+	p.Want(t, result.ExitError, strconv.Itoa(port), "free the port")
 }
 
 // children are the worker processes of a supervisor, by process id.
@@ -279,41 +224,24 @@ func children(t *testing.T, parent int) []int {
 }
 
 // startedRun starts a run and returns when its first case has been reported as finished.
-func startedRun(t *testing.T, dir string, flags ...string) (*program, *exec.Cmd) {
+func startedRun(t *testing.T, dir string, flags ...string) (*program.Program, *exec.Cmd) {
 	t.Helper()
-	p := &program{}
+	p := &program.Program{}
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	args := append([]string{"run", "--link", "mqtt5", "--out", dir}, flags...)
-	cmd := exec.CommandContext(t.Context(), self, append(args, "1.36", "1.59", "1.79")...)
+	cmd := p.Command(t, self(t), append(args, "1.36", "1.59", "1.79")...)
 	cmd.Stdout, cmd.Stderr = writer, writer
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	writer.Close()
-	p.live = reader
+	p.Live = reader
 	t.Cleanup(func() { reader.Close() })
-	p.await(t, "pass 1.36")
+	p.Await(t, "pass 1.36")
 	return p, cmd
-}
-
-// await reads along until the program has written text.
-func (p *program) await(t *testing.T, text string) {
-	t.Helper()
-	some := make([]byte, 64<<10)
-	for !bytes.Contains(p.stdout.Bytes(), []byte(text)) {
-		n, err := p.live.Read(some)
-		p.stdout.Write(some[:n])
-		if err != nil {
-			t.Fatalf("it ended without %q: %v\n%s", text, err, &p.stdout)
-		}
-	}
 }
 
 func TestAnInterruptKeepsWhatWasMeasured(t *testing.T) {
@@ -326,7 +254,7 @@ func TestAnInterruptKeepsWhatWasMeasured(t *testing.T) {
 			if err := cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
-			if exit := p.wait(t, cmd); exit != result.ExitInterrupted {
+			if exit := p.Wait(t, cmd); exit != result.ExitInterrupted {
 				t.Errorf("exit code: want %d, got %d", result.ExitInterrupted, exit)
 			}
 			counts := runIn(t, dir).Counts()
@@ -346,7 +274,7 @@ func TestAKilledWorkerCostsNoMoreThanItsCases(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if exit := p.wait(t, cmd); exit != result.ExitError {
+	if exit := p.Wait(t, cmd); exit != result.ExitError {
 		t.Errorf("exit code: want %d, got %d", result.ExitError, exit)
 	}
 	r := runIn(t, dir)
@@ -358,9 +286,9 @@ func TestAKilledWorkerCostsNoMoreThanItsCases(t *testing.T) {
 func TestListIsAContract(t *testing.T) {
 	t.Parallel()
 	p := usptest(t, "list", "--format", "json")
-	p.want(t, result.ExitPassed)
+	p.Want(t, result.ExitPassed)
 	var cases []map[string]any
-	if err := json.Unmarshal(p.stdout.Bytes(), &cases); err != nil {
+	if err := json.Unmarshal(p.Stdout.Bytes(), &cases); err != nil {
 		t.Fatal(err)
 	}
 	automated := 0
@@ -374,16 +302,16 @@ func TestListIsAContract(t *testing.T) {
 			automated++
 		}
 	}
-	if len(cases) != 230 || automated != len(allBodies()) {
-		t.Errorf("want 230 cases, %d of them automated, got %d and %d", len(allBodies()), len(cases), automated)
+	if len(cases) != 230 || automated != len(suites.Bodies()) {
+		t.Errorf("want 230 cases, %d of them automated, got %d and %d", len(suites.Bodies()), len(cases), automated)
 	}
 }
 
 func TestShowNamesMetricsAndWhatCatchesThem(t *testing.T) {
 	t.Parallel()
 	p := usptest(t, "show", "1.1")
-	p.want(t, result.ExitPassed, "Metrics (4)", "R-ADD", "--defect add-creates-nothing")
-	if !regexp.MustCompile(`Erratum \S+`).Match(p.stdout.Bytes()) {
+	p.Want(t, result.ExitPassed, "Metrics (4)", "R-ADD", "--defect add-creates-nothing")
+	if !regexp.MustCompile(`Erratum \S+`).Match(p.Stdout.Bytes()) {
 		t.Error("want the errata of the case")
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/usptest/usptest/fixtures/agent"
 	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/suites"
 )
 
 func showCommand() *cobra.Command {
@@ -56,7 +57,7 @@ func showCase(w io.Writer, p *plan.Plan, c plan.Case) {
 	if len(c.Needs) > 0 {
 		fmt.Fprintf(w, "needs %s\n", strings.Join(c.Needs, ", "))
 	}
-	if allBodies()[c.ID] == nil && c.Status == plan.Active {
+	if suites.Bodies()[c.ID] == nil && c.Status == plan.Active {
 		fmt.Fprintln(w, "not automated in this version")
 	}
 	if c.Purpose != "" {

@@ -1,199 +1,18 @@
 package main
 
 import (
-	"cmp"
-	"fmt"
-	"io/fs"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/usptest/usptest/fixtures/agent"
-	"github.com/usptest/usptest/harness/dut"
-	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
-	"github.com/usptest/usptest/harness/runner"
 )
-
-// letter is one case in which the plan's letter and what an erratum accepts lead to different verdicts.
-type letter struct {
-	erratum, id string
-	metric      int    // fails in one of the two runs, and passes in the other
-	link        string // mqtt5 when empty
-	// freedom is how the reference agent has to behave for it, where it does not by itself: in a way that the standard allows and the letter does not.
-	freedom string
-	// defect is one that the letter does not see.
-	defect string
-	// element is what plays a role of the plan, where that counts.
-	role, element string
-}
-
-// letters has them all: each case that such an erratum touches.
-func letters() []letter {
-	return []letter{
-		{erratum: "param-of-a-partial-success", id: "1.17", metric: 2, freedom: "partial-set-names-path"},
-		{erratum: "set-search-path-reply", id: "1.20", metric: 1, freedom: "failing-search-set-reported"},
-		{erratum: "set-search-path-reply-to-partial", id: "1.21", metric: 1, freedom: "failing-search-set-refused"},
-		{erratum: "delete-of-an-absent-row", id: "1.25", metric: 1, freedom: "absent-row-not-deleted"},
-		{erratum: "recipient-with-a-dot", id: "1.57", metric: 2},
-		{erratum: "deletion-of-a-table", id: "1.58", metric: 1, freedom: "deletion-of-rows-alone"},
-		{erratum: "periodic-settings-not-required", id: "1.59", metric: 1, defect: "periodic-time-not-set"},
-		{erratum: "reboot-of-a-substitute", id: "1.61", metric: 2, role: dut.RoleSyncCommand, element: "Device.LocalAgent.Controller.1.SendOnBoardRequest()"},
-		{erratum: "response-against-advice", id: "1.65", metric: 1, freedom: "failure-reported-unasked"},
-		{erratum: "timer-not-early", id: "1.79", metric: 2, defect: "timer-ends-at-once"},
-		{erratum: "depth-two-has-a-limit", id: "1.89", metric: 2, defect: "depth-2-with-everything"},
-		{erratum: "command-without-its-path", id: "1.91", metric: 1},
-		{erratum: "command-without-its-path", id: "1.100", metric: 1},
-		{erratum: "command-without-its-path", id: "9.11", metric: 1},
-		{erratum: "every-match-gets-an-object", id: "1.95", metric: 1, defect: "search-add-reports-first-alone"},
-		{erratum: "table-path-without-a-dot", id: "1.99", metric: 1, freedom: "table-path-wants-its-dot"},
-		{erratum: "on-boarding-completes-by-itself", id: "1.101", metric: 2, freedom: "onboard-complete-when-answered"},
-		{erratum: "on-boarding-completes-by-itself", id: "1.102", metric: 2, freedom: "onboard-complete-when-answered"},
-		{erratum: "foreign-address-with-own-sender", id: "2.2", metric: 1, defect: "answers-foreign-to-id"},
-		{erratum: "permission-without-order", id: "2.11", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.12", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.13", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.14", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.16", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-denied-inside", id: "2.12", metric: 2, freedom: "denial-inside"},
-		{erratum: "permission-denied-inside", id: "2.14", metric: 2, freedom: "denial-inside"},
-		{erratum: "permission-denied-inside", id: "2.16", metric: 2, freedom: "denial-inside"},
-		{erratum: "websocket-close-on-bad-record", id: "3.1", metric: 1, link: "websocket"},
-		{erratum: "heart-beat-blank", id: "6.8", metric: 1, link: "stomp"},
-		{erratum: "report-envelope", id: "10.1", metric: 3},
-		{erratum: "report-envelope", id: "10.10", metric: 3},
-		{erratum: "client-id-takes-effect", id: "11.4", metric: 1, freedom: "mqtt-client-id-at-once"},
-		{erratum: "response-information-on-request", id: "11.8", metric: 1, freedom: "mqtt-response-information-unasked"},
-		{erratum: "response-information-on-request", id: "11.12", metric: 2, freedom: "mqtt-response-information-unasked"},
-		{erratum: "filters-over-several-packets", id: "11.8", metric: 2, freedom: "mqtt-subscribes-to-subscribe-topic-apart"},
-		{erratum: "filters-over-several-packets", id: "11.8", metric: 3, freedom: "mqtt-subscribes-to-response-information-apart"},
-		{erratum: "publish-anywhere", id: "11.11", metric: 2, defect: "mqtt-publishes-without-subscription"},
-		// a defect of 11.8, but in 11.12 the standard allows it
-		{erratum: "response-topic-without-request", id: "11.12", metric: 2, freedom: "mqtt-no-request-response-info"},
-	}
-}
-
-// firstLetterInstance keeps these agents apart from those of other tests.
-const firstLetterInstance = 800
-
-// TestTheLetterOfThePlan carries out each of these cases with and without the letter: the reference agent passes where the milder one counts,
-// and fails the metric where the other does.
-func TestTheLetterOfThePlan(t *testing.T) {
-	p, err := plan.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, l := range letters() {
-		t.Run(fmt.Sprintf("%s %s", l.erratum, metricName(l.id, l.metric)), func(t *testing.T) {
-			t.Parallel()
-			c, _ := p.Case(l.id)
-			run := func(instance int, strict bool) result.Case {
-				var ways []string
-				if way := l.freedom + l.defect; way != "" {
-					ways = append(ways, way)
-				}
-				d, err := referenceDUT(ways)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if l.role != "" {
-					d.Elements = map[string]string{l.role: l.element}
-				}
-				s, err := runner.Open(t.Context(), runner.SessionOptions{DUT: d, Link: cmp.Or(l.link, "mqtt5"), Instance: instance, Scale: referenceScale, Strict: strict, Out: t.TempDir()})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer s.Close()
-				r, err := s.Run(t.Context(), c, allBodies()[c.ID])
-				if err != nil {
-					t.Fatal(err)
-				}
-				return r
-			}
-			isMilder := l.defect != ""
-			milder, harder := run(firstLetterInstance+2*i, isMilder), run(firstLetterInstance+2*i+1, !isMilder)
-			if milder.Verdict != result.Pass {
-				t.Errorf("want pass, got %s %s", milder.Verdict, milder.Reason)
-			}
-			if err := exactly(harder, l.metric); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
-
-// TestEveryLetterIsShown holds the letters against the errata: each erratum with a letter of its own has one in each case that it touches, and each
-// freedom of the reference agent is there for one. That a body asks about no other errata is seen to by Case.Strict whenever it runs.
-func TestEveryLetterIsShown(t *testing.T) {
-	p, err := plan.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	hidden := map[string]string{ // erratum and case: why the letter cannot be shown by itself
-		"timer-not-early 9.11":         "the reference agent names the command by its path, so that metric 1 fails before",
-		"periodic-across-reboot 11.11": "publish-anywhere lets the same Records pass, by a letter of the same metric",
-	}
-	shown := map[string]bool{}
-	for _, l := range letters() {
-		shown[l.erratum+" "+l.id], shown[l.freedom] = true, true
-		if e, ok := p.Erratum(l.erratum); !ok || !e.ByLetter() || !e.Concerns(l.id, l.metric) {
-			t.Errorf("no erratum %s with a letter of its own touches %s", l.erratum, metricName(l.id, l.metric))
-		}
-	}
-	for _, e := range p.Errata {
-		for _, touch := range e.Touches {
-			what := e.ID + " " + touch.Case
-			if e.ByLetter() && !shown[what] && hidden[what] == "" {
-				t.Errorf("the letter of erratum %s is not shown in %s", e.ID, touch.Case)
-			}
-		}
-	}
-	for _, f := range agent.Freedoms() {
-		if !shown[f.Name] {
-			t.Errorf("no letter is shown with the freedom %s", f.Name)
-		}
-	}
-}
-
-// TestBodiesAskForTheLetter holds the errata that have a letter of their own against those that the bodies ask about.
-func TestBodiesAskForTheLetter(t *testing.T) {
-	p, err := plan.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want, got []string
-	for _, e := range p.Errata {
-		if e.ByLetter() {
-			want = append(want, e.ID)
-		}
-	}
-	question := regexp.MustCompile(`\.Strict\("([^"]*)"\)`)
-	err = fs.WalkDir(os.DirFS("../../suites"), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".go") {
-			return err
-		}
-		text, err := os.ReadFile("../../suites/" + path)
-		for _, m := range question.FindAllStringSubmatch(string(text), -1) {
-			got = append(got, m[1])
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(want)
-	slices.Sort(got)
-	if got = slices.Compact(got); !slices.Equal(got, want) {
-		t.Errorf("errata with a letter of their own:\n%q\nthe bodies ask about:\n%q", want, got)
-	}
-}
 
 func TestAStrictRunSaysSo(t *testing.T) {
 	dir := t.TempDir() + "/out"
 	p := usptest(t, "run", "--strict-plan", "--link", "mqtt5", "--out", dir, "1.91", "1.25")
-	p.want(t, result.ExitDeviceFault, "judged by the letter of the plan", "in spite of erratum command-without-its-path", "usptest run --link mqtt5 --strict-plan 1.91")
+	p.Want(t, result.ExitDeviceFault, "judged by the letter of the plan", "in spite of erratum command-without-its-path", "usptest run --link mqtt5 --strict-plan 1.91")
 	r := runIn(t, dir)
 	i := slices.IndexFunc(r.Links[0].Cases, func(c result.Case) bool { return c.ID == "1.91" })
 	if c := r.Links[0].Cases[i]; !r.StrictPlan || !slices.Equal(c.ByLetter, []string{"command-without-its-path"}) || slices.Contains(c.Errata, "command-without-its-path") {
@@ -203,6 +22,6 @@ func TestAStrictRunSaysSo(t *testing.T) {
 	if err != nil || !strings.Contains(string(report), "the letter of the plan, also where") {
 		t.Errorf("report.html does not say that the run was strict: %v", err)
 	}
-	usptest(t, "show", "1.91").want(t, result.ExitPassed, "with --strict-plan: The full path fails.")
-	usptest(t, "show", "1.58").want(t, result.ExitPassed, "with --strict-plan: the same. By the letter: No Agent can pass.")
+	usptest(t, "show", "1.91").Want(t, result.ExitPassed, "with --strict-plan: The full path fails.")
+	usptest(t, "show", "1.58").Want(t, result.ExitPassed, "with --strict-plan: the same. By the letter: No Agent can pass.")
 }

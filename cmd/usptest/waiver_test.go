@@ -14,10 +14,6 @@ import (
 // agentFile writes a DUT file of the reference agent with a defect, in real time and described like any other device, and more lines.
 func agentFile(t *testing.T, defect, more string) string {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), "lab.yaml")
 	write(t, fmt.Appendf(nil, `device: {vendor: ACME, model: X1, software: "1.0", endpoint: "proto::x1"}
 links: [{mtp: mqtt, version: "5.0"}]
@@ -26,7 +22,7 @@ lab:
     exec: [%q, agent, "--link={{.Link}}", "--host={{.Host}}", "--port={{.Port}}", "--endpoint={{.AgentID}}", "--controller={{.ControllerID}}",
       "--agent-topic={{.AgentTopic}}", "--controller-topic={{.ControllerTopic}}", "--state={{.Dir}}/state.json", --defect=%s]
 waits: {connect: 20s, response: 10s}
-%s`, self, defect, more), path)
+%s`, self(t), defect, more), path)
 	return path
 }
 
@@ -39,13 +35,13 @@ func TestAWaiverChangesTheVerdict(t *testing.T) {
 	}
 	out := func() string { return filepath.Join(t.TempDir(), "out") }
 	failed := out()
-	usptest(t, "run", "--dut", agentFile(t, "add-creates-nothing", ""), "--out", failed, "1.1", "1.36").want(t, result.ExitDeviceFault, "fail 1.1")
+	usptest(t, "run", "--dut", agentFile(t, "add-creates-nothing", ""), "--out", failed, "1.1", "1.36").Want(t, result.ExitDeviceFault, "fail 1.1")
 
 	dir := out()
 	p := usptest(t, "run", "--dut", agentFile(t, "add-creates-nothing", waiver("1.1", "2099-12-31")), "--out", dir, "--baseline", failed, "1.1", "1.36")
-	p.want(t, result.ExitPassed, "waived 1.1", "excuse  "+excuse, "metric 3", "(fail)", "pass 1.36", "waived 1.1: "+excuse+"; metric 3: ",
+	p.Want(t, result.ExitPassed, "waived 1.1", "excuse  "+excuse, "metric 3", "(fail)", "pass 1.36", "waived 1.1: "+excuse+"; metric 3: ",
 		"partial: 1 case failed and is waived; besides, the run was limited to 1.1 1.36", "no failure but those that a waiver excuses")
-	p.lacks(t, "1 stale", "not needed any more")
+	p.Lacks(t, "1 stale", "not needed any more")
 	run := runIn(t, dir)
 	c := run.Links[0].Cases[0]
 	if len(run.Waivers) != 1 || run.Waivers[0].Until != "2099-12-31" || c.Verdict != result.Waived || !strings.HasPrefix(c.Reason, excuse) || c.Metrics[2].Verdict != result.Fail || c.Journal == "" {
@@ -57,13 +53,13 @@ func TestAWaiverChangesTheVerdict(t *testing.T) {
 	if report := string(read(t, dir, reportFile)); !strings.Contains(report, "failed, and is excused, over") || !strings.Contains(report, excuse) {
 		t.Error("report.html does not show the waiver")
 	}
-	usptest(t, "diff", failed, dir).want(t, result.ExitPassed, "changed 1.1", "fail -> waived")
-	usptest(t, "diff", dir, failed).want(t, result.ExitDeviceFault, "regression 1.1", "waived -> fail")
+	usptest(t, "diff", failed, dir).Want(t, result.ExitPassed, "changed 1.1", "fail -> waived")
+	usptest(t, "diff", dir, failed).Want(t, result.ExitDeviceFault, "regression 1.1", "waived -> fail")
 
 	dir = out()
 	p = usptest(t, "run", "--dut", agentFile(t, "add-creates-nothing", waiver("1.36", "2099-12-31")), "--out", dir, "1.1", "1.36")
-	p.want(t, result.ExitDeviceFault, "fail 1.1", "pass 1.36", "waiver 1.36 is not needed any more: the case passes")
-	p.lacks(t, "waived 1.36")
+	p.Want(t, result.ExitDeviceFault, "fail 1.1", "pass 1.36", "waiver 1.36 is not needed any more: the case passes")
+	p.Lacks(t, "waived 1.36")
 	if report := string(read(t, dir, reportFile)); !strings.Contains(report, "the waiver is not needed any more") {
 		t.Error("report.html does not say that the waiver is needless")
 	}
@@ -71,7 +67,7 @@ func TestAWaiverChangesTheVerdict(t *testing.T) {
 	yesterday := time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly)
 	dir = out()
 	usptest(t, "run", "--dut", agentFile(t, "add-creates-nothing", waiver("1.1", yesterday)), "--out", dir, "1.36").
-		want(t, result.ExitUsage, "lab.yaml:", "waivers[0].until: got "+yesterday, "the waiver has expired")
+		Want(t, result.ExitUsage, "lab.yaml:", "waivers[0].until: got "+yesterday, "the waiver has expired")
 	if exists(dir) {
 		t.Error("the run was begun with an expired waiver")
 	}
@@ -87,5 +83,5 @@ func TestAnErrorIsNotWaived(t *testing.T) {
 	}
 	write(t, []byte(strings.Replace(string(content), `[{mtp: mqtt, version: "5.0"}]`, "[{mtp: stomp}]", 1)), file)
 	usptest(t, "run", "--dut", file, "--out", filepath.Join(t.TempDir(), "out"), "6.2", "1.36").
-		want(t, result.ExitError, "error 6.2", "needs reboot", "partial: no case failed, but 1 case could not be judged")
+		Want(t, result.ExitError, "error 6.2", "needs reboot", "partial: no case failed, but 1 case could not be judged")
 }

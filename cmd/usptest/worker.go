@@ -7,6 +7,7 @@ import (
 
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/runner"
+	"github.com/usptest/usptest/suites"
 )
 
 // workerCommand is the process that carries out the cases of one Link for "usptest run". Signals are the supervisor's affair: it closes
@@ -21,7 +22,7 @@ func workerCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return runner.Worker(context.WithoutCancel(cmd.Context()), p, allBodies())
+			return runner.Worker(context.WithoutCancel(cmd.Context()), p, suites.Bodies())
 		},
 	}
 }

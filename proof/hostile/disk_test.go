@@ -1,4 +1,4 @@
-package main
+package hostile
 
 import (
 	"os"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/result"
 )
 
@@ -22,7 +23,7 @@ const (
 )
 
 // onSmallDisk runs 1.1, whose device sends far more than the disk can hold, and two harmless cases. It returns the folder with the results.
-func onSmallDisk(t *testing.T, script string) (*program, string) {
+func onSmallDisk(t *testing.T, script string) (*program.Program, string) {
 	t.Helper()
 	const flood = "10,000 Notifies"
 	out, kept := t.TempDir(), t.TempDir()
@@ -35,19 +36,14 @@ func onSmallDisk(t *testing.T, script string) (*program, string) {
 		}
 		shell = []string{"unshare", "-rm", "sh"}
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	args := append(shell[1:], "-c", script, "sh", out, kept, self,
+	args := append(shell[1:], "-c", script, "sh", out, kept, path(t),
 		"run", "--dut", hostileDUT(t, "mqtt5", flood, modes()[flood]), "--out", out, "1.1", "1.36", "1.41")
-	p := &program{}
-	cmd := exec.CommandContext(t.Context(), shell[0], args...)
-	cmd.Stdout, cmd.Stderr = &p.stdout, &p.stderr
+	p := &program.Program{}
+	cmd := p.Command(t, shell[0], args...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p.exit = p.wait(t, cmd)
+	p.Wait(t, cmd)
 	return p, kept
 }
 
@@ -57,7 +53,7 @@ func TestAFullDiskKeepsTheFinishedCases(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, dir := onSmallDisk(t, script)
-			p.want(t, result.ExitError, "1.1: the journal could not be written", "--out")
+			p.Want(t, result.ExitError, "1.1: the journal could not be written", "--out")
 			run := runIn(t, dir)
 			if got := run.Counts()[result.Pass]; got != 3 || run.Conclusion.Value != result.Partial {
 				t.Errorf("want 3 cases passed and the conclusion partial, got %d and %+v", got, run.Conclusion)
@@ -71,8 +67,9 @@ func TestAFullDiskKeepsTheFinishedCases(t *testing.T) {
 				}
 			}
 			harmless(t, dir, p)
-			if _, err := os.Stat(filepath.Join(dir, reserveFile)); err == nil {
-				t.Errorf("%s is left over", reserveFile)
+			const reserve = ".reserve" // holds room for the results while a run goes on
+			if _, err := os.Stat(filepath.Join(dir, reserve)); err == nil {
+				t.Errorf("%s is left over", reserve)
 			}
 		})
 	}
@@ -81,5 +78,5 @@ func TestAFullDiskKeepsTheFinishedCases(t *testing.T) {
 func TestADiskWithoutRoomIsFoundAtOnce(t *testing.T) {
 	t.Parallel()
 	p, _ := onSmallDisk(t, noRoom)
-	p.want(t, result.ExitUsage, "--out", "no space left", "make room")
+	p.Want(t, result.ExitUsage, "--out", "no space left", "make room")
 }

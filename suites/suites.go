@@ -1,4 +1,5 @@
-package main
+// Package suites merges the bodies of the chapters of the plan.
+package suites
 
 import (
 	"maps"
@@ -23,8 +24,8 @@ func chapters() []harness.Bodies {
 	}
 }
 
-// allBodies are the bodies of every chapter. Ids are distinct: a chapter's package holds only its own.
-func allBodies() harness.Bodies {
+// Bodies are the bodies of every chapter. Ids are distinct: a chapter's package holds only its own.
+func Bodies() harness.Bodies {
 	all := harness.Bodies{}
 	for _, chapter := range chapters() {
 		maps.Copy(all, chapter)

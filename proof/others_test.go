@@ -1,4 +1,4 @@
-package main
+package proof
 
 import (
 	"strings"
@@ -11,6 +11,7 @@ import (
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/suites"
 )
 
 // firstOthersInstance keeps these agents apart from those of other tests.
@@ -45,7 +46,7 @@ func TestOthersMaySubscribeToo(t *testing.T) {
 				subscribeToAll(c, c.Agent)
 				subscribeToAll(c, second)
 				c.SettleSubscription()
-				allBodies()[test.id](c)
+				suites.Bodies()[test.id](c)
 			}
 			if test.defect != "" {
 				if err := exactly(caughtWith(t, c, body, "mqtt5", firstOthersInstance+i, test.defect), test.metric); err != nil {

@@ -1,4 +1,4 @@
-package main
+package hostile
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 )
@@ -73,9 +74,9 @@ func hostileFolder(t *testing.T, run, journal string) (top string) {
 		if err := os.MkdirAll(filepath.Join(top, dir, "journal", "mqtt5"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		write(t, []byte(text), top, dir, runFile)
+		writeFile(t, []byte(text), top, dir, runFile)
 	}
-	write(t, []byte(journal), top, "bad", "journal", "mqtt5", "1.1.jsonl")
+	writeFile(t, []byte(journal), top, "bad", "journal", "mqtt5", "1.1.jsonl")
 	return top
 }
 
@@ -168,11 +169,10 @@ func TestRunFilesThatNoRunHasWritten(t *testing.T) {
 			commands := readers(top)
 			commands["run, as baseline"] = []string{"run", "--baseline", filepath.Join(top, "bad"), "--out", filepath.Join(top, "out"), "1.36"}
 			for name, args := range commands {
-				var stdout, stderr bytes.Buffer
-				exit := execute(t.Context(), nil, args, &stdout, &stderr)
-				if exit != result.ExitUsage || !strings.Contains(stderr.String(), filepath.Join("bad", runFile)) || !strings.Contains(stderr.String(), test.want) ||
-					stderr.Len() > 2_000 || stdout.Len() > 0 {
-					t.Errorf("%s: want exit 2 and %q, got %d and %.2000s%s", name, test.want, exit, &stderr, &stdout)
+				p := program.Run(t, path(t), args...)
+				if said := p.Stderr.String(); p.Exit != result.ExitUsage || !strings.Contains(said, filepath.Join("bad", runFile)) || !strings.Contains(said, test.want) ||
+					len(said) > 2_000 || p.Stdout.Len() > 0 {
+					t.Errorf("%s: want exit 2 and %q, got %d and %.2000s%s", name, test.want, p.Exit, said, &p.Stdout)
 				}
 				if after := allFiles(t, top); !maps.Equal(before, after) {
 					t.Errorf("%s: want nothing written, got %v", name, slices.Sorted(maps.Keys(after)))
@@ -210,7 +210,7 @@ func TestWhateverARunFileSays(t *testing.T) {
 			if err := json.NewEncoder(&b).Encode(document); err != nil {
 				t.Fatal(err)
 			}
-			write(t, b.Bytes(), top, "bad", runFile)
+			writeFile(t, b.Bytes(), top, "bad", runFile)
 			harmlessFor(t, fmt.Sprintf("%s is %.30q", name, fmt.Sprint(trap)), merge, top, before)
 		}
 	})
@@ -276,31 +276,23 @@ func TestWhateverAJournalSays(t *testing.T) {
 func harmlessFor(t *testing.T, what string, readers map[string][]string, top string, before map[string]int64) {
 	t.Helper()
 	for name, args := range readers {
-		var stdout, stderr bytes.Buffer
-		exit := func() int {
-			defer func() {
-				if p := recover(); p != nil {
-					t.Errorf("%s: %s: panic: %v", what, name, p)
-				}
-			}()
-			return execute(t.Context(), nil, args, &stdout, &stderr)
-		}()
-		if exit < result.ExitPassed || exit > result.ExitError || exit == result.ExitUsage && stderr.Len() == 0 {
-			t.Errorf("%s: %s: exit %d, %s", what, name, exit, &stderr)
+		p := program.Run(t, path(t), args...)
+		if p.Exit > result.ExitError || p.Exit == result.ExitUsage && p.Stderr.Len() == 0 || strings.Contains(p.Stderr.String(), "goroutine ") {
+			t.Errorf("%s: %s: exit %d, %.2000s", what, name, p.Exit, &p.Stderr)
 		}
-		screen := stdout.String() + stderr.String()
+		screen := p.Stdout.String() + p.Stderr.String()
 		if shown := result.Visible(screen); shown != screen {
 			t.Errorf("%s: %s: the screen gets %.300q", what, name, screen)
 		}
-		for path := range allFiles(t, top) {
-			if _, old := before[path]; old || path == filepath.Join(top, "bad", runFile) {
+		for file := range allFiles(t, top) {
+			if _, old := before[file]; old || file == filepath.Join(top, "bad", runFile) {
 				continue
 			}
-			rest, ours := strings.CutPrefix(path, filepath.Join(top, "out"))
+			rest, ours := strings.CutPrefix(file, filepath.Join(top, "out"))
 			if !ours {
-				t.Errorf("%s: %s: wrote %s", what, name, path)
+				t.Errorf("%s: %s: wrote %s", what, name, file)
 			}
-			data := read(t, path)
+			data := readFile(t, file)
 			switch filepath.Ext(rest) {
 			case ".html":
 				if err := oneScript(data); err != nil {
@@ -335,7 +327,7 @@ func wellFormed(data []byte) error {
 // skipUnderRace leaves out what starts a process for each of some hundred files.
 func skipUnderRace(t *testing.T) {
 	t.Helper()
-	if raceEnabled {
+	if program.Race {
 		t.Skip("SKIPPED UNDER THE RACE DETECTOR, with which each of many processes takes a second to start; go test without -race proves it")
 	}
 }

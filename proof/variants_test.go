@@ -1,4 +1,4 @@
-package main
+package proof
 
 import (
 	"testing"
@@ -7,6 +7,7 @@ import (
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/runner"
+	"github.com/usptest/usptest/suites"
 )
 
 // firstVariantsInstance keeps these agents apart from those of other tests.
@@ -39,18 +40,11 @@ func TestLawfulVariants(t *testing.T) {
 			if !ok {
 				t.Fatal("no case is carried out with this variant")
 			}
-			d, err := referenceDUT([]string{v.Name})
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := runner.Open(t.Context(), runner.SessionOptions{DUT: d, Link: "mqtt5", Instance: firstVariantsInstance + i, Scale: referenceScale, Out: t.TempDir()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Close()
+			d := device(t, v.Name)
+			s := open(t.Context(), t, runner.SessionOptions{DUT: d, Link: "mqtt5", Instance: firstVariantsInstance + i})
 			run := func(id string, want result.Verdict) {
 				c, _ := p.Case(id)
-				r, err := s.Run(t.Context(), c, allBodies()[id])
+				r, err := s.Run(t.Context(), c, suites.Bodies()[id])
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -1,4 +1,4 @@
-package main
+package suites
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ func TestPlanAndBodies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bodies, written := allBodies(), 0
+	bodies, written := Bodies(), 0
 	for id, body := range bodies {
 		c, ok := p.Case(id)
 		switch {
@@ -41,7 +41,7 @@ func TestPlanAndBodies(t *testing.T) {
 		}
 		written++
 		if bodies[c.ID] == nil {
-			t.Errorf("%s has its texts, but no body: name one in Bodies of its chapter's package in suites, and the package in chapters of cases.go", c.ID)
+			t.Errorf("%s has its texts, but no body: name one in Bodies of its chapter's package in suites, and the package in chapters of suites.go", c.ID)
 		}
 	}
 	sum := 0
@@ -65,11 +65,11 @@ func TestReadmeCounts(t *testing.T) {
 			active++
 		}
 	}
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := fmt.Sprintf("%d of the %d active cases", len(allBodies()), active); !strings.Contains(string(text), want) {
+	if want := fmt.Sprintf("%d of the %d active cases", len(Bodies()), active); !strings.Contains(string(text), want) {
 		t.Errorf("README.md should say %q", want)
 	}
 }

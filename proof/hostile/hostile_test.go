@@ -1,4 +1,4 @@
-package main
+package hostile
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/result"
 )
 
@@ -53,7 +54,7 @@ func TestHostileDevices(t *testing.T) {
 	for i, name := range slices.Sorted(maps.Keys(all)) {
 		m, over := all[name], links[:1]
 		switch {
-		case overEveryMTP(name) && raceEnabled:
+		case overEveryMTP(name) && program.Race:
 			at := i % len(links)
 			over = links[at : at+1]
 		case overEveryMTP(name):
@@ -65,7 +66,7 @@ func TestHostileDevices(t *testing.T) {
 				continue
 			}
 			t.Run(full, func(t *testing.T) {
-				if raceEnabled && floods(name) {
+				if program.Race && floods(name) {
 					t.Skip("SKIPPED UNDER THE RACE DETECTOR, which is too slow for this flood on two processors; go test without -race proves it")
 				}
 				t.Parallel()
@@ -77,14 +78,15 @@ func TestHostileDevices(t *testing.T) {
 
 // attack runs the case of that mode with a device in it, and then 1.36 and 1.41.
 func attack(t *testing.T, link, name string, m mode) {
-	dir, peaks := filepath.Join(t.TempDir(), "out"), t.TempDir()
-	p := &program{}
-	cmd := p.prepare(t, "run", "--dut", hostileDUT(t, link, name, m), "--out", dir, m.in, "1.36", "1.41")
-	cmd.Env = append(os.Environ(), peaksDir+"="+peaks)
+	dir := filepath.Join(t.TempDir(), "out")
+	p := &program.Program{}
+	cmd := p.Command(t, path(t), "run", "--dut", hostileDUT(t, link, name, m), "--out", dir, m.in, "1.36", "1.41")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p.exit = p.wait(t, cmd)
+	peakOf := watchPeaks(t, cmd.Process.Pid)
+	p.Wait(t, cmd)
+	peak := peakOf()
 	exit := result.ExitPassed
 	switch m.verdict {
 	case result.Fail:
@@ -92,7 +94,7 @@ func attack(t *testing.T, link, name string, m mode) {
 	case result.Error:
 		exit = result.ExitError
 	}
-	p.want(t, exit, "report.html")
+	p.Want(t, exit, "report.html")
 	run := runIn(t, dir)
 	judged := 0
 	for _, c := range run.Links[0].Cases {
@@ -111,9 +113,8 @@ func attack(t *testing.T, link, name string, m mode) {
 		t.Errorf("want 3 cases, got %d", judged)
 	}
 	harmless(t, dir, p)
-	peak := peakOf(t, peaks)
 	t.Logf("%d MiB at the most", peak>>20)
-	if peak > maxPeaks && !raceEnabled {
+	if peak > maxPeaks && !program.Race {
 		t.Errorf("the processes took %d MiB at the most, want less than %d", peak>>20, maxPeaks>>20)
 	}
 }
@@ -129,8 +130,8 @@ func TestMutatedMessages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "out")
-			p := usptest(t, "run", "--dut", hostileDUT(t, "mqtt5", name, mode{}), "--out", dir, "1.*")
-			p.want(t, result.ExitDeviceFault, "report.html")
+			p := program.Run(t, path(t), "run", "--dut", hostileDUT(t, "mqtt5", name, mode{}), "--out", dir, "1.*")
+			p.Want(t, result.ExitDeviceFault, "report.html")
 			harmless(t, dir, p)
 			for _, c := range runIn(t, dir).Links[0].Cases {
 				if strings.Contains(c.Reason, "harness bug") || c.Verdict == result.Aborted {
@@ -166,7 +167,7 @@ func hostileDUT(t *testing.T, link, name string, m mode) string {
 	if m.late {
 		patience = "60s"
 	}
-	path := filepath.Join(t.TempDir(), "lab.yaml")
+	file := filepath.Join(t.TempDir(), "lab.yaml")
 	text := fmt.Sprintf(`device: {vendor: ACME, model: X1, software: "1", endpoint: "proto::hostile"}
 controller: {endpoint: "self::usptest"}
 links: [%s]
@@ -175,16 +176,14 @@ lab:
   launch: {exec: [%s], env: {%s: "1"}, fresh: per-run}
 waits: {connect: 60s, response: %s, reconnect: 60s}
 `, spec, strings.Join(command, ", "), asHostile, patience)
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	writeFile(t, []byte(text), file)
+	return file
 }
 
 // harmless looks into everything that a person may open.
-func harmless(t *testing.T, dir string, p *program) {
+func harmless(t *testing.T, dir string, p *program.Program) {
 	t.Helper()
-	for name, b := range map[string][]byte{"standard output": p.stdout.Bytes(), "standard error": p.stderr.Bytes(),
+	for name, b := range map[string][]byte{"standard output": p.Stdout.Bytes(), "standard error": p.Stderr.Bytes(),
 		junitFile: readFile(t, dir, junitFile), reportFile: readFile(t, dir, reportFile)} {
 		if shown := result.Visible(string(b)); shown != string(b) {
 			at := 0
@@ -224,36 +223,4 @@ func oneScript(report []byte) error {
 		return fmt.Errorf("want a policy with %s", source)
 	}
 	return nil
-}
-
-func readFile(t *testing.T, dir, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		t.Error(err)
-	}
-	return b
-}
-
-var highWater = regexp.MustCompile(`VmHWM:\s*(\d+) kB`)
-
-// peakOf adds up the peaks that the processes of a run have left.
-func peakOf(t *testing.T, dir string) (bytes int) {
-	t.Helper()
-	left, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(left) < 2 {
-		t.Fatalf("want the peaks of supervisor and worker, got %v, %v", left, err)
-	}
-	for _, path := range left {
-		m := highWater.FindSubmatch(readFile(t, "", path))
-		if m == nil {
-			t.Fatalf("%s has no VmHWM", path)
-		}
-		kib, err := strconv.Atoi(string(m[1]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		bytes += kib << 10
-	}
-	return bytes
 }

@@ -1,4 +1,4 @@
-package main
+package proof
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/runner"
+	"github.com/usptest/usptest/suites"
 )
 
 // defectLinks are the links over which a defect is tried: the first to which its metric applies.
@@ -47,7 +48,7 @@ func TestDefects(t *testing.T) {
 		total++
 	}
 	missing := 0
-	for id := range allBodies() {
+	for id := range suites.Bodies() {
 		c, _ := p.Case(id)
 		for _, m := range c.Metrics {
 			if caught[metricName(id, m.N)] == 0 {
@@ -71,14 +72,14 @@ func TestDefects(t *testing.T) {
 				id = universalCase
 			}
 			c, ok := p.Case(id)
-			if !ok || d.Metric > len(c.Metrics) || allBodies()[id] == nil {
+			if !ok || d.Metric > len(c.Metrics) || suites.Bodies()[id] == nil {
 				t.Fatalf("the plan has no automated metric %s", metricName(id, d.Metric))
 			}
 			for _, link := range defectLinks {
 				if !c.AppliesTo(link) {
 					continue
 				}
-				r := caughtWith(t, c, allBodies()[id], link, int(instance.Add(1)), d.Name)
+				r := caughtWith(t, c, suites.Bodies()[id], link, int(instance.Add(1)), d.Name)
 				if d.Metric != universalMetric && r.Metrics[d.Metric-1].Verdict == result.NotApplicable {
 					continue // the metric speaks of another version of the protocol
 				}
@@ -140,15 +141,8 @@ func runWith(t *testing.T, c plan.Case, body harness.Body, link string, instance
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	d, err := referenceDUT(defects)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := runner.Open(ctx, runner.SessionOptions{DUT: d, Link: link, Instance: instance, Scale: referenceScale, Out: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	d := device(t, defects...)
+	s := open(ctx, t, runner.SessionOptions{DUT: d, Link: link, Instance: instance})
 	r, err := s.Run(ctx, c, body)
 	if err != nil {
 		t.Fatal(err)

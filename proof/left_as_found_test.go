@@ -1,4 +1,4 @@
-package main
+package proof
 
 import (
 	"cmp"
@@ -19,6 +19,7 @@ import (
 	"github.com/usptest/usptest/harness/runner"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
+	"github.com/usptest/usptest/suites"
 )
 
 var leftOnly = flag.String("left", "", "take only the cases whose id matches this `expression`, and interrupt each after every Record")
@@ -36,7 +37,7 @@ func TestDeviceIsLeftAsFound(t *testing.T) {
 	chosen := regexp.MustCompile(cmp.Or(*leftOnly, "."))
 	var instance atomic.Int64
 	instance.Store(firstLeftInstance)
-	for id, body := range allBodies() {
+	for id, body := range suites.Bodies() {
 		c, _ := p.Case(id)
 		at := slices.IndexFunc(defectLinks, c.AppliesTo)
 		if !chosen.MatchString(id) || at < 0 {
@@ -85,15 +86,8 @@ type examined struct {
 
 func openDevice(t *testing.T, c plan.Case, link string, instance int) examined {
 	t.Helper()
-	f, err := referenceDUT(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := runner.Open(t.Context(), runner.SessionOptions{DUT: f, Link: link, Instance: instance, Scale: referenceScale, Out: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	f := device(t)
+	s := open(t.Context(), t, runner.SessionOptions{DUT: f, Link: link, Instance: instance})
 	return examined{s, c}
 }
 

@@ -1,0 +1,81 @@
+package hostile
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/usptest/usptest/fixtures/program"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// asHostile is the variable in the environment that makes this test binary a hostile device.
+const asHostile = "USPTEST_AS_HOSTILE"
+
+// atOnce is how many tests run at once at the least.
+const atOnce = 6
+
+// The files of a run that a person opens.
+const (
+	runFile    = result.RunFile
+	junitFile  = "junit.xml"
+	reportFile = "report.html"
+)
+
+// usptest is the path of the program that the devices and files are hostile to.
+var usptest = sync.OnceValues(func() (string, error) { return program.Build("../../cmd/usptest") })
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asHostile) != "" {
+		os.Exit(hostileDevice(os.Args[1:]))
+	}
+	path, err := usptest()
+	if err == nil {
+		err = program.WaitTogether(atOnce)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(filepath.Dir(path))
+	os.Exit(code)
+}
+
+// path is that of the program.
+func path(t *testing.T) string {
+	t.Helper()
+	path, err := usptest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// runIn reads what a run left in dir, as a user's tools would.
+func runIn(t *testing.T, dir string) *result.Run {
+	t.Helper()
+	r, err := result.Load(filepath.Join(dir, runFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func readFile(t *testing.T, elements ...string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(elements...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func writeFile(t *testing.T, data []byte, elements ...string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(elements...), data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
