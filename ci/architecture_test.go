@@ -30,7 +30,7 @@ var house = [][]string{
 	{"fixtures/agent/defects"},
 	{"fixtures/*"},
 	{"fixtures/agent/*"},
-	{"fixtures/agent/datamodel"},
+	{"fixtures/agent/datamodel", "fixtures/agent/retry"},
 	{"harness/usp", "harness/journal", "harness/plan", "harness/pki", "harness/result"},
 	{"harness/usp/usppb"},
 }
@@ -45,9 +45,10 @@ var knows = []struct {
 	{"brokers/gate", []string{"harness/journal"}, []string{"harness/pki"}},
 	{"brokers/*", []string{"harness/journal", "brokers/gate"}, []string{"harness/pki"}},
 	// the agent is written from TR-369; it must not know what judges it
+	{"fixtures/agent/retry", nil, nil},
 	{"fixtures/agent/datamodel", []string{"harness/usp", "harness/usp/usppb"}, nil},
 	{"fixtures/agent/defects", []string{"fixtures/agent", "fixtures/agent/*", "harness/usp", "harness/usp/usppb"}, nil},
-	{"fixtures/agent/*", []string{"fixtures/agent/datamodel", "harness/usp", "harness/usp/usppb"}, nil},
+	{"fixtures/agent/*", []string{"fixtures/agent/datamodel", "fixtures/agent/retry", "harness/usp", "harness/usp/usppb"}, nil},
 	{"fixtures/agent", []string{"fixtures/agent/*", "harness/usp", "harness/usp/usppb"}, nil},
 	{"fixtures/runs", []string{"harness/result", "harness/plan"}, nil},
 	// a state machine on Records, which sends nothing itself
@@ -112,6 +113,10 @@ func TestFloorsRefuse(t *testing.T) {
 		{edge{"brokers/mqtt", "harness/pki", true}, ""},
 		{edge{"reports/html", "harness/journal", false}, "may know"},
 		{edge{"fixtures/agent", "harness/plan", true}, "may know"},
+		{edge{"fixtures/agent", "fixtures/agent/mtp", false}, ""},
+		{edge{"fixtures/agent/mtp", "fixtures/agent", true}, "not on a lower floor"},
+		{edge{"fixtures/agent/mtp", "fixtures/agent/bulkdata", false}, "not on a lower floor"},
+		{edge{"fixtures/agent/retry", "harness/usp", false}, "may know"},
 		{edge{"suites/mqtt", "fixtures/agent", false}, "may be imported by"},
 		{edge{"suites/mqtt", "fixtures/agent/datamodel", false}, "may be imported by"},
 		{edge{"fixtures/agent", "fixtures/agent/datamodel", false}, ""},
