@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
@@ -22,6 +23,16 @@ func (c *Case) NewSession() (*journal.Event, error) {
 		mark = c.Reboot()
 	}
 	return c.Reconnected(mark)
+}
+
+// TLSOf returns the event of the TLS handshake that secured a connection, or nil when this case's journal has none.
+func (c *Case) TLSOf(conn uint64) *journal.Event {
+	for _, e := range c.Journal.Since(0) {
+		if _, ok := e.Body.(*gate.TLS); ok && e.Conn == conn {
+			return e
+		}
+	}
+	return nil
 }
 
 // ResetBrokers ends every script of the broker and the collector.

@@ -226,6 +226,11 @@ func TestTLSHandshakesAndAlertsAreRecorded(t *testing.T) {
 		tls.Client(dial(t, g), &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}).Handshake()
 		await(t, j, journal.LayerTLS, "handshake failed", "unsupported versions")
 	})
+	t.Run("nothing", func(t *testing.T) {
+		g, j := open(t, Options{TLS: config()}, echo)
+		dial(t, g).Close()
+		await(t, j, journal.LayerTLS, HandshakeBroken, "")
+	})
 	t.Run("no TLS at all", func(t *testing.T) {
 		g, j := open(t, Options{TLS: config()}, echo)
 		c := dial(t, g)

@@ -6,10 +6,20 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"strings"
+	"syscall"
 
 	"github.com/usptest/usptest/harness/journal"
+)
+
+// Types of the events for a TLS handshake that did not come to its end. HandshakeFailed is for one that this end gave up, since what the
+// device sent is no TLS that is taken here; its Text says why. HandshakeBroken is for a device that ended the connection, or said nothing.
+const (
+	HandshakeFailed = "handshake failed"
+	HandshakeBroken = "handshake broken off"
 )
 
 // TLS is what a handshake agreed on; it is the Body of the "handshake" event.
@@ -75,9 +85,11 @@ func (c *Conn) handshake(ctx context.Context) error {
 	// recordHello finds the connection in the context
 	err := secured.HandshakeContext(context.WithValue(ctx, connKey{}, c))
 	if err != nil {
-		event := journal.Event{Layer: journal.LayerTLS, Dir: journal.Own, Type: "handshake failed", Text: err.Error()}
+		event := journal.Event{Layer: journal.LayerTLS, Dir: journal.Own, Type: HandshakeFailed, Text: err.Error()}
 		if alert := remoteAlert(err); alert != "" {
 			event.Dir, event.Type, event.Text = journal.In, "alert", alert
+		} else if isBroken(err) {
+			event.Type = HandshakeBroken
 		}
 		c.Log(event)
 		c.ended(journal.Out, "closed by the harness: the TLS handshake failed")
@@ -95,6 +107,12 @@ func (c *Conn) handshake(ctx context.Context) error {
 	}
 	c.Log(journal.Event{Layer: journal.LayerTLS, Dir: journal.In, Type: "handshake", Text: agreed.text(), Body: agreed})
 	return nil
+}
+
+// isBroken reports whether a handshake ended for want of bytes from the device, and not for what they are.
+func isBroken(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 type connKey struct{}

@@ -3,10 +3,8 @@ package mtp
 import (
 	"fmt"
 
-	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
-	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -15,7 +13,7 @@ import (
 func certificates(c *harness.Case) {
 	probe := c.Agent.Get(c, "Device.LocalAgent.EndpointID")
 	c.DeviceMust(expect.Type(probe, usp.GetResp))
-	if handshake(c, probe.Conn) == nil {
+	if c.TLSOf(probe.Conn) == nil {
 		// the session is older than the case, so that its handshake is in the journal of an earlier one: let there be another
 		_, err := c.NewSession()
 		c.DeviceMust(err)
@@ -24,21 +22,11 @@ func certificates(c *harness.Case) {
 	got := c.Agent.GetSupportedProtocol(c, usp.Version)
 	c.Metric(1, func(m *harness.Metric) {
 		m.Must(expect.Type(got, usp.GetSupportedProtocolResp), got.Evidence())
-		secured := handshake(c, got.Conn)
+		secured := c.TLSOf(got.Conn)
 		if secured == nil {
 			m.Must(&usp.Mismatch{Where: fmt.Sprintf("connection %d, over which the answer came", got.Conn), Want: "a TLS handshake", Got: "none"})
 		}
 		m.Must(nil, secured.Seq)
 		m.Note("%s", secured.Text)
 	})
-}
-
-// handshake returns the event of the TLS handshake that secured a connection, or nil when the journal has none.
-func handshake(c *harness.Case, conn uint64) *journal.Event {
-	for _, e := range c.Journal.Since(0) {
-		if _, ok := e.Body.(*gate.TLS); ok && e.Conn == conn {
-			return e
-		}
-	}
-	return nil
 }
