@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -25,7 +26,8 @@ type limits struct {
 type Conn struct {
 	conn       *gate.Conn
 	r          *bufio.Reader
-	client     bool // the harness dialled
+	client     bool        // the harness dialled
+	dialled    DialOptions // how, when it did
 	handshake  *Handshake
 	controller string // Endpoint ID
 	script     *script
@@ -49,6 +51,12 @@ func (c *Conn) ID() uint64 { return c.conn.ID }
 
 // Dialled tells whether the harness opened the connection.
 func (c *Conn) Dialled() bool { return c.client }
+
+// DialOptions say how the harness opened the connection; they are zero for one that the device opened.
+func (c *Conn) DialOptions() DialOptions { return c.dialled }
+
+// RemoteAddr is the device's end of the TCP connection.
+func (c *Conn) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
 
 // Controller is the Endpoint ID of the Controller whose connection it is: the one that the path stands for, or that dialled.
 func (c *Conn) Controller() string { return c.controller }
@@ -244,7 +252,7 @@ func (c *Conn) take(f *Frame, seq uint64) bool {
 // closed answers a CLOSE, unless it is the answer to one, and ends the connection.
 func (c *Conn) closed(f *Frame) {
 	code, _ := f.CloseCode()
-	if problem := f.closeProblem(); problem != "" {
+	if problem := f.CloseProblem(); problem != "" {
 		c.conn.Note("%s", problem)
 		code = CloseProtocolError
 	}

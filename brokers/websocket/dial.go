@@ -3,6 +3,7 @@ package websocket
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 // DialOptions say how the harness dials a device that listens.
 type DialOptions struct {
 	URL        string      // ws://host:port/path, or wss:// for TLS
-	TLS        *tls.Config // for wss; nil trusts what the system trusts
+	TLS        *tls.Config // for wss; nil means that of the Options
 	EndpointID string      // goes into the query as eid (R-WS.10b); "" leaves it out
 	Extension  bool        // offers bbf-usp-protocol with EndpointID, as before USP 1.3
 	// NoSubprotocol leaves Sec-WebSocket-Protocol out, which a device must refuse (R-WS.12a).
@@ -48,13 +49,13 @@ func (s *Server) dial(ctx context.Context, opts DialOptions) (*Conn, error) {
 	if !secured {
 		opts.TLS = nil
 	} else if opts.TLS == nil {
-		opts.TLS = &tls.Config{}
+		opts.TLS = cmp.Or(s.opts.DialTLS, &tls.Config{})
 	}
 	conn, err := gate.Dial(ctx, s.j, target.Host, opts.TLS)
 	if err != nil {
 		return nil, fmt.Errorf("websocket: %w", err)
 	}
-	c := &Conn{conn: conn, r: bufio.NewReaderSize(conn, readBuffer), client: true, controller: opts.EndpointID, done: make(chan struct{})}
+	c := &Conn{conn: conn, r: bufio.NewReaderSize(conn, readBuffer), client: true, dialled: opts, controller: opts.EndpointID, done: make(chan struct{})}
 	giveUp := context.AfterFunc(ctx, func() { conn.End("dialling was given up") })
 	err = c.open(ctx, target, opts, s.opts.Patience)
 	if !giveUp() {

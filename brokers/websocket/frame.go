@@ -92,8 +92,8 @@ func (f *Frame) CloseCode() (code int, text string) {
 	return int(binary.BigEndian.Uint16(f.Payload)), string(f.Payload[2:])
 }
 
-// closeProblem says what is wrong with a CLOSE frame, or "".
-func (f *Frame) closeProblem() string {
+// CloseProblem says what is wrong with a CLOSE frame by RFC 6455, sections 5.5.1 and 7.4, or "".
+func (f *Frame) CloseProblem() string {
 	code, text := f.CloseCode()
 	switch {
 	case code == CloseNoStatus && len(f.Payload) == 0:

@@ -233,7 +233,7 @@ func FuzzReadFrame(f *testing.F) {
 			}
 			at += len(raw)
 			frame.Describe()
-			frame.closeProblem()
+			frame.CloseProblem()
 			if frame.Size != len(frame.Payload) || frame.Masked != fromClient {
 				t.Fatalf("got %+v", frame)
 			}

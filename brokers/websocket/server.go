@@ -34,6 +34,8 @@ const (
 type Options struct {
 	Addr string      // gate.DefaultAddr when empty
 	TLS  *tls.Config // nil: plain TCP
+	// DialTLS is for a device that is dialled at a wss URL; nil trusts what the system trusts.
+	DialTLS *tls.Config
 	// Path is the resource that stands for the Controller; a request for another gets 404, unless Assign has given it to a
 	// further Controller. "" serves all.
 	Path string

@@ -97,7 +97,7 @@ func (r *rig) listen(ctx context.Context, spec dut.LinkSpec, vars *dut.Vars, s s
 			Broker: stomp.Options{Addr: addr, TLS: s.server, TimeScale: r.Scale}})
 	case dut.WebSocket:
 		o := link.WebSocketOptions{Name: r.Link, KeepAwake: true,
-			Broker: websocket.Options{Addr: addr, TLS: s.server, Path: vars.Path, EndpointID: vars.ControllerID}}
+			Broker: websocket.Options{Addr: addr, TLS: s.server, DialTLS: s.client, Path: vars.Path, EndpointID: vars.ControllerID}}
 		if spec.Role == dut.RoleServer {
 			if vars.AgentPort, err = freePort(r.DUT.Bind); err != nil {
 				return err
