@@ -94,6 +94,11 @@ func (c *Controller) Join(id string) (further *Controller, joined link.Joined) {
 	return c.controller(id, joined), joined
 }
 
+// Via returns the same Controller as it sends through another end: to another topic of the Agent, say. What comes in is the first one's.
+func (c *Controller) Via(end link.End) *Controller {
+	return &Controller{office: c.office, id: c.id, end: end, session: session.Plain{Header: c.header(c.id, c.opts.AgentID)}}
+}
+
 // controller makes a Controller and keeps it.
 func (o *office) controller(id string, end link.End) *Controller {
 	c := &Controller{office: o, id: id, end: end, session: session.Plain{Header: o.header(id, o.opts.AgentID)}}
