@@ -1,12 +1,14 @@
 package proof
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
-	"sync/atomic"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,11 +38,11 @@ const patience = 2 * time.Minute
 // TestDefects is the proof of the verdicts: with each defect the reference agent fails exactly the metric that the defect names, and every
 // metric of every automated case has a defect.
 func TestDefects(t *testing.T) {
+	t.Parallel()
 	p, err := plan.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	chosen := regexp.MustCompile(*only)
 	caught := map[string]int{} // defects by metric
 	total := 0
 	for _, d := range agent.Defects() {
@@ -58,13 +60,11 @@ func TestDefects(t *testing.T) {
 		}
 	}
 	t.Logf("%d defects for %d metrics; %d metrics have none", total, len(caught), missing)
-	var instance atomic.Int64
-	tried := 0
-	for _, d := range agent.Defects() {
-		if !chosen.MatchString(d.Name) && !chosen.MatchString(metricName(d.Case, d.Metric)) {
-			continue
-		}
-		tried++
+	chosen := chosenDefects(p)
+	if len(chosen) == 0 {
+		t.Errorf("-only %q matches no defect; usptest agent --list-defects has their names and metrics", *only)
+	}
+	for _, d := range chosen {
 		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
 			id := d.Case
@@ -79,7 +79,7 @@ func TestDefects(t *testing.T) {
 				if !c.AppliesTo(link) {
 					continue
 				}
-				r := caughtWith(t, c, suites.Bodies()[id], link, int(instance.Add(1)), d.Name)
+				r := caughtWith(t, c, suites.Bodies()[id], link, d.Name)
 				if d.Metric != universalMetric && r.Metrics[d.Metric-1].Verdict == result.NotApplicable {
 					continue // the metric speaks of another version of the protocol
 				}
@@ -91,9 +91,38 @@ func TestDefects(t *testing.T) {
 			t.Errorf("metric %s applies to none of the links %v", metricName(id, d.Metric), defectLinks)
 		})
 	}
-	if tried == 0 {
-		t.Errorf("-only %q matches no defect; usptest agent --list-defects has their names and metrics", *only)
+}
+
+// chosenDefects are the defects that -only matches, or all, or a sample. Those of cases that take long come first, so that nothing waits for
+// them at the end.
+func chosenDefects(p *plan.Plan) (chosen []agent.Defect) {
+	switch expression := regexp.MustCompile(*only); {
+	case *only != "":
+		for _, d := range agent.Defects() {
+			if expression.MatchString(d.Name) || expression.MatchString(metricName(d.Case, d.Metric)) {
+				chosen = append(chosen, d)
+			}
+		}
+	case *full:
+		chosen = agent.Defects()
+	default:
+		chosen = oneOfEachCase(agent.Defects())
 	}
+	budget := func(d agent.Defect) time.Duration { c, _ := p.Case(d.Case); return c.Budget }
+	slices.SortStableFunc(chosen, func(a, b agent.Defect) int { return cmp.Compare(budget(b), budget(a)) })
+	return chosen
+}
+
+// oneOfEachCase is one defect of each case: the first of the first one, the second of the second one, and so on, so that every kind is among them.
+func oneOfEachCase(all []agent.Defect) (some []agent.Defect) {
+	byCase := map[string][]agent.Defect{}
+	for _, d := range all {
+		byCase[d.Case] = append(byCase[d.Case], d)
+	}
+	for i, id := range slices.Sorted(maps.Keys(byCase)) {
+		some = append(some, byCase[id][i%len(byCase[id])])
+	}
+	return some
 }
 
 // exactly wants the one metric to fail, and no other one. Two pairs are one fault seen twice: a path that is malformed breaks the
@@ -125,10 +154,10 @@ const (
 
 // caughtWith is runWith for a defect that should be caught. What a machine that stands still explains is not held against a simulated device,
 // which can hide a defect of timing: it is then tried again, and the log says so.
-func caughtWith(t *testing.T, c plan.Case, body harness.Body, link string, instance int, defect string) result.Case {
+func caughtWith(t *testing.T, c plan.Case, body harness.Body, link, defect string) result.Case {
 	t.Helper()
 	for try := 1; ; try++ {
-		r, stall := runWith(t, c, body, link, instance, defect)
+		r, stall := runWith(t, c, body, link, defect)
 		if r.Verdict != result.Pass || stall < troubles || try == tries {
 			return r
 		}
@@ -137,12 +166,13 @@ func caughtWith(t *testing.T, c plan.Case, body harness.Body, link string, insta
 }
 
 // runWith carries out the body of one case against a reference agent of its own, and says how long the machine has stood still meanwhile.
-func runWith(t *testing.T, c plan.Case, body harness.Body, link string, instance int, defects ...string) (result.Case, time.Duration) {
+func runWith(t *testing.T, c plan.Case, body harness.Body, link string, defects ...string) (result.Case, time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	d := device(t, defects...)
-	s := open(ctx, t, runner.SessionOptions{DUT: d, Link: link, Instance: instance})
+	s := open(ctx, t, runner.SessionOptions{DUT: d, Link: link})
+	defer s.Close()
 	r, err := s.Run(ctx, c, body)
 	if err != nil {
 		t.Fatal(err)

@@ -12,12 +12,13 @@ import (
 
 // TestSubstitutes carries out cases with other elements than the plan's.
 func TestSubstitutes(t *testing.T) {
+	t.Parallel()
 	p, err := plan.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
 	const label = "Device.LocalAgent.Controller.{i}.X_00256D_Label.{i}."
-	for i, test := range []struct {
+	for _, test := range sample(3, []struct {
 		name     string
 		elements map[string]string // by role
 		cases    []string
@@ -37,12 +38,13 @@ func TestSubstitutes(t *testing.T) {
 		{"event", map[string]string{dut.RoleEvent: "Device.LocalAgent.Periodic!"}, []string{"1.106"}},
 		{"readable", map[string]string{dut.RoleReadable: "Device.DeviceInfo.ModelName"}, []string{"1.1", "1.37"}},
 		{"changing", map[string]string{dut.RoleChanging: "Device.DeviceInfo.FriendlyName"}, []string{"1.52"}},
-	} {
+	}) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			d := device(t)
 			d.Elements = test.elements
-			s := open(t.Context(), t, runner.SessionOptions{DUT: d, Link: "mqtt5", Instance: 900 + i})
+			s := open(t.Context(), t, runner.SessionOptions{DUT: d, Link: "mqtt5"})
+			defer s.Close()
 			used := map[string]bool{}
 			for _, id := range test.cases {
 				c, _ := p.Case(id)

@@ -2,10 +2,12 @@ package proof
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/usptest/usptest/fixtures/program"
@@ -14,8 +16,21 @@ import (
 	"github.com/usptest/usptest/harness/runner"
 )
 
-// atOnce is how many tests run at once at the least.
-const atOnce = 6
+// full wants everything. Without it a fixed sample of each kind of proof is tried, so that "go test ./..." is soon done.
+var full = flag.Bool("full", false, "try every defect, strict reading and substitute, and leave every case half done; without it a sample of each")
+
+// sample is all with -full, and otherwise each nth from the first on.
+func sample[T any](n int, all []T) (some []T) {
+	for i, one := range all {
+		if *full || i%n == 0 {
+			some = append(some, one)
+		}
+	}
+	return some
+}
+
+// atOnce is how many tests run at once at the least: nearly all of their time they wait.
+const atOnce = 16
 
 // usptest is the path of the program that the reference agent is started from.
 var usptest = sync.OnceValues(func() (string, error) { return program.Build("../cmd/usptest") })
@@ -34,6 +49,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// instances counts the reference agents, so that no two have the same number.
+var instances = sync.OnceValue(func() *atomic.Int64 { return new(atomic.Int64) })
+
 // device is the DUT file of a reference agent that behaves in these ways.
 func device(t *testing.T, ways ...string) *dut.File {
 	t.Helper()
@@ -48,14 +66,13 @@ func device(t *testing.T, ways ...string) *dut.File {
 	return d
 }
 
-// open launches the device of o, which is made for reference agents, and closes the session with the test.
+// open launches the device of o, a reference agent with a number of its own. Who calls it closes the session.
 func open(ctx context.Context, t *testing.T, o runner.SessionOptions) *runner.Session {
 	t.Helper()
-	o.Scale, o.Out = reference.Scale, t.TempDir()
+	o.Instance, o.Scale, o.Out = int(instances().Add(1)), reference.Scale, t.TempDir()
 	s, err := runner.Open(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Close)
 	return s
 }

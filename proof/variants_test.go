@@ -10,12 +10,10 @@ import (
 	"github.com/usptest/usptest/suites"
 )
 
-// firstVariantsInstance keeps these agents apart from those of other tests.
-const firstVariantsInstance = 960
-
 // TestLawfulVariants carries out cases on Agents that differ from the reference agent in what TR-369 and TR-181 leave to them. No verdict is a
 // fail; where the lab cannot judge, it says so.
 func TestLawfulVariants(t *testing.T) {
+	t.Parallel()
 	p, err := plan.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +31,7 @@ func TestLawfulVariants(t *testing.T) {
 		"diverging-rows":           {passed: []string{"1.39", "1.89"}},
 		"full-tables":              {passed: []string{"1.10", "1.33", "1.71", "1.83"}, unjudged: []string{"1.35"}},
 	}
-	for i, v := range agent.Variants() {
+	for _, v := range agent.Variants() {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
 			test, ok := tests[v.Name]
@@ -41,7 +39,8 @@ func TestLawfulVariants(t *testing.T) {
 				t.Fatal("no case is carried out with this variant")
 			}
 			d := device(t, v.Name)
-			s := open(t.Context(), t, runner.SessionOptions{DUT: d, Link: "mqtt5", Instance: firstVariantsInstance + i})
+			s := open(t.Context(), t, runner.SessionOptions{DUT: d, Link: "mqtt5"})
+			defer s.Close()
 			run := func(id string, want result.Verdict) {
 				c, _ := p.Case(id)
 				r, err := s.Run(t.Context(), c, suites.Bodies()[id])

@@ -38,7 +38,7 @@ func image(t *testing.T) string {
 		t.Fatal(err)
 	}
 	name := strings.ToLower(fmt.Sprintf("usptest-%s:%d", t.Name(), os.Getpid()))
-	engineDo(t, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-o", filepath.Join(context, "usptest"), filepath.Join(root, "cmd", "usptest"))
+	engineDo(t, []string{"CGO_ENABLED=0"}, "go", "build", "-o", filepath.Join(context, "usptest"), filepath.Join(root, "cmd", "usptest"))
 	engineDo(t, nil, "docker", "build", "--quiet", "--tag", name, "--file", filepath.Join(root, "ci", "image", "Dockerfile"), context)
 	t.Cleanup(func() {
 		if out, err := exec.Command("docker", "image", "rm", "--force", name).CombinedOutput(); err != nil {

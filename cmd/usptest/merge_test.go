@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/result"
 )
 
@@ -30,12 +32,26 @@ func TestShardsMergeToTheRun(t *testing.T) {
 	top := t.TempDir()
 	args := []string{"--link", "mqtt5", "--link", "stomp", "--defect", "add-creates-nothing", "1.?", "1.3?", "6.*", "9.*"}
 	whole, merged := filepath.Join(top, "whole"), filepath.Join(top, "merged")
-	usptest(t, append([]string{"run", "--out", whole}, args...)...).Want(t, result.ExitDeviceFault)
 	var parts []string
-	for i := range 3 {
-		part := filepath.Join(top, fmt.Sprint("part", i))
-		parts = append(parts, part)
-		p := usptest(t, append([]string{"run", "--out", part, "--shard", fmt.Sprintf("%d/3", i+1)}, args...)...)
+	var runs [4]program.Program // the whole and its shards, at the same time
+	var processes [4]*exec.Cmd
+	for i := range runs {
+		out, shard := whole, []string(nil)
+		if i > 0 {
+			out, shard = filepath.Join(top, fmt.Sprint("part", i)), []string{"--shard", fmt.Sprintf("%d/3", i)}
+			parts = append(parts, out)
+		}
+		processes[i] = runs[i].Command(t, self(t), slices.Concat([]string{"run", "--out", out}, shard, args)...)
+		if err := processes[i].Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range runs {
+		runs[i].Wait(t, processes[i])
+	}
+	runs[0].Want(t, result.ExitDeviceFault)
+	for i, part := range parts {
+		p := &runs[i+1]
 		p.Want(t, p.Exit, fmt.Sprintf("shard %d/3", i+1))
 		if run := runIn(t, part); len(run.Links) != 2 || run.Conclusion.Value == result.Conformant {
 			t.Errorf("shard %d: got %+v over %d links", i+1, run.Conclusion, len(run.Links))

@@ -29,7 +29,7 @@ type mode struct {
 	// What the run has to say: the verdict of that case, pass when empty, and words of its findings.
 	verdict  result.Verdict
 	findings string
-	late     bool // its reply to the Add comes, but not before much else
+	late     bool // its replies come, however late: each wait is patient
 }
 
 // hostileTag is in every request of case 1.1 that its own mode waits for.
@@ -56,7 +56,7 @@ const (
 // modes are all ways to be hostile, by name.
 func modes() map[string]mode {
 	all := map[string]mode{
-		"well-behaved": {},
+		"well-behaved": {late: true},
 	}
 	for _, some := range []map[string]mode{wireModes(), recordModes(), messageModes(), modelModes(), processModes(), floodModes(),
 		secondModes(), probeModes()} {
@@ -298,7 +298,7 @@ func messageModes() map[string]mode {
 				s.replies(answer)
 				return s.message(p, answer(m))
 			}},
-		"evil identity": {verdict: result.Pass,
+		"evil identity": {late: true, verdict: result.Pass,
 			waits: func(m *usppb.Msg) bool { return strings.Contains(m.String(), "DeviceInfo.Manufacturer") },
 			act: func(s *session, p packet, m *usppb.Msg) bool {
 				for _, q := range m.GetBody().GetResponse().GetGetResp().GetReqPathResults() {
@@ -343,19 +343,19 @@ func modelModes() map[string]mode {
 		return m
 	}
 	return map[string]mode{
-		"huge model": {waits: waits, act: model(func() []*object {
+		"huge model": {late: true, waits: waits, act: model(func() []*object {
 			return []*object{{SupportedObjPath: "Device.", SupportedParams: params(400_000)}}
 		})},
-		"a model of objects": {waits: waits, act: model(func() (all []*object) {
+		"a model of objects": {late: true, waits: waits, act: model(func() (all []*object) {
 			for i := range 200_000 {
 				all = append(all, &object{SupportedObjPath: nth("Device.X.{i}.Y.{i}.Z", i) + ".", Access: 999, IsMultiInstance: true})
 			}
 			return all
 		})},
-		"endless paths in the model": {waits: waits, act: model(func() []*object {
+		"endless paths in the model": {late: true, waits: waits, act: model(func() []*object {
 			return []*object{{SupportedObjPath: strings.Repeat("Device.", mib/2), SupportedParams: params(200_000)}}
 		})},
-		"evil model": {waits: waits, act: model(func() (all []*object) {
+		"evil model": {late: true, waits: waits, act: model(func() (all []*object) {
 			for i := range 1_000 {
 				all = append(all, &object{SupportedObjPath: evilText + nth("Device.", i), Access: -1, SupportedParams: []*param{{ParamName: evilText, Access: -1, ValueType: -1}},
 					SupportedCommands: []*usppb.GetSupportedDMResp_SupportedCommandResult{{CommandName: evilText + "()", CommandType: -1, InputArgNames: []string{evilText}}},
@@ -364,20 +364,20 @@ func modelModes() map[string]mode {
 			return all
 		})},
 		"no model": {waits: waits, act: func(*session, packet, *usppb.Msg) bool { return true }},
-		"an error for a model": {waits: waits, act: func(s *session, p packet, m *usppb.Msg) bool {
+		"an error for a model": {late: true, waits: waits, act: func(s *session, p packet, m *usppb.Msg) bool {
 			return s.message(p, usp.NewError(m.GetHeader().GetMsgId(), usp.CodeInternalError, strings.Repeat(evilText, largest/len(evilText))))
 		}},
-		"endless values of features": {waits: func(m *usppb.Msg) bool {
+		"endless values of features": {late: true, waits: func(m *usppb.Msg) bool {
 			return strings.Contains(m.String(), "SupportedProtocols") || strings.Contains(m.String(), "Supported") && m.GetBody().GetRequest().GetGet() != nil
 		}, act: func(s *session, p packet, m *usppb.Msg) bool {
 			return s.message(p, replace(m, strings.Repeat("\x1b", 4*mib)))
 		}},
-		"endless paths of values": {waits: func(m *usppb.Msg) bool { return strings.Contains(m.String(), "LocalAgent.Subscription.*.ID") },
+		"endless paths of values": {late: true, waits: func(m *usppb.Msg) bool { return strings.Contains(m.String(), "LocalAgent.Subscription.*.ID") },
 			act: func(s *session, p packet, m *usppb.Msg) bool {
 				return s.message(p, usp.NewMsg(m.GetHeader().GetMsgId(), &usppb.GetResp{ReqPathResults: []*usppb.GetResp_RequestedPathResult{{
 					ResolvedPathResults: []*usppb.GetResp_ResolvedPathResult{{ResolvedPath: strings.Repeat("Device.", mib/2), ResultParams: manyParams(100_000, "X")}}}}}))
 			}},
-		"endless rows of leftovers": {waits: func(m *usppb.Msg) bool { return strings.Contains(m.String(), "LocalAgent.Subscription.*.ID") },
+		"endless rows of leftovers": {late: true, waits: func(m *usppb.Msg) bool { return strings.Contains(m.String(), "LocalAgent.Subscription.*.ID") },
 			act: func(s *session, p packet, m *usppb.Msg) bool {
 				q := &usppb.GetResp_RequestedPathResult{}
 				for i := range 100_000 {

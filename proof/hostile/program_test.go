@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +17,19 @@ const asHostile = "USPTEST_AS_HOSTILE"
 
 // atOnce is how many tests run at once at the least.
 const atOnce = 6
+
+// full wants everything. Without it a fixed sample is tried, so that "go test ./..." is soon done.
+var full = flag.Bool("full", false, "try every hostile device over every MTP that it concerns, and every hostile file; without it a sample")
+
+// sample is all with -full, and otherwise each nth from the first on.
+func sample[T any](n int, all []T) (some []T) {
+	for i, one := range all {
+		if *full || i%n == 0 {
+			some = append(some, one)
+		}
+	}
+	return some
+}
 
 // The files of a run that a person opens.
 const (
