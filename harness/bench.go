@@ -17,6 +17,7 @@ import (
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/lab"
+	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
@@ -24,7 +25,7 @@ import (
 
 // Bench is one device under test, connected over one Link. Of the brokers only the one of the Link is there; the others are nil.
 type Bench struct {
-	Link      string // mqtt5, mqtt3, stomp or websocket, with "+tls" when the Link is protected
+	Link      link.Link // knows what differs between MTPs
 	Journal   *journal.Journal
 	Agent     *controller.Controller
 	MQTT      *mqtt.Server

@@ -18,6 +18,7 @@ import (
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/lab"
+	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 )
@@ -35,12 +36,13 @@ type Case struct {
 
 	// Link is mqtt5, mqtt3, stomp or websocket, with "+tls" when the Link is protected.
 	Link string
+	// MTP says how the standards speak of the Link's MTP.
+	MTP link.MTP
 	// Agent asks the device and takes what it sends.
 	Agent *controller.Controller
 	// Journal has every event of the case.
 	Journal *journal.Journal
-	// MQTT, STOMP and WebSocket are the scripts of the brokers. Only that of the Link is there; over WebSocket none is where the harness
-	// dials the device.
+	// MQTT, STOMP and WebSocket are the scripts of the brokers. Only that of the Link is there.
 	MQTT      *mqtt.Server
 	STOMP     *stomp.Server
 	WebSocket *websocket.Server
@@ -79,7 +81,7 @@ type Case struct {
 // newCase is a case of the plan on a bench.
 func newCase(ctx context.Context, b *Bench, p plan.Case) *Case {
 	return &Case{
-		Context: ctx, Plan: p, Link: b.Link, Agent: b.Agent, Journal: b.Journal, MQTT: b.MQTT, STOMP: b.STOMP, WebSocket: b.WebSocket,
+		Context: ctx, Plan: p, Link: b.Link.Name(), MTP: b.Link.MTP(), Agent: b.Agent, Journal: b.Journal, MQTT: b.MQTT, STOMP: b.STOMP, WebSocket: b.WebSocket,
 		KeepAwake: b.KeepAwake, Collector: b.Collector, CollectorURL: b.CollectorURL, Device: b.Device, DUT: b.DUT,
 		AgentAddress: b.AgentAddress, ControllerAddress: b.ControllerAddress, Scale: b.Scale,
 		bench: b, start: b.Journal.Mark(), began: time.Now(),

@@ -1,10 +1,7 @@
 package harness
 
 import (
-	"github.com/usptest/usptest/brokers/mqtt"
-	"github.com/usptest/usptest/brokers/stomp"
 	"github.com/usptest/usptest/harness/controller"
-	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -25,45 +22,17 @@ func (c *Case) Emitted(mark, until uint64) []Emission {
 		if e.Seq > until {
 			break
 		}
-		if e.Dir != journal.In {
+		to, record := c.bench.Link.Emitted(e)
+		if record == nil {
 			continue
 		}
-		if found, ok := emission(e, c.OverWebSocket()); ok {
-			out = append(out, found)
+		found := Emission{Seq: e.Seq, To: to, Record: record}
+		if payload := usp.PayloadOf(record); payload != nil {
+			found.Msg, _ = usp.ParseMessage(payload)
 		}
+		out = append(out, found)
 	}
 	return out
-}
-
-// emission reads a Record out of one event: a packet, or over WebSocket, where every message is a Record, the Record itself.
-func emission(e *journal.Event, overWebSocket bool) (Emission, bool) {
-	found := Emission{Seq: e.Seq}
-	switch body := e.Body.(type) {
-	case *mqtt.Packet:
-		if body.Type != mqtt.Publish {
-			return found, false
-		}
-		found.To = body.Topic
-		found.Record, _ = usp.ParseRecord(body.Payload)
-	case *stomp.Frame:
-		if body.Command != "SEND" {
-			return found, false
-		}
-		found.To, _ = body.Header("destination")
-		found.Record, _ = usp.ParseRecord(body.Body)
-	case *usppb.Record:
-		if overWebSocket {
-			found.Record = body
-		}
-	}
-	// a payload that is no Record, for example of bulk data, may still parse as one without a type
-	if found.Record == nil || found.Record.GetRecordType() == nil {
-		return found, false
-	}
-	if payload := usp.PayloadOf(found.Record); payload != nil {
-		found.Msg, _ = usp.ParseMessage(payload)
-	}
-	return found, true
 }
 
 // Describe names what the Record holds and where it was sent to.

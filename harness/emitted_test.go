@@ -37,7 +37,7 @@ func TestEmitted(t *testing.T) {
 		"to the device":     {"mqtt5", journal.Event{Dir: journal.Out, Body: publish}, "", false},
 		"no Record":         {"mqtt5", journal.Event{Dir: journal.In, Body: &mqtt.Packet{Type: mqtt.Publish, Payload: []byte("{}")}}, "", false},
 		"another packet":    {"mqtt5", journal.Event{Dir: journal.In, Body: &mqtt.Packet{Type: "SUBSCRIBE"}}, "", false},
-		"STOMP": {"stomp+tls", journal.Event{Dir: journal.In, Body: &stomp.Frame{Command: "SEND",
+		"STOMP": {"stomp", journal.Event{Dir: journal.In, Body: &stomp.Frame{Command: "SEND",
 			Headers: []stomp.Pair{{Name: "destination", Value: "elsewhere"}}, Body: answer}}, "GetResp 1 to elsewhere", true},
 		"WebSocket":                 {"websocket", journal.Event{Dir: journal.In, Body: notify}, "Notify 2 Notify without a kind of Subscription \"\"", false},
 		"Record counted as packet":  {"mqtt5", journal.Event{Dir: journal.In, Body: notify}, "", false},
@@ -45,7 +45,7 @@ func TestEmitted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := journal.New()
-			c := &Case{Link: test.link, Journal: j}
+			c := &Case{bench: &Bench{Link: links(j)[test.link]}, Journal: j}
 			e := j.Append(test.event)
 			j.Append(test.event)
 			found := c.Emitted(0, e.Seq) // the second event is beyond

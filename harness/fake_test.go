@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usptest/usptest/brokers/mqtt"
+	"github.com/usptest/usptest/brokers/stomp"
+	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
@@ -26,14 +29,15 @@ const (
 
 // device is an Agent in memory with the parameters that a test gives it.
 type device struct {
-	link.Link // panics where a test calls what it should not
+	link.Link // knows the MTP, but is never started
 	receive   func(link.Inbound)
 
 	mu       sync.Mutex
 	params   usp.Params
 	requests []string // what was asked, in order
 	away     chan struct{}
-	joined   *end // of a further Controller
+	joined   *end   // of a further Controller
+	dropped  func() // what happens when its session is cut; may be nil
 	// answer goes before the device's own answers; nil means the device's own.
 	answer func(*usppb.Msg) *usppb.Msg
 }
@@ -56,6 +60,14 @@ func (e *end) Leave()          { e.left = true }
 func (d *device) OnRecord(f func(link.Inbound)) { d.receive = f }
 
 func (d *device) Name() string { return "memory" }
+
+func (d *device) Reset() {}
+
+func (d *device) Drop() {
+	if d.dropped != nil {
+		d.dropped()
+	}
+}
 
 func (d *device) Connected(ctx context.Context) error {
 	if d.away == nil {
@@ -91,6 +103,16 @@ func (d *device) Send(_ context.Context, raw []byte) (uint64, error) {
 		d.tell(record.GetFromId(), reply)
 	}
 	return 1, nil
+}
+
+// links are the Links of a test, none of which listens yet.
+func links(j *journal.Journal) map[string]link.Link {
+	const local = "127.0.0.1:0"
+	return map[string]link.Link{
+		"mqtt5":     link.NewMQTT(j, link.MQTTOptions{Version: mqtt.V5, AgentTopic: "agent", Broker: mqtt.Options{Addr: local}}),
+		"stomp":     link.NewSTOMP(j, link.STOMPOptions{AgentDestination: "agent", Broker: stomp.Options{Addr: local}}),
+		"websocket": link.NewWebSocket(j, link.WebSocketOptions{Broker: websocket.Options{Addr: local}}),
+	}
 }
 
 // mute is the answer of a device that has none.
@@ -171,7 +193,8 @@ func newBench(t *testing.T, params usp.Params, launch ...string) (*Bench, *devic
 	if params == nil {
 		params = usp.Params{}
 	}
-	j, d := journal.New(), &device{params: params}
+	j := journal.New()
+	d := &device{Link: links(j)["mqtt5"], params: params}
 	f := &dut.File{Waits: dut.Waits{
 		Connect: 8 * time.Second, Response: 4 * time.Second, Notify: 3 * time.Second, Reconnect: 6 * time.Second, Settle: 2 * time.Second,
 		Tolerance: time.Second,
@@ -181,7 +204,7 @@ func newBench(t *testing.T, params usp.Params, launch ...string) (*Bench, *devic
 		f.Lab.Launch = &dut.Launch{Exec: launch, Fresh: dut.FreshPerRun}
 	}
 	b := &Bench{
-		Link: "mqtt5", Journal: j, DUT: f, Scale: 1,
+		Link: d, Journal: j, DUT: f, Scale: 1,
 		Device: lab.NewDevice(j, f, dut.Vars{}, lab.Options{}),
 		Agent: controller.New(t.Context(), j, d, controller.Options{
 			ID: ownID, AgentID: agentID, Version: usp.Version, Timeout: f.Waits.Response,

@@ -106,6 +106,6 @@ func (c *Case) Reachable(ctx context.Context) error {
 // as long as it lasts. It is for clean-up.
 func (c *Case) ConnectAnew(ctx context.Context) error {
 	c.bench.ResetBrokers()
-	c.bench.drop()
+	c.bench.Link.Drop()
 	return c.Reachable(ctx)
 }

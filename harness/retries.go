@@ -22,7 +22,7 @@ type Retries struct {
 const patientRetries = time.Hour
 
 // WatchRetries watches how long the device waits before each retry after failure, the harness's own act. policy has the values of the device
-// in its own seconds; the time scale divides them. tries matches the event with which an attempt shows, such as IsConnect; the attempt began
+// in its own seconds; the time scale divides them. tries matches the event with which an attempt shows, such as Case.StartsSession; the attempt began
 // when its connection was opened. Whoever calls it makes the broker refuse every attempt, until Rest says that the next one is the last.
 func (c *Case) WatchRetries(policy retry.Policy, failure *journal.Event, tries func(*journal.Event) error) *Retries {
 	if longest := policy.Longest(retry.Enough); longest > patientRetries {

@@ -51,7 +51,7 @@ func TestRetries(t *testing.T) {
 			failure := attempts(b.Journal, test.waits...)
 			accepted := 0
 			r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
-				w := c.WatchRetries(test.policy, failure, IsConnect)
+				w := c.WatchRetries(test.policy, failure, c.StartsSession)
 				c.Metric(1, func(m *Metric) { w.Rest(m, func() { accepted++ }) })
 			})
 			m := r.Metrics[0]
@@ -72,7 +72,7 @@ func TestRetries(t *testing.T) {
 func TestRetriesThatTakeTooLong(t *testing.T) {
 	b, _ := newBench(t, nil)
 	r := trying(t, b, func(c *Case) {
-		c.WatchRetries(retry.Policy{Initial: time.Hour, Multiplier: 65535}, attempts(b.Journal), IsConnect)
+		c.WatchRetries(retry.Policy{Initial: time.Hour, Multiplier: 65535}, attempts(b.Journal), c.StartsSession)
 	})
 	if r.Verdict != result.Error || !strings.Contains(r.Reason, "configure shorter intervals") {
 		t.Errorf("got %s: %s", r.Verdict, r.Reason)

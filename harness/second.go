@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/usptest/usptest/harness/controller"
-	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/usp"
@@ -50,11 +49,11 @@ func (c *Case) SecondController() (second *controller.Controller, row string) {
 // leadTo gives the Controller in row an MTP like that of the harness's own, but with the address where it has joined. An Agent that the
 // harness dials need not have one.
 func (c *Case) leadTo(joined link.Joined, own string, values usp.Params, row string) error {
-	mtp := c.bench.mtp()
+	mtp := c.MTP
 	from := ""
 	for _, path := range values.Names() {
 		at, ok := strings.CutSuffix(path, ".Protocol")
-		if ok && from == "" && strings.HasPrefix(path, own+"MTP.") && values[path] == mtp.protocol {
+		if ok && from == "" && strings.HasPrefix(path, own+"MTP.") && values[path] == mtp.Name {
 			from = at + "."
 		}
 	}
@@ -62,42 +61,25 @@ func (c *Case) leadTo(joined link.Joined, own string, values usp.Params, row str
 	case from == "" && joined.Address() == "":
 		return nil
 	case from == "":
-		return fmt.Errorf("%sMTP.: want a row whose Protocol is %s, to copy it, got none", own, mtp.protocol)
+		return fmt.Errorf("%sMTP.: want a row whose Protocol is %s, to copy it, got none", own, mtp.Name)
 	}
-	added := c.Agent.Add(c, false, usp.Create(row+"MTP.", usp.Params{"Protocol": mtp.protocol}, nil))
+	added := c.Agent.Add(c, false, usp.Create(row+"MTP.", usp.Params{"Protocol": mtp.Name}, nil))
 	created, err := expect.OneCreated(added)
 	if err != nil {
 		return err
 	}
 	address, like := usp.Params{}, usp.Params{}
 	if joined.Address() != "" {
-		address[mtp.address] = joined.Address()
+		address[mtp.ControllerAddress] = joined.Address()
 	}
 	for path, value := range values {
-		name, ok := strings.CutPrefix(path, from+mtp.protocol+".")
+		name, ok := strings.CutPrefix(path, from+mtp.Name+".")
 		if _, set := address[name]; ok && !set {
 			like[name] = value // of those that cannot be written, the device says so, and goes on
 		}
 	}
 	return errors.Join(
-		expect.Type(c.Agent.Set(c, false, usp.Update(created.Path+mtp.protocol+".", address, like)), usp.SetResp),
+		expect.Type(c.Agent.Set(c, false, usp.Update(created.Path+mtp.Name+".", address, like)), usp.SetResp),
 		expect.Type(c.Agent.Set(c, false, usp.Update(created.Path, usp.Params{"Enable": "true"}, nil)), usp.SetResp),
 	)
-}
-
-// mtpModel says how the data model tells where a Controller is reached over an MTP.
-type mtpModel struct {
-	protocol string // the value of Controller.{i}.MTP.{i}.Protocol, and the object below that row
-	address  string // the parameter in that object that tells Controllers apart
-}
-
-// mtp is the one of the Link.
-func (b *Bench) mtp() mtpModel {
-	switch {
-	case strings.HasPrefix(b.Link, dut.MQTT):
-		return mtpModel{"MQTT", "Topic"}
-	case strings.HasPrefix(b.Link, dut.STOMP):
-		return mtpModel{"STOMP", "Destination"}
-	}
-	return mtpModel{"WebSocket", "Path"}
 }

@@ -34,9 +34,9 @@ func grows(d *device, refused string) {
 func TestASecondController(t *testing.T) {
 	const own, second, roles = localController + "1.", localController + "2.", "Device.LocalAgent.ControllerTrust.Role.1"
 	tables := map[string]usp.Params{ // the MTPs of the first Controller, by link
-		"mqtt5":         {"1.Protocol": "STOMP", "1.STOMP.Destination": "d", "3.Protocol": "MQTT", "3.MQTT.Topic": "t", "3.MQTT.Reference": "Device.MQTT.Client.1"},
-		"stomp":         {"1.Protocol": "STOMP", "1.STOMP.Destination": "d", "1.STOMP.Reference": "Device.STOMP.Connection.1"},
-		"websocket+tls": {"1.Protocol": "WebSocket", "1.WebSocket.Path": "/usp", "1.WebSocket.Host": "h"},
+		"mqtt5":     {"1.Protocol": "STOMP", "1.STOMP.Destination": "d", "3.Protocol": "MQTT", "3.MQTT.Topic": "t", "3.MQTT.Reference": "Device.MQTT.Client.1"},
+		"stomp":     {"1.Protocol": "STOMP", "1.STOMP.Destination": "d", "1.STOMP.Reference": "Device.STOMP.Connection.1"},
+		"websocket": {"1.Protocol": "WebSocket", "1.WebSocket.Path": "/usp", "1.WebSocket.Host": "h"},
 	}
 	tests := map[string]struct {
 		link, address, refused string
@@ -48,11 +48,11 @@ func TestASecondController(t *testing.T) {
 			want: usp.Params{"Protocol": "MQTT", "MQTT.Topic": "t/2", "MQTT.Reference": "Device.MQTT.Client.1", "Enable": "true"}},
 		"STOMP": {link: "stomp", address: "d/2",
 			want: usp.Params{"Protocol": "STOMP", "STOMP.Destination": "d/2", "STOMP.Reference": "Device.STOMP.Connection.1", "Enable": "true"}},
-		"WebSocket": {link: "websocket+tls", address: "/usp/2", inherits: true,
+		"WebSocket": {link: "websocket", address: "/usp/2", inherits: true,
 			want: usp.Params{"Protocol": "WebSocket", "WebSocket.Path": "/usp/2", "WebSocket.Host": "h", "Enable": "true"}},
-		"WebSocket, dialled": {link: "websocket+tls",
+		"WebSocket, dialled": {link: "websocket",
 			want: usp.Params{"Protocol": "WebSocket", "WebSocket.Path": "/usp", "WebSocket.Host": "h", "Enable": "true"}},
-		"WebSocket, dialled, without MTP": {link: "websocket+tls", bare: true, want: usp.Params{}},
+		"WebSocket, dialled, without MTP": {link: "websocket", bare: true, want: usp.Params{}},
 		"nothing to copy":                 {link: "mqtt5", address: "t/2", bare: true, reason: "Controller.1.MTP.: want a row whose Protocol is MQTT"},
 		"no Controller":                   {link: "mqtt5", address: "t/2", refused: localController, reason: "7006"},
 		"no MTP":                          {link: "mqtt5", address: "t/2", refused: second + "MTP.", reason: "7006"},
@@ -69,7 +69,7 @@ func TestASecondController(t *testing.T) {
 				}
 			}
 			b, d := newBench(t, params)
-			b.Link, d.joined = test.link, &end{address: test.address}
+			d.Link, d.joined = links(b.Journal)[test.link], &end{address: test.address}
 			grows(d, test.refused)
 			r := trying(t, b, func(c *Case) {
 				further, row := c.SecondController()

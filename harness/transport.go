@@ -6,22 +6,15 @@ import (
 	"strings"
 
 	"github.com/usptest/usptest/brokers/gate"
-	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// OverWebSocket says whether the Link is one over WebSocket, whoever dials.
-func (c *Case) OverWebSocket() bool { return strings.HasPrefix(c.Link, dut.WebSocket) }
-
-// NewSession makes the device open another session and waits for it: the broker cuts the one there is. Where the harness dials there is no
-// broker, and the device is rebooted.
+// NewSession makes the device open another session and waits for it: the link cuts the one there is.
 func (c *Case) NewSession() (*journal.Event, error) {
 	mark := c.Journal.Mark()
-	if !c.bench.drop() {
-		mark = c.Reboot()
-	}
+	c.bench.Link.Drop()
 	return c.Reconnected(mark)
 }
 
@@ -35,34 +28,12 @@ func (c *Case) TLSOf(conn uint64) *journal.Event {
 	return nil
 }
 
-// ResetBrokers ends every script of the broker and the collector.
+// ResetBrokers ends every script of the link and the collector.
 func (b *Bench) ResetBrokers() {
-	switch {
-	case b.MQTT != nil:
-		b.MQTT.Reset()
-	case b.STOMP != nil:
-		b.STOMP.Reset()
-	case b.WebSocket != nil:
-		b.WebSocket.Reset()
-	}
+	b.Link.Reset()
 	if b.Collector != nil {
 		b.Collector.Reset()
 	}
-}
-
-// drop cuts the device's connections to the broker. It says whether there is one.
-func (b *Bench) drop() bool {
-	switch {
-	case b.MQTT != nil:
-		b.MQTT.DropAll()
-	case b.STOMP != nil:
-		b.STOMP.DropAll()
-	case b.WebSocket != nil:
-		b.WebSocket.DropAll()
-	default:
-		return false
-	}
-	return true
 }
 
 // BrokerRow returns the row that the device has for its connection with the broker of the Link, such as "Device.MQTT.Client.1.". Of those
@@ -70,22 +41,19 @@ func (b *Bench) drop() bool {
 // to the operator's own broker.
 func (c *Case) BrokerRow() string {
 	const table = "Device.LocalAgent.MTP."
-	protocol, address, port, topic := c.bench.mtp().protocol, "BrokerAddress", "BrokerPort", "MQTT.ResponseTopicConfigured"
-	if protocol == "STOMP" {
-		address, port, topic = "Host", "Port", "STOMP.Destination"
-	}
+	mtp := c.MTP
 	mtps, err := c.ReadAll(table)
 	c.DeviceMust(err)
 	var rows, carriers []string // of the table, and what each refers to
 	for _, row := range expect.Snapshot(mtps).Rows() {
-		reference := expect.WithoutDot(mtps[row+protocol+".Reference"])
-		if on, err := usp.ParseBool(mtps[row+"Enable"]); err == nil && on && mtps[row+"Protocol"] == protocol && reference != "" {
+		reference := expect.WithoutDot(mtps[row+mtp.Name+".Reference"])
+		if on, err := usp.ParseBool(mtps[row+"Enable"]); err == nil && on && mtps[row+"Protocol"] == mtp.Name && reference != "" {
 			rows, carriers = append(rows, row), append(carriers, reference+".")
 		}
 	}
 	switch len(rows) {
 	case 0:
-		c.DeviceMust(fmt.Errorf("%s: want an enabled row of protocol %s whose %s.Reference names a row, got none", table, protocol, protocol))
+		c.DeviceMust(fmt.Errorf("%s: want an enabled row of protocol %s whose %s.Reference names a row, got none", table, mtp.Name, mtp.Name))
 	case 1:
 		return carriers[0]
 	}
@@ -96,9 +64,9 @@ func (c *Case) BrokerRow() string {
 		signs := 0
 		for _, sign := range []bool{
 			named[rows[i]] || named[carrier],
-			mtps[rows[i]+topic] == c.AgentAddress,
-			values[carrier+address] == c.bench.brokerHost(),
-			values[carrier+port] == c.bench.brokerPort(),
+			mtps[rows[i]+mtp.Name+"."+mtp.AgentAddress] == c.AgentAddress,
+			values[carrier+mtp.BrokerHost] == c.bench.brokerHost(),
+			values[carrier+mtp.BrokerPort] == c.bench.brokerPort(),
 		} {
 			if sign {
 				signs++
@@ -127,17 +95,12 @@ func (c *Case) controllerReferences() map[string]bool {
 
 // brokerHost is the name or address by which the device reaches the broker.
 func (b *Bench) brokerHost() string {
-	spec, _ := b.DUT.Link(b.Link)
+	spec, _ := b.DUT.Link(b.Link.Name())
 	return b.DUT.HostFor(spec)
 }
 
 // brokerPort is the port on which the broker listens.
-func (b *Bench) brokerPort() (port string) {
-	switch {
-	case b.MQTT != nil:
-		_, port, _ = net.SplitHostPort(b.MQTT.Addr())
-	case b.STOMP != nil:
-		_, port, _ = net.SplitHostPort(b.STOMP.Addr())
-	}
+func (b *Bench) brokerPort() string {
+	_, port, _ := net.SplitHostPort(b.Link.Addr())
 	return port
 }

@@ -5,8 +5,7 @@ import (
 	"net"
 	"testing"
 
-	"github.com/usptest/usptest/brokers/mqtt"
-	"github.com/usptest/usptest/brokers/stomp"
+	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -41,9 +40,9 @@ func TestTheRowOfTheBroker(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			params := maps.Clone(two)
 			maps.Copy(params, test.params)
-			b, _ := newBench(t, params)
-			b.Link, b.AgentAddress = test.link, "agent"
-			port := listen(t, b)
+			b, d := newBench(t, params)
+			d.Link, b.AgentAddress = links(b.Journal)[test.link], "agent"
+			port := listen(t, d.Link)
 			for path, value := range params {
 				if value == "{port}" {
 					params[path] = port
@@ -68,27 +67,14 @@ func TestTheRowOfTheBroker(t *testing.T) {
 	})
 }
 
-// listen starts the broker of a bench's Link and returns its port.
-func listen(t *testing.T, b *Bench) (port string) {
+// listen starts a Link and returns its port.
+func listen(t *testing.T, l link.Link) (port string) {
 	t.Helper()
-	const local = "127.0.0.1:0"
-	var broker interface {
-		Addr() string
-		Close() error
-	}
-	var err error
-	if b.Link == "stomp" {
-		b.STOMP, err = stomp.Start(t.Context(), b.Journal, stomp.Options{Addr: local})
-		broker = b.STOMP
-	} else {
-		b.MQTT, err = mqtt.Start(t.Context(), b.Journal, mqtt.Options{Addr: local})
-		broker = b.MQTT
-	}
-	if err != nil {
+	if err := l.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { broker.Close() })
-	_, port, err = net.SplitHostPort(broker.Addr())
+	t.Cleanup(func() { l.Close() })
+	_, port, err := net.SplitHostPort(l.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
@@ -170,18 +169,12 @@ func (c *Case) Pause(d time.Duration) {
 	}
 }
 
-// IsConnect says whether e is the device opening a session with the broker: MQTT CONNECT, STOMP or CONNECT, WebSocket handshake.
-func IsConnect(e *journal.Event) error {
-	if e.Dir != journal.In {
+// StartsSession matches the device opening a session on the Link.
+func (c *Case) StartsSession(e *journal.Event) error {
+	if !c.bench.Link.StartsSession(e) {
 		return journal.ErrSkip
 	}
-	switch {
-	case e.Layer == journal.LayerMQTT && e.Type == "CONNECT",
-		e.Layer == journal.LayerSTOMP && (e.Type == "STOMP" || e.Type == "CONNECT"),
-		e.Layer == journal.LayerWebSocket && e.Type == websocket.HandshakeEvent:
-		return nil
-	}
-	return journal.ErrSkip
+	return nil
 }
 
 // ScaledTolerance is a tolerance that the plan gives, divided by the time scale, but never less than waits.tolerance: a scaled run is not
@@ -234,7 +227,7 @@ func (c *Case) awaitRestart(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.ReconnectWait().D)
 	defer cancel()
-	if _, err := c.Journal.Await(ctx, c.restarts, IsConnect); err == nil {
+	if _, err := c.Journal.Await(ctx, c.restarts, c.StartsSession); err == nil {
 		_ = c.Device.WaitFor(ctx, c.Agent.Connected)
 	}
 }
@@ -274,7 +267,7 @@ func isRecord(e *journal.Event) error {
 // Reconnected waits until the device, after mark, has opened a new session and can be reached. It returns the event of the session. An
 // Agent may drop what comes before its Connect Record (R-MTP.8), which is waited for, but not long: an Agent before USP 1.2 sends none.
 func (c *Case) Reconnected(mark uint64) (*journal.Event, error) {
-	e, err := c.Await("new session of the device", c.ReconnectWait(), mark, IsConnect)
+	e, err := c.Await("new session of the device", c.ReconnectWait(), mark, c.StartsSession)
 	if err != nil {
 		return nil, err
 	}
@@ -292,9 +285,6 @@ func (c *Case) BackAfter(mark uint64) *journal.Event {
 	c.DeviceMust(err)
 	return session
 }
-
-// IsMQTT5 says whether the Link is MQTT 5.0, with or without TLS.
-func (c *Case) IsMQTT5() bool { return strings.HasPrefix(c.Link, "mqtt5") }
 
 // Element returns the element that plays a role of the plan on this device (see dut.Roles): the DUT file's substitute, or the plan's own.
 // A substitute stands in the report, as the plan demands.

@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/usptest/usptest/brokers/websocket"
+	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/lab"
@@ -188,27 +188,6 @@ func TestASubscriptionIsGivenTimeToBeAdopted(t *testing.T) {
 	}
 }
 
-func TestWhatOpensASession(t *testing.T) {
-	for _, test := range []struct {
-		event journal.Event
-		opens bool
-	}{
-		{journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "CONNECT"}, true},
-		{journal.Event{Layer: journal.LayerMQTT, Dir: journal.Out, Type: "CONNECT"}, false},
-		{journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "SUBSCRIBE"}, false},
-		{journal.Event{Layer: journal.LayerSTOMP, Dir: journal.In, Type: "STOMP"}, true},
-		{journal.Event{Layer: journal.LayerSTOMP, Dir: journal.In, Type: "CONNECT"}, true},
-		{journal.Event{Layer: journal.LayerSTOMP, Dir: journal.In, Type: "SEND"}, false},
-		{journal.Event{Layer: journal.LayerWebSocket, Dir: journal.In, Type: websocket.HandshakeEvent}, true},
-		{journal.Event{Layer: journal.LayerWebSocket, Dir: journal.In, Type: "PING"}, false},
-		{journal.Event{Layer: journal.LayerTCP, Dir: journal.In, Type: "CONNECT"}, false},
-	} {
-		if err := IsConnect(&test.event); (err == nil) != test.opens || err != nil && !errors.Is(err, journal.ErrSkip) {
-			t.Errorf("%+v: got %v", test.event, err)
-		}
-	}
-}
-
 func TestScaledTimes(t *testing.T) {
 	b, _ := newBench(t, nil)
 	b.Scale = 25
@@ -221,17 +200,6 @@ func TestScaledTimes(t *testing.T) {
 	}
 	if got := c.ScaledTolerance(4 * time.Second); got != c.Waits().Tolerance {
 		t.Errorf("got %s", got)
-	}
-}
-
-func TestLinksAreToldApart(t *testing.T) {
-	for link, want := range map[string][2]bool{
-		"mqtt5": {true, false}, "mqtt5+tls": {true, false}, "mqtt3": {}, "stomp": {}, "websocket": {false, true}, "websocket+tls": {false, true},
-	} {
-		c := &Case{Link: link}
-		if got := [2]bool{c.IsMQTT5(), c.OverWebSocket()}; got != want {
-			t.Errorf("%s: got %v", link, got)
-		}
 	}
 }
 
@@ -395,22 +363,19 @@ func TestTheConnectRecordIsWaitedForBriefly(t *testing.T) {
 	}
 }
 
-func TestADeviceThatTheHarnessDialsIsRebootedForANewSession(t *testing.T) {
+func TestANewSessionBeginsWithACut(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
-		f := *b.DUT
-		f.Lab.Reboot = dut.Hook{By: dut.ByUSP}
-		b.DUT = &f
+		d.dropped = func() {
+			b.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: mqtt.Connect})
+		}
 		r := trying(t, b, func(c *Case) {
-			time.AfterFunc(time.Second, func() {
-				c.Journal.Append(journal.Event{Layer: journal.LayerWebSocket, Dir: journal.In, Type: websocket.HandshakeEvent})
-			})
 			session, err := c.NewSession()
-			if err != nil || session.Type != websocket.HandshakeEvent {
+			if err != nil || session.Type != mqtt.Connect {
 				t.Errorf("got %+v, %v", session, err)
 			}
 		})
-		if r.Verdict != result.Pass || !slices.Equal(d.asked(), []string{"Operate Device.Reboot()"}) {
-			t.Errorf("got %s %q, asked %q", r.Verdict, r.Reason, d.asked())
+		if r.Verdict != result.Pass {
+			t.Errorf("got %s %q", r.Verdict, r.Reason)
 		}
 	})
 }

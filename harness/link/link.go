@@ -8,6 +8,10 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 // ErrUnreachable is in the chain of the error that Send returns when no Agent can be reached: none is connected, or it does not
@@ -24,13 +28,16 @@ type Inbound struct {
 	Again   bool   // the packet says that it may have come before (MQTT: DUP)
 }
 
-// Link is one way to one Agent, and as an End that of its first Controller. Its methods are safe for concurrent use, but for
-// OnRecord, which comes before Start.
+// Link is one way to one Agent, and as an End that of its first Controller. It owns whatever differs between MTPs: nothing above
+// it asks which MTP it is. Its methods are safe for concurrent use, but for OnRecord, which comes before Start.
 type Link interface {
 	End
 
 	// Name is the link's name in results: mqtt5, mqtt3, stomp or websocket, followed by +tls where that is so.
 	Name() string
+
+	// MTP says how the standards speak of the link's MTP.
+	MTP() MTP
 
 	// OnRecord sets who receives the Records of the Agent. It is called once, before Start. f is called in the order of
 	// arrival on one connection, from that connection's reader: it must not wait for a later Record.
@@ -38,6 +45,25 @@ type Link interface {
 
 	// Start listens, or begins to dial. The Agent may be started once it has returned.
 	Start(ctx context.Context) error
+
+	// Addr is where the link listens, as host:port; "" before Start.
+	Addr() string
+
+	// Drop cuts the connections of the Agent, which may come back. The link is started.
+	Drop()
+
+	// Reset ends every script of the broker. The link is started.
+	Reset()
+
+	// StartsSession reports whether e is the Agent opening a session: a CONNECT, or the handshake of a WebSocket.
+	StartsSession(e *journal.Event) bool
+
+	// Emitted returns the Record that an event of the Agent shows, and the topic or destination that it was sent to, also
+	// where nobody listens; nil when the event shows none. Each Record is shown by one event.
+	Emitted(e *journal.Event) (to string, record *usppb.Record)
+
+	// Explain says what came of a device's attempts to connect that are among events.
+	Explain(events []*journal.Event) Explanation
 
 	// Join opens an end of its own for a further Controller, which the Agent must be told of. id is its Endpoint ID. The link is
 	// started.
@@ -95,6 +121,15 @@ func (e brokerEnd) Send(ctx context.Context, record []byte) (uint64, error) {
 func Within(topic, controller string) bool {
 	below, ok := strings.CutPrefix(topic, controller)
 	return ok && (below == "" || below[0] == '/')
+}
+
+// readRecord reads a payload that may be a Record. Others, for example of bulk data, may parse as one without a type.
+func readRecord(payload []byte) *usppb.Record {
+	record, err := usp.ParseRecord(payload)
+	if err != nil || record.GetRecordType() == nil {
+		return nil
+	}
+	return record
 }
 
 // further counts the Controllers that have joined a link.

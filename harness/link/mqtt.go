@@ -9,6 +9,7 @@ import (
 
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 const (
@@ -24,7 +25,9 @@ type MQTTOptions struct {
 	Version         byte   // mqtt.V5 or mqtt.V311: how the link addresses the Agent
 	AgentTopic      string // where the Agent listens as long as it has not said otherwise
 	ControllerTopic string // where the Agent's Records come in; topics below it belong to the link too, for further Controllers
-	QoS             byte   // of the Records to the Agent, 0 or 1
+	ControllerID    string // the Endpoint ID of the first Controller
+	Login           Login
+	QoS             byte // of the Records to the Agent, 0 or 1
 	Broker          mqtt.Options
 }
 
@@ -50,6 +53,12 @@ func NewMQTT(j *journal.Journal, o MQTTOptions) *MQTT {
 
 // Name implements Link.
 func (l *MQTT) Name() string { return l.o.Name }
+
+// MTP implements Link.
+func (l *MQTT) MTP() MTP {
+	return MTP{Name: "MQTT", Version: mqtt.VersionName(l.o.Version), ControllerAddress: "Topic",
+		BrokerHost: "BrokerAddress", BrokerPort: "BrokerPort", AgentAddress: "ResponseTopicConfigured"}
+}
 
 // Broker returns the broker, to be scripted, once the link is started.
 func (l *MQTT) Broker() *mqtt.Server { return l.broker }
@@ -78,6 +87,66 @@ func (l *MQTT) Close() error {
 		return nil
 	}
 	return l.broker.Close()
+}
+
+// Addr implements Link.
+func (l *MQTT) Addr() string {
+	if l.broker == nil {
+		return ""
+	}
+	return l.broker.Addr()
+}
+
+// Drop implements Link.
+func (l *MQTT) Drop() { l.broker.DropAll() }
+
+// Reset implements Link.
+func (l *MQTT) Reset() { l.broker.Reset() }
+
+// StartsSession implements Link.
+func (l *MQTT) StartsSession(e *journal.Event) bool {
+	return e.Dir == journal.In && e.Layer == journal.LayerMQTT && e.Type == mqtt.Connect
+}
+
+// Emitted implements Link.
+func (l *MQTT) Emitted(e *journal.Event) (string, *usppb.Record) {
+	p, ok := e.Body.(*mqtt.Packet)
+	if !ok || e.Dir != journal.In || p.Type != mqtt.Publish {
+		return "", nil
+	}
+	return p.Topic, readRecord(p.Payload)
+}
+
+// Explain implements Link.
+func (l *MQTT) Explain(events []*journal.Event) Explanation {
+	a := approach{controllerID: l.o.ControllerID}
+	for _, e := range events {
+		p, ok := e.Body.(*mqtt.Packet)
+		if !ok || e.Dir != journal.In {
+			continue
+		}
+		switch p.Type {
+		case mqtt.Connect:
+			var c credentials
+			if p.HasUsername {
+				c.username = &p.Username
+			}
+			if p.HasPassword {
+				c.password = &p.Password
+			}
+			a.logins = append(a.logins, c)
+		case mqtt.Subscribe:
+			for _, f := range p.Filters {
+				a.subscribed = append(a.subscribed, f.Topic)
+			}
+		case mqtt.Publish:
+			to, _ := SplitReplyTo(p.Topic)
+			a.sent(to, p.Payload)
+		}
+	}
+	return a.explain(l.o.Login, l.o.AgentTopic, l.o.ControllerTopic, func(filter string) bool {
+		return mqtt.Covers(filter, l.o.AgentTopic) || mqtt.Covers(filter, JoinReplyTo(l.o.AgentTopic, l.o.ControllerTopic))
+	})
 }
 
 // SetAgentTopic implements Link.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/usptest/usptest/brokers/stomp"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 const (
@@ -21,7 +22,10 @@ const (
 // STOMPOptions describe a link over STOMP.
 type STOMPOptions struct {
 	Name                  string // the link's name in results
+	AgentDestination      string // what the Agent is to subscribe to; it may say otherwise
 	ControllerDestination string // where the Agent's Records come in; destinations below it belong to the link too, for further Controllers
+	ControllerID          string // the Endpoint ID of the first Controller
+	Login                 Login
 	Broker                stomp.Options
 }
 
@@ -45,6 +49,11 @@ func NewSTOMP(j *journal.Journal, o STOMPOptions) *STOMP {
 
 // Name implements Link.
 func (l *STOMP) Name() string { return l.o.Name }
+
+// MTP implements Link.
+func (l *STOMP) MTP() MTP {
+	return MTP{Name: "STOMP", ControllerAddress: "Destination", BrokerHost: "Host", BrokerPort: "Port", AgentAddress: "Destination"}
+}
 
 // Broker returns the server, to be scripted, once the link is started.
 func (l *STOMP) Broker() *stomp.Server { return l.broker }
@@ -70,6 +79,67 @@ func (l *STOMP) Close() error {
 		return nil
 	}
 	return l.broker.Close()
+}
+
+// Addr implements Link.
+func (l *STOMP) Addr() string {
+	if l.broker == nil {
+		return ""
+	}
+	return l.broker.Addr()
+}
+
+// Drop implements Link.
+func (l *STOMP) Drop() { l.broker.DropAll() }
+
+// Reset implements Link.
+func (l *STOMP) Reset() { l.broker.Reset() }
+
+// StartsSession implements Link.
+func (l *STOMP) StartsSession(e *journal.Event) bool {
+	return e.Dir == journal.In && e.Layer == journal.LayerSTOMP && opens(e.Type)
+}
+
+// opens reports whether a command opens a session; STOMP is the newer of the two.
+func opens(command string) bool { return command == "CONNECT" || command == "STOMP" }
+
+// Emitted implements Link.
+func (l *STOMP) Emitted(e *journal.Event) (string, *usppb.Record) {
+	f, ok := e.Body.(*stomp.Frame)
+	if !ok || e.Dir != journal.In || f.Command != "SEND" {
+		return "", nil
+	}
+	to, _ := f.Header("destination")
+	return to, readRecord(f.Body)
+}
+
+// Explain implements Link.
+func (l *STOMP) Explain(events []*journal.Event) Explanation {
+	a := approach{controllerID: l.o.ControllerID}
+	for _, e := range events {
+		f, ok := e.Body.(*stomp.Frame)
+		if !ok || e.Dir != journal.In {
+			continue
+		}
+		header := func(name string) *string {
+			if value, ok := f.Header(name); ok {
+				return &value
+			}
+			return nil
+		}
+		destination := header("destination")
+		switch {
+		case opens(f.Command):
+			a.logins = append(a.logins, credentials{header("login"), header("passcode")})
+		case f.Command == "SUBSCRIBE" && destination != nil:
+			a.subscribed = append(a.subscribed, *destination)
+		case f.Command == "SEND" && destination != nil:
+			a.sent(*destination, f.Body)
+		}
+	}
+	return a.explain(l.o.Login, l.o.AgentDestination, l.o.ControllerDestination, func(destination string) bool {
+		return destination == l.o.AgentDestination
+	})
 }
 
 // SetAgentTopic implements Link; the topic is a destination.

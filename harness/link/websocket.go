@@ -10,6 +10,7 @@ import (
 
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 const (
@@ -79,6 +80,11 @@ func (l *WebSocket) newEnd(id, path string) *webSocketEnd {
 // Name implements Link.
 func (l *WebSocket) Name() string { return l.o.Name }
 
+// MTP implements Link.
+func (l *WebSocket) MTP() MTP {
+	return MTP{Name: "WebSocket", ControllerAddress: "Path", EndsOnBadRecord: true}
+}
+
 // Broker returns the server, to be scripted, once the link is started. A connection that the link has dialled is among its own.
 func (l *WebSocket) Broker() *websocket.Server { return l.broker }
 
@@ -93,6 +99,42 @@ func (l *WebSocket) SetKeepAwake(on bool) {
 	for _, e := range l.ends {
 		e.waker.set(on)
 	}
+}
+
+// Addr implements Link.
+func (l *WebSocket) Addr() string {
+	if l.broker == nil {
+		return ""
+	}
+	return l.broker.Addr()
+}
+
+// Drop implements Link. An Agent that the link dials is dialled again.
+func (l *WebSocket) Drop() { l.broker.DropAll() }
+
+// Reset implements Link.
+func (l *WebSocket) Reset() { l.broker.Reset() }
+
+// StartsSession implements Link.
+func (l *WebSocket) StartsSession(e *journal.Event) bool {
+	return e.Dir == journal.In && e.Layer == journal.LayerWebSocket && e.Type == websocket.HandshakeEvent
+}
+
+// Emitted implements Link: every message is a Record, which has an event of its own.
+func (l *WebSocket) Emitted(e *journal.Event) (string, *usppb.Record) {
+	record, ok := e.Body.(*usppb.Record)
+	if !ok || e.Dir != journal.In || record.GetRecordType() == nil {
+		return "", nil
+	}
+	return "", record
+}
+
+// Explain implements Link.
+func (l *WebSocket) Explain(events []*journal.Event) Explanation {
+	if !slices.ContainsFunc(events, l.StartsSession) {
+		return Explanation{}
+	}
+	return Explanation{Remedy: fmt.Sprintf("the device has to ask for the path %q", l.o.Broker.Path)}
 }
 
 // SetAgentTopic implements Link: a WebSocket has no topics.

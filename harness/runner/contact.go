@@ -25,8 +25,8 @@ func (r *rig) contact(ctx context.Context) error {
 	if ctx.Err() != nil || errors.As(err, &launch) {
 		return err
 	}
-	if differs := r.misfit(mark); differs != "" {
-		return errors.New(differs)
+	if differs := r.Link.Explain(r.Journal.Since(mark)).Mismatches; len(differs) > 0 {
+		return fmt.Errorf("the device is not set up as the DUT file says: %s; make them the same, there or here", strings.Join(differs, "; "))
 	}
 	return err
 }
@@ -83,8 +83,8 @@ func (r *rig) stranger(mark uint64) string {
 
 // seen tells what came over the wire since mark, for a device that is not there.
 func (r *rig) seen(mark uint64) string {
-	counts, order := map[string]int{}, []string{}
-	for _, e := range r.Journal.Since(mark) {
+	counts, order, events := map[string]int{}, []string{}, r.Journal.Since(mark)
+	for _, e := range events {
 		if e.Dir != journal.In {
 			continue
 		}
@@ -95,50 +95,35 @@ func (r *rig) seen(mark uint64) string {
 		counts[kind]++
 	}
 	if len(order) == 0 {
-		return fmt.Sprintf("seen: no TCP connection to %s; check that the device is configured for this address", r.address())
+		return fmt.Sprintf("seen: no TCP connection to %s; check that the device is configured for this address", r.Link.Addr())
 	}
 	for i, kind := range order {
 		order[i] = fmt.Sprintf("%d %s", counts[kind], kind)
 	}
-	return "seen: " + strings.Join(order, ", ") + r.remedy(order, counts)
+	text := "seen: " + strings.Join(order, ", ")
+	if remedy := r.remedy(order, counts, events); remedy != "" {
+		text += "; " + remedy
+	}
+	return text
 }
 
 // remedy says what to do about a device of which so much was seen, by its event that tells most.
-func (r *rig) remedy(seen []string, counts map[string]int) string {
-	spec, _ := r.DUT.Link(r.Link)
+func (r *rig) remedy(seen []string, counts map[string]int, events []*journal.Event) string {
+	spec, _ := r.DUT.Link(r.name)
 	malformed := slices.ContainsFunc(seen, func(kind string) bool { return strings.HasSuffix(kind, " malformed") })
 	switch {
 	case counts["tls alert"] > 0:
-		return fmt.Sprintf("; the device refuses the broker's certificate: it must trust the issuer (tls.authority in the DUT file), and look for the name %q", r.host())
+		return fmt.Sprintf("the device refuses the broker's certificate: it must trust the issuer (tls.authority in the DUT file), and look for the name %q", r.host())
 	case spec.TLS && counts["tls handshake"] == 0 && counts["tcp open"] > 0:
-		return "; the device does not begin with TLS, or does not finish: configure it for TLS, or remove tls: true from the link"
+		return "the device does not begin with TLS, or does not finish: configure it for TLS, or remove tls: true from the link"
 	case malformed, len(seen) == 1 && counts["tcp open"] > 0:
-		return fmt.Sprintf("; what came is not %s: the device speaks another MTP, or TLS on one side only", spec.MTP)
-	case counts["websocket HANDSHAKE"] > 0:
-		return fmt.Sprintf("; the device has to ask for the path %q", spec.Path)
-	case counts["mqtt SUBSCRIBE"] > 0, counts["stomp SUBSCRIBE"] > 0:
-		return fmt.Sprintf("; the device listens elsewhere: agentTopic must be what it subscribes to, here %q", r.AgentAddress)
-	case counts["mqtt CONNECT"] > 0, counts["stomp CONNECT"] > 0, counts["stomp STOMP"] > 0:
-		return "; the device connects but does not subscribe: look at the login (username, password) and the topic or destination on the device"
+		return fmt.Sprintf("what came is not %s: the device speaks another MTP, or TLS on one side only", r.Link.MTP().Name)
 	}
-	return ""
+	return r.Link.Explain(events).Remedy
 }
 
 // host is the name by which the device reaches the broker.
 func (r *rig) host() string {
-	spec, _ := r.DUT.Link(r.Link)
+	spec, _ := r.DUT.Link(r.name)
 	return r.DUT.HostFor(spec)
-}
-
-// address is where the broker of the Link listens.
-func (r *rig) address() string {
-	switch {
-	case r.MQTT != nil:
-		return r.MQTT.Addr()
-	case r.STOMP != nil:
-		return r.STOMP.Addr()
-	case r.WebSocket != nil:
-		return r.WebSocket.Addr()
-	}
-	return "the harness"
 }

@@ -8,8 +8,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/usptest/usptest/brokers/mqtt"
+	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/link"
 )
 
 func TestTheFirstContact(t *testing.T) {
@@ -21,7 +24,7 @@ func TestTheFirstContact(t *testing.T) {
 		"refuses":      {&simple{refuses: true}, ""}, // that is an answer, too
 		"is mute":      {&simple{mute: true}, `the device is connected but does not answer within 8s (waits.connect): no reply to Get within 4s`},
 		"is another":   {&simple{named: "proto::other"}, `the device calls itself "proto::other"; device.endpoint in the DUT file is "proto::device": make them the same`},
-		"is not there": {&simple{away: true}, `no device within 8s (waits.connect): no Agent can be reached; seen: no TCP connection to the harness`},
+		"is not there": {&simple{away: true}, `no device within 8s (waits.connect): no Agent can be reached; seen: no TCP connection to 127.0.0.1:7`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -58,17 +61,19 @@ func TestWhatWasSeenIsCounted(t *testing.T) {
 		seen []string // layer and type
 		want string
 	}{
+		{"mqtt5", nil, "seen: no TCP connection to 127.0.0.1:7;"},
 		{"mqtt5", []string{"tcp open", "tls alert", "tcp open"}, "seen: 2 tcp open, 1 tls alert; the device refuses the broker's certificate"},
 		{"mqtt5+tls", []string{"tcp open"}, "seen: 1 tcp open; the device does not begin with TLS"},
-		{"mqtt5", []string{"tcp open", "mqtt malformed"}, "what came is not mqtt"},
-		{"websocket", []string{"tcp open", "websocket HANDSHAKE"}, `has to ask for the path "/usp"`},
-		{"mqtt5", []string{"tcp open", "mqtt CONNECT", "mqtt SUBSCRIBE"}, "agentTopic must be what it subscribes to"},
-		{"stomp", []string{"tcp open", "stomp CONNECT"}, "connects but does not subscribe"},
-		{"mqtt5", []string{"tcp open"}, "seen: 1 tcp open; what came is not mqtt"},
+		{"mqtt5", []string{"tcp open", "mqtt malformed"}, "what came is not MQTT"},
+		{"websocket", []string{"tcp open", "websocket HANDSHAKE"}, `seen: 1 tcp open, 1 websocket HANDSHAKE; the device has to ask for the path "/usp"`},
+		{"mqtt5", []string{"tcp open"}, "seen: 1 tcp open; what came is not MQTT"},
 	} {
-		r := simpleRig(t, &simple{})
-		r.Link = test.link
-		r.DUT.Links = []dut.LinkSpec{{MTP: dut.MQTT, Version: "5.0"}, {MTP: dut.MQTT, Version: "5.0", TLS: true}, {MTP: dut.STOMP}, {MTP: dut.WebSocket, Path: "/usp"}}
+		d := &simple{}
+		r := simpleRig(t, d)
+		if r.name = test.link; r.name == "websocket" {
+			d.Link = link.NewWebSocket(r.Journal, link.WebSocketOptions{Broker: websocket.Options{Path: "/usp"}})
+		}
+		r.DUT.Links = []dut.LinkSpec{{MTP: dut.MQTT, Version: "5.0"}, {MTP: dut.MQTT, Version: "5.0", TLS: true}, {MTP: dut.WebSocket}}
 		for _, kind := range test.seen {
 			layer, typ, _ := strings.Cut(kind, " ")
 			r.Journal.Append(journal.Event{Layer: journal.Layer(layer), Dir: journal.In, Type: typ})
@@ -77,5 +82,19 @@ func TestWhatWasSeenIsCounted(t *testing.T) {
 		if got := r.seen(0); !strings.Contains(got, test.want) {
 			t.Errorf("%s, %v: want %q, got %q", test.link, test.seen, test.want, got)
 		}
+	}
+}
+
+func TestADeviceThatIsSetUpOtherwise(t *testing.T) {
+	d := &simple{}
+	r := simpleRig(t, d)
+	d.Link = link.NewMQTT(r.Journal, link.MQTTOptions{Version: mqtt.V5, Login: link.Login{Username: "ours"}})
+	d.arrives = func() {
+		r.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: mqtt.Connect,
+			Body: &mqtt.Packet{Type: mqtt.Connect, HasUsername: true, Username: "its own"}})
+	}
+	const want = `the device is not set up as the DUT file says: it logs in as "its own", and the link's username is "ours"; make them the same, there or here`
+	if err := r.contact(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
 	}
 }

@@ -62,9 +62,9 @@ func TestOneCaseAfterTheOther(t *testing.T) {
 		"a failure":   {fail, nil, "started 1.1; fail 1.1 refused; started 1.2; pass 1.2 "},
 		"the device is gone": {fail, func(s *simple) { s.away = true },
 			"started 1.1; trouble the device did not come back after case 1.1: no device within 6s (waits.reconnect): no Agent can be reached; " +
-				"seen: no TCP connection to the harness; check that the device is configured for this address; fail 1.1 refused; " +
+				"seen: no TCP connection to 127.0.0.1:7; check that the device is configured for this address; fail 1.1 refused; " +
 				"error 1.2 the device did not come back after case 1.1: no device within 6s (waits.reconnect): no Agent can be reached; " +
-				"seen: no TCP connection to the harness; check that the device is configured for this address"},
+				"seen: no TCP connection to 127.0.0.1:7; check that the device is configured for this address"},
 		"gone, but the case passed": {pass, func(s *simple) { s.away = true }, "started 1.1; pass 1.1 ; started 1.2; pass 1.2 "}, // the next case will tell
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,26 +9,22 @@ import (
 	"syscall"
 
 	"github.com/usptest/usptest/brokers/collector"
-	"github.com/usptest/usptest/brokers/mqtt"
-	"github.com/usptest/usptest/brokers/stomp"
-	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/lab"
-	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/usp"
 )
 
 // rig is a harness.Bench with what has to be put together and taken down for it.
 type rig struct {
 	*harness.Bench
-	link   link.Link
+	name   string // of the link: mqtt5, mqtt3, stomp or websocket, with "+tls" when it is protected
 	cancel context.CancelFunc
 }
 
-// newBench starts the broker of the Link, the collector and the Controller, and prepares the device without starting it. The error is one
+// newRig starts the broker of the Link, the collector and the Controller, and prepares the device without starting it. The error is one
 // line with a remedy: a port in use, a file that is missing. ask reaches the operator; nil when there is none.
 func newRig(ctx context.Context, j job, ask func(context.Context, string) error) (*rig, error) {
 	spec, ok := j.DUT.Link(j.Link)
@@ -41,8 +37,8 @@ func newRig(ctx context.Context, j job, ask func(context.Context, string) error)
 	}
 	events := journal.New()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the clean-up after an interrupt still needs the brokers
-	r := &rig{cancel: cancel, Bench: &harness.Bench{
-		Link: j.Link, Journal: events, DUT: j.DUT, Scale: j.Scale, StrictPlan: j.Strict,
+	r := &rig{name: j.Link, cancel: cancel, Bench: &harness.Bench{
+		Journal: events, DUT: j.DUT, Scale: j.Scale, StrictPlan: j.Strict,
 		AgentAddress: vars.AgentTopic, ControllerAddress: vars.ControllerTopic,
 	}}
 	if j.Scale != 1 {
@@ -53,25 +49,33 @@ func newRig(ctx context.Context, j job, ask func(context.Context, string) error)
 		r.close()
 		return nil, err
 	}
-	if err := r.listen(ctx, spec, &vars, security); err != nil {
+	if err := r.collect(ctx, &vars); err != nil {
+		r.close()
+		return nil, err
+	}
+	scripts, err := r.connect(spec, &vars, security)
+	if err != nil {
 		r.close()
 		return nil, err
 	}
 	r.Device = lab.NewDevice(events, j.DUT, vars, lab.Options{CA: security.trust, Client: security.device, Ask: ask})
-	r.Agent = controller.New(ctx, events, r.link, controller.Options{
+	r.Agent = controller.New(ctx, events, r.Link, controller.Options{
 		ID: vars.ControllerID, AgentID: vars.AgentID, Version: usp.Version, Timeout: j.DUT.Waits.Response,
 	})
-	if err := r.link.Start(ctx); err != nil {
+	if err := r.Link.Start(ctx); err != nil {
 		r.close()
 		return nil, fmt.Errorf("%w; %s", err, listenRemedy(err, "free the port or change it in the DUT file"))
 	}
-	r.scripts(&vars)
+	scripts()
+	if _, port, err := net.SplitHostPort(r.Link.Addr()); err == nil {
+		vars.Port, _ = strconv.Atoi(port)
+	}
 	r.Device.SetVars(vars)
 	return r, nil
 }
 
-// listen makes the link of the MTP and starts the collector.
-func (r *rig) listen(ctx context.Context, spec dut.LinkSpec, vars *dut.Vars, s security) error {
+// collect starts the collector.
+func (r *rig) collect(ctx context.Context, vars *dut.Vars) error {
 	var err error
 	r.Collector, err = collector.Start(ctx, r.Journal, collector.Options{Addr: address(r.DUT.Bind, r.DUT.Collector.HTTP)})
 	if err != nil {
@@ -83,35 +87,6 @@ func (r *rig) listen(ctx context.Context, spec dut.LinkSpec, vars *dut.Vars, s s
 	}
 	vars.CollectorURL = "http://" + net.JoinHostPort(vars.Host, port)
 	r.CollectorURL = vars.CollectorURL
-	addr := address(r.DUT.Bind, spec.Port)
-	switch spec.MTP {
-	case dut.MQTT:
-		version := byte(mqtt.V5)
-		if spec.Version == "3.1.1" {
-			version = mqtt.V311
-		}
-		r.link = link.NewMQTT(r.Journal, link.MQTTOptions{Name: r.Link, Version: version, AgentTopic: vars.AgentTopic,
-			ControllerTopic: vars.ControllerTopic, Broker: mqtt.Options{Addr: addr, TLS: s.server}})
-	case dut.STOMP:
-		r.link = link.NewSTOMP(r.Journal, link.STOMPOptions{Name: r.Link, ControllerDestination: vars.ControllerTopic,
-			Broker: stomp.Options{Addr: addr, TLS: s.server, TimeScale: r.Scale}})
-	case dut.WebSocket:
-		o := link.WebSocketOptions{Name: r.Link, KeepAwake: true,
-			Broker: websocket.Options{Addr: addr, TLS: s.server, DialTLS: s.client, Path: vars.Path, EndpointID: vars.ControllerID}}
-		if spec.Role == dut.RoleServer {
-			if vars.AgentPort, err = freePort(r.DUT.Bind); err != nil {
-				return err
-			}
-			url, err := spec.Endpoint(*vars)
-			if err != nil {
-				return err
-			}
-			o.Dial = &websocket.DialOptions{URL: url.String(), TLS: s.client}
-		}
-		r.link = link.NewWebSocket(r.Journal, o)
-	default:
-		return fmt.Errorf("link %q has the unknown MTP %q", r.Link, spec.MTP)
-	}
 	return nil
 }
 
@@ -126,44 +101,15 @@ func listenRemedy(err error, inUse string) string {
 	return inUse
 }
 
-// scripts hands the brokers to the cases and completes the template variables with what only a listening server knows.
-func (r *rig) scripts(vars *dut.Vars) {
-	var addr string
-	switch l := r.link.(type) {
-	case *link.MQTT:
-		r.MQTT, addr = l.Broker(), l.Broker().Addr()
-	case *link.STOMP:
-		r.STOMP, addr = l.Broker(), l.Broker().Addr()
-	case *link.WebSocket:
-		r.KeepAwake = l.SetKeepAwake
-		if r.WebSocket = l.Broker(); r.WebSocket != nil {
-			addr = r.WebSocket.Addr()
-		}
-	}
-	if _, port, err := net.SplitHostPort(addr); err == nil {
-		vars.Port, _ = strconv.Atoi(port)
-	}
-}
-
 func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
-
-// freePort finds a port that nobody listens on now.
-func freePort(host string) (int, error) {
-	l, err := net.Listen("tcp", address(host, 0))
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
 
 // close takes everything down. It is called once.
 func (r *rig) close() {
 	if r.Device != nil {
 		_ = r.Device.Close() // what stays in the temporary folder is no result of the run
 	}
-	if r.link != nil {
-		_ = r.link.Close()
+	if r.Link != nil {
+		_ = r.Link.Close()
 	}
 	if r.Collector != nil {
 		_ = r.Collector.Close()

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
@@ -20,7 +21,7 @@ import (
 
 // simple is a device in memory that shows its parameters and deletes what it is told to.
 type simple struct {
-	link.Link // panics where a test calls what it should not
+	link.Link // knows the MTP, but is never started
 	receive   func(link.Inbound)
 
 	mu      sync.Mutex
@@ -29,6 +30,7 @@ type simple struct {
 	refuses bool // it answers everything with an Error
 	mute    bool
 	away    bool
+	arrives func() // what it does when it connects; may be nil
 	named   string // it answers nothing, and speaks of its own accord under this Endpoint ID
 }
 
@@ -36,7 +38,14 @@ func (s *simple) OnRecord(f func(link.Inbound)) { s.receive = f }
 
 func (s *simple) Name() string { return "memory" }
 
+func (s *simple) Addr() string { return "127.0.0.1:7" }
+
+func (s *simple) Reset() {}
+
 func (s *simple) Connected(ctx context.Context) error {
+	if s.arrives != nil {
+		s.arrives()
+	}
 	if !s.away {
 		return nil
 	}
@@ -92,8 +101,9 @@ func simpleRig(t *testing.T, s *simple) *rig {
 	j := journal.New()
 	f := &dut.File{Waits: dut.Waits{Connect: 8 * time.Second, Response: 4 * time.Second, Reconnect: 6 * time.Second}}
 	f.SetDefaults()
-	return &rig{link: s, Bench: &harness.Bench{
-		Link: "mqtt5", Journal: j, DUT: f, Scale: 1, Device: lab.NewDevice(j, f, dut.Vars{}, lab.Options{}),
+	s.Link = link.NewMQTT(j, link.MQTTOptions{Version: mqtt.V5})
+	return &rig{name: "mqtt5", Bench: &harness.Bench{
+		Link: s, Journal: j, DUT: f, Scale: 1, Device: lab.NewDevice(j, f, dut.Vars{}, lab.Options{}),
 		Agent: controller.New(t.Context(), j, s, controller.Options{
 			ID: "self::usptest", AgentID: "proto::device", Version: usp.Version, Timeout: f.Waits.Response,
 		}),

@@ -21,7 +21,7 @@ func toSomebodyElse(c *harness.Case) {
 		controller = c.Agent.AgentID()
 	}
 	foreign := []addresses{{controller, "proto::usptest-nobody"}, {controller, c.Agent.AgentID() + "-"}}
-	if !c.OverWebSocket() { // where an Agent may end the connection over a Record that lacks a required field (R-WS.16)
+	if !c.MTP.EndsOnBadRecord { // where an Agent may end the connection over a Record that lacks a required field (R-WS.16)
 		foreign = append(foreign, addresses{controller, ""})
 	}
 	judgeIgnored(c, foreign...)

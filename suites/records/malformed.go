@@ -70,7 +70,7 @@ func provoke(c *harness.Case, record specimen) (evidence []uint64, err error) {
 	evidence = append(evidence, seq)
 	get := usp.NewGet(c.Agent.NewMsgID(), endpointID)
 	// over WebSocket the connection may be gone already
-	if _, err := c.Agent.Send(c, get); !c.OverWebSocket() {
+	if _, err := c.Agent.Send(c, get); !c.MTP.EndsOnBadRecord {
 		c.LabMust(err)
 	}
 	end, err := c.Await("answer to a Get sent afterwards", c.ResponseWait(), mark, func(e *journal.Event) error {

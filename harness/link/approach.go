@@ -1,0 +1,79 @@
+package link
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// approach is how a device came to the Controller through a broker. A device may have more Controllers: what is for another is
+// left out.
+type approach struct {
+	controllerID string
+	logins       []credentials
+	subscribed   []string // topics, filters or destinations
+	connected    []string // where it sent the Records that say that it is connected
+}
+
+// credentials are what a device logged in with. Without a user name or a password it has none.
+type credentials struct{ username, password *string }
+
+// sent notes a payload that may be a Connect Record.
+func (a *approach) sent(to string, payload []byte) {
+	record, err := usp.ParseRecord(payload)
+	says := err == nil && (record.GetMqttConnect() != nil || record.GetStompConnect() != nil)
+	if says && record.GetToId() == a.controllerID && !slices.Contains(a.connected, to) {
+		a.connected = append(a.connected, to)
+	}
+}
+
+// explain holds the approach against the Link: what the device is to log in with, where it is to listen and to send. reaches
+// reports whether what is sent to the Agent's address comes to one who subscribed so.
+func (a *approach) explain(want Login, agent, controller string, reaches func(subscribed string) bool) Explanation {
+	var x Explanation
+	differs := func(format string, args ...any) { x.Mismatches = append(x.Mismatches, fmt.Sprintf(format, args...)) }
+	if name := other(a.logins, want.Username, func(c credentials) *string { return c.username }); name != nil {
+		differs("it logs in as %s, and the link's username is %q", quoted(*name), want.Username)
+	}
+	if other(a.logins, want.Password, func(c credentials) *string { return c.password }) != nil {
+		differs("it logs in with another password than the link's")
+	}
+	if len(a.subscribed) > 0 && !slices.ContainsFunc(a.subscribed, reaches) {
+		differs("it subscribes to %s, and the link's agentTopic is %q", quoted(a.subscribed...), agent)
+	}
+	if len(a.connected) > 0 && !slices.ContainsFunc(a.connected, func(to string) bool { return Within(to, controller) }) {
+		differs("it sends its Records to %s, and the link's controllerTopic is %q", quoted(a.connected...), controller)
+	}
+	switch {
+	case len(a.subscribed) > 0:
+		x.Remedy = fmt.Sprintf("the device listens elsewhere: agentTopic must be what it subscribes to, here %q", agent)
+	case len(a.logins) > 0:
+		x.Remedy = "the device connects but does not subscribe: look at the login (username, password) and the topic or destination on the device"
+	}
+	return x
+}
+
+// other returns what the newest login has in the place of a declared value, when none has that.
+func other(logins []credentials, declared string, of func(credentials) *string) (found *string) {
+	for _, c := range logins {
+		switch value := of(c); {
+		case declared == "" || value == nil:
+		case *value == declared:
+			return nil
+		default:
+			found = value
+		}
+	}
+	return found
+}
+
+// quoted are texts of a device within a sentence.
+func quoted(texts ...string) string {
+	var all []string
+	for _, text := range texts[:min(len(texts), 3)] {
+		all = append(all, usp.Quote(text))
+	}
+	return strings.Join(all, ", ")
+}

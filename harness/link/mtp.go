@@ -1,0 +1,29 @@
+package link
+
+// MTP is what the standards call one Message Transfer Protocol and its elements of the data model (TR-181).
+type MTP struct {
+	Name    string // "MQTT", "STOMP" or "WebSocket": the value of MTP.{i}.Protocol, and the object below that row
+	Version string // of the protocol, where links of several versions differ: "5.0" or "3.1.1" of MQTT
+
+	// ControllerAddress is the parameter of Controller.{i}.MTP.{i}.<Name>. that tells Controllers apart.
+	ControllerAddress string
+
+	// BrokerHost and BrokerPort are parameters of the row that LocalAgent.MTP.{i}.<Name>.Reference names, and AgentAddress is
+	// the one of LocalAgent.MTP.{i}.<Name>. with the Agent's topic or destination. All are "" without a broker.
+	BrokerHost, BrokerPort, AgentAddress string
+
+	// EndsOnBadRecord says that an Agent may end the connection over a Record that it cannot take (R-WS.16).
+	EndsOnBadRecord bool
+}
+
+// Login is the user name and the password that the Agent is to log in with at a broker; "" where it may be any.
+type Login struct{ Username, Password string }
+
+// Explanation is what a Link makes of the way in which a device came to it, or did not.
+type Explanation struct {
+	// Mismatches say how the device is set up otherwise than the Link. What the device leaves out is none: that is a matter of
+	// the plan.
+	Mismatches []string
+	// Remedy says what to do about a device that came so far and no further; "" when the Link cannot tell.
+	Remedy string
+}
