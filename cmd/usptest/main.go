@@ -105,23 +105,6 @@ fault; 130 interrupted.`,
 		SilenceErrors: true,
 		Version:       version(),
 	}
-	root.AddCommand(runCommand(atOnce), listCommand(), showCommand(), initCommand(), checkCommand(), reportCommand(), diffCommand(), mergeCommand(), certsCommand(), agentCommand(), workerCommand())
+	root.AddCommand(runCommand(atOnce), listCommand(), showCommand(), initCommand(), checkCommand(), reportCommand(), diffCommand(), mergeCommand(), certsCommand(), agentCommand(), versionCommand(), workerCommand())
 	return root
-}
-
-// version is the version of the module, or the commit that was built.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return "devel-" + s.Value[:12]
-		}
-	}
-	return "devel"
 }

@@ -270,7 +270,11 @@ func TestAKilledWorkerCostsNoMoreThanItsCases(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
 	p, cmd := startedRun(t, dir)
 	for _, pid := range children(t, cmd.Process.Pid) {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		worker, err := os.FindProcess(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := worker.Kill(); err != nil {
 			t.Fatal(err)
 		}
 	}

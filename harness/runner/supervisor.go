@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/usptest/usptest/harness/dut"
@@ -147,8 +146,6 @@ func (w *workerRun) attend(ctx context.Context, j job) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cmd := exec.Command(w.Worker[0], w.Worker[1:]...)
-	// its own process group: Ctrl-C must reach the supervisor alone, so that the workers can clean up
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	words := &tail{}
 	cmd.Stderr = words
 	cmd.WaitDelay = time.Second // what the worker has started may outlive it and hold on to its standard error
@@ -162,8 +159,10 @@ func (w *workerRun) attend(ctx context.Context, j job) error {
 		return fmt.Errorf("cannot start a worker: %w", err)
 	}
 	defer reports.Close()
-	cmd.ExtraFiles = []*os.File{theirs} // becomes reportsFD
-	err = cmd.Start()
+	err = passReports(cmd, theirs)
+	if err == nil {
+		err = cmd.Start()
+	}
 	theirs.Close()
 	if err != nil {
 		return fmt.Errorf("cannot start a worker: %w", err)

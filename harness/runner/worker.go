@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/usptest/usptest/harness"
@@ -205,14 +204,9 @@ func (w *worker) recover(ctx context.Context, id string) {
 	}
 }
 
-// reportsFD is the file descriptor on which a worker process reports. Its standard output is left to ginkgo, which prints there whatever
-// it is told.
-const reportsFD = 3
-
 // Worker is what the hidden command "usptest worker" calls: Work on the process's own standard input and the supervisor's pipe.
 func Worker(ctx context.Context, p *plan.Plan, bodies harness.Bodies) error {
-	syscall.CloseOnExec(reportsFD) // a device that outlives the worker must not keep the supervisor waiting
-	out := os.NewFile(reportsFD, "reports")
+	out := openReports()
 	if _, err := out.Stat(); err != nil {
 		return fmt.Errorf("a worker is started by usptest run alone: %w", err)
 	}
