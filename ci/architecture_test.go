@@ -42,8 +42,8 @@ var knows = []struct {
 	only, inTests []string
 }{
 	{"reports/*", []string{"harness/result", "harness/plan"}, []string{"fixtures/runs"}},
-	{"brokers/gate", []string{"harness/journal"}, []string{"harness/pki"}},
-	{"brokers/*", []string{"harness/journal", "brokers/gate"}, []string{"harness/pki"}},
+	{"brokers/gate", []string{"harness/journal"}, []string{"harness/pki", "fixtures/events"}},
+	{"brokers/*", []string{"harness/journal", "brokers/gate"}, []string{"harness/pki", "fixtures/events"}},
 	// the agent is written from TR-369; it must not know what judges it
 	{"fixtures/agent/retry", nil, nil},
 	{"fixtures/agent/datamodel", []string{"harness/usp", "harness/usp/usppb"}, nil},
@@ -53,6 +53,7 @@ var knows = []struct {
 	{"fixtures/runs", []string{"harness/result", "harness/plan"}, nil},
 	// a state machine on Records, which sends nothing itself
 	{"harness/session", []string{"harness/usp", "harness/usp/usppb"}, nil},
+	{"fixtures/events", []string{"harness/journal"}, nil},
 	{"fixtures/program", nil, nil},
 }
 

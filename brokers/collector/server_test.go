@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/usptest/usptest/brokers/gate"
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/pki"
 )
@@ -33,20 +34,10 @@ func start(t *testing.T, o Options) (*Server, *journal.Journal) {
 	return s, j
 }
 
+// awaitEvent returns the first event after mark of that direction and type.
 func awaitEvent(t *testing.T, j *journal.Journal, mark uint64, dir journal.Dir, eventType string) *journal.Event {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	e, err := j.Await(ctx, mark, func(e *journal.Event) error {
-		if e.Layer != journal.LayerHTTP || e.Dir != dir || e.Type != eventType {
-			return journal.ErrSkip
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatalf("no %s %s: %v", dir, eventType, err)
-	}
-	return e
+	return events.Await(t, j, mark, events.Event{Layer: journal.LayerHTTP, Dir: dir, Type: eventType})
 }
 
 // talk writes raw bytes to the collector and returns all that it answers until it closes, or until the answer's end.

@@ -4,13 +4,13 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/pki"
 )
@@ -62,21 +62,7 @@ func ask(t *testing.T, c net.Conn) {
 // await returns the first event of a layer and type whose text holds part.
 func await(t *testing.T, j *journal.Journal, layer journal.Layer, kind, part string) *journal.Event {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	e, err := j.Await(ctx, 0, func(e *journal.Event) error {
-		switch {
-		case e.Layer != layer || e.Type != kind:
-			return journal.ErrSkip
-		case !strings.Contains(e.Text, part):
-			return errors.New(e.Text)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatalf("no %s %s %q: %v", layer, kind, part, err)
-	}
-	return e
+	return events.Await(t, j, 0, events.Event{Layer: layer, Type: kind, Text: part})
 }
 
 func TestTheEndOfAConnectionIsRecordedOnceWithItsCulprit(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -201,16 +202,7 @@ func (d *device) subscribe(filters ...string) *Packet {
 // awaitEvent returns the first event after mark of that layer, direction and type.
 func awaitEvent(t testing.TB, j *journal.Journal, mark uint64, layer journal.Layer, dir journal.Dir, eventType string) *journal.Event {
 	t.Helper()
-	e, err := j.Await(testContext(t), mark, func(e *journal.Event) error {
-		if e.Layer != layer || e.Dir != dir || e.Type != eventType {
-			return journal.ErrSkip
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatalf("no %s %s %s: %v", dir, layer, eventType, err)
-	}
-	return e
+	return events.Await(t, j, mark, events.Event{Layer: layer, Dir: dir, Type: eventType})
 }
 
 // awaitPacket returns the first packet of that type after mark.

@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/onsi/gomega"
 
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/pki"
 )
@@ -243,18 +245,8 @@ func TestSessionGoesOn(t *testing.T) {
 // awaitSubscriber waits until the newest subscriber of topic speaks that version.
 func awaitSubscriber(t testing.TB, s *Server, topic string, version byte) {
 	t.Helper()
-	ctx := testContext(t)
-	for {
-		changed := s.Changed()
-		if subscriber, ok := s.Subscriber(topic); ok && subscriber.Version == version {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			t.Fatalf("nobody subscribed to %q", topic)
-		}
-	}
+	newest := func() byte { subscriber, _ := s.Subscriber(topic); return subscriber.Version }
+	events.Eventually(t, newest).Should(gomega.Equal(version), "nobody subscribed to %q", topic)
 }
 
 func TestDisconnectIsRecorded(t *testing.T) {

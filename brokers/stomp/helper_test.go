@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -115,21 +116,7 @@ func await(t testing.TB, j *journal.Journal, dir journal.Dir, kind, part string)
 
 func awaitAfter(t testing.TB, j *journal.Journal, mark uint64, dir journal.Dir, kind, part string) *journal.Event {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	e, err := j.Await(ctx, mark, func(e *journal.Event) error {
-		switch {
-		case e.Dir != dir || e.Type != kind:
-			return journal.ErrSkip
-		case !strings.Contains(e.Text, part):
-			return errors.New(e.Text)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatalf("no %s %s %q: %v", dir, kind, part, err)
-	}
-	return e
+	return events.Await(t, j, mark, events.Event{Dir: dir, Type: kind, Text: part})
 }
 
 // anyRoom is for scanners that have all the memory they want.

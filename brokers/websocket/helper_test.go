@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/onsi/gomega"
 
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -134,37 +136,14 @@ func await(t testing.TB, j *journal.Journal, dir journal.Dir, kind, part string)
 
 func awaitAfter(t testing.TB, j *journal.Journal, mark uint64, dir journal.Dir, kind, part string) *journal.Event {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	e, err := j.Await(ctx, mark, func(e *journal.Event) error {
-		switch {
-		case e.Dir != dir || e.Type != kind:
-			return journal.ErrSkip
-		case !strings.Contains(e.Text, part):
-			return errors.New(e.Text)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatalf("no %s %s %q: %v", dir, kind, part, err)
-	}
-	return e
+	return events.Await(t, j, mark, events.Event{Dir: dir, Type: kind, Text: part})
 }
 
 // newest waits for an open connection.
-func newest(t testing.TB, s *Server) *Conn {
+func newest(t testing.TB, s *Server) (c *Conn) {
 	t.Helper()
-	for {
-		changed := s.Changed()
-		if c, err := s.Conn(0); err == nil {
-			return c
-		}
-		select {
-		case <-changed:
-		case <-time.After(patience):
-			t.Fatal("no connection opened")
-		}
-	}
+	events.Eventually(t, func() (err error) { c, err = s.Conn(0); return err }).Should(gomega.Succeed())
+	return c
 }
 
 // anyRoom is for readers that have all the memory they want.

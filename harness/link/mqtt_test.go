@@ -10,8 +10,10 @@ import (
 
 	paho5 "github.com/eclipse/paho.golang/paho"
 	paho3 "github.com/eclipse/paho.mqtt.golang"
+	"github.com/onsi/gomega"
 
 	"github.com/usptest/usptest/brokers/mqtt"
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -125,28 +127,17 @@ func dialMQTT311(t *testing.T, l *MQTT) *mqttAgent {
 
 func (a *mqttAgent) expect(want mqttMessage) {
 	a.t.Helper()
-	select {
-	case got := <-a.received:
-		if got != want {
-			a.t.Errorf("the agent got %+v, want %+v", got, want)
-		}
-	case <-time.After(mqttPatience):
-		a.t.Fatalf("the agent got nothing, want %+v", want)
-	}
+	events.Eventually(a.t, a.received).Should(gomega.Receive(gomega.Equal(want)))
 }
 
 func expectInbound(t *testing.T, arrivals chan Inbound, payload, to, replyTo string) Inbound {
 	t.Helper()
-	select {
-	case in := <-arrivals:
-		if string(in.Raw) != payload || in.To != to || in.ReplyTo != replyTo {
-			t.Errorf("got %q to %q, reply to %q; want %q, %q, %q", in.Raw, in.To, in.ReplyTo, payload, to, replyTo)
-		}
-		return in
-	case <-time.After(mqttPatience):
-		t.Fatalf("no Record came, want %q", payload)
+	var in Inbound
+	events.Eventually(t, arrivals).Should(gomega.Receive(&in), "no Record came, want %q", payload)
+	if string(in.Raw) != payload || in.To != to || in.ReplyTo != replyTo {
+		t.Errorf("got %q to %q, reply to %q; want %q, %q, %q", in.Raw, in.To, in.ReplyTo, payload, to, replyTo)
 	}
-	return Inbound{}
+	return in
 }
 
 func awaitMQTT(t *testing.T, l *MQTT) {
