@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/usptest/usptest/fixtures/agent"
+	"github.com/usptest/usptest/fixtures/agent/defects"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -45,7 +45,7 @@ func TestDefects(t *testing.T) {
 	}
 	caught := map[string]int{} // defects by metric
 	total := 0
-	for _, d := range agent.Defects() {
+	for _, d := range defects.Defects() {
 		caught[metricName(d.Case, d.Metric)]++
 		total++
 	}
@@ -55,7 +55,7 @@ func TestDefects(t *testing.T) {
 		for _, m := range c.Metrics {
 			if caught[metricName(id, m.N)] == 0 {
 				missing++
-				t.Errorf("metric %s has no defect (%s): add one to a table of fixtures/agent/defects*.go", metricName(id, m.N), m.Text)
+				t.Errorf("metric %s has no defect (%s): add one to a table of fixtures/agent/defects", metricName(id, m.N), m.Text)
 			}
 		}
 	}
@@ -95,27 +95,27 @@ func TestDefects(t *testing.T) {
 
 // chosenDefects are the defects that -only matches, or all, or a sample. Those of cases that take long come first, so that nothing waits for
 // them at the end.
-func chosenDefects(p *plan.Plan) (chosen []agent.Defect) {
+func chosenDefects(p *plan.Plan) (chosen []defects.Defect) {
 	switch expression := regexp.MustCompile(*only); {
 	case *only != "":
-		for _, d := range agent.Defects() {
+		for _, d := range defects.Defects() {
 			if expression.MatchString(d.Name) || expression.MatchString(metricName(d.Case, d.Metric)) {
 				chosen = append(chosen, d)
 			}
 		}
 	case *full:
-		chosen = agent.Defects()
+		chosen = defects.Defects()
 	default:
-		chosen = oneOfEachCase(agent.Defects())
+		chosen = oneOfEachCase(defects.Defects())
 	}
-	budget := func(d agent.Defect) time.Duration { c, _ := p.Case(d.Case); return c.Budget }
-	slices.SortStableFunc(chosen, func(a, b agent.Defect) int { return cmp.Compare(budget(b), budget(a)) })
+	budget := func(d defects.Defect) time.Duration { c, _ := p.Case(d.Case); return c.Budget }
+	slices.SortStableFunc(chosen, func(a, b defects.Defect) int { return cmp.Compare(budget(b), budget(a)) })
 	return chosen
 }
 
 // oneOfEachCase is one defect of each case: the first of the first one, the second of the second one, and so on, so that every kind is among them.
-func oneOfEachCase(all []agent.Defect) (some []agent.Defect) {
-	byCase := map[string][]agent.Defect{}
+func oneOfEachCase(all []defects.Defect) (some []defects.Defect) {
+	byCase := map[string][]defects.Defect{}
 	for _, d := range all {
 		byCase[d.Case] = append(byCase[d.Case], d)
 	}

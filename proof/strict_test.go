@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/usptest/usptest/fixtures/agent"
+	"github.com/usptest/usptest/fixtures/agent/defects"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -143,9 +143,9 @@ func TestEveryLetterIsShown(t *testing.T) {
 			}
 		}
 	}
-	for _, f := range agent.Freedoms() {
+	for _, f := range defects.Alternatives() {
 		if !shown[f.Name] {
-			t.Errorf("no letter is shown with the freedom %s", f.Name)
+			t.Errorf("no strict reading is shown with the alternative %s", f.Name)
 		}
 	}
 }

@@ -3,7 +3,7 @@ package proof
 import (
 	"testing"
 
-	"github.com/usptest/usptest/fixtures/agent"
+	"github.com/usptest/usptest/fixtures/agent/defects"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/runner"
@@ -31,7 +31,7 @@ func TestLawfulVariants(t *testing.T) {
 		"diverging-rows":           {passed: []string{"1.39", "1.89"}},
 		"full-tables":              {passed: []string{"1.10", "1.33", "1.71", "1.83"}, unjudged: []string{"1.35"}},
 	}
-	for _, v := range agent.Variants() {
+	for _, v := range defects.Variants() {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
 			test, ok := tests[v.Name]

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usptest/usptest/fixtures/agent"
+	"github.com/usptest/usptest/fixtures/agent/defects"
 )
 
 // agentFlags are the flags of "usptest agent".
@@ -18,6 +19,7 @@ type agentFlags struct {
 	link, trust, certificate, key string
 	mtp                           agent.MTP
 	config                        agent.Config
+	defects                       []string
 	list                          bool
 	verbose                       bool
 }
@@ -51,8 +53,8 @@ Device.FactoryReset(): start it again with the same --state to let it come back.
 	flags.StringVar(&f.certificate, "certificate", "", "PEM `file` of the agent's certificate")
 	flags.StringVar(&f.key, "key", "", "PEM `file` of the certificate's key")
 	flags.Float64Var(&f.config.TimeScale, "timescale", 1, "divide every protocol interval by this `number`")
-	flags.StringArrayVar(&f.config.Defects, "defect", nil, "break the agent in this `way`; repeatable")
-	flags.BoolVar(&f.list, "list-defects", false, "list the defects and the metrics they break")
+	flags.StringArrayVar(&f.defects, "defect", nil, "break the agent in this `way`; repeatable")
+	flags.BoolVar(&f.list, "list-defects", false, "list the defects with the metrics they break, the alternatives and the variants")
 	flags.BoolVar(&f.verbose, "verbose", false, "log what the agent does to standard error")
 	must(cmd.RegisterFlagCompletionFunc("defect", completeDefects))
 	must(cmd.RegisterFlagCompletionFunc("link", cobra.FixedCompletions(linkNames(), cobra.ShellCompDirectiveNoFileComp)))
@@ -62,9 +64,15 @@ Device.FactoryReset(): start it again with the same --state to let it come back.
 func (f *agentFlags) run(cmd *cobra.Command) error {
 	if f.list {
 		t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "DEFECT\tCASE/METRIC\tWHAT IS BROKEN")
-		for _, d := range agent.Defects() {
-			fmt.Fprintf(t, "%s\t%s/%d\t%s\n", d.Name, d.Case, d.Metric, d.Text)
+		fmt.Fprintln(t, "NAME\tCASE/METRIC\tKIND\tWHAT IS DIFFERENT")
+		for _, d := range defects.Defects() {
+			fmt.Fprintf(t, "%s\t%s/%d\tdefect\t%s\n", d.Name, d.Case, d.Metric, d.Text)
+		}
+		for _, d := range defects.Alternatives() {
+			fmt.Fprintf(t, "%s\t%s/%d\talternative\t%s\n", d.Name, d.Case, d.Metric, d.Text)
+		}
+		for _, d := range defects.Variants() {
+			fmt.Fprintf(t, "%s\t-\tvariant\t%s\n", d.Name, d.Text)
 		}
 		return t.Flush()
 	}
@@ -73,6 +81,9 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	}
 	if f.verbose {
 		f.config.Log = cmd.ErrOrStderr()
+	}
+	if err := defects.Apply(&f.config, f.defects...); err != nil {
+		return fmt.Errorf("--defect: %w", err)
 	}
 	a, err := agent.New(f.config)
 	if err != nil {

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/usptest/usptest/fixtures/agent"
+	"github.com/usptest/usptest/fixtures/agent/defects"
 	"github.com/usptest/usptest/harness/plan"
 )
 
@@ -42,7 +42,7 @@ func completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 
 func completeDefects(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	var out []string
-	for _, d := range agent.Defects() {
+	for _, d := range defects.All() {
 		out = append(out, d.Name+"\t"+d.Text)
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/usptest/usptest/fixtures/agent"
+	"github.com/usptest/usptest/fixtures/agent/defects"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/suites"
 )
@@ -76,7 +76,7 @@ func showCase(w io.Writer, p *plan.Plan, c plan.Case) {
 			text = "(see the plan)"
 		}
 		fmt.Fprintf(w, "  %d. %s\n", m.N, text)
-		for _, d := range agent.Defects() {
+		for _, d := range defects.Defects() {
 			if d.Case == c.ID && d.Metric == m.N {
 				fmt.Fprintf(w, "     caught: --defect %s (%s)\n", d.Name, d.Text)
 			}
