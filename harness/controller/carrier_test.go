@@ -3,9 +3,11 @@ package controller
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -81,4 +83,74 @@ func TestWhatCarriesNoMessageIsTaken(t *testing.T) {
 			t.Errorf("got the note %s: %s", e.Type, e.Text)
 		}
 	}
+}
+
+// TestWithinASessionContext: requests and what they need again, and a Notify and its response, go within the context that is open.
+func TestWithinASessionContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, l, j := start(t)
+		c.OpenContext()
+		agent := &session.Context{Header: session.Header{Version: usp.Version, To: ownID, From: agentID}, NewID: func() uint64 { return 7 }}
+		tell := func(m *usppb.Msg) {
+			payload, err := usp.Marshal(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			records, err := agent.Out(payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.say(t, records[0])
+		}
+		l.hears = func(r *usppb.Record) {
+			taken, err := agent.In(r)
+			if err != nil {
+				t.Errorf("%s: %v", recordText(r), err)
+			}
+			if r.GetSessionContext() == nil {
+				return
+			}
+			for _, raw := range taken.Msgs {
+				if m, err := usp.ParseMessage(raw); err == nil && m.GetBody().GetRequest() != nil {
+					tell(getResp(m.GetHeader().GetMsgId()))
+				}
+			}
+		}
+		reply := c.Do(t.Context(), usp.NewGet("", "Device.X."))
+		if reply.Err != nil || !reply.Within {
+			t.Fatalf("got %v", reply.Err)
+		}
+		if r := j.At(reply.Record); r == nil || r.Type != "SessionContext" {
+			t.Errorf("its Record is %+v", r)
+		}
+		tell(notify("n", "s", true))
+		synctest.Wait()
+		wantNone(t, c)
+		if agent.Expected() != 3 {
+			t.Errorf("the Agent has taken %d Records, want the Get and the NotifyResp", agent.Expected()-1)
+		}
+		c.LeaveContext()
+		if _, err := c.Send(t.Context(), usp.NewGet("", "Device.X.")); err != nil {
+			t.Fatal(err)
+		}
+		if last := l.last(); last.GetNoSessionContext() == nil {
+			t.Errorf("after it was left: got %s", recordText(last))
+		}
+		tell(notify("m", "s", true))
+		synctest.Wait()
+		if last := l.last(); last.GetSessionContext() == nil {
+			t.Errorf("the response to a Notify within it: got %s", recordText(last))
+		}
+		agent.Restart()
+		r := agent.Empty(0)
+		r.GetSessionContext().ExpectedId = 9
+		l.say(t, r)
+		found := c.Violations(0)
+		if len(found) != 1 || found[0].Rule != contextRules {
+			t.Errorf("an expected_id beyond all: got %d", len(found))
+			for _, v := range found {
+				t.Error(v.Describe())
+			}
+		}
+	})
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/session"
@@ -31,8 +33,11 @@ type Controller struct {
 	id  string
 	end link.End
 
-	session session.Session // with the Agent under test
-	turn    sync.Mutex      // whose turn it is to use session
+	plain   session.Plain
+	turn    sync.Mutex       // whose turn it is to use what follows
+	context *session.Context // with the Agent under test; nil until the first was opened
+	within  bool             // requests go within context
+	sending sync.Mutex       // held while a Message and the Records that carry it go out, so that they keep their order
 }
 
 // office is what all Controllers on one Link share: a Record that comes in may be for any of them.
@@ -61,9 +66,13 @@ type request struct {
 	answered bool
 }
 
-// ack is a Notify that waits for its NotifyResp.
+// ack is a Notify that waits for its NotifyResp, or Records that wait to be sent because of one that came.
 type ack struct {
 	msgID, subscription, controllerID string
+	within                            bool // the Notify came within a session context, and so must its response (R-MSG.0a)
+
+	records []*usppb.Record
+	from    *Controller
 }
 
 // maxAcks and maxAckBytes bound how many acknowledgements may wait to be sent. A flood of Notifies beyond it is not acknowledged, which
@@ -74,7 +83,21 @@ const (
 )
 
 // size is about how many bytes an acknowledgement takes.
-func (a ack) size() int { return len(a.msgID) + len(a.subscription) + len(a.controllerID) }
+func (a ack) size() int {
+	n := len(a.msgID) + len(a.subscription) + len(a.controllerID)
+	for _, r := range a.records {
+		n += proto.Size(r)
+	}
+	return n
+}
+
+// unsent is the type of the note that it could not be sent.
+func (a ack) unsent() string {
+	if a.from != nil {
+		return "unsent Records"
+	}
+	return "unsent NotifyResp"
+}
 
 // New returns a Controller that listens on l. It works until ctx ends.
 func New(ctx context.Context, j *journal.Journal, l link.Link, o Options) *Controller {
@@ -96,12 +119,12 @@ func (c *Controller) Join(id string) (further *Controller, joined link.Joined) {
 
 // Via returns the same Controller as it sends through another end: to another topic of the Agent, say. What comes in is the first one's.
 func (c *Controller) Via(end link.End) *Controller {
-	return &Controller{office: c.office, id: c.id, end: end, session: session.Plain{Header: c.header(c.id, c.opts.AgentID)}}
+	return &Controller{office: c.office, id: c.id, end: end, plain: c.plain}
 }
 
 // controller makes a Controller and keeps it.
 func (o *office) controller(id string, end link.End) *Controller {
-	c := &Controller{office: o, id: id, end: end, session: session.Plain{Header: o.header(id, o.opts.AgentID)}}
+	c := &Controller{office: o, id: id, end: end, plain: session.Plain{Header: o.header(id, o.opts.AgentID)}}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.controllers[id] = c
@@ -133,11 +156,13 @@ func (c *Controller) Timeout() time.Duration { return c.opts.Timeout }
 func (c *Controller) Connected(ctx context.Context) error { return c.end.Connected(ctx) }
 
 // NewMsgID returns a msg_id that this Controller has not used yet.
-func (c *Controller) NewMsgID() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.nextID++
-	return fmt.Sprintf("usptest-%d", c.nextID)
+func (c *Controller) NewMsgID() string { return c.newMsgID() }
+
+func (o *office) newMsgID() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.nextID++
+	return fmt.Sprintf("usptest-%d", o.nextID)
 }
 
 // Message is a USP Message from the Agent, as the journal keeps it.
@@ -148,6 +173,8 @@ type Message struct {
 	At       time.Time
 	Conn     uint64 // the transport connection it came over
 	Packet   uint64 // number of the event of the packet that carried it
+	Record   uint64 // number of the event of the Record that carried it, the last one of several
+	Within   bool   // whether it came within a session context
 }
 
 // Describe shows the Message as readable text.
@@ -239,50 +266,70 @@ func (c *Controller) Do(ctx context.Context, msg *usppb.Msg) *Reply {
 
 // Send sends msg without waiting for a reply, and returns the number of its event.
 func (c *Controller) Send(ctx context.Context, msg *usppb.Msg) (uint64, error) {
-	return c.SendBetween(ctx, c.id, c.opts.AgentID, msg)
+	c.turn.Lock()
+	within := c.within
+	c.turn.Unlock()
+	return c.send(ctx, msg, within)
 }
 
 // SendBetween is Send in a Record with the given from_id and to_id, which may be against the rules. Whatever to_id says, it goes to where
-// the Agent under test listens.
+// the Agent under test listens, and never within a session context.
 func (c *Controller) SendBetween(ctx context.Context, from, to string, msg *usppb.Msg) (uint64, error) {
-	if msg.GetHeader().GetMsgId() == "" {
-		msg.Header.MsgId = c.NewMsgID()
-	}
-	payload, err := usp.Marshal(msg)
-	c.hide(payload, msg)
-	e := c.journal.Append(journal.Event{
-		Layer: journal.LayerMessage, Dir: journal.Out, Type: usp.TypeName(usp.MsgTypeOf(msg)), Text: Summary(msg),
-		Body: &Message{Msg: msg, From: from, To: to}, Weight: len(payload),
-	})
-	if err != nil {
-		return e.Seq, err
-	}
-	records, err := c.records(from, to, payload)
-	if err != nil {
-		return e.Seq, err
-	}
-	if msg.GetBody().GetRequest() != nil {
-		c.mu.Lock()
-		c.sent[msg.GetHeader().GetMsgId()] = request{from: from, carrier: usp.RecordType(records[0])}
-		c.mu.Unlock()
-	}
-	for _, r := range records {
-		if _, err := c.sendRecord(ctx, r); err != nil {
-			return e.Seq, err
-		}
-	}
-	return e.Seq, nil
+	return c.sendVia(ctx, session.Header{Version: c.opts.Version, To: to, From: from}, msg, session.Plain{Header: c.header(from, to)}.Out)
 }
 
-// records puts an encoded Message into Records. What goes between other endpoints than this Controller and the Agent under test is no part
-// of their session.
-func (c *Controller) records(from, to string, payload []byte) ([]*usppb.Record, error) {
-	if from != c.id || to != c.opts.AgentID {
-		return session.Plain{Header: c.header(from, to)}.Out(payload)
+// send sends msg to the Agent under test, within the session context or not.
+func (c *Controller) send(ctx context.Context, msg *usppb.Msg, within bool) (uint64, error) {
+	out := c.plain.Out
+	if within {
+		out = c.outWithin
 	}
+	return c.sendVia(ctx, c.plain.Header, msg, out)
+}
+
+// outWithin makes the Records of a Message within the session context.
+func (c *Controller) outWithin(msg []byte) ([]*usppb.Record, error) {
 	c.turn.Lock()
 	defer c.turn.Unlock()
-	return c.session.Out(payload)
+	return c.context.Out(msg)
+}
+
+func (c *Controller) sendVia(ctx context.Context, h session.Header, msg *usppb.Msg, out func([]byte) ([]*usppb.Record, error)) (uint64, error) {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	seq, records, err := c.prepare(h, msg, out)
+	for _, r := range records {
+		if err == nil {
+			_, err = c.sendRecord(ctx, r)
+		}
+	}
+	return seq, err
+}
+
+// prepare makes the Records of a Message as if it was sent, and returns them with the number of its event.
+func (o *office) prepare(h session.Header, msg *usppb.Msg, out func([]byte) ([]*usppb.Record, error)) (uint64, []*usppb.Record, error) {
+	if msg.GetHeader().GetMsgId() == "" {
+		msg.Header.MsgId = o.newMsgID()
+	}
+	payload, err := usp.Marshal(msg)
+	o.hide(payload, msg)
+	e := o.journal.Append(journal.Event{
+		Layer: journal.LayerMessage, Dir: journal.Out, Type: usp.TypeName(usp.MsgTypeOf(msg)), Text: Summary(msg),
+		Body: &Message{Msg: msg, From: h.From, To: h.To}, Weight: len(payload),
+	})
+	if err != nil {
+		return e.Seq, nil, err
+	}
+	records, err := out(payload)
+	if err != nil {
+		return e.Seq, nil, err
+	}
+	if msg.GetBody().GetRequest() != nil {
+		o.mu.Lock()
+		o.sent[msg.GetHeader().GetMsgId()] = request{from: h.From, carrier: usp.RecordType(records[0])}
+		o.mu.Unlock()
+	}
+	return e.Seq, records, nil
 }
 
 // SendRecord sends a Record as it is, also one that is against the rules, and returns the number of the packet's event. The Agent may
@@ -345,16 +392,30 @@ func (c *Controller) Acknowledge(subscription string) {
 
 // AnswerNotify acknowledges one Notify that was withheld, in the name of the endpoint that it was for.
 func (c *Controller) AnswerNotify(ctx context.Context, m *Message) error {
-	return c.answer(ctx, ack{m.GetHeader().GetMsgId(), m.GetBody().GetRequest().GetNotify().GetSubscriptionId(), m.To})
+	return c.answer(ctx, ack{msgID: m.GetHeader().GetMsgId(), subscription: m.GetBody().GetRequest().GetNotify().GetSubscriptionId(),
+		controllerID: m.To, within: m.Within})
 }
 
-// answer sends a NotifyResp from the Controller that the Notify was for; this one speaks for those that are not known.
+// answer sends a NotifyResp from the Controller that the Notify was for; this one speaks for those that are not known. Or it sends the
+// Records that wait.
 func (c *Controller) answer(ctx context.Context, a ack) error {
+	if a.from != nil {
+		a.from.sending.Lock()
+		defer a.from.sending.Unlock()
+		for _, r := range a.records {
+			if _, err := a.from.sendRecord(ctx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	resp := usp.NewNotifyResp(a.msgID, a.subscription)
 	speaker := c.known(a.controllerID)
 	if speaker == nil {
-		speaker = c
+		_, err := c.SendBetween(ctx, a.controllerID, c.opts.AgentID, resp)
+		return err
 	}
-	_, err := speaker.SendBetween(ctx, a.controllerID, c.opts.AgentID, usp.NewNotifyResp(a.msgID, a.subscription))
+	_, err := speaker.send(ctx, resp, a.within)
 	return err
 }
 
@@ -398,7 +459,7 @@ func (c *Controller) acknowledge(ctx context.Context) {
 			c.mu.Unlock()
 			err := c.answer(ctx, a)
 			if err != nil && !errors.Is(err, context.Canceled) {
-				c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "unsent NotifyResp", Text: err.Error()})
+				c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: a.unsent(), Text: err.Error()})
 			}
 		}
 	}

@@ -32,6 +32,7 @@ type fakeLink struct {
 	away   error // what Send returns, until back is closed
 	back   chan struct{}
 	held   chan struct{}                   // when not nil, Send waits until it is closed
+	hears  func(*usppb.Record)             // hears each Record sent; may be nil
 	answer func(*usppb.Record, *usppb.Msg) // hears each Message sent; may be nil
 }
 
@@ -80,6 +81,9 @@ func (l *fakeLink) Send(_ context.Context, raw []byte) (uint64, error) {
 	}
 	answer := l.answer
 	l.mu.Unlock()
+	if away == nil && err == nil && l.hears != nil {
+		l.hears(record)
+	}
 	if away != nil || err != nil {
 		return 0, away
 	}
@@ -87,6 +91,13 @@ func (l *fakeLink) Send(_ context.Context, raw []byte) (uint64, error) {
 		answer(record, msg)
 	}
 	return 77, nil
+}
+
+// last is the Record that was sent last.
+func (l *fakeLink) last() *usppb.Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sent[len(l.sent)-1]
 }
 
 // messages are those sent so far.

@@ -91,7 +91,7 @@ func TestAFloodBeyondTheQueueIsNotedAndHoldsNobodyUp(t *testing.T) {
 		l.tell(t, ownID, notify("1", "s", true))
 		synctest.Wait() // it is being sent
 		for range maxAcks + 2 {
-			c.queueAck(&usppb.Msg{}, &usppb.Notify{}, ownID)
+			c.queueAck(&Message{Msg: &usppb.Msg{}, To: ownID})
 		}
 		unsent := 0
 		for _, e := range j.Since(0) {

@@ -42,27 +42,42 @@ func (c *Controller) receive(in link.Inbound) {
 	if destination := record.GetStompConnect().GetSubscribedDestination(); destination != "" {
 		c.link.SetAgentTopic(destination)
 	}
-	msgs, err := c.take(record)
+	taken, err := c.take(record)
+	note := func(kind, text string) {
+		c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: kind, Conn: in.Conn,
+			Text: fmt.Sprintf("%s of event %d: %s", usp.RecordType(record), seq, text)})
+	}
+	if taken.Broken != nil {
+		c.violation(seq, contextRules, taken.Broken)
+	}
+	if taken.Note != "" {
+		note("session context", taken.Note)
+	}
 	if err != nil {
-		c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "Record not taken", Conn: in.Conn,
-			Text: fmt.Sprintf("%s of event %d: %v", usp.RecordType(record), seq, err)})
+		note("Record not taken", err.Error())
 		c.judgeCarrier(seq, record)
 	}
-	for _, msg := range msgs {
+	for _, msg := range taken.Msgs {
 		c.receiveMessage(in, seq, record, msg)
+	}
+	if len(taken.Reply) > 0 {
+		c.queue(ack{records: taken.Reply, from: c.known(record.GetToId())})
 	}
 }
 
 // take hands a Record to the session of the Controller that it is for. One that is for nobody is still looked into, for what the case may
 // want to see.
-func (c *Controller) take(record *usppb.Record) ([][]byte, error) {
+func (c *Controller) take(record *usppb.Record) (session.Taken, error) {
 	to := c.known(record.GetToId())
 	if to == nil {
 		return session.Plain{}.In(record)
 	}
 	to.turn.Lock()
 	defer to.turn.Unlock()
-	return to.session.In(record)
+	if to.context != nil {
+		return to.context.In(record)
+	}
+	return to.plain.In(record)
 }
 
 // receiveMessage takes one Message that came in a Record, of which seq is the event.
@@ -73,7 +88,8 @@ func (c *Controller) receiveMessage(in link.Inbound, seq uint64, record *usppb.R
 		return
 	}
 	c.hide(payload, msg)
-	m := &Message{Msg: msg, From: record.GetFromId(), To: record.GetToId(), Conn: in.Conn, Packet: in.Seq}
+	m := &Message{Msg: msg, From: record.GetFromId(), To: record.GetToId(), Conn: in.Conn, Packet: in.Seq, Record: seq,
+		Within: record.GetSessionContext() != nil}
 	seq = c.journal.Append(journal.Event{Layer: journal.LayerMessage, Dir: journal.In, Type: usp.TypeName(usp.MsgTypeOf(msg)),
 		Conn: in.Conn, Text: Summary(msg), Body: m, Weight: wire.Weight}).Seq
 	if wire.Hidden != nil {
@@ -81,27 +97,35 @@ func (c *Controller) receiveMessage(in link.Inbound, seq uint64, record *usppb.R
 	}
 	c.judgeMessage(seq, record, msg, in.Again)
 	if notify := msg.GetBody().GetRequest().GetNotify(); notify != nil && notify.GetSendResp() {
-		c.queueAck(msg, notify, record.GetToId())
+		c.queueAck(m)
 	}
 }
 
 // hide has the journal mask the secrets in a Message, of which the encoded bytes are given too.
-func (c *Controller) hide(encoded []byte, msg *usppb.Msg) {
+func (o *office) hide(encoded []byte, msg *usppb.Msg) {
 	if !usp.MayHoldSecrets(encoded) { // as nearly always, and quickly seen
 		return
 	}
 	for _, secret := range usp.Secrets(msg) {
-		c.journal.Secret(secret)
+		o.journal.Secret(secret)
 	}
 }
 
-func (c *Controller) queueAck(msg *usppb.Msg, notify *usppb.Notify, controllerID string) {
-	a := ack{msg.GetHeader().GetMsgId(), notify.GetSubscriptionId(), controllerID}
+func (c *Controller) queueAck(m *Message) {
+	a := ack{msgID: m.GetHeader().GetMsgId(), subscription: m.GetBody().GetRequest().GetNotify().GetSubscriptionId(),
+		controllerID: m.To, within: m.Within}
+	c.mu.Lock()
+	withheld := c.withheld[a.subscription]
+	c.mu.Unlock()
+	if !withheld {
+		c.queue(a)
+	}
+}
+
+// queue has something sent away from the goroutine that reads the Link.
+func (c *Controller) queue(a ack) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.withheld[a.subscription] {
-		return
-	}
 	if c.ackBytes+a.size() <= maxAckBytes {
 		select {
 		case c.acks <- a:
@@ -110,12 +134,24 @@ func (c *Controller) queueAck(msg *usppb.Msg, notify *usppb.Notify, controllerID
 		default:
 		}
 	}
-	c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "unsent NotifyResp",
+	c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: a.unsent(),
 		Text: fmt.Sprintf("%d acknowledgements wait already", len(c.acks))})
 }
 
 func recordText(r *usppb.Record) string {
 	text := usp.RecordType(r) + ", from " + usp.Quote(r.GetFromId()) + " to " + usp.Quote(r.GetToId()) + ", version " + usp.Quote(r.GetVersion())
+	if s := r.GetSessionContext(); s != nil {
+		text += fmt.Sprintf(", session %d, sequence %d, expected %d", s.GetSessionId(), s.GetSequenceId(), s.GetExpectedId())
+		if again := s.GetRetransmitId(); again != 0 {
+			text += fmt.Sprintf(", retransmit %d", again)
+		}
+		if state := s.GetPayloadSarState(); state != usppb.SessionContextRecord_NONE {
+			text += fmt.Sprintf(", segment %s", state)
+		}
+		if len(s.GetPayload()) == 0 {
+			text += ", empty"
+		}
+	}
 	if d := r.GetDisconnect(); d != nil {
 		text += fmt.Sprintf(", %s: %.200q", usp.ErrCode(d.GetReasonCode()), d.GetReason())
 	}

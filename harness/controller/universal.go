@@ -19,6 +19,7 @@ const (
 	instanceNumber Rule = "path names address instances by number"
 	msgIDEcho      Rule = "a reply echoes the msg_id of one request"
 	sameCarrier    Rule = "a reply comes in the type of Record of its request"
+	contextRules   Rule = "Records of a session context follow its rules"
 )
 
 // Violation is a universal metric that the Agent broke. It stands in the journal as the body of a note.

@@ -23,14 +23,14 @@ func (p Plain) Out(msg []byte) ([]*usppb.Record, error) {
 }
 
 // In implements Session.
-func (p Plain) In(r *usppb.Record) ([][]byte, error) {
+func (p Plain) In(r *usppb.Record) (Taken, error) {
 	switch body := r.GetRecordType().(type) {
 	case nil:
-		return nil, ErrNoType
+		return Taken{}, ErrNoType
 	case *usppb.Record_NoSessionContext:
-		return [][]byte{body.NoSessionContext.GetPayload()}, nil
+		return Taken{Msgs: [][]byte{body.NoSessionContext.GetPayload()}}, nil
 	case *usppb.Record_SessionContext:
-		return nil, ErrNoContext
+		return Taken{}, ErrNoContext
 	}
-	return nil, nil
+	return Taken{}, nil
 }

@@ -22,9 +22,9 @@ func TestPlainCarriesOneMessageInOneRecord(t *testing.T) {
 	if !proto.Equal(records[0], want) {
 		t.Errorf("want %v, got %v", want, records[0])
 	}
-	msgs, err := Plain{here}.In(records[0])
-	if err != nil || len(msgs) != 1 || !bytes.Equal(msgs[0], []byte("message")) {
-		t.Errorf("want the message, got %q, %v", msgs, err)
+	taken, err := Plain{here}.In(records[0])
+	if err != nil || len(taken.Msgs) != 1 || !bytes.Equal(taken.Msgs[0], []byte("message")) {
+		t.Errorf("want the message, got %+v, %v", taken, err)
 	}
 }
 
@@ -38,9 +38,9 @@ func TestPlainSaysWhatItCannotTake(t *testing.T) {
 		"connect":         {&usppb.Record{RecordType: &usppb.Record_MqttConnect{}}, nil},
 		"disconnect":      {&usppb.Record{RecordType: &usppb.Record_Disconnect{}}, nil},
 	} {
-		msgs, err := Plain{here}.In(test.record)
-		if len(msgs) != 0 || !errors.Is(err, test.want) {
-			t.Errorf("%s: want %v, got %q, %v", name, test.want, msgs, err)
+		taken, err := Plain{here}.In(test.record)
+		if len(taken.Msgs) != 0 || !errors.Is(err, test.want) {
+			t.Errorf("%s: want %v, got %+v, %v", name, test.want, taken, err)
 		}
 	}
 }

@@ -22,8 +22,20 @@ type Session interface {
 	// Out returns the Records that carry an encoded Message, in the order in which they are to be sent.
 	Out(msg []byte) ([]*usppb.Record, error)
 
-	// In takes a Record of the other side and returns the encoded Messages that are whole with it, in their order. The error
-	// says why the Record, or a part of it, cannot be taken. Connect and Disconnect Records carry no Message, which is no
-	// error.
-	In(r *usppb.Record) (msgs [][]byte, err error)
+	// In takes a Record of the other side. The error says why the Record, or a part of it, cannot be taken; what Taken says
+	// holds all the same. Connect and Disconnect Records carry no Message, which is no error.
+	In(r *usppb.Record) (Taken, error)
+}
+
+// Taken is what comes of a Record of the other side.
+type Taken struct {
+	Msgs  [][]byte        // the encoded Messages that are whole with it, in their order
+	Reply []*usppb.Record // what must be sent for it
+	// Lost are Messages of this side that the other side has not acknowledged in a session context that has ended with the
+	// Record. Whether they are sent again is a matter of who sent them.
+	Lost [][]byte
+	// Broken is the rule of TR-369 that the Record breaks, nil when it breaks none.
+	Broken error
+	// Note says what else was made of the Record, for a reader; "" when there is nothing to say.
+	Note string
 }

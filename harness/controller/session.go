@@ -1,0 +1,49 @@
+package controller
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"github.com/usptest/usptest/harness/session"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// OpenContext makes requests go within a session context with the Agent from now on, a new one that begins with the next of them.
+// Responses go the way that their requests came (R-MSG.0a).
+func (c *Controller) OpenContext() {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if c.context == nil {
+		// a session_id is greater than 1 and none that the Agent may still know
+		c.context = &session.Context{Header: c.plain.Header, NewID: func() uint64 { return rand.Uint64()>>1 | 2 }}
+	}
+	c.context.Restart()
+	c.within = true
+}
+
+// LeaveContext makes requests go without session context again. What the Agent still sends within the one that was open is taken.
+func (c *Controller) LeaveContext() {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	c.within = false
+}
+
+// InContext calls f with the session context, to look at it or to take Records from it. It is open.
+func (c *Controller) InContext(f func(*session.Context)) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	f(c.context)
+}
+
+// Prepare makes the Records that carry a request within the session context and sends none of them: SendPrepared does, in any order and as
+// often as is wanted. The returned number is that of the request's event.
+func (c *Controller) Prepare(msg *usppb.Msg) (uint64, []*usppb.Record, error) {
+	return c.prepare(c.plain.Header, msg, c.outWithin)
+}
+
+// SendPrepared sends a Record of the session context, and returns the number of the packet's event.
+func (c *Controller) SendPrepared(ctx context.Context, r *usppb.Record) (uint64, error) {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	return c.sendRecord(ctx, r)
+}

@@ -1,0 +1,340 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+const (
+	// nearEnd is from where on sequence identifiers are exhausted (R-E2E.8, R-E2E.9).
+	nearEnd = math.MaxUint64 - 10_000
+	// maxEarly, maxUnacknowledged and maxHeld bound what a session context keeps: Records that came before their turn, Records
+	// that the other side has not acknowledged, and the bytes of each kind and of a Message in segments.
+	maxEarly          = 1024
+	maxUnacknowledged = 4096
+	maxHeld           = usp.MaxRecordSize
+	// maxBefore is how many session contexts that have ended are remembered.
+	maxBefore = 8
+)
+
+// Errors of a session context.
+var (
+	ErrUnacknowledged = errors.New("the other side acknowledges none of the Records that were sent in the session context")
+	ErrNoRoom         = errors.New("Records that came before their turn take too much room: a new session context is needed (R-E2E.21)")
+	ErrNotSent        = errors.New("it asks for a Record again that was never sent: a new session context is needed (R-E2E.21)")
+	ErrExhausted      = errors.New("its sequence_id is within 10,000 of the greatest: a new session context is needed (R-E2E.8)")
+	ErrNoSegments     = errors.New("its segments do not make a payload: a new session context is needed (R-E2E.21)")
+)
+
+// Context is the exchange of Records within a session context with plain payloads: they are numbered, acknowledged, kept for the
+// case that they are asked for again, and segmented where they are too large (TR-369, section "Exchange of USP Records within an
+// E2E Session Context").
+type Context struct {
+	Header
+	// NewID returns the session_id of a session context that this side begins, greater than 1 and another one each time
+	// (R-E2E.3).
+	NewID func() uint64
+	// MaxRecord is the size in bytes from which on a Record is segmented; 0 for never.
+	MaxRecord int
+
+	id       uint64   // session_id, 0 when there is no session context
+	before   []uint64 // the last of those that have ended
+	next     uint64   // sequence_id of the next Record to be sent
+	expected uint64   // sequence_id of the next Record to be taken
+
+	sent      []*usppb.Record // not acknowledged, in their order
+	sentBytes int
+	msgs      []outgoing // the Messages in sent
+
+	early      map[uint64]*usppb.SessionContextRecord // that came before their turn
+	earlyBytes int
+	asked      uint64 // sequence_id of the Record that was asked for last
+	segments   []byte // of a Message that is not whole yet
+	segmenting bool
+}
+
+// outgoing is a Message that was sent, and the sequence_id of its last Record.
+type outgoing struct {
+	last uint64
+	msg  []byte
+}
+
+// ID returns the session_id, 0 when there is no session context.
+func (c *Context) ID() uint64 { return c.id }
+
+// Next returns the sequence_id of the next Record that this side sends.
+func (c *Context) Next() uint64 { return c.next }
+
+// Expected returns the sequence_id of the next Record that this side takes.
+func (c *Context) Expected() uint64 { return c.expected }
+
+// Restart begins a session context with a new session_id. It returns the Messages that were not acknowledged in the one before.
+// The other side learns of it with the next Record.
+func (c *Context) Restart() (lost [][]byte) { return c.begin(c.NewID()) }
+
+// End forgets the session context, as a Disconnect Record asks for (R-MTP.7).
+func (c *Context) End() (lost [][]byte) { return c.begin(0) }
+
+func (c *Context) begin(id uint64) (lost [][]byte) {
+	for _, m := range c.msgs {
+		lost = append(lost, m.msg)
+	}
+	if c.id != 0 {
+		c.before = append(c.before[max(len(c.before)-maxBefore+1, 0):], c.id)
+	}
+	c.id, c.next, c.expected = id, 1, 1
+	c.sent, c.sentBytes, c.msgs = nil, 0, nil
+	c.early, c.earlyBytes, c.asked = nil, 0, 0
+	c.segments, c.segmenting = nil, false
+	return lost
+}
+
+// Out implements Session. It begins a session context where there is none.
+func (c *Context) Out(msg []byte) ([]*usppb.Record, error) {
+	if c.id == 0 || c.next > nearEnd { // R-E2E.9
+		c.Restart()
+	}
+	parts := c.split(msg)
+	if len(c.sent)+len(parts) > maxUnacknowledged || c.sentBytes+len(msg) > maxHeld {
+		return nil, ErrUnacknowledged
+	}
+	var records []*usppb.Record
+	for i, part := range parts {
+		state := sarState(i, len(parts))
+		r := c.numbered(&usppb.SessionContextRecord{PayloadSarState: state, PayloadrecSarState: state, Payload: [][]byte{part}})
+		records = append(records, r)
+	}
+	c.msgs = append(c.msgs, outgoing{c.next - 1, msg})
+	return records, nil
+}
+
+// Empty returns a Record without payload, which acknowledges what has come; retransmit is the sequence_id of a Record to be sent
+// again, 0 for none.
+func (c *Context) Empty(retransmit uint64) *usppb.Record {
+	if c.id == 0 {
+		c.Restart()
+	}
+	return c.numbered(&usppb.SessionContextRecord{RetransmitId: retransmit})
+}
+
+// Unacknowledged returns the Records that the other side has not acknowledged, to be sent again where it may have missed them:
+// what it asks for may be in one that this side is missing itself.
+func (c *Context) Unacknowledged() []*usppb.Record {
+	var all []*usppb.Record
+	for _, r := range c.sent {
+		all = append(all, c.again(r))
+	}
+	return all
+}
+
+// again is a Record that was sent before, with what this side expects now.
+func (c *Context) again(sent *usppb.Record) *usppb.Record {
+	r := proto.Clone(sent).(*usppb.Record)
+	r.GetSessionContext().ExpectedId = c.expected
+	return r
+}
+
+// numbered makes body the next Record and keeps it (R-E2E.14 to R-E2E.17).
+func (c *Context) numbered(body *usppb.SessionContextRecord) *usppb.Record {
+	body.SessionId, body.SequenceId, body.ExpectedId = c.id, c.next, c.expected
+	c.next++
+	r := c.record()
+	r.RecordType = &usppb.Record_SessionContext{SessionContext: body}
+	c.sent = append(c.sent, r)
+	c.sentBytes += payloadSize(body)
+	return r
+}
+
+// sarState is that of part i of n.
+func sarState(i, n int) usppb.SessionContextRecord_PayloadSARState {
+	switch {
+	case n == 1:
+		return usppb.SessionContextRecord_NONE
+	case i == 0:
+		return usppb.SessionContextRecord_BEGIN
+	case i == n-1:
+		return usppb.SessionContextRecord_COMPLETE
+	}
+	return usppb.SessionContextRecord_INPROCESS
+}
+
+// split cuts a Message so that no Record is larger than MaxRecord.
+func (c *Context) split(msg []byte) [][]byte {
+	if c.MaxRecord == 0 {
+		return [][]byte{msg}
+	}
+	largest := c.record()
+	largest.RecordType = &usppb.Record_SessionContext{SessionContext: &usppb.SessionContextRecord{SessionId: math.MaxUint64,
+		SequenceId: math.MaxUint64, ExpectedId: math.MaxUint64, PayloadSarState: usppb.SessionContextRecord_COMPLETE,
+		PayloadrecSarState: usppb.SessionContextRecord_COMPLETE, Payload: [][]byte{nil}}}
+	const lengths = 8 // of the payload and what is around it, beyond those of an empty one
+	room := max(c.MaxRecord-proto.Size(largest)-lengths, 1)
+	if len(msg) <= room {
+		return [][]byte{msg}
+	}
+	return slices.Collect(slices.Chunk(msg, room))
+}
+
+func payloadSize(body *usppb.SessionContextRecord) (n int) {
+	for _, p := range body.GetPayload() {
+		n += len(p)
+	}
+	return n
+}
+
+// In implements Session. It takes Records without session context too: either may be exchanged beside the other.
+func (c *Context) In(r *usppb.Record) (Taken, error) {
+	switch body := r.GetRecordType().(type) {
+	case *usppb.Record_SessionContext:
+		return c.take(r, body.SessionContext)
+	case *usppb.Record_Disconnect:
+		return Taken{Lost: c.End()}, nil
+	}
+	return Plain{c.Header}.In(r)
+}
+
+func (c *Context) take(r *usppb.Record, body *usppb.SessionContextRecord) (t Taken, err error) {
+	switch {
+	case r.GetPayloadSecurity() != usppb.Record_PLAINTEXT: // R-E2E.19, R-E2E.21
+		err := fmt.Errorf("payload_security is %s in a session context with PLAINTEXT", r.GetPayloadSecurity())
+		if body.GetSessionId() == c.id {
+			t.Broken = fmt.Errorf("%w (R-E2E.18)", err)
+		}
+		t.Lost = c.Restart()
+		return t, err
+	case body.GetSessionId() < 2: // R-E2E.3, R-E2E.24
+		t.Lost = c.Restart()
+		return t, fmt.Errorf("session_id is %d, want one greater than 1 (R-E2E.3)", body.GetSessionId())
+	case body.GetSessionId() != c.id && body.GetSequenceId() != 1 && slices.Contains(c.before, body.GetSessionId()):
+		t.Note = fmt.Sprintf("the Record %d of session context %d came after its end", body.GetSequenceId(), body.GetSessionId())
+		return t, nil
+	case body.GetSessionId() != c.id: // R-E2E.4, R-E2E.6
+		t.Lost = c.begin(body.GetSessionId())
+		t.Note = fmt.Sprintf("the other side has begun the session context %d", c.id)
+		if body.GetSequenceId() != 1 {
+			t.Broken = fmt.Errorf("the first Record of the session context %d has the sequence_id %d, want 1 (R-E2E.14)", c.id,
+				body.GetSequenceId())
+		}
+	}
+	if body.GetExpectedId() > c.next {
+		t.Broken = fmt.Errorf("expected_id is %d, but the last Record that was sent in this session context has %d (R-E2E.17)",
+			body.GetExpectedId(), c.next-1)
+	}
+	c.acknowledged(body.GetExpectedId())
+	switch seq := body.GetSequenceId(); {
+	case seq > nearEnd: // R-E2E.8
+		t.Lost = append(t.Lost, c.Restart()...)
+		return t, ErrExhausted
+	case seq < c.expected: // R-E2E.20 rule 2, R-E2E.25
+		t.Note = fmt.Sprintf("the Record %d has come before and is ignored (R-E2E.25)", seq)
+		return t, nil
+	case seq > c.expected: // R-E2E.20 rule 1
+		return c.keep(body, t)
+	}
+	for body != nil {
+		if err := c.process(body, &t); err != nil {
+			t.Lost = append(t.Lost, c.Restart()...) // R-E2E.21
+			return t, err
+		}
+		body = c.early[c.expected]
+		delete(c.early, c.expected)
+		c.earlyBytes -= payloadSize(body)
+	}
+	return t, nil
+}
+
+// keep puts a Record that came before its turn aside, and asks for the one that is missing.
+func (c *Context) keep(body *usppb.SessionContextRecord, t Taken) (Taken, error) {
+	seq := body.GetSequenceId()
+	if _, twice := c.early[seq]; twice {
+		t.Note = fmt.Sprintf("the Record %d has come before and is ignored (R-E2E.25)", seq)
+		return t, nil
+	}
+	if len(c.early) == maxEarly || c.earlyBytes+payloadSize(body) > maxHeld {
+		t.Lost = append(t.Lost, c.Restart()...)
+		return t, ErrNoRoom
+	}
+	if c.early == nil {
+		c.early = map[uint64]*usppb.SessionContextRecord{}
+	}
+	c.early[seq] = body
+	c.earlyBytes += payloadSize(body)
+	t.Note = fmt.Sprintf("the Record %d waits for %d", seq, c.expected)
+	if c.asked != c.expected {
+		c.asked = c.expected
+		t.Reply = append(t.Reply, c.Empty(c.expected))
+	}
+	return t, nil
+}
+
+// acknowledged drops the Records that the other side has received (R-E2E.16).
+func (c *Context) acknowledged(expected uint64) {
+	for len(c.sent) > 0 && c.sent[0].GetSessionContext().GetSequenceId() < expected {
+		c.sentBytes -= payloadSize(c.sent[0].GetSessionContext())
+		c.sent = c.sent[1:]
+	}
+	for len(c.msgs) > 0 && c.msgs[0].last < expected {
+		c.msgs = c.msgs[1:]
+	}
+}
+
+// process takes the Record whose turn it is (R-E2E.20 rules 3 and 4).
+func (c *Context) process(body *usppb.SessionContextRecord, t *Taken) error {
+	c.expected++
+	if len(body.GetPayload()) > 0 {
+		msg, err := c.assemble(body)
+		if err != nil {
+			t.Broken = err
+			return ErrNoSegments
+		}
+		if msg != nil {
+			t.Msgs = append(t.Msgs, msg)
+		}
+	}
+	again := body.GetRetransmitId()
+	if again == 0 {
+		return nil
+	}
+	at := slices.IndexFunc(c.sent, func(r *usppb.Record) bool { return r.GetSessionContext().GetSequenceId() == again })
+	switch {
+	case at < 0 && again < c.next:
+		t.Note = fmt.Sprintf("the Record %d is asked for, but it was acknowledged: nothing is missing", again)
+		return nil
+	case at < 0:
+		return ErrNotSent
+	}
+	t.Reply = append(t.Reply, c.again(c.sent[at]))
+	return nil
+}
+
+// assemble returns the Message that is whole with a Record, or nil. The error says which rule of segmentation is broken.
+func (c *Context) assemble(body *usppb.SessionContextRecord) ([]byte, error) {
+	state := body.GetPayloadSarState()
+	if record := body.GetPayloadrecSarState(); record != state {
+		return nil, fmt.Errorf("payloadrec_sar_state is %s, want %s as payload_sar_state, since the payload is PLAINTEXT", record, state)
+	}
+	begins := state == usppb.SessionContextRecord_NONE || state == usppb.SessionContextRecord_BEGIN
+	ends := state == usppb.SessionContextRecord_NONE || state == usppb.SessionContextRecord_COMPLETE
+	switch {
+	case begins && c.segmenting:
+		return nil, fmt.Errorf("payload_sar_state is %s before the payload begun earlier is COMPLETE", state)
+	case !begins && !c.segmenting:
+		return nil, fmt.Errorf("payload_sar_state is %s, but no payload has begun", state)
+	case len(c.segments)+payloadSize(body) > maxHeld:
+		return nil, fmt.Errorf("its segments make a payload of more than %d bytes", maxHeld)
+	}
+	whole := append(c.segments, slices.Concat(body.GetPayload()...)...)
+	if c.segmenting = !ends; c.segmenting {
+		c.segments = whole
+		return nil, nil
+	}
+	c.segments = nil
+	return whole, nil
+}
