@@ -58,7 +58,7 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 		"an expired certificate":  {secure, cert("expired", pki.Spec{CommonName: "localhost", NotBefore: old, NotAfter: old.AddDate(0, 1, 0)}), agent, result.ExitUsage, []string{"it expired on "}},
 		"a certificate to come":   {secure, cert("early", pki.Spec{CommonName: "localhost", NotBefore: time.Now().AddDate(0, 1, 0), NotAfter: time.Now().AddDate(1, 0, 0)}), agent, result.ExitUsage, []string{"it is valid from "}},
 		"a name of others":        {secure, cert("other", pki.Spec{CommonName: "lab.example", DNS: []string{"lab.example"}}), agent, result.ExitError, []string{"tls.certificate: ", "set host to a name in the certificate"}},
-		"TLS on the device alone": {plain, "", with("--link=mqtt5+tls"), result.ExitError, []string{"what came is not mqtt"}},
+		"TLS on the device alone": {plain, "", with("--link=mqtt5+tls"), result.ExitError, []string{"what came is not MQTT"}},
 		"TLS on the link alone":   {secure, "", with("--link=mqtt5"), result.ExitError, []string{"the device does not begin with TLS"}},
 		"another topic":           {plain, "", with("--agent-topic=else/where"), result.ExitError, []string{`it subscribes to "else/where", and the link's agentTopic is "usptest/1/agent"`}},
 		"another topic of MQTT 3": {`{mtp: mqtt, version: "3.1.1", agentTopic: here}`, "", with("--agent-topic=else/where"), result.ExitError, []string{`it subscribes to "else/where`, `and the link's agentTopic is "here"`}},
@@ -69,7 +69,7 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 		"another password":        {`{mtp: stomp, username: x1, password: x1-secret}`, "", with("--username=x1", "--password=x2-secret"), result.ExitError, []string{"says: it logs in with another password than the link's; make them the same"}},
 		"the right login":         {`{mtp: stomp, username: x1, password: x1-secret}`, "", with("--username=x1", "--password=x1-secret"), result.ExitPassed, []string{"ready; next:"}},
 		"another path":            {`{mtp: websocket}`, "", with("--path=/else"), result.ExitError, []string{`the device has to ask for the path "/usp"`}},
-		"another MTP":             {`{mtp: stomp}`, "", with("--link=mqtt5"), result.ExitError, []string{"what came is not stomp"}},
+		"another MTP":             {`{mtp: stomp}`, "", with("--link=mqtt5"), result.ExitError, []string{"what came is not STOMP"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -85,7 +85,7 @@ func whenGone(t *testing.T, pid int) func() {
 	t.Cleanup(func() { unix.Close(fd) })
 	return func() {
 		t.Helper()
-		const patience = 20 * time.Second
+		const patience = time.Minute
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(patience.Milliseconds()))
 		if n != 1 || err != nil {
 			t.Errorf("process %d stays behind (%v)", pid, err)

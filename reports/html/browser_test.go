@@ -24,6 +24,9 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
+// patience is how long a browser may take for one report, on a machine that is busy with much else.
+const patience = 5 * time.Minute
+
 // browser starts a real Chromium for the tests of one function.
 func browser(t testing.TB) context.Context {
 	t.Helper()
@@ -32,7 +35,7 @@ func browser(t testing.TB) context.Context {
 	if i < 0 {
 		t.Skipf("NO BROWSER: the report was not opened in any of %v; install Debian's package chromium", names)
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(names[i]), chromedp.NoSandbox, chromedp.WSURLReadTimeout(time.Minute))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(names[i]), chromedp.NoSandbox, chromedp.WSURLReadTimeout(patience))
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
@@ -61,7 +64,7 @@ func open(t testing.TB, browser context.Context, run *result.Run, before ...chro
 	}
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, patience)
 	t.Cleanup(cancel)
 	p := &tab{TB: t, ctx: ctx, url: "file://" + path}
 	complain := func(format string, args ...any) {
