@@ -149,7 +149,7 @@ func metricName(id string, n int) string { return fmt.Sprintf("%s/%d", id, n) }
 // A simulated device whose machine stands still is tried again. The least by which a defect of timing is off its range is 50 ms.
 const (
 	troubles = 40 * time.Millisecond
-	tries    = 5
+	tries    = 10
 )
 
 // caughtWith is runWith for a defect that should be caught. What a machine that stands still explains is not held against a simulated device,

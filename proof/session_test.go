@@ -29,8 +29,9 @@ func sample[T any](n int, all []T) (some []T) {
 	return some
 }
 
-// atOnce is how many tests run at once at the least: nearly all of their time they wait.
-const atOnce = 16
+// atOnce is how many tests run at once at the least: nearly all of their time they wait. More would keep two processors busy throughout, and a machine
+// that stands still hides defects of timing.
+const atOnce = 8
 
 // usptest is the path of the program that the reference agent is started from.
 var usptest = sync.OnceValues(func() (string, error) { return program.Build("../cmd/usptest") })
