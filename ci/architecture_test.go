@@ -71,6 +71,8 @@ var guests = []struct {
 	{"github.com/onsi/ginkgo", []string{"harness/runner"}},
 	{"github.com/spf13/cobra", []string{"cmd/usptest"}},
 	{"github.com/gopacket/gopacket", []string{"reports/pcap"}},
+	{"github.com/testcontainers", []string{"harness/lab", "cmd/usptest"}},
+	{"github.com/moby/moby", []string{"harness/lab", "cmd/usptest"}},
 	{"github.com/chromedp", []string{"reports/html"}},
 	{"github.com/goccy/go-yaml", []string{"harness/plan", "harness/dut"}},
 }

@@ -1,66 +1,108 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/wait"
 
 	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/result"
 )
 
-// engineDo carries out a command that a test cannot do without.
-func engineDo(t *testing.T, env []string, words ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
-	cmd.Env = append(os.Environ(), env...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%q: %v\n%s", words, err, out)
-	}
-	return string(out)
-}
-
-// image builds the container image of usptest and returns its name. Without an engine the test is skipped.
-func image(t *testing.T) string {
+// image builds the container image of usptest and returns its name and the engine that has it. Without an engine the test is skipped.
+func image(t *testing.T) (string, *testcontainers.DockerProvider) {
 	t.Helper()
 	if program.Race {
 		t.Skip("SKIPPED UNDER THE RACE DETECTOR, whose program needs a C library: the image would be built of another one, in minutes; go test without -race builds and runs it")
 	}
-	if out, err := exec.CommandContext(t.Context(), "docker", "info").CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED, NOT PROVEN: no container engine answers: %v\n%s", err, out)
+	t.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true") // its image would have to be pulled
+	engine, err := testcontainers.NewDockerProvider()
+	if err != nil {
+		t.Skipf("SKIPPED, NOT PROVEN: no container engine answers: %v", err)
 	}
-	root, context := filepath.Join("..", ".."), t.TempDir()
-	if err := os.Mkdir(filepath.Join(context, "tmp"), 0o755); err != nil {
+	t.Cleanup(func() { engine.Close() })
+	root, folder := filepath.Join("..", ".."), t.TempDir()
+	if err := os.Mkdir(filepath.Join(folder, "tmp"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	name := strings.ToLower(fmt.Sprintf("usptest-%s:%d", t.Name(), os.Getpid()))
-	engineDo(t, []string{"CGO_ENABLED=0"}, "go", "build", "-o", filepath.Join(context, "usptest"), filepath.Join(root, "cmd", "usptest"))
-	engineDo(t, nil, "docker", "build", "--quiet", "--tag", name, "--file", filepath.Join(root, "ci", "image", "Dockerfile"), context)
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, "usptest"), filepath.Join(root, "cmd", "usptest"))
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	dockerfile, err := os.ReadFile(filepath.Join(root, "ci", "image", "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "Dockerfile"), dockerfile, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	name, tag := strings.ToLower("usptest-"+t.Name()), strconv.Itoa(os.Getpid())
+	built, err := engine.BuildImage(t.Context(), &testcontainers.ContainerRequest{FromDockerfile: testcontainers.FromDockerfile{
+		Context: folder, Repo: name, Tag: tag, KeepImage: true,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		if out, err := exec.Command("docker", "image", "rm", "--force", name).CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
+		if _, err := engine.Client().ImageRemove(context.Background(), built, client.ImageRemoveOptions{Force: true, PruneChildren: true}); err != nil {
+			t.Error(err)
 		}
 	})
-	return name
+	return built, engine
+}
+
+// isolated runs an image to its end, without network and rights, and returns what it wrote.
+func isolated(t *testing.T, image string, words ...string) string {
+	t.Helper()
+	c, err := testcontainers.GenericContainer(t.Context(), testcontainers.GenericContainerRequest{Started: true, ContainerRequest: testcontainers.ContainerRequest{
+		Image: image, Cmd: words, WaitingFor: wait.ForExit(),
+		HostConfigModifier: func(h *container.HostConfig) { h.NetworkMode, h.CapDrop = "none", []string{"ALL"} },
+	}})
+	testcontainers.CleanupContainer(t, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs, err := c.Logs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer logs.Close()
+	out, err := io.ReadAll(logs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state, err := c.State(t.Context()); err != nil || state.ExitCode != 0 {
+		t.Fatalf("%q: %v %+v\n%s", words, err, state, out)
+	}
+	return string(out)
 }
 
 // TestImage builds the container image with nothing in it but the static program, and runs it without network as the user it names.
 func TestImage(t *testing.T) {
-	t.Parallel()
-	name := image(t)
-	do := func(words ...string) string { t.Helper(); return engineDo(t, nil, words...) }
-	if user := strings.TrimSpace(do("docker", "image", "inspect", "--format", "{{.Config.User}}", name)); user != "65532:65532" {
-		t.Errorf("want a user without rights, got %q", user)
+	name, engine := image(t)
+	seen, err := engine.Client().ImageInspect(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
 	}
-	isolated := []string{"docker", "run", "--rm", "--network", "none", "--cap-drop", "ALL", name}
-	if out := do(append(isolated, "list", "1.36")...); !strings.Contains(out, "1.36") {
+	if seen.Config.User != "65532:65532" {
+		t.Errorf("want a user without rights, got %q", seen.Config.User)
+	}
+	if out := isolated(t, name, "list", "1.36"); !strings.Contains(out, "1.36") {
 		t.Errorf("want 1.36 in the list, got\n%s", out)
 	}
-	out := do(append(isolated, "run", "--link", "mqtt5+tls", "--out", "/tmp/out", "1.36")...)
+	out := isolated(t, name, "run", "--link", "mqtt5+tls", "--out", "/tmp/out", "1.36")
 	if want := fmt.Sprintf("exit %d", result.ExitPassed); !strings.Contains(out, "pass 1.36") || !strings.Contains(out, want) {
 		t.Errorf("want 1.36 passed and %s, got\n%s", want, out)
 	}
@@ -68,8 +110,8 @@ func TestImage(t *testing.T) {
 
 // TestADeviceInAContainer tests the reference agent as a device that is a container, which is rebooted and removed again.
 func TestADeviceInAContainer(t *testing.T) {
-	t.Parallel()
-	name, dir := image(t), t.TempDir()
+	name, engine := image(t)
+	dir := t.TempDir()
 	path := filepath.Join(dir, "lab.yaml")
 	write := func(image string) {
 		text := "device: {vendor: usptest, model: reference agent, software: \"1\", endpoint: \"proto::contained-{{.Instance}}\"}\n" +
@@ -90,8 +132,9 @@ func TestADeviceInAContainer(t *testing.T) {
 	if err != nil || !strings.Contains(string(journal), "the device's process ended by itself") {
 		t.Errorf("want a container that ended and was started again: %v", err)
 	}
-	if left := engineDo(t, nil, "docker", "ps", "--all", "--quiet", "--filter", "ancestor="+name); left != "" {
-		t.Errorf("containers are left: %s", left)
+	left, err := engine.Client().ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("ancestor", name)})
+	if err != nil || len(left.Items) > 0 {
+		t.Errorf("containers are left: %v %v", left.Items, err)
 	}
 	write("usptest-no-such-image")
 	usptest(t, "check", "--dut", path, "--link", "mqtt5").Want(t, result.ExitError, "build or pull the image first", "usptest-no-such-image")

@@ -128,6 +128,8 @@ type Launch struct {
 	// Image is that of the container; empty: the device is a process. A container shares network, user and directory with the harness, and
 	// nothing else.
 	Image string
+	// Build is the folder with the Dockerfile from which Image is built before the first start; empty: the image is there.
+	Build string
 	// Exec is the command and its arguments; of a container, what stands behind its image. An argument whose template yields nothing is
 	// left out.
 	Exec []string

@@ -28,6 +28,8 @@ func (d *fileDecoder) launch() kind {
 	k := d.aMapping(
 		field{"exec", false, "the command and its arguments, templates; an argument that renders to nothing is left out. Of a container: what is passed to its image", d.command(&l.Exec)},
 		field{"container", false, "the device as a container of Docker, on the network of this computer, as its user, with the device's directory", d.aMapping(
+			field{"build", false, "the folder with a Dockerfile from which the image is built first, under its name; without this key it is there already",
+				d.then(d.aLine(&l.Build), func(v value) { d.exists(v, filepath.Join(l.Build, "Dockerfile")) })},
 			field{"image", true, "its image, a template; usptest pulls none", d.then(d.aLine(&l.Image), func(v value) { d.rendersText(v, l.Image) })},
 		)},
 		field{"env", false, "environment variables, templates", kind{Schema{Type: "object", Values: &Schema{Type: "string"}},

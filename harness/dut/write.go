@@ -83,7 +83,7 @@ func (l LabSpec) tree() map[string]any {
 			launch["exec"] = l.Launch.Exec
 		}
 		if l.Launch.Image != "" {
-			launch["container"] = filled("image", l.Launch.Image)
+			launch["container"] = filled("build", l.Launch.Build, "image", l.Launch.Image)
 		}
 		for name, texts := range map[string]map[string]string{"env": l.Launch.Env, "files": l.Launch.Files} {
 			if len(texts) > 0 {

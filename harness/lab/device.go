@@ -90,11 +90,11 @@ func (d *Device) start(ctx context.Context) error {
 	if err := d.prepare(); err != nil {
 		return d.launchError(err, "")
 	}
-	cmd, err := d.command(ctx)
+	launch, err := d.launcher(ctx)
 	if err != nil {
 		return err
 	}
-	r, err := d.supervise(cmd)
+	r, err := d.supervise(launch)
 	if err != nil {
 		return d.launchError(err, "check lab.launch.exec")
 	}
@@ -222,18 +222,18 @@ func (d *Device) Exits() []Exit {
 const maxExits = 1000
 
 // exited records the end of the process.
-func (d *Device) exited(ran time.Duration, crash bool, text string) {
+func (d *Device) exited(ran time.Duration, end ending) {
 	typ := "exit"
-	if crash {
+	if end.crash {
 		typ = "crash"
 	}
-	e := d.note(journal.In, typ, fmt.Sprintf("the device's process ended by itself after %s: %s", ran.Round(time.Millisecond), text))
+	e := d.note(journal.In, typ, fmt.Sprintf("the device's process ended by itself after %s: %s", ran.Round(time.Millisecond), end.text))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.exits) == maxExits {
 		d.exits = d.exits[1:]
 	}
-	d.exits = append(d.exits, Exit{Seq: e.Seq, Ran: ran, Crash: crash, Text: text})
+	d.exits = append(d.exits, Exit{Seq: e.Seq, Ran: ran, Crash: end.crash, Text: end.text})
 }
 
 // LogTail returns the last lines, at most n, that the device wrote to its standard output and error. Control characters are replaced,

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 
@@ -82,27 +81,29 @@ func (d *Device) writeCertificates() error {
 	)
 }
 
-// command renders the launch command. The error is a *LaunchError.
-func (d *Device) command(ctx context.Context) (*exec.Cmd, error) {
+// launcher renders how to launch the device. The error is a *LaunchError.
+func (d *Device) launcher(ctx context.Context) (launcher, error) {
 	d.mu.Lock()
 	vars := d.vars
 	d.mu.Unlock()
-	var env []string
+	env := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(d.file.Lab.Launch.Env)) {
 		value, err := dut.Render("lab.launch.env."+name, d.file.Lab.Launch.Env[name], vars)
 		if err != nil {
 			return nil, d.launchError(err, "")
 		}
-		env = append(env, name+"="+value)
+		env[name] = value
 	}
 	if d.file.Lab.Launch.Image != "" {
-		return d.containerCommand(ctx, vars, env)
+		return d.containerLauncher(ctx, vars, env)
 	}
 	cmd, err := d.file.Command("lab.launch.exec", d.file.Lab.Launch.Exec, vars)
 	if err != nil {
 		return nil, d.launchError(err, dut.ProgramRemedy(err))
 	}
 	cmd.Dir, cmd.SysProcAttr = vars.Dir, processAttr()
-	cmd.Env = append(cmd.Env, env...)
-	return cmd, nil
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		cmd.Env = append(cmd.Env, name+"="+env[name])
+	}
+	return d.processLauncher(cmd), nil
 }

@@ -16,5 +16,8 @@ func killGroup(p *os.Process) { _ = p.Kill() }
 // hookAttr is processAttr for a command of the lab, which runs to its end whatever becomes of the thread that started it.
 func hookAttr() *syscall.SysProcAttr { return nil }
 
-// containerAttr is processAttr for the program that runs a container.
-func containerAttr() *syscall.SysProcAttr { return processAttr() }
+// alive reports whether there is a process with this number.
+func alive(pid int) bool {
+	_, err := os.FindProcess(pid)
+	return err == nil
+}

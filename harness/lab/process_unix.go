@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -16,5 +17,5 @@ func killGroup(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) }
 // hookAttr is processAttr for a command of the lab, which runs to its end whatever becomes of the thread that started it.
 func hookAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// containerAttr is processAttr for the program that runs a container.
-func containerAttr() *syscall.SysProcAttr { return processAttr() }
+// alive reports whether there is a process with this number.
+func alive(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }

@@ -22,15 +22,34 @@ const (
 // logGrace is how long the output of a process is still read after its end.
 const logGrace = 500 * time.Millisecond
 
-// run is a supervised process: a chain of processes, each started when the one before has ended.
+// instance is one process or one container of the device.
+type instance interface {
+	// wait returns when it has ended. The error is for one of which this cannot be known.
+	wait() (ending, error)
+	// kill ends it and whatever it started.
+	kill()
+	// finish reads the rest of its output and removes what is left of it. It is called once, after wait.
+	finish()
+}
+
+// ending is how an instance has ended.
+type ending struct {
+	crash bool   // by a signal or with a code other than 0
+	text  string // "exit status 0", "signal: segmentation fault"
+}
+
+// launcher starts one instance.
+type launcher func() (instance, error)
+
+// run is a supervised device: a chain of instances, each started when the one before has ended.
 type run struct {
-	done   chan struct{} // closed when no process will be started any more
+	done   chan struct{} // closed when no instance will be started any more
 	gaveUp error         // why; set before done is closed, nil after end
 
 	mu     sync.Mutex
-	proc   *os.Process // nil between two processes
+	now    instance // nil between two instances
 	ending bool
-	// How often the process has ended, and crashed, in a row.
+	// How often an instance has ended, and crashed, in a row.
 	ends, crashes int
 }
 
@@ -62,19 +81,19 @@ func (r *run) hopeless(crash bool, ran time.Duration) error {
 	return nil
 }
 
-// end kills the process and waits until it is gone.
+// end kills the instance and waits until it is gone.
 func (r *run) end() {
 	r.mu.Lock()
 	r.ending = true
-	if r.proc != nil {
-		killGroup(r.proc)
+	if r.now != nil {
+		r.now.kill()
 	}
 	r.mu.Unlock()
 	<-r.done
 }
 
-// supervise starts cmd, and starts the same command again whenever it ends. The error says why the first start failed.
-func (d *Device) supervise(cmd *exec.Cmd) (*run, error) {
+// supervise starts an instance, and another one whenever it ends. The error says why the first start failed.
+func (d *Device) supervise(start launcher) (*run, error) {
 	r := &run{done: make(chan struct{})}
 	first := make(chan error, 1)
 	go func() {
@@ -82,7 +101,7 @@ func (d *Device) supervise(cmd *exec.Cmd) (*run, error) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		defer close(r.done)
-		r.gaveUp = d.keepAlive(r, cmd, first)
+		r.gaveUp = d.keepAlive(r, start, first)
 	}()
 	if err := <-first; err != nil {
 		<-r.done
@@ -91,61 +110,89 @@ func (d *Device) supervise(cmd *exec.Cmd) (*run, error) {
 	return r, nil
 }
 
-// keepAlive runs the chain of processes. It reports the first start on first, and returns nil after end, else why it gave up.
-func (d *Device) keepAlive(r *run, model *exec.Cmd, first chan<- error) error {
+// keepAlive runs the chain of instances. It reports the first start on first, and returns nil after end, else why it gave up.
+func (d *Device) keepAlive(r *run, start launcher, first chan<- error) error {
 	for {
-		proc, output, err := d.launch(r, model)
+		one, err := r.launch(start)
 		if first != nil {
 			first <- err
 			first = nil
 		}
-		if proc == nil {
+		if one == nil {
 			return err
 		}
 		started := time.Now()
-		state, waitErr := proc.Wait()
+		end, err := one.wait()
 		r.mu.Lock()
-		killGroup(proc) // what the process left behind
-		r.proc = nil
+		one.kill() // what it left behind
+		r.now = nil
 		ending := r.ending
 		r.mu.Unlock()
-		d.sweep()
-		output.finish()
+		one.finish()
 		switch {
 		case ending:
 			return nil
-		case waitErr != nil:
-			return waitErr
+		case err != nil:
+			return err
 		}
 		ran := time.Since(started)
-		d.exited(ran, !state.Success(), state.String())
-		if err := r.hopeless(!state.Success(), ran); err != nil {
-			err = fmt.Errorf("%w without being reached, the last time with %q", err, state.String())
+		d.exited(ran, end)
+		if err := r.hopeless(end.crash, ran); err != nil {
+			err = fmt.Errorf("%w without being reached, the last time with %q", err, end.text)
 			d.note(journal.Own, "give-up", "the device is not started again: "+err.Error())
 			return err
 		}
 	}
 }
 
-// launch starts one process. It returns no process and no error when the run is ending.
-func (d *Device) launch(r *run, model *exec.Cmd) (*os.Process, *output, error) {
+// launch starts one instance. It returns none and no error when the run is ending.
+func (r *run) launch(start launcher) (instance, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ending {
-		return nil, nil, nil
+		return nil, nil
 	}
-	out, w, err := d.log.pipe()
+	one, err := start()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	defer w.Close()
-	cmd := &exec.Cmd{Path: model.Path, Args: model.Args, Env: model.Env, Dir: model.Dir, Stdout: w, Stderr: w, SysProcAttr: model.SysProcAttr}
-	if err := cmd.Start(); err != nil {
-		w.Close()
-		out.finish()
-		return nil, nil, err
-	}
-	r.proc = cmd.Process
-	d.note(journal.Own, "launch", fmt.Sprintf("%q started as process %d", cmd.Args, cmd.Process.Pid))
-	return cmd.Process, out, nil
+	r.now = one
+	return one, nil
 }
+
+// processLauncher starts a process like model, which has not been started itself.
+func (d *Device) processLauncher(model *exec.Cmd) launcher {
+	return func() (instance, error) {
+		out, w, err := d.log.pipe()
+		if err != nil {
+			return nil, err
+		}
+		defer w.Close()
+		cmd := &exec.Cmd{Path: model.Path, Args: model.Args, Env: model.Env, Dir: model.Dir, Stdout: w, Stderr: w, SysProcAttr: model.SysProcAttr}
+		if err := cmd.Start(); err != nil {
+			w.Close()
+			out.finish()
+			return nil, err
+		}
+		d.note(journal.Own, "launch", fmt.Sprintf("%q started as process %d", cmd.Args, cmd.Process.Pid))
+		return process{cmd.Process, out}, nil
+	}
+}
+
+// process is a process of the device.
+type process struct {
+	*os.Process
+	out *output
+}
+
+func (p process) wait() (ending, error) {
+	state, err := p.Wait()
+	if err != nil {
+		return ending{}, err
+	}
+	return ending{crash: !state.Success(), text: state.String()}, nil
+}
+
+func (p process) kill() { killGroup(p.Process) }
+
+func (p process) finish() { p.out.finish() }

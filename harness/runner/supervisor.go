@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 )
@@ -183,10 +184,26 @@ func (w *workerRun) attend(ctx context.Context, j job) error {
 	case w.finished:
 		return nil
 	case errors.As(err, &broken):
-		return err
+		return errors.Join(err, w.removeContainers(ctx))
 	}
-	return fmt.Errorf("worker process died: %w%s", cmp.Or(waitErr, err, io.ErrUnexpectedEOF), words.text())
+	return fmt.Errorf("worker process died: %w%s", errors.Join(cmp.Or(waitErr, err, io.ErrUnexpectedEOF), w.removeContainers(ctx)), words.text())
 }
+
+// removeContainers removes the device of a worker that has died, where it is a container: a process has died with it.
+func (w *workerRun) removeContainers(ctx context.Context) error {
+	if launch := w.DUT.Lab.Launch; launch == nil || launch.Image == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeWait)
+	defer cancel()
+	if err := lab.RemoveStrays(ctx); err != nil {
+		return fmt.Errorf("its device's container may still be there: %w", err)
+	}
+	return nil
+}
+
+// removeWait bounds how long the removal of containers may take.
+const removeWait = 30 * time.Second
 
 // stopWorker ends a worker when the run is interrupted: closing its input asks it to clean up and stop; after some time, or at once when that is
 // wanted, it is killed.
