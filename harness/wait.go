@@ -78,9 +78,13 @@ func (c *Case) ReconnectWait() Wait { return Wait{D: c.Waits().Reconnect, Name: 
 // ResponseWait is the patience for an answer.
 func (c *Case) ResponseWait() Wait { return Wait{D: c.Waits().Response, Name: "response"} }
 
-// Quiet watches for window, a protocol interval that is divided by the time scale, and returns the first event after mark for which match
-// returns nil, with an error that names it. It is for what must not happen, where no sentinel can prove it.
+// Quiet watches for window, or for waits.quiet where that is longer, both divided by the time scale, and returns the first event after mark
+// for which match returns nil, with an error that names it. It is for what must not happen, where no sentinel can prove it.
 func (c *Case) Quiet(what string, window time.Duration, mark uint64, match func(*journal.Event) error) (*journal.Event, error) {
+	if longer := c.Waits().Quiet - window; longer > 0 {
+		c.Extend(longer)
+		window += longer
+	}
 	ctx, cancel := context.WithTimeout(c, c.Scaled(window))
 	defer cancel()
 	e, err := c.Journal.Await(ctx, mark, match)

@@ -195,7 +195,7 @@ func (w *Waits) keys() []waitKey {
 		{"notify", &w.Notify, 30 * time.Second, "a Notify after its cause; longer than the interval at which the device looks for changed values"},
 		{"reconnect", &w.Reconnect, 2 * time.Minute, "the contact after a reboot or an outage"},
 		{"settle", &w.Settle, time.Second, "waited out: until a setting has taken effect"},
-		{"quiet", &w.Quiet, 10 * time.Second, "waited out: how long nothing must come to count as silence"},
+		{"quiet", &w.Quiet, 10 * time.Second, "waited out: how long nothing must come, at least, to count as silence; where the plan says longer, it counts"},
 		{"tolerance", &w.Tolerance, time.Second, "how far a measured time may be off"},
 	}
 }
