@@ -423,3 +423,27 @@ func TestWhatBreaksTheSilenceFailsAMetric(t *testing.T) {
 		})
 	}
 }
+
+func TestSilenceIsWatchedForAtLeastAsLongAsTheDUTFileSays(t *testing.T) {
+	for name, test := range map[string]struct{ quiet, window, want time.Duration }{
+		"the plan's window":       {3 * time.Second, 20 * time.Second, 20 * time.Second},
+		"that of the DUT file":    {2 * time.Minute, 20 * time.Second, 2 * time.Minute},
+		"none but the DUT file's": {time.Minute, 0, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
+				b.DUT.Waits.Quiet = test.quiet
+				r := trying(t, b, func(c *Case) {
+					began := time.Now()
+					_, err := c.Quiet("anything", test.window, b.Journal.Mark(), func(*journal.Event) error { return journal.ErrSkip })
+					if got := time.Since(began); err != nil || got != test.want { // of the bubble's clock
+						t.Errorf("watched for %s, %v; want %s", got, err, test.want)
+					}
+				})
+				if r.Verdict != result.Pass {
+					t.Errorf("got %s %q", r.Verdict, r.Reason)
+				}
+			})
+		})
+	}
+}

@@ -165,13 +165,6 @@ type Waits struct {
 	Tolerance time.Duration // how far a measured time may be off
 }
 
-// DefaultWaits hold where the DUT file says nothing.
-func DefaultWaits() Waits {
-	var w Waits
-	w.setDefaults()
-	return w
-}
-
 // setDefaults fills in the waits that are zero.
 func (w *Waits) setDefaults() {
 	for _, k := range w.keys() {

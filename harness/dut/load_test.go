@@ -150,7 +150,9 @@ func TestWhatAFileDoesNotSay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Waits != DefaultWaits() || f.Bind != "127.0.0.1" || f.Controller != DefaultController {
+	var waits Waits
+	waits.setDefaults()
+	if f.Waits != waits || f.Bind != "127.0.0.1" || f.Controller != DefaultController {
 		t.Errorf("defaults: %+v", f)
 	}
 	if _, err := usp.ParseEndpointID(string(DefaultController)); err != nil {

@@ -62,12 +62,6 @@ func NewGetInstances(msgID string, firstLevelOnly bool, paths ...string) *usppb.
 	return NewMsg(msgID, &usppb.GetInstances{ObjPaths: paths, FirstLevelOnly: firstLevelOnly})
 }
 
-// NewGetSupportedDM asks for everything below the paths: parameters, commands, events and unique keys, all levels.
-func NewGetSupportedDM(msgID string, paths ...string) *usppb.Msg {
-	return NewMsg(msgID, &usppb.GetSupportedDM{ObjPaths: paths,
-		ReturnCommands: true, ReturnEvents: true, ReturnParams: true, ReturnUniqueKeySets: true})
-}
-
 // NewGetSupportedProtocol offers a comma-separated list of versions, "1.3,1.4".
 func NewGetSupportedProtocol(msgID, versions string) *usppb.Msg {
 	return NewMsg(msgID, &usppb.GetSupportedProtocol{ControllerSupportedProtocolVersions: versions})

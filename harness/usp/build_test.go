@@ -15,7 +15,7 @@ func everyMessage() map[MsgType]*usppb.Msg {
 	return map[MsgType]*usppb.Msg{
 		Error:                NewError("1", CodeInvalidPath, "", &usppb.Error_ParamError{ParamPath: table, ErrCode: 7026}),
 		Get:                  NewGet("1", "Device."),
-		GetSupportedDM:       NewGetSupportedDM("1", "Device."),
+		GetSupportedDM:       NewMsg("1", &usppb.GetSupportedDM{ObjPaths: []string{"Device."}}),
 		GetInstances:         NewGetInstances("1", true, table),
 		Set:                  NewSet("1", false, Update(row, Params{"Enable": "true"}, nil)),
 		Add:                  NewAdd("1", false, Create(table, nil, Params{"ID": "x"})),

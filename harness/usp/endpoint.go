@@ -41,15 +41,6 @@ func ParseEndpointID(s string) (EndpointID, error) {
 	return EndpointID(s), nil
 }
 
-// ParseEndpointURN reads an Endpoint ID as it stands in a certificate: "urn:bbf:usp:id:os::00256D-0123".
-func ParseEndpointURN(urn string) (EndpointID, error) {
-	// Namespace and prefix of a URN compare without case (RFC 8141).
-	if len(urn) < len(urnPrefix) || !strings.EqualFold(urn[:len(urnPrefix)], urnPrefix) {
-		return "", mismatch("urn", urn, "%s before the Endpoint ID", urnPrefix)
-	}
-	return ParseEndpointID(urn[len(urnPrefix):])
-}
-
 // Scheme is the authority-scheme: "oui".
 func (id EndpointID) Scheme() string { return id.part(0) }
 
@@ -67,19 +58,6 @@ func (id EndpointID) part(n int) string {
 		return parts[n]
 	}
 	return ""
-}
-
-// EscapeInstance percent-encodes what an instance-id may not hold as it is (TR-369 R-ARC.5).
-func EscapeInstance(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if isUnreserved(s[i]) {
-			b.WriteByte(s[i])
-		} else {
-			fmt.Fprintf(&b, "%%%02X", s[i])
-		}
-	}
-	return b.String()
 }
 
 // authorityRule returns the rule that the authority-id breaks, or nothing.

@@ -22,9 +22,6 @@ func TestParseEndpointID(t *testing.T) {
 		if back := id.Scheme() + ":" + id.Authority() + ":" + id.Instance(); back != good {
 			t.Errorf("%s: parts make %s", good, back)
 		}
-		if again, err := ParseEndpointURN(id.URN()); err != nil || again != id {
-			t.Errorf("%s: back from the URN as %q, %v", good, again, err)
-		}
 	}
 }
 
@@ -71,18 +68,6 @@ func TestParseEndpointIDRefuses(t *testing.T) {
 	} {
 		_, err := ParseEndpointID(c.id)
 		wantMismatch(t, c.id, err, c.where, c.want)
-	}
-	_, err := ParseEndpointURN("urn:bbf:usp:os::00256D-1")
-	wantMismatch(t, "urn", err, "urn", "urn:bbf:usp:id:")
-}
-
-func TestEscapeInstance(t *testing.T) {
-	got := EscapeInstance("a b/ü-._%")
-	if want := "a%20b%2F%C3%BC-._%25"; got != want {
-		t.Errorf("want %s, got %s", want, got)
-	}
-	if _, err := ParseEndpointID("self::" + got); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -117,7 +117,7 @@ func FuzzPath(f *testing.F) {
 			if len(p.Segments) > MaxPathSegments || p.ByNumber() && p.IsSearch() {
 				t.Fatalf("%q: %+v", s, p)
 			}
-			p.Parent().Last().Key()
+			p.Parent().Last()
 			for _, segment := range p.Segments {
 				for _, c := range segment.Conditions {
 					for kind := TypeUnknown; kind <= TypeUnsignedLong; kind++ {

@@ -64,9 +64,6 @@ type Path struct {
 	Segments []Segment
 }
 
-// IsObject reports whether the path is of an object or of rows, that is, ends in a dot.
-func (p Path) IsObject() bool { return p.Kind == ObjectPath || p.Kind == InstancePath }
-
 // HasWildcard reports whether a "*" stands for rows.
 func (p Path) HasWildcard() bool { return p.has(WildcardSegment) }
 
@@ -101,23 +98,6 @@ func (p Path) has(kind SegmentKind) bool {
 		}
 	}
 	return false
-}
-
-// Key returns the parameters and values of an expression that may be a unique key: every condition says that a
-// parameter of the row itself equals a value, and no parameter comes twice. Otherwise nil.
-func (s Segment) Key() Params {
-	if s.Kind != SearchSegment {
-		return nil
-	}
-	key := Params{}
-	for _, c := range s.Conditions {
-		name := c.Param()
-		if _, twice := key[name]; twice || c.Op != Equal || len(c.Left) != 1 {
-			return nil
-		}
-		key[name] = c.Value
-	}
-	return key
 }
 
 // String writes the segment as it stands in a path, without dots, "()" and "!".

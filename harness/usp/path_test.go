@@ -59,9 +59,6 @@ func TestParsePath(t *testing.T) {
 		if c.schema != "" && p.Schema() != c.schema {
 			t.Errorf("%s: want schema %s, got %s", c.path, c.schema, p.Schema())
 		}
-		if p.IsObject() != strings.HasSuffix(c.path, ".") {
-			t.Errorf("%s: IsObject is %v", c.path, p.IsObject())
-		}
 	}
 }
 
@@ -162,21 +159,6 @@ func TestSegments(t *testing.T) {
 	}
 	if got := mustParse(t, "Device.A.Ref#1+.B").String(); got != "Device.A.Ref+.B" {
 		t.Errorf("the first item is written %s", got)
-	}
-}
-
-func TestKey(t *testing.T) {
-	for path, want := range map[string]Params{
-		`Device.X.[Name=="a"].`:           {"Name": "a"},
-		`Device.X.[Name=="a"&&Port==80].`: {"Name": "a", "Port": "80"},
-		`Device.X.[Name!="a"].`:           nil,
-		`Device.X.[Sub.Name=="a"].`:       nil,
-		`Device.X.[A==1&&A==2].`:          nil,
-		`Device.X.1.`:                     nil,
-	} {
-		if got := mustParse(t, path).Last().Key(); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: want %v, got %v", path, want, got)
-		}
 	}
 }
 

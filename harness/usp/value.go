@@ -41,9 +41,6 @@ var typesByName = map[string]ValueType{
 	"unsignedInt": TypeUnsignedInt, "unsignedLong": TypeUnsignedLong,
 }
 
-// ParseValueType finds a type by its name in TR-106, "unsignedInt"; TypeUnknown if there is none of that name.
-func ParseValueType(name string) ValueType { return typesByName[name] }
-
 // ValueTypeName is the name of a type in TR-106: "unsignedInt".
 func ValueTypeName(t ValueType) string {
 	for name, known := range typesByName {
