@@ -10,7 +10,6 @@ import (
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
-	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 const endpointID = "Device.LocalAgent.EndpointID"
@@ -21,51 +20,22 @@ func malformedRecords(c *harness.Case) {
 	c.DeviceMust(expect.Type(c.Agent.Get(c, endpointID), usp.GetResp))
 	var failed error
 	var evidence []uint64
-	for i, record := range malformed(c) {
-		c.Step(i+1, "send %s, then a Get", record.what)
+	for i, record := range c.MalformedRecords() {
+		c.Step(i+1, "send %s, then a Get", record.What)
 		seqs, err := provoke(c, record)
 		evidence = append(evidence, seqs...)
 		if err != nil {
-			failed = fmt.Errorf("%s: %w", record.what, err)
+			failed = fmt.Errorf("%s: %w", record.What, err)
 			break
 		}
 	}
 	c.Metric(1, func(m *harness.Metric) { m.Must(failed, evidence...) })
 }
 
-// specimen is a malformed Record.
-type specimen struct {
-	what string
-	raw  []byte
-}
-
-// malformed makes the Records of 3.1.
-func malformed(c *harness.Case) []specimen {
-	wrapped := func(payload []byte) []byte {
-		raw, err := usp.Marshal(&usppb.Record{Version: usp.Version, ToId: c.Agent.AgentID(), FromId: c.Agent.ID(),
-			RecordType: &usppb.Record_NoSessionContext{NoSessionContext: &usppb.NoSessionContextRecord{Payload: payload}}})
-		c.LabMust(err)
-		return raw
-	}
-	message, err := usp.Marshal(usp.NewGet(c.Agent.NewMsgID(), endpointID))
-	c.LabMust(err)
-	whole := wrapped(message)
-	typeless, err := usp.Marshal(&usppb.Record{Version: usp.Version, ToId: c.Agent.AgentID(), FromId: c.Agent.ID()})
-	c.LabMust(err)
-	// the first byte of this text begins a protobuf group that has no end
-	garbage := []byte("this is neither a Record nor a Message")
-	return []specimen{
-		{"bytes that are no Record", garbage},
-		{"a Record that is cut short", whole[:len(whole)-len(message)/2]},
-		{"a Record without a type", typeless},
-		{"a Record whose Message cannot be read", wrapped(garbage)},
-	}
-}
-
 // provoke sends a malformed Record and a Get behind it, and judges what comes until the Get is answered. It returns the events it judged.
-func provoke(c *harness.Case, record specimen) (evidence []uint64, err error) {
+func provoke(c *harness.Case, record harness.Malformed) (evidence []uint64, err error) {
 	mark := c.Journal.Mark()
-	seq, err := c.Agent.SendRaw(c, record.raw)
+	seq, err := c.Agent.SendRaw(c, record.Raw)
 	c.LabMust(err)
 	evidence = append(evidence, seq)
 	get := usp.NewGet(c.Agent.NewMsgID(), endpointID)
@@ -84,7 +54,7 @@ func provoke(c *harness.Case, record specimen) (evidence []uint64, err error) {
 	}
 	evidence = append(evidence, end.Seq)
 	for _, e := range c.Emitted(mark, end.Seq) {
-		if err := lawful(e, get.GetHeader().GetMsgId()); err != nil {
+		if err := e.LawfulAfterMalformed(get.GetHeader().GetMsgId()); err != nil {
 			return append(evidence, e.Seq), err
 		}
 	}
@@ -98,23 +68,10 @@ func provoke(c *harness.Case, record specimen) (evidence []uint64, err error) {
 		if _, err := c.Reconnected(end.Seq); err != nil {
 			return evidence, fmt.Errorf("after the close with %d: %w", websocket.CloseUnsupported, err)
 		}
-		c.Note("%s ended the WebSocket connection with %d, as R-WS.16 demands", record.what, websocket.CloseUnsupported)
+		c.Note("%s ended the WebSocket connection with %d, as R-WS.16 demands", record.What, websocket.CloseUnsupported)
 	}
 	got := c.Agent.Get(c, endpointID)
 	return append(evidence, got.Evidence()), expect.Type(got, usp.GetResp)
-}
-
-// lawful says whether the device may have sent a Record between a malformed one and the answer to the Get.
-func lawful(e harness.Emission, get string) error {
-	switch fault := e.Msg.GetBody().GetError(); {
-	case !e.Answers() || e.Record.GetDisconnect() != nil || e.MsgID() == get && fault == nil:
-		return nil
-	case fault != nil && e.MsgID() == get:
-		return &usp.Mismatch{Where: "answer to the Get behind it", Want: usp.TypeName(usp.GetResp), Got: e.Describe()}
-	case fault != nil:
-		return expect.Code("Error: err_code", fault.GetErrCode(), usp.Error)
-	}
-	return &usp.Mismatch{Where: "answer", Want: "none, or an Error", Got: e.Describe()}
 }
 
 // isClose says whether e is the device closing a WebSocket connection.

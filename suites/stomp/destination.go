@@ -1,11 +1,14 @@
 package stomp
 
 import (
+	"fmt"
 	"strings"
 
+	"github.com/usptest/usptest/brokers/stomp"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -41,6 +44,119 @@ func assignedDestination(c *harness.Case) {
 	}) && !shows(got, ".STOMP.DestinationFromServer", assigned) {
 		c.Note("no Device.LocalAgent.MTP.{i}.STOMP.DestinationFromServer tells the assigned destination")
 	}
+}
+
+// mtpRow is the row of the Agent's MTP table that refers to its connection with the broker, such as "Device.LocalAgent.MTP.2.".
+func mtpRow(c *harness.Case) string {
+	const table = "Device.LocalAgent.MTP."
+	connection := c.BrokerRow()
+	values, err := c.ReadAll(table)
+	c.DeviceMust(err)
+	for _, row := range expect.Snapshot(values).Rows() {
+		if values[row+"Protocol"] == "STOMP" && expect.WithoutDot(values[row+"STOMP.Reference"]) == expect.WithoutDot(connection) {
+			return row
+		}
+	}
+	c.DeviceMust(fmt.Errorf("%s: want a row whose STOMP.Reference is %s, got none", table, connection))
+	return ""
+}
+
+// setDestination gives the Agent another destination, which is put back in the end. No profile lets it be set: a device that refuses is not
+// judged.
+func setDestination(c *harness.Case, destination string) {
+	object := mtpRow(c) + "STOMP."
+	c.Restore(object, "Destination")
+	set := c.Agent.Set(c, false, usp.Update(object, usp.Params{"Destination": destination}, nil))
+	if e := set.Body().GetError(); e != nil {
+		c.Unsupported(fmt.Sprintf("the device does not let %sDestination be set to %q, which no profile asks for: %s", object, destination, usp.ErrCode(e.GetErrCode())))
+	}
+	c.DeviceMust(expect.Type(set, usp.SetResp))
+}
+
+// configuredDestination is 6.6: without a destination from the server the one of the data model counts (R-STOMP.15). The Agent may follow the
+// change at once (R-STOMP.29); what counts comes after the reboot.
+func configuredDestination(c *harness.Case) {
+	configured := c.AgentAddress + "/6-6-configured"
+	c.Step(1, "set the Agent's destination to %s", configured)
+	setDestination(c, configured)
+	c.Pause(c.Scaled(c.Waits().Settle) + c.Lag())
+	c.Step(2, "reboot the device")
+	mark, isNew := reboot(c)
+	c.Step(3, "wait until it connects; CONNECTED has no subscribe-dest")
+	if !c.Metric(1, func(m *harness.Metric) {
+		e, err := c.Await("SUBSCRIBE to "+configured, c.ReconnectWait(), mark, isNew.subscribes(configured))
+		m.Must(err)
+		for _, earlier := range c.Journal.Since(mark) {
+			if earlier.Conn == e.Conn && isNew.subscribes(c.AgentAddress)(earlier) == nil {
+				m.Must(expect.Nothing("SUBSCRIBE to the destination that was configured before", c.AgentAddress), earlier.Seq)
+			}
+		}
+		m.Must(nil, e.Seq)
+	}) {
+		return
+	}
+	c.BackAfter(mark)
+	c.Step(5, "get Device.DeviceInfo.")
+	got := c.Agent.Get(c, "Device.DeviceInfo.")
+	c.Metric(2, func(m *harness.Metric) {
+		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
+		send, err := carrier(c, got)
+		m.Must(err, got.Packet)
+		m.Must(header(send, "reply-to-dest", configured))
+	})
+}
+
+// changedDestination is 6.10: the Agent moves to the new destination over the connection that it has (R-STOMP.29).
+func changedDestination(c *harness.Case) {
+	now := subscribed(c)
+	changed := c.AgentAddress + "/6-10-changed"
+	mark := c.Journal.Mark()
+	c.Step(1, "set the Agent's destination to %s", changed)
+	setDestination(c, changed)
+	var left *journal.Event
+	if !c.Metric(1, func(m *harness.Metric) {
+		e, err := c.Await("UNSUBSCRIBE", c.ResponseWait(), mark, func(e *journal.Event) error {
+			if ends(now.Conn, journal.In)(e) == nil {
+				return &usp.Mismatch{Where: "connection", Want: "open", Got: "closed by the device"}
+			}
+			f := frame(e)
+			if f == nil || f.Command != "UNSUBSCRIBE" || e.Conn != now.Conn {
+				return journal.ErrSkip
+			}
+			return header(f, "id", now.ID)
+		})
+		m.Must(err)
+		left = e
+		m.Must(nil, e.Seq)
+	}) {
+		return
+	}
+	c.Metric(2, func(m *harness.Metric) {
+		e, err := c.Await("SUBSCRIBE to "+changed, c.ResponseWait(), left.Seq, func(e *journal.Event) error {
+			f := frame(e)
+			if f == nil || f.Command != "SUBSCRIBE" || e.Conn != now.Conn {
+				return journal.ErrSkip
+			}
+			return header(f, "destination", changed)
+		})
+		m.Must(err)
+		m.Must(nil, e.Seq)
+		got := c.Agent.Get(c, "Device.LocalAgent.EndpointID")
+		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
+	})
+}
+
+// subscribed is the subscription over which the Agent is reached.
+func subscribed(c *harness.Case) stomp.Subscription {
+	got := c.Agent.Get(c, "Device.LocalAgent.EndpointID")
+	c.DeviceMust(expect.Type(got, usp.GetResp))
+	for _, s := range c.STOMP.Subscriptions() {
+		if s.Conn == got.Conn {
+			return s
+		}
+	}
+	c.LabMust(fmt.Errorf("the Agent has no subscription on connection %d, over which it answered", got.Conn))
+	return stomp.Subscription{}
 }
 
 // shows says whether a GetResp has a parameter, by the end of its path, of that value.

@@ -32,8 +32,13 @@ type newConn func(conn uint64) bool
 // for once, since a device may send many frames.
 func reboot(c *harness.Case) (mark uint64, isNew newConn) {
 	mark = c.Reboot()
+	return mark, newSince(c, mark)
+}
+
+// newSince tells the connections that were opened after mark.
+func newSince(c *harness.Case, mark uint64) newConn {
 	known := map[uint64]bool{}
-	return mark, func(conn uint64) bool {
+	return func(conn uint64) bool {
 		opened, looked := known[conn]
 		if !looked {
 			opened = slices.ContainsFunc(c.Journal.Since(mark), func(e *journal.Event) bool {

@@ -1,0 +1,105 @@
+package stomp
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/retry"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// The table of connections and its parameters of the retry rule.
+const (
+	connectionTable    = "Device.STOMP.Connection."
+	initialInterval    = "ServerRetryInitialInterval"
+	intervalMultiplier = "ServerRetryIntervalMultiplier"
+	maxInterval        = "ServerRetryMaxInterval"
+)
+
+// connectionRetry is 6.3. The server ends every connection when it sees the STOMP frame, so that each attempt shows; the waits count from
+// there (R-STOMP.7).
+func connectionRetry(c *harness.Case) {
+	row := c.BrokerRow()
+	shortRetries(c, row)
+	c.Step(1, "get %s", row)
+	values, err := c.ReadAll(row)
+	c.DeviceMust(err)
+	policy := retryPolicy(c, row, values)
+
+	c.Pause(c.Scaled(c.Waits().Settle) + c.Lag()) // for a device that connects anew when its row has been set
+	c.Cleanup("accept connections again", c.ConnectAnew)
+	c.Step(2, "reboot the device, and refuse every connection from now on")
+	c.STOMP.RefuseNext(-1, "")
+	mark, isNew := reboot(c)
+	c.Step(4, "wait for it to connect, and watch how long it waits after each refusal")
+	first, err := c.Await("first attempt to connect", c.ReconnectWait(), mark, isNew.opening)
+	c.DeviceMust(err)
+	refused, err := c.Await("end of the connection", c.ResponseWait(), first.Seq, ends(first.Conn, journal.Out))
+	c.LabMust(err)
+
+	retries := c.WatchRetries(policy, refused, c.StartsSession)
+	if !c.Metric(1, retries.Next) {
+		return
+	}
+	if c.Metric(2, func(m *harness.Metric) {
+		retries.Rest(m, func() {
+			c.Step(5, "accept connections again")
+			c.STOMP.Reset()
+		})
+	}) {
+		c.BackAfter(mark)
+	}
+}
+
+// ends matches the end of a connection, brought about by one side.
+func ends(conn uint64, by journal.Dir) func(*journal.Event) error {
+	return func(e *journal.Event) error {
+		if e.Conn == conn && e.Layer == journal.LayerTCP && e.Type == "close" && e.Dir == by {
+			return nil
+		}
+		return journal.ErrSkip
+	}
+}
+
+// shortRetries gives the connection short intervals, which are put back in the end; a device that does not take them keeps its own.
+func shortRetries(c *harness.Case, row string) {
+	short := usp.Params{initialInterval: "3", intervalMultiplier: "2000"}
+	for _, name := range short.Names() {
+		if _, err := c.Read(row + name); err == nil {
+			c.Restore(row, name)
+		}
+	}
+	set := c.Agent.Set(c, false, usp.Update(row, short, nil))
+	if err := expect.Type(set, usp.SetResp); err != nil {
+		c.Note("the device keeps its own retry intervals: %v", err)
+	}
+}
+
+// retryPolicy reads the retry rule of a connection. A parameter that is not there counts as its default (TR-181).
+func retryPolicy(c *harness.Case, row string, values usp.Params) retry.Policy {
+	number := func(name string, otherwise uint64) uint64 {
+		text, ok := values[row+name]
+		if !ok {
+			c.Note("the device has no %s, which counts as its default, %d", name, otherwise)
+			return otherwise
+		}
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			c.DeviceMust(&usp.Mismatch{Where: row + name, Want: "an unsignedInt", Got: usp.Quote(text)})
+		}
+		return n
+	}
+	seconds := func(n uint64) time.Duration { return time.Duration(n) * time.Second }
+	p := retry.Policy{
+		Initial: seconds(number(initialInterval, 60)), Multiplier: number(intervalMultiplier, 2000), Max: seconds(number(maxInterval, 30720)), FromZero: true,
+	}
+	c.Note("the wait before retry n is between 0 and %s * %s^(n-1), at most %s", p.Initial, factor(p.Multiplier), p.Max)
+	return p
+}
+
+// factor writes a multiplier that counts thousandths.
+func factor(thousandths uint64) string { return fmt.Sprint(float64(thousandths) / 1000) }
