@@ -35,8 +35,9 @@ func (c *Case) MalformedRecords() []Malformed {
 	}
 }
 
-// LawfulAfterMalformed says whether the device may have sent the Record between a malformed one and the answer to a Get behind it, by the msg_id
-// of the Get: a malformed Record is ignored, or answered with an Error or a Disconnect.
+// LawfulAfterMalformed says whether the device may have sent the Record between a malformed one and
+// the answer to a Get behind it, by the msg_id of the Get: a malformed Record is ignored, or
+// answered with an Error or a Disconnect.
 func (e Emission) LawfulAfterMalformed(get string) error {
 	switch fault := e.Msg.GetBody().GetError(); {
 	case !e.Answers() || e.Record.GetDisconnect() != nil || e.MsgID() == get && fault == nil:

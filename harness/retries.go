@@ -21,9 +21,11 @@ type Retries struct {
 // patientRetries bounds how long the retries that a verdict needs may take.
 const patientRetries = time.Hour
 
-// WatchRetries watches how long the device waits before each retry after failure, the harness's own act. policy has the values of the device
-// in its own seconds; the time scale divides them. tries matches the event with which an attempt shows, such as Case.StartsSession; the attempt began
-// when its connection was opened. Whoever calls it makes the broker refuse every attempt, until Rest says that the next one is the last.
+// WatchRetries watches how long the device waits before each retry after failure, the harness's own
+// act. policy has the values of the device in its own seconds; the time scale divides them. tries
+// matches the event with which an attempt shows, such as Case.StartsSession; the attempt began when
+// its connection was opened. Whoever calls it makes the broker refuse every attempt, until Rest
+// says that the next one is the last.
 func (c *Case) WatchRetries(policy retry.Policy, failure *journal.Event, tries func(*journal.Event) error) *Retries {
 	if longest := policy.Longest(retry.Enough); longest > patientRetries {
 		c.LabMust(fmt.Errorf("%d retries of the device may take %s; configure shorter intervals", retry.Enough, longest))
@@ -34,7 +36,8 @@ func (c *Case) WatchRetries(policy retry.Policy, failure *journal.Event, tries f
 	}
 }
 
-// Next awaits the next retry and wants its wait to be within its window. A note tells the reader of the report.
+// Next awaits the next retry and wants its wait to be within its window. A note tells the reader of
+// the report.
 func (r *Retries) Next(m *Metric) {
 	c := r.c
 	c.Extend(r.policy.Window(len(r.series.Retries) + 1).Most)
@@ -67,8 +70,8 @@ func (r *Retries) Next(m *Metric) {
 	m.Must(err, r.failure.Seq, attempt.Seq)
 }
 
-// Rest awaits the retries that are needed for a verdict. accept makes the broker let in the attempt that comes next: it is called before the
-// last one, so that the device is back after it.
+// Rest awaits the retries that are needed for a verdict. accept makes the broker let in the attempt
+// that comes next: it is called before the last one, so that the device is back after it.
 func (r *Retries) Rest(m *Metric, accept func()) {
 	for {
 		open, err := r.series.Doubt()
@@ -92,7 +95,8 @@ func (r *Retries) refuses(e *journal.Event) error {
 	return nil
 }
 
-// opening is the event of the connection of e being opened after the last failure, nil when it was opened before.
+// opening is the event of the connection of e being opened after the last failure, nil when it was
+// opened before.
 func (r *Retries) opening(e *journal.Event) *journal.Event {
 	for _, opened := range r.c.Journal.Since(r.failure.Seq) {
 		if opened.Conn == e.Conn && opened.Layer == journal.LayerTCP && opened.Type == "open" {

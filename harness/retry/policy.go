@@ -1,6 +1,7 @@
-// Package retry judges how long an Agent waits before it tries again: the range that TR-369 and TR-181 give each wait, whether a wait kept
-// to it, and whether a series of waits can have come about by chance. It knows times alone; what an attempt and a failure are is told by who
-// watches the device.
+// Package retry judges how long an Agent waits before it tries again: the range that TR-369 and
+// TR-181 give each wait, whether a wait kept to it, and whether a series of waits can have come
+// about by chance. It knows times alone; what an attempt and a failure are is told by who watches
+// the device.
 package retry
 
 import (
@@ -9,8 +10,9 @@ import (
 	"time"
 )
 
-// Policy is a retry rule with the values of the device's own parameters. Retries count from 1; the wait before retry n is drawn at random
-// from a range that grows with n up to the tenth (R-STOMP.7, R-WS.19, R-BULK.3, and TR-181 for MQTT.Client.{i}.ConnectRetryTime).
+// Policy is a retry rule with the values of the device's own parameters. Retries count from 1; the
+// wait before retry n is drawn at random from a range that grows with n up to the tenth (R-STOMP.7,
+// R-WS.19, R-BULK.3, and TR-181 for MQTT.Client.{i}.ConnectRetryTime).
 type Policy struct {
 	Initial    time.Duration // such as ServerRetryInitialInterval
 	Multiplier uint64        // in thousandths, such as ServerRetryIntervalMultiplier; what is below 1000 counts as 1000

@@ -7,7 +7,8 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// Enough is how many retries are judged at least: the fourth wait is the first that an Agent with a wrong multiplier rarely gets right.
+// Enough is how many retries are judged at least: the fourth wait is the first that an Agent with a
+// wrong multiplier rarely gets right.
 const Enough = 4
 
 // Moment is an event of the journal: when it came, and its number.
@@ -32,8 +33,8 @@ func (r Retry) String() string {
 	return fmt.Sprintf("retry %d: %s after event %d, allowed %s", r.N, short(r.Wait()), r.Failure.Seq, r.Window)
 }
 
-// Grant is what a measured wait may be too short or too long by. A real device gets no Early: what it does comes after the failure that it
-// saw, so that its wait cannot seem shorter than it was.
+// Grant is what a measured wait may be too short or too long by. A real device gets no Early: what
+// it does comes after the failure that it saw, so that its wait cannot seem shorter than it was.
 type Grant struct{ Early, Late time.Duration }
 
 // Series is what was seen of a device that tries again and again.
@@ -71,9 +72,11 @@ func (s *Series) allowed(w Window) string {
 // chance is how improbable a series must be before it is no accident any more.
 const chance = 1e-6
 
-// Doubt reports whether the waits look as if a rule was not kept that no single wait can show, because the window begins at 0: that the
-// waits are waits at all, and that they grow. It is settled when a wait refutes it, or when chance alone would hardly bring it about: then
-// err says what is wrong. While open is true another retry helps; it takes long only from a device that is in order.
+// Doubt reports whether the waits look as if a rule was not kept that no single wait can show,
+// because the window begins at 0: that the waits are waits at all, and that they grow. It is
+// settled when a wait refutes it, or when chance alone would hardly bring it about: then err says
+// what is wrong. While open is true another retry helps; it takes long only from a device that is
+// in order.
 func (s *Series) Doubt() (open bool, err error) {
 	if !s.Policy.FromZero || len(s.Retries) == 0 {
 		return false, nil
@@ -100,8 +103,8 @@ func (s *Series) Doubt() (open bool, err error) {
 	return open, nil
 }
 
-// allBelow reports whether no wait is longer than most, and how probable that is at the highest for a device that draws its waits at random,
-// to the whole second or finer.
+// allBelow reports whether no wait is longer than most, and how probable that is at the highest for
+// a device that draws its waits at random, to the whole second or finer.
 func (s *Series) allBelow(most time.Duration) (probability float64, holds bool) {
 	second := s.Second
 	if second == 0 {

@@ -12,16 +12,33 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// subscriptions is the table whose rights the cases change.
-const subscriptions = "Device.LocalAgent.Subscription."
+// The tables whose rights the cases change, and those that give rights.
+const (
+	subscriptions = "Device.LocalAgent.Subscription."
+	controllers   = "Device.LocalAgent.Controller."
+	trust         = "Device.LocalAgent.ControllerTrust."
+	roleTable     = trust + "Role."
+	permissions   = "Permission."
+)
 
-// roles are the Roles of the harness's Controller. Their rights add up: what a Role grants no other takes away.
+// roles are the Roles of the harness's Controller. Their rights add up: what one Role grants no
+// other takes away. No case changes a right to Permissions, so that the harness cannot lock itself
+// out: it can delete whatever it has added.
 type roles struct {
 	c     *harness.Case
-	paths []string          // such as "Device.LocalAgent.ControllerTrust.Role.1."
+	paths []string          // those that Permissions are added to, such as "Device.LocalAgent.ControllerTrust.Role.1."
+	fixed []string          // those that take no Permission
 	order map[string]uint64 // by path, the highest Order in use; none for a Role whose Permissions have no Order
+}
+
+// permission is a row of a Permission table. rights are the parameters that differ from full
+// rights.
+type permission struct {
+	target string
+	rights usp.Params
 }
 
 // ownRoles reads the Roles that the Controller has been assigned or has inherited.
@@ -31,12 +48,9 @@ func ownRoles(c *harness.Case) *roles {
 	values, err := c.ReadAll(row)
 	c.DeviceMust(err)
 	r := &roles{c: c, order: map[string]uint64{}}
-	for _, param := range []string{"AssignedRole", "InheritedRole"} {
-		for path := range strings.SplitSeq(values[row+param], ",") {
-			path = expect.WithoutDot(strings.TrimSpace(path)) + "."
-			if path != "." && !slices.Contains(r.paths, path) {
-				r.paths = append(r.paths, path)
-			}
+	for _, path := range append(references(values[row+"AssignedRole"]), references(values[row+"InheritedRole"])...) {
+		if !slices.Contains(r.paths, path) {
+			r.paths = append(r.paths, path)
 		}
 	}
 	if len(r.paths) == 0 {
@@ -49,13 +63,24 @@ func ownRoles(c *harness.Case) *roles {
 			c.Note("the Permissions of %s have no Order, which is not in the profile ControllerTrust:1; they are added without", path)
 		}
 	}
+	if len(r.paths) > 1 {
+		r.findFixed()
+	}
 	return r
 }
 
-const permissions = "Permission."
+// references are the rows that a list of references names, each with its final dot.
+func references(list string) (rows []string) {
+	for path := range strings.SplitSeq(list, ",") {
+		if path = expect.WithoutDot(strings.TrimSpace(path)); path != "" {
+			rows = append(rows, path+".")
+		}
+	}
+	return rows
+}
 
-// highestOrder finds the highest Order of the Permissions in a table, enabled or not; 0 for an empty table. ordered is false when there
-// are Permissions, but none has an Order.
+// highestOrder finds the highest Order of the Permissions in a table, enabled or not; 0 for an
+// empty table. ordered is false when there are Permissions, but none has an Order.
 func highestOrder(c *harness.Case, table string) (highest uint64, ordered bool) {
 	values, err := c.ReadAll(table)
 	c.DeviceMust(err)
@@ -73,51 +98,92 @@ func highestOrder(c *harness.Case, table string) (highest uint64, ordered bool) 
 	return highest, ordered
 }
 
-// permit adds a Permission to the first Role of the Controller, above all those that are there. rights are the parameters that differ
-// from full rights.
-func (r *roles) permit(target string, rights usp.Params) *controller.Reply {
-	return r.add(r.paths[0], target, rights)
+// findFixed tries with a Permission that is not enabled which of several Roles can be written to.
+func (r *roles) findFixed() {
+	r.paths = slices.DeleteFunc(r.paths, func(role string) bool {
+		_, err := expect.OneCreated(r.add(role, permission{subscriptions, usp.Params{"Enable": "false"}}))
+		if err != nil {
+			r.fixed = append(r.fixed, role)
+			r.c.Note("%s takes no Permission: %v", role, err)
+		}
+		return err != nil
+	})
+	if len(r.paths) == 0 {
+		r.c.LabMust(fmt.Errorf("no Role of the harness's Controller takes a Permission; give it one Role that can be written to"))
+	}
 }
 
-// permitElsewhere adds the same Permission to every other Role of the Controller, as a fixture: one of them might still grant what permit
-// takes away.
-func (r *roles) permitElsewhere(target string, rights usp.Params) {
+// grant adds the Permission under test to a Role of the Controller, above all those that are there.
+func (r *roles) grant(target string, rights usp.Params) *controller.Reply {
+	return r.add(r.paths[0], permission{target, rights})
+}
+
+// withhold adds a Permission that takes rights away to every Role of the Controller, as a fixture,
+// and says whether that could be done.
+func (r *roles) withhold(target string, rights usp.Params) bool {
+	if _, err := expect.OneCreated(r.grant(target, rights)); err != nil {
+		return false
+	}
+	r.withholdElsewhere(permission{target, rights})
+	return true
+}
+
+// withholdElsewhere adds Permissions to every other Role of the Controller, as a fixture: one of
+// them might still grant what the Permissions under test take away.
+func (r *roles) withholdElsewhere(all ...permission) {
 	for _, role := range r.paths[1:] {
-		_, err := expect.OneCreated(r.add(role, target, rights))
-		if err != nil {
-			err = fmt.Errorf("the Controller has more than one Role, and %s cannot be changed: %w; give it one Role that can be written to", role, err)
-		}
+		_, err := expect.Created(r.add(role, all...), len(all), 0)
 		r.c.LabMust(err)
 	}
 }
 
-// deny adds Permissions without these rights on Subscriptions to every Role of the Controller, and says whether the first could be added.
-func (r *roles) deny(rights usp.Params) bool {
-	if _, err := expect.OneCreated(r.permit(subscriptions, rights)); err != nil {
-		return false
+// decides ends the body as an error where a right that was taken away is still there and a Role
+// that cannot be written to may grant it: then nothing is said of the device. It returns err
+// otherwise.
+func (r *roles) decides(err error) error {
+	if err != nil && len(r.fixed) > 0 {
+		r.c.LabMust(fmt.Errorf("%w; %s may grant it, which takes no Permission: give the harness's Controller one Role that can be written to",
+			err, strings.Join(r.fixed, ", ")))
 	}
-	r.permitElsewhere(subscriptions, rights)
-	return true
+	return err
 }
 
-func (r *roles) add(role, target string, rights usp.Params) *controller.Reply {
-	params := usp.Params{
-		"Enable": "true", "Targets": target, "Param": "rwxn", "Obj": "rwxn", "InstantiatedObj": "rwxn", "CommandEvent": "rwxn",
-	}
-	maps.Copy(params, rights)
-	if highest, ordered := r.order[role]; ordered {
-		if highest == math.MaxUint32 {
-			r.c.LabMust(fmt.Errorf("%s%s has a row with the highest Order there is; lower it", role, permissions))
+// add adds Permissions to a Role in one Add, each with a higher Order than the one before.
+func (r *roles) add(role string, all ...permission) *controller.Reply {
+	return r.addIn(role, false, all)
+}
+
+// addReversed is add, but the Permission with the highest Order is created first.
+func (r *roles) addReversed(role string, all ...permission) *controller.Reply {
+	return r.addIn(role, true, all)
+}
+
+func (r *roles) addIn(role string, reversed bool, all []permission) *controller.Reply {
+	var objects []*usppb.Add_CreateObject
+	for _, p := range all {
+		params := usp.Params{
+			"Enable": "true", "Targets": p.target, "Param": "rwxn", "Obj": "rwxn", "InstantiatedObj": "rwxn", "CommandEvent": "rwxn",
 		}
-		r.order[role] = highest + 1
-		params["Order"] = strconv.FormatUint(highest+1, 10)
+		maps.Copy(params, p.rights)
+		if highest, ordered := r.order[role]; ordered {
+			if highest == math.MaxUint32 {
+				r.c.LabMust(fmt.Errorf("%s%s has a row with the highest Order there is; lower it", role, permissions))
+			}
+			r.order[role] = highest + 1
+			params["Order"] = strconv.FormatUint(highest+1, 10)
+		}
+		objects = append(objects, usp.Create(role+permissions, nil, params))
 	}
-	added := r.c.Agent.Add(r.c, false, usp.Create(role+permissions, nil, params))
+	if reversed {
+		slices.Reverse(objects)
+	}
+	added := r.c.Agent.Add(r.c, false, objects...)
 	r.c.Owns(added)
 	return added
 }
 
-// orderByLetter makes the Permissions that follow have no Order, as the plan prints them, where the run is by its letter.
+// orderByLetter makes the Permissions that follow have no Order, as the plan prints them, where the
+// run is by its letter.
 func (r *roles) orderByLetter() {
 	if r.c.Strict("permission-without-order") {
 		clear(r.order)

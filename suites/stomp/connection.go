@@ -20,8 +20,8 @@ const (
 	maxInterval        = "ServerRetryMaxInterval"
 )
 
-// connectionRetry is 6.3. The server ends every connection when it sees the STOMP frame, so that each attempt shows; the waits count from
-// there (R-STOMP.7).
+// connectionRetry is 6.3. The server ends every connection when it sees the STOMP frame, so that
+// each attempt shows; the waits count from there (R-STOMP.7).
 func connectionRetry(c *harness.Case) {
 	row := c.BrokerRow()
 	shortRetries(c, row)
@@ -65,7 +65,8 @@ func ends(conn uint64, by journal.Dir) func(*journal.Event) error {
 	}
 }
 
-// shortRetries gives the connection short intervals, which are put back in the end; a device that does not take them keeps its own.
+// shortRetries gives the connection short intervals, which are put back in the end; a device that
+// does not take them keeps its own.
 func shortRetries(c *harness.Case, row string) {
 	short := usp.Params{initialInterval: "3", intervalMultiplier: "2000"}
 	for _, name := range short.Names() {
@@ -79,7 +80,8 @@ func shortRetries(c *harness.Case, row string) {
 	}
 }
 
-// retryPolicy reads the retry rule of a connection. A parameter that is not there counts as its default (TR-181).
+// retryPolicy reads the retry rule of a connection. A parameter that is not there counts as its
+// default (TR-181).
 func retryPolicy(c *harness.Case, row string, values usp.Params) retry.Policy {
 	number := func(name string, otherwise uint64) uint64 {
 		text, ok := values[row+name]

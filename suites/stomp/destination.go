@@ -12,7 +12,8 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// assignedDestination is 6.5: the destination in CONNECTED goes before the configured one (R-STOMP.14).
+// assignedDestination is 6.5: the destination in CONNECTED goes before the configured one
+// (R-STOMP.14).
 func assignedDestination(c *harness.Case) {
 	assigned := c.AgentAddress + "/6-5-assigned"
 	c.Cleanup("connect without an assigned destination", c.ConnectAnew)
@@ -46,7 +47,8 @@ func assignedDestination(c *harness.Case) {
 	}
 }
 
-// mtpRow is the row of the Agent's MTP table that refers to its connection with the broker, such as "Device.LocalAgent.MTP.2.".
+// mtpRow is the row of the Agent's MTP table that refers to its connection with the broker, such as
+// "Device.LocalAgent.MTP.2.".
 func mtpRow(c *harness.Case) string {
 	const table = "Device.LocalAgent.MTP."
 	connection := c.BrokerRow()
@@ -61,8 +63,8 @@ func mtpRow(c *harness.Case) string {
 	return ""
 }
 
-// setDestination gives the Agent another destination, which is put back in the end. No profile lets it be set: a device that refuses is not
-// judged.
+// setDestination gives the Agent another destination, which is put back in the end. No profile lets
+// it be set: a device that refuses is not judged.
 func setDestination(c *harness.Case, destination string) {
 	object := mtpRow(c) + "STOMP."
 	c.Restore(object, "Destination")
@@ -73,8 +75,9 @@ func setDestination(c *harness.Case, destination string) {
 	c.DeviceMust(expect.Type(set, usp.SetResp))
 }
 
-// configuredDestination is 6.6: without a destination from the server the one of the data model counts (R-STOMP.15). The Agent may follow the
-// change at once (R-STOMP.29); what counts comes after the reboot.
+// configuredDestination is 6.6: without a destination from the server the one of the data model
+// counts (R-STOMP.15). The Agent may follow the change at once (R-STOMP.29); what counts comes
+// after the reboot.
 func configuredDestination(c *harness.Case) {
 	configured := c.AgentAddress + "/6-6-configured"
 	c.Step(1, "set the Agent's destination to %s", configured)
@@ -106,7 +109,8 @@ func configuredDestination(c *harness.Case) {
 	})
 }
 
-// changedDestination is 6.10: the Agent moves to the new destination over the connection that it has (R-STOMP.29).
+// changedDestination is 6.10: the Agent moves to the new destination over the connection that it
+// has (R-STOMP.29).
 func changedDestination(c *harness.Case) {
 	now := subscribed(c)
 	changed := c.AgentAddress + "/6-10-changed"

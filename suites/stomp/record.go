@@ -14,8 +14,9 @@ import (
 
 const endpointID = "Device.LocalAgent.EndpointID"
 
-// malformedRecords is 6.9: a malformed Record is ignored or answered with an Error in a Record, and the session goes on. The frames of their own
-// that USP 1.0 had for errors are for senders who ask for them, which the harness does not (R-STOMP.24).
+// malformedRecords is 6.9: a malformed Record is ignored or answered with an Error in a Record, and
+// the session goes on. The frames of their own that USP 1.0 had for errors are for senders who ask
+// for them, which the harness does not (R-STOMP.24).
 func malformedRecords(c *harness.Case) {
 	before := c.Agent.Get(c, endpointID)
 	c.DeviceMust(expect.Type(before, usp.GetResp))
@@ -33,8 +34,8 @@ func malformedRecords(c *harness.Case) {
 	c.Metric(1, func(m *harness.Metric) { m.Must(failed, evidence...) })
 }
 
-// provoke sends a malformed Record and a Get behind it, and judges every frame that comes until the Get is answered. It returns the events that
-// it judged.
+// provoke sends a malformed Record and a Get behind it, and judges every frame that comes until the
+// Get is answered. It returns the events that it judged.
 func provoke(c *harness.Case, conn uint64, record harness.Malformed) (evidence []uint64, err error) {
 	mark := c.Journal.Mark()
 	seq, err := c.Agent.SendRaw(c, record.Raw)
@@ -69,7 +70,8 @@ func provoke(c *harness.Case, conn uint64, record harness.Malformed) (evidence [
 	return evidence, nil
 }
 
-// goesOn wants an event from the device to be no end of its connection, its session or its subscription, and a SEND to carry a Record.
+// goesOn wants an event from the device to be no end of its connection, its session or its
+// subscription, and a SEND to carry a Record.
 func goesOn(conn uint64, e *journal.Event) error {
 	if ends(conn, journal.In)(e) == nil {
 		return &usp.Mismatch{Where: "connection", Want: "open", Got: e.Text}
@@ -84,7 +86,8 @@ func goesOn(conn uint64, e *journal.Event) error {
 	return expect.Nothing("frame other than SEND", f.Command)
 }
 
-// connectRecord is 6.12. Every SEND to the Controller's destination counts; the time is that from CONNECTED.
+// connectRecord is 6.12. Every SEND to the Controller's destination counts; the time is that from
+// CONNECTED.
 func connectRecord(c *harness.Case) {
 	const longest = 30 * time.Second
 	c.Step(1, "reboot the device")
@@ -136,7 +139,8 @@ func sessionBegan(c *harness.Case, subscribed *journal.Event) *journal.Event {
 	return subscribed
 }
 
-// secured is 6.11: the connection after the reboot begins with a TLS handshake, and nothing was tried without. Over it the Get is answered.
+// secured is 6.11: the connection after the reboot begins with a TLS handshake, and nothing was
+// tried without. Over it the Get is answered.
 func secured(c *harness.Case) {
 	c.Step(1, "reboot the device")
 	mark, isNew := reboot(c)

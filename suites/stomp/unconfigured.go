@@ -12,8 +12,9 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// noDestination is 6.7: an Agent that nobody told a destination ends the session that it has begun (R-STOMP.16). It cannot be reached then,
-// until the server assigns it a destination in one of the attempts that follow.
+// noDestination is 6.7: an Agent that nobody told a destination ends the session that it has begun
+// (R-STOMP.16). It cannot be reached then, until the server assigns it a destination in one of the
+// attempts that follow.
 func noDestination(c *harness.Case) {
 	c.Cleanup("connect without an assigned destination", c.ConnectAnew)
 	shortRetries(c, c.BrokerRow())
@@ -58,8 +59,8 @@ func noDestination(c *harness.Case) {
 	}
 }
 
-// restart makes the device begin a new session: by a reboot, or where it has left its destination already and cannot be told to, by the end of
-// the connection.
+// restart makes the device begin a new session: by a reboot, or where it has left its destination
+// already and cannot be told to, by the end of the connection.
 func restart(c *harness.Case, mark uint64) newConn {
 	isNew := newSince(c, mark)
 	ctx, cancel := context.WithTimeout(c, c.Scaled(c.Waits().Settle)+c.Lag())

@@ -1,0 +1,143 @@
+package access
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// addingRole is 2.10. That Roles can be added is not in the profile ControllerTrust:1; a device may
+// have those alone that it was made with.
+func addingRole(c *harness.Case) {
+	name := c.Fresh("role")
+	c.Step(1, "add a Role with the Name %s", name)
+	added := c.Agent.Add(c, false, usp.Create(roleTable, nil, usp.Params{"Enable": "true", "Name": name}))
+	c.Owns(added)
+	if added.Body().GetError() != nil && !rolesCanBeAdded(c) {
+		c.Unsupported("by its supported data model, the device does not let Controllers add Roles, which the profile ControllerTrust:1 does not ask for")
+	}
+	if expect.IsFull(added) {
+		_, err := expect.OneCreated(added)
+		c.LabMust(fmt.Errorf("%w; make room for a Role in the configuration of the device", err))
+	}
+	c.Metric(1, func(m *harness.Metric) {
+		role, err := expect.OneCreated(added)
+		m.Must(err, added.Evidence())
+		got := c.Agent.Get(c, role.Path)
+		q, err := expect.OneResult(got, role.Path)
+		m.Must(err, got.Evidence())
+		values := expect.Resolved(q)
+		m.Must(expect.Equal(role.Path+"Name", name, values[role.Path+"Name"]))
+		m.Must(expect.Value(role.Path+"Enable", usp.TypeBoolean, "true", values[role.Path+"Enable"]))
+	})
+}
+
+// rolesCanBeAdded reports whether the supported data model lets Controllers add Roles.
+func rolesCanBeAdded(c *harness.Case) bool {
+	const role = roleTable + "{i}."
+	got := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{role}, FirstLevelOnly: true})
+	c.DeviceMust(expect.Type(got, usp.GetSupportedDMResp))
+	for _, q := range got.Body().GetResponse().GetGetSupportedDmResp().GetReqObjResults() {
+		for _, o := range q.GetSupportedObjs() {
+			access := o.GetAccess()
+			if o.GetSupportedObjPath() == role &&
+				(access == usppb.GetSupportedDMResp_OBJ_ADD_DELETE || access == usppb.GetSupportedDMResp_OBJ_ADD_ONLY) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unwritable is what 2.25 and 2.26 have in common: a Permission that keeps Enable of Subscriptions
+// from being written. That a Subscription can be added with it otherwise is tried first.
+func unwritable(c *harness.Case) (own *roles, passed bool) {
+	own = ownRoles(c)
+	path, _ := c.Subscribe(nil)
+	c.DeviceMust(expect.Type(c.Agent.Delete(c, false, path), usp.DeleteResp))
+
+	const enable = subscriptions + "*.Enable"
+	denial := usp.Params{"Param": "r---"}
+	c.Step(1, "add a Permission to the Controller's Role that lets it only read %s", enable)
+	if _, ok := c.Created(1, own.grant(enable, denial)); !ok {
+		return own, false
+	}
+	own.withholdElsewhere(permission{enable, denial})
+	return own, true
+}
+
+// subscription is what the cases add in step 2, with more required parameters where they want some.
+func subscription(c *harness.Case, id string, required usp.Params) *usppb.Add_CreateObject {
+	all := usp.Params{"ReferenceList": c.Element(dut.RoleReadable)}
+	for name, value := range required {
+		all[name] = value
+	}
+	return usp.Create(subscriptions, all, usp.Params{"ID": id, "NotifType": "ValueChange"})
+}
+
+// unwritableParameterOmitted is 2.25.
+func unwritableParameterOmitted(c *harness.Case) {
+	if _, ok := unwritable(c); !ok {
+		return
+	}
+	c.Step(2, "add a Subscription without Enable")
+	added := c.Agent.Add(c, false, subscription(c, c.Fresh("omitted"), nil))
+	c.Owns(added)
+	created, ok := c.Created(2, added)
+	if !ok {
+		return
+	}
+	c.Step(4, "get Enable of %s", created.Path)
+	c.Metric(3, func(m *harness.Metric) { mustHaveEnable(c, m, created.Path, "false") })
+}
+
+// unwritableParameterIncluded is 2.26.
+func unwritableParameterIncluded(c *harness.Case) {
+	own, ok := unwritable(c)
+	if !ok {
+		return
+	}
+	id := c.Fresh("included")
+	c.Step(2, "add a Subscription with Enable as a required parameter, allow_partial true")
+	added := c.Agent.Add(c, true, subscription(c, id, usp.Params{"Enable": "true"}))
+	c.Owns(added)
+	if !c.Metric(2, func(m *harness.Metric) {
+		_, err := expect.Created(added, 0, 1)
+		m.Must(own.decides(err), added.Evidence())
+		m.Must(everyFailureIsDenial(added))
+	}) {
+		return
+	}
+	c.Step(4, "get %s", subscriptions)
+	c.Metric(3, func(m *harness.Metric) {
+		got := c.Agent.Get(c, subscriptions)
+		q, err := expect.OneResult(got, subscriptions)
+		m.Must(err, got.Evidence())
+		for path, value := range expect.Resolved(q) {
+			if strings.HasSuffix(path, ".ID") && value == id {
+				c.OwnsPath(strings.TrimSuffix(path, "ID"))
+				m.Must(expect.Nothing("Subscription with the ID "+id, path))
+			}
+		}
+	})
+}
+
+// everyFailureIsDenial wants each oper_failure of an AddResp to tell of a missing permission
+// (7006).
+func everyFailureIsDenial(added *controller.Reply) error {
+	for i, o := range added.Body().GetResponse().GetAddResp().GetCreatedObjResults() {
+		if f := o.GetOperStatus().GetOperFailure(); f != nil {
+			where := fmt.Sprintf("created_obj_results[%d].oper_failure: err_code", i)
+			if err := expect.Equal(where, usp.CodePermissionDenied.String(), usp.ErrCode(f.GetErrCode()).String()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
