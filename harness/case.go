@@ -154,6 +154,14 @@ func (c *Case) Strict(erratum string) bool {
 	return c.bench.StrictPlan
 }
 
+// needs says that the body uses what the plan's table calls a need. To use one that the table does not list for the case is a
+// fault of the body: who selects cases by what the lab can do relies on the table.
+func (c *Case) needs(need string) {
+	if !slices.Contains(c.Plan.Needs, need) {
+		panic(fmt.Sprintf("case %s: the body needs %s, which is not among its needs in the plan's table", c.Plan.ID, need))
+	}
+}
+
 // Fresh returns an id that no other case of this run uses and that a later run recognises as ours, for example "usptest-add-1-1-1".
 func (c *Case) Fresh(word string) string {
 	c.fresh++

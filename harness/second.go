@@ -16,6 +16,7 @@ import (
 // Controller and the same way to the Agent, but for a topic, destination or WebSocket of its own. It returns when the Agent has answered
 // the second Controller, and in the end the row is deleted. A device that does not take it proves nothing, which is an error of the case.
 func (c *Case) SecondController() (second *controller.Controller, row string) {
+	c.needs("second-controller")
 	own, err := c.ControllerRow()
 	c.DeviceMust(err)
 	values, err := c.ReadAll(own)

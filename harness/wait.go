@@ -38,6 +38,7 @@ func (c *Case) Await(what string, wait Wait, mark uint64, match func(*journal.Ev
 
 // AwaitNotify is Await for a Notify.
 func (c *Case) AwaitNotify(what string, wait Wait, mark uint64, match func(*usppb.Notify) error) (*controller.Message, error) {
+	c.needs("notify-receive")
 	ctx, cancel := wait.context(c)
 	defer cancel()
 	m, err := c.Agent.AwaitNotify(ctx, mark, match)
@@ -81,6 +82,7 @@ func (c *Case) ResponseWait() Wait { return Wait{D: c.Waits().Response, Name: "r
 // Quiet watches for window, or for waits.quiet where that is longer, both divided by the time scale, and returns the first event after mark
 // for which match returns nil, with an error that names it. It is for what must not happen, where no sentinel can prove it.
 func (c *Case) Quiet(what string, window time.Duration, mark uint64, match func(*journal.Event) error) (*journal.Event, error) {
+	c.needs("negative-wait")
 	if longer := c.Waits().Quiet - window; longer > 0 {
 		c.Extend(longer)
 		window += longer
@@ -221,7 +223,10 @@ func (c *Case) NotEarlier(where string, a, b time.Time, interval time.Duration) 
 }
 
 // ExpectRestart says that the device will restart in this case, once more for each call: an exit of its process is then no fault.
-func (c *Case) ExpectRestart() { c.reboots, c.restarts = c.reboots+1, c.Journal.Mark() }
+func (c *Case) ExpectRestart() {
+	c.needs("reboot")
+	c.reboots, c.restarts = c.reboots+1, c.Journal.Mark()
+}
 
 // awaitRestart waits for a device that was made to restart and has not opened a session since: nothing can be put back before. A device that
 // does not come back is told by the acts of clean-up that fail.
