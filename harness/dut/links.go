@@ -175,9 +175,9 @@ func (d *fileDecoder) port(v value, l LinkSpec) {
 
 // topic is an MQTT topic or a STOMP destination.
 func (d *fileDecoder) topic(into *string) kind {
-	return kind{Schema{Type: "string", Pattern: `^[^+#:]{1,256}$`}, func(v value) {
-		if d.filled(v, into) && (strings.ContainsAny(*into, "+#:") || len(*into) > 256) {
-			d.add(v, strconv.Quote(cut(*into)), "a topic or destination without +, # and colon, at most 256 bytes", "")
+	return kind{Schema{Type: "string", Pattern: `^[^+#]{1,256}$`}, func(v value) {
+		if d.filled(v, into) && (strings.ContainsAny(*into, "+#") || len(*into) > 256) {
+			d.add(v, strconv.Quote(cut(*into)), "a topic or destination without + and #, at most 256 bytes", "")
 		}
 	}}
 }

@@ -62,7 +62,7 @@ controller: {endpoint: "self::lab"}
 bind: 192.0.2.1
 host: lab.example
 links:
-  - {mtp: mqtt, version: "5.0", tls: true, port: 8883, agentTopic: a/b, controllerTopic: c, username: '{{env "USPTEST_USER"}}', password: "p:w"}
+  - {mtp: mqtt, version: "5.0", tls: true, port: 8883, agentTopic: "a/os::012345-A1", controllerTopic: "c:1", username: '{{env "USPTEST_USER"}}', password: "p:w"}
   - {mtp: mqtt, version: "3.1.1"}
   - {mtp: stomp, port: 61613}
   - {mtp: websocket, path: /x}
@@ -98,7 +98,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		Device:     Identity{"ACME", "X1", "4.2", "os::012345-A{{.Instance}}"},
 		Controller: "self::lab", Bind: "192.0.2.1", Host: "lab.example",
 		Links: []LinkSpec{
-			{MTP: MQTT, Version: "5.0", TLS: true, Port: 8883, AgentTopic: "a/b", ControllerTopic: "c", Username: "usr", Password: "p:w"},
+			{MTP: MQTT, Version: "5.0", TLS: true, Port: 8883, AgentTopic: "a/os::012345-A1", ControllerTopic: "c:1", Username: "usr", Password: "p:w"},
 			{MTP: MQTT, Version: "3.1.1"},
 			{MTP: STOMP, Port: 61613},
 			{MTP: WebSocket, Role: RoleClient, Path: "/x"},
