@@ -198,7 +198,8 @@ func operateUnknownArgument(c *harness.Case) {
 	c.Pause(c.Scaled(delay))
 }
 
-// operateMissingArgument is 1.100. Timers of other cases, which have command keys of their own, do not count.
+// operateMissingArgument is 1.100. The command key is of this run alone: with it, a Notify counts under the ID of any Subscription. Timers
+// of other cases, which have command keys of their own, do not count.
 func operateMissingArgument(c *harness.Case) {
 	timer, name, _ := timer(c)
 	key := c.Fresh("operate")
@@ -217,11 +218,11 @@ func operateMissingArgument(c *harness.Case) {
 	c.Metric(2, func(m *harness.Metric) {
 		c.MustBeQuiet(m, "OperationComplete Notifies of the command", 120*time.Second, mark, c.Agent.NotifyEvent(func(n *usppb.Notify) error {
 			done := n.GetOperComplete()
-			other := done.GetCommandKey() != "" && done.GetCommandKey() != key
-			if n.GetSubscriptionId() != id || done.GetCommandName() != name || other {
-				return journal.ErrSkip
+			keyless := done.GetCommandKey() == "" && n.GetSubscriptionId() == id && done.GetCommandName() == name
+			if done.GetCommandKey() == key || keyless {
+				return nil
 			}
-			return nil
+			return journal.ErrSkip
 		}))
 	})
 }
