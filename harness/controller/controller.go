@@ -174,6 +174,7 @@ type Message struct {
 	Conn     uint64 // the transport connection it came over
 	Packet   uint64 // number of the event of the packet that carried it
 	Record   uint64 // number of the event of the Record that carried it, the last one of several
+	Version  string // of that Record, such as "1.4"
 	Within   bool   // whether it came within a session context
 }
 

@@ -89,7 +89,7 @@ func (c *Controller) receiveMessage(in link.Inbound, seq uint64, record *usppb.R
 	}
 	c.hide(payload, msg)
 	m := &Message{Msg: msg, From: record.GetFromId(), To: record.GetToId(), Conn: in.Conn, Packet: in.Seq, Record: seq,
-		Within: record.GetSessionContext() != nil}
+		Within: record.GetSessionContext() != nil, Version: record.GetVersion()}
 	seq = c.journal.Append(journal.Event{Layer: journal.LayerMessage, Dir: journal.In, Type: usp.TypeName(usp.MsgTypeOf(msg)),
 		Conn: in.Conn, Text: Summary(msg), Body: m, Weight: wire.Weight}).Seq
 	if wire.Hidden != nil {

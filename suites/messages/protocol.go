@@ -2,13 +2,14 @@ package messages
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// supportedProtocol is 1.80: the Agent's own list of versions.
+// supportedProtocol is 1.80: the Agent's own list of versions. It speaks the one of the Record that carries the list.
 func supportedProtocol(c *harness.Case) {
 	c.Step(1, "get the supported protocol versions")
 	got := c.Agent.GetSupportedProtocol(c, "1.0,1.1,1.2,1.3,1.4")
@@ -17,12 +18,18 @@ func supportedProtocol(c *harness.Case) {
 	}
 	c.Metric(2, func(m *harness.Metric) {
 		list := got.Body().GetResponse().GetGetSupportedProtocolResp().GetAgentSupportedProtocolVersions()
-		for _, version := range strings.Split(list, ",") {
-			if !protocolVersion.MatchString(strings.TrimSpace(version)) {
+		versions := strings.Split(list, ",")
+		for i, version := range versions {
+			versions[i] = strings.TrimSpace(version)
+			if !protocolVersion.MatchString(versions[i]) {
 				m.Must(&usp.Mismatch{Where: "agent_supported_protocol_versions", Want: "USP versions separated by commas, such as 1.3,1.4", Got: usp.Quote(list)}, got.Evidence())
 			}
 		}
-		m.Must(nil, got.Evidence())
+		m.Must(nil, got.Evidence(), got.Record)
+		if !slices.Contains(versions, got.Version) {
+			m.Must(&usp.Mismatch{Where: "agent_supported_protocol_versions", Got: usp.Quote(list),
+				Want: "with the version of the Agent's own Records, " + usp.Quote(got.Version)})
+		}
 	})
 }
 
