@@ -63,6 +63,8 @@ func (d *device) Name() string { return "memory" }
 
 func (d *device) Reset() {}
 
+func (d *device) ReplyTo() string { return "" }
+
 func (d *device) Drop() {
 	if d.dropped != nil {
 		d.dropped()

@@ -62,6 +62,7 @@ type office struct {
 // request is what is kept of a request that was sent.
 type request struct {
 	from     string // the from_id of its Record, to which the reply goes
+	replyTo  string // the topic or destination to which the reply goes; "" where the MTP has none
 	carrier  string // the type of its Record, which is that of the reply's too
 	answered bool
 }
@@ -308,13 +309,13 @@ func (c *Controller) sendVia(ctx context.Context, h session.Header, msg *usppb.M
 }
 
 // prepare makes the Records of a Message as if it was sent, and returns them with the number of its event.
-func (o *office) prepare(h session.Header, msg *usppb.Msg, out func([]byte) ([]*usppb.Record, error)) (uint64, []*usppb.Record, error) {
+func (c *Controller) prepare(h session.Header, msg *usppb.Msg, out func([]byte) ([]*usppb.Record, error)) (uint64, []*usppb.Record, error) {
 	if msg.GetHeader().GetMsgId() == "" {
-		msg.Header.MsgId = o.newMsgID()
+		msg.Header.MsgId = c.newMsgID()
 	}
 	payload, err := usp.Marshal(msg)
-	o.hide(payload, msg)
-	e := o.journal.Append(journal.Event{
+	c.hide(payload, msg)
+	e := c.journal.Append(journal.Event{
 		Layer: journal.LayerMessage, Dir: journal.Out, Type: usp.TypeName(usp.MsgTypeOf(msg)), Text: Summary(msg),
 		Body: &Message{Msg: msg, From: h.From, To: h.To}, Weight: len(payload),
 	})
@@ -326,9 +327,9 @@ func (o *office) prepare(h session.Header, msg *usppb.Msg, out func([]byte) ([]*
 		return e.Seq, nil, err
 	}
 	if msg.GetBody().GetRequest() != nil {
-		o.mu.Lock()
-		o.sent[msg.GetHeader().GetMsgId()] = request{from: h.From, carrier: usp.RecordType(records[0])}
-		o.mu.Unlock()
+		c.mu.Lock()
+		c.sent[msg.GetHeader().GetMsgId()] = request{from: h.From, replyTo: c.end.ReplyTo(), carrier: usp.RecordType(records[0])}
+		c.mu.Unlock()
 	}
 	return e.Seq, records, nil
 }

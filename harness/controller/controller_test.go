@@ -289,6 +289,40 @@ func TestAReplyGoesToTheControllerThatAsked(t *testing.T) {
 	}
 }
 
+// An Agent must not answer elsewhere than where its request asked it to (R-MQTT.25, R-MQTT.26, R-STOMP.23).
+func TestAReplyGoesWhereItsRequestNamed(t *testing.T) {
+	c, first, _ := start(t)
+	first.replyTo = "usp/c"
+	further := &fakeLink{replyTo: "usp/c/2"}
+	first.join = func(string) link.Joined { return fakeEnd{further} }
+	second, _ := c.Join(otherID)
+	reply := func(id, from, to string) {
+		t.Helper()
+		record, err := usp.WrapMessage(usp.EndpointID(from), agentID, usp.Version, getResp(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := usp.Marshal(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.receive(link.Inbound{Raw: raw, To: to, Again: true})
+	}
+	for id, asker := range map[string]*Controller{"1": c, "2": second} {
+		if _, err := asker.Send(t.Context(), usp.NewGet(id, "Device.X.")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reply("1", ownID, "usp/c")
+	reply("2", otherID, "usp/c/2")
+	wantNone(t, c)
+	reply("1", ownID, "usp/c/")
+	want := `a reply goes to the topic or destination that its request named: address of the GetResp: want "usp/c", got "usp/c/"`
+	if got := c.Violations(0); len(got) != 1 || got[0].Describe() != want {
+		t.Errorf("want %s, got %v", want, got)
+	}
+}
+
 // A request in a Record with made-up addresses makes nobody one of us.
 func TestMadeUpAddressesAreNobodysOfOurs(t *testing.T) {
 	c, l, _ := start(t)

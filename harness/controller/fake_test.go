@@ -24,6 +24,7 @@ type fakeLink struct {
 	link.Link // panics where a test calls what it should not
 	receive   func(link.Inbound)
 	join      func(id string) link.Joined
+	replyTo   string
 	again     bool // what the Agent says may have been said before
 
 	mu     sync.Mutex
@@ -43,6 +44,8 @@ type fakeEnd struct{ *fakeLink }
 
 func (fakeEnd) Address() string { return "address" }
 func (fakeEnd) Leave()          {}
+
+func (l *fakeLink) ReplyTo() string { return l.replyTo }
 
 func (l *fakeLink) Name() string { return "memory" }
 

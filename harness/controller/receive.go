@@ -95,7 +95,7 @@ func (c *Controller) receiveMessage(in link.Inbound, seq uint64, record *usppb.R
 	if wire.Hidden != nil {
 		c.violation(seq, schemaValid, wire.Hidden)
 	}
-	c.judgeMessage(seq, record, msg, in.Again)
+	c.judgeMessage(seq, record, msg, in)
 	if notify := msg.GetBody().GetRequest().GetNotify(); notify != nil && notify.GetSendResp() {
 		c.queueAck(m)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -11,13 +12,15 @@ import (
 // Rule is one of the plan's universal metrics: what holds for everything an Agent sends, in every case.
 type Rule string
 
-// The universal metrics, and what correlation rests on: the echo of msg_id (R-MSG.1) and the type of Record (R-MSG.0a).
+// The universal metrics, and what correlation rests on: the echo of msg_id (R-MSG.1), the type of Record (R-MSG.0a), and the topic or
+// destination of a reply (R-MQTT.25, R-MQTT.26, R-STOMP.23).
 const (
 	endpointValid  Rule = "Endpoint IDs are valid"
 	schemaValid    Rule = "Records and Messages are valid by their schemas"
 	pathValid      Rule = "path names follow the path grammar"
 	instanceNumber Rule = "path names address instances by number"
 	msgIDEcho      Rule = "a reply echoes the msg_id of one request"
+	replyAddress   Rule = "a reply goes to the topic or destination that its request named"
 	sameCarrier    Rule = "a reply comes in the type of Record of its request"
 	contextRules   Rule = "Records of a session context follow its rules"
 )
@@ -67,8 +70,8 @@ func (c *Controller) judgeRecord(seq uint64, r *usppb.Record) {
 }
 
 // judgeMessage holds a Message, which came in record, against the schema (R-ENC.1, R-ENC.3), the path grammar (R-ARC.7), instance-number
-// addressing (R-MSG.3) and the echo of msg_id. again says that the transport may have delivered it before, as MQTT does after a lost PUBACK.
-func (c *Controller) judgeMessage(seq uint64, record *usppb.Record, m *usppb.Msg, again bool) {
+// addressing (R-MSG.3) and the echo of msg_id. in is how it came: the transport may have delivered it before, as MQTT does after a lost PUBACK.
+func (c *Controller) judgeMessage(seq uint64, record *usppb.Record, m *usppb.Msg, in link.Inbound) {
 	if err := usp.ValidateMessage(m); err != nil {
 		c.violation(seq, schemaValid, err)
 	}
@@ -88,7 +91,7 @@ func (c *Controller) judgeMessage(seq uint64, record *usppb.Record, m *usppb.Msg
 	stray := !known && m.GetBody().GetError() != nil && c.strays > 0
 	switch {
 	case known:
-		c.sent[id] = request{asked.from, asked.carrier, true}
+		c.sent[id] = request{asked.from, asked.replyTo, asked.carrier, true}
 	case stray:
 		c.strays--
 	}
@@ -100,12 +103,15 @@ func (c *Controller) judgeMessage(seq uint64, record *usppb.Record, m *usppb.Msg
 	}
 	if known {
 		c.judgeReplyCarrier(seq, asked, record, m)
+		if in.To != asked.replyTo {
+			c.violation(seq, replyAddress, differs("address of the "+usp.TypeName(usp.MsgTypeOf(m)), asked.replyTo, in.To))
+		}
 	}
 	switch {
 	case stray:
 	case !known:
 		c.violation(seq, msgIDEcho, unknownMsgID(m))
-	case asked.answered && !again:
+	case asked.answered && !in.Again:
 		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "replies with the msg_id " + usp.Quote(id), Want: "one", Got: "a second one, " + usp.TypeName(usp.MsgTypeOf(m))})
 	}
 }

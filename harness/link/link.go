@@ -79,6 +79,9 @@ type Link interface {
 
 // End is the end of a Link at one Controller. Its methods are safe for concurrent use.
 type End interface {
+	// ReplyTo is the topic or destination to which the answers to what the end sends go; "" over WebSocket, which has none.
+	ReplyTo() string
+
 	// Connected waits until the Agent can be reached: it has subscribed, or its WebSocket is open. The error says what was
 	// missing when ctx ended.
 	Connected(ctx context.Context) error
@@ -109,6 +112,7 @@ type brokerEnd struct {
 }
 
 func (e brokerEnd) Address() string { return e.address }
+func (e brokerEnd) ReplyTo() string { return e.address }
 func (e brokerEnd) Leave()          {}
 
 func (e brokerEnd) Connected(ctx context.Context) error { return e.link.Connected(ctx) }

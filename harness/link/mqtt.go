@@ -241,6 +241,9 @@ func (l *MQTT) address(topic, replyTo string) (string, mqtt.PublishOpts) {
 	return topic, mqtt.PublishOpts{QoS: l.o.QoS, ContentType: contentType, ResponseTopic: replyTo}
 }
 
+// ReplyTo implements End.
+func (l *MQTT) ReplyTo() string { return l.o.ControllerTopic }
+
 // Send implements Link.
 func (l *MQTT) Send(ctx context.Context, record []byte) (uint64, error) {
 	return l.send(ctx, l.o.ControllerTopic, record)

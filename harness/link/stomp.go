@@ -198,6 +198,9 @@ func (l *STOMP) Connected(ctx context.Context) error {
 	}
 }
 
+// ReplyTo implements End.
+func (l *STOMP) ReplyTo() string { return l.o.ControllerDestination }
+
 // Send implements Link.
 func (l *STOMP) Send(ctx context.Context, record []byte) (uint64, error) {
 	return l.send(ctx, l.o.ControllerDestination, record)

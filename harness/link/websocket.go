@@ -156,6 +156,9 @@ func (l *WebSocket) Start(ctx context.Context) error {
 // Connected implements End.
 func (l *WebSocket) Connected(ctx context.Context) error { return l.first.Connected(ctx) }
 
+// ReplyTo implements End: the answer comes over the connection of its request.
+func (l *WebSocket) ReplyTo() string { return "" }
+
 // Send implements End.
 func (l *WebSocket) Send(ctx context.Context, record []byte) (uint64, error) {
 	return l.first.Send(ctx, record)
@@ -287,6 +290,9 @@ func (e *webSocketEnd) conn() (*websocket.Conn, error) {
 	}
 	return nil, fmt.Errorf("link %s: %w: it has not opened a WebSocket at %q", l.o.Name, ErrUnreachable, e.path)
 }
+
+// ReplyTo implements End.
+func (e *webSocketEnd) ReplyTo() string { return "" }
 
 // Connected implements End.
 func (e *webSocketEnd) Connected(ctx context.Context) error {

@@ -42,6 +42,8 @@ func (s *simple) Addr() string { return "127.0.0.1:7" }
 
 func (s *simple) Reset() {}
 
+func (s *simple) ReplyTo() string { return "" }
+
 func (s *simple) Connected(ctx context.Context) error {
 	if s.arrives != nil {
 		s.arrives()
