@@ -5,6 +5,7 @@ import (
 
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -44,6 +45,7 @@ func connectPacket(c *harness.Case) {
 		m.Must(nil, seq)
 		link, _ := c.DUT.Link(c.Link)
 		if !connect.HasUsername || !connect.HasPassword {
+			c.LabMust(withCredentials(link))
 			m.Must(&usp.Mismatch{Where: "CONNECT", Want: "user name and password",
 				Got: fmt.Sprintf("user name: %v, password: %v", connect.HasUsername, connect.HasPassword)})
 		}
@@ -55,6 +57,15 @@ func connectPacket(c *harness.Case) {
 		}
 	})
 	c.BackAfter(mark)
+}
+
+// withCredentials is an error for a link whose DUT file names none: the device has none to send then (R-MQTT.7).
+func withCredentials(l dut.LinkSpec) error {
+	if l.Username != "" && l.Password != "" {
+		return nil
+	}
+	return fmt.Errorf("the device has no user name and password to send: give it both for this link, and set username and password of %s in the DUT file",
+		l.Name())
 }
 
 // emptyClientID is 11.4: the broker assigns a client identifier, and the Agent remembers it. An Agent may reconnect as soon as its
