@@ -29,6 +29,7 @@ func TestLawfulVariants(t *testing.T) {
 		"empty-tables-are-no-path": {passed: []string{"1.3", "1.4", "1.6", "1.7", "1.8", "1.9", "1.10", "1.25", "1.29", "1.33", "1.34", "1.35", "1.82", "1.84", "1.86", "1.90"}},
 		"busy-neighbour":           {passed: []string{"1.3", "1.4", "1.6", "1.7", "1.8", "1.9", "1.20", "1.24", "1.27", "1.28", "1.88"}},
 		"diverging-rows":           {passed: []string{"1.39", "1.89"}},
+		"controllers-without-mtp":  {passed: []string{"1.70"}},
 		"full-tables":              {passed: []string{"1.10", "1.33", "1.71", "1.83"}, unjudged: []string{"1.35"}},
 	}
 	for _, v := range defects.Variants() {
