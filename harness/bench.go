@@ -32,12 +32,10 @@ type Bench struct {
 	STOMP     *stomp.Server
 	WebSocket *websocket.Server
 	// KeepAwake switches the PINGs that wake a slow Agent off and on again; nil unless the Link is one over WebSocket.
-	KeepAwake func(on bool)
-	Collector *collector.Server
-	Device    *lab.Device
-	DUT       *dut.File
-	// CollectorURL is where the device reaches the collector, without a path.
-	CollectorURL string
+	KeepAwake  func(on bool)
+	Collectors Collectors
+	Device     *lab.Device
+	DUT        *dut.File
 	// AgentAddress and ControllerAddress are the topics or destinations that both sides are configured with.
 	AgentAddress, ControllerAddress string
 	// Scale divides every protocol interval; 1 is real time.
@@ -49,6 +47,19 @@ type Bench struct {
 	Pulse *Pulse
 
 	adoption time.Duration // how long the Agent may take to adopt a changed Subscription, once known
+}
+
+// Collectors are those of bulk data. Nothing may come to the last two of them.
+type Collectors struct {
+	HTTP, HTTPS   Collector
+	WrongName     Collector // over HTTPS, with a certificate for another host; empty where the harness cannot make one
+	UnknownIssuer Collector // over HTTPS, with a certificate from an authority that nobody trusts
+}
+
+// Collector is a collector of bulk data and where the device reaches it, without a path. It is empty when there is none.
+type Collector struct {
+	*collector.Server
+	URL string
 }
 
 // Run carries out one case and reports it. It never panics; whatever the body does, the clean-up runs. dirty says that the device may
@@ -117,8 +128,9 @@ func (b *Bench) budget(p plan.Case) time.Duration {
 func (b *Bench) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / b.Scale) }
 
 // judgeUniversal adds metric 0 when the device broke a universal metric in this case, or when its process went away more often than the
-// case made it.
+// case made it, or when it broke a rule beyond the plan.
 func (c *Case) judgeUniversal() {
+	c.metrics = append(c.metrics, c.beyond...)
 	exits := slices.DeleteFunc(c.Device.Exits(), func(e lab.Exit) bool { return e.Seq <= c.start })
 	if len(exits) > c.reboots {
 		last := exits[len(exits)-1]

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/usptest/usptest/brokers/collector"
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/brokers/stomp"
 	"github.com/usptest/usptest/brokers/websocket"
@@ -48,9 +47,8 @@ type Case struct {
 	WebSocket *websocket.Server
 	// KeepAwake switches the PINGs that wake a slow Agent off and on again; nil unless the Link is one over WebSocket.
 	KeepAwake func(on bool)
-	// Collector is the bulk data collector, and CollectorURL where the device reaches it, without a path.
-	Collector    *collector.Server
-	CollectorURL string
+	// Collectors are those of bulk data.
+	Collectors Collectors
 	// Device is the device as the lab handles it, DUT its file.
 	Device *lab.Device
 	DUT    *dut.File
@@ -73,6 +71,7 @@ type Case struct {
 	reboots    int    // how often the case made the device restart
 	restarts   uint64 // the mark before the last time
 	set        bool   // the case has set something as a fixture
+	beyond     []result.Metric // faults beyond the plan
 
 	limit time.Duration // the case's budget
 	timer *time.Timer   // ends the case when that is used up
@@ -82,7 +81,7 @@ type Case struct {
 func newCase(ctx context.Context, b *Bench, p plan.Case) *Case {
 	return &Case{
 		Context: ctx, Plan: p, Link: b.Link.Name(), MTP: b.Link.MTP(), Agent: b.Agent, Journal: b.Journal, MQTT: b.MQTT, STOMP: b.STOMP, WebSocket: b.WebSocket,
-		KeepAwake: b.KeepAwake, Collector: b.Collector, CollectorURL: b.CollectorURL, Device: b.Device, DUT: b.DUT,
+		KeepAwake: b.KeepAwake, Collectors: b.Collectors, Device: b.Device, DUT: b.DUT,
 		AgentAddress: b.AgentAddress, ControllerAddress: b.ControllerAddress, Scale: b.Scale,
 		bench: b, start: b.Journal.Mark(), began: time.Now(),
 	}

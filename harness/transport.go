@@ -31,8 +31,10 @@ func (c *Case) TLSOf(conn uint64) *journal.Event {
 // ResetBrokers ends every script of the link and the collector.
 func (b *Bench) ResetBrokers() {
 	b.Link.Reset()
-	if b.Collector != nil {
-		b.Collector.Reset()
+	for _, c := range []Collector{b.Collectors.HTTP, b.Collectors.HTTPS} {
+		if c.Server != nil {
+			c.Reset()
+		}
 	}
 }
 

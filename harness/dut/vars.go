@@ -36,7 +36,7 @@ type Vars struct {
 	// Set by the lab, for a device that it launches.
 
 	Dir        string // the device's own directory
-	CA         string // PEM file: the CA that signs the broker's certificate
+	CA         string // PEM file: the CA that signs the certificates of brokers and collectors
 	ClientCert string // PEM file: the device's certificate
 	ClientKey  string // PEM file: its key
 	ClientPEM  string // PEM file: both
@@ -77,7 +77,7 @@ func Variables() []Variable {
 		{"Password", "what the device logs in with"},
 		{"CollectorURL", "the bulk data collector, without a path"},
 		{"Dir", "the device's own directory"},
-		{"CA", "a PEM file: the authority to trust, on a link with TLS"},
+		{"CA", "a PEM file: the authority to trust, which signs what the brokers and the collector over HTTPS show"},
 		{"ClientCert", "a PEM file: the device's own certificate, on a link with TLS"},
 		{"ClientKey", "a PEM file: its key"},
 		{"ClientPEM", "a PEM file: both"},

@@ -19,7 +19,7 @@ type Options struct {
 	// Base is the folder in which the device's directories are made; empty: the system's folder for temporary files. Keep it short: devices
 	// put Unix sockets into their directory, and those have short names.
 	Base string
-	// CA is what the device has to trust, in PEM form; nil without TLS.
+	// CA is what the device has to trust, in PEM form.
 	CA []byte
 	// Client is the device's own certificate; nil without TLS.
 	Client *tls.Certificate

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"syscall"
 
-	"github.com/usptest/usptest/brokers/collector"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
@@ -49,7 +48,7 @@ func newRig(ctx context.Context, j job, ask func(context.Context, string) error)
 		r.close()
 		return nil, err
 	}
-	if err := r.collect(ctx, &vars); err != nil {
+	if err := r.collectors(ctx, &vars, security); err != nil {
 		r.close()
 		return nil, err
 	}
@@ -74,22 +73,6 @@ func newRig(ctx context.Context, j job, ask func(context.Context, string) error)
 	return r, nil
 }
 
-// collect starts the collector.
-func (r *rig) collect(ctx context.Context, vars *dut.Vars) error {
-	var err error
-	r.Collector, err = collector.Start(ctx, r.Journal, collector.Options{Addr: address(r.DUT.Bind, r.DUT.Collector.HTTP)})
-	if err != nil {
-		return fmt.Errorf("%w; %s", err, listenRemedy(err, "change collector.http in the DUT file"))
-	}
-	_, port, err := net.SplitHostPort(r.Collector.Addr())
-	if err != nil {
-		return err
-	}
-	vars.CollectorURL = "http://" + net.JoinHostPort(vars.Host, port)
-	r.CollectorURL = vars.CollectorURL
-	return nil
-}
-
 // listenRemedy says what to do when a server cannot listen; inUse is for a port that is taken.
 func listenRemedy(err error, inUse string) string {
 	switch {
@@ -111,8 +94,10 @@ func (r *rig) close() {
 	if r.Link != nil {
 		_ = r.Link.Close()
 	}
-	if r.Collector != nil {
-		_ = r.Collector.Close()
+	for _, c := range []harness.Collector{r.Collectors.HTTP, r.Collectors.HTTPS, r.Collectors.WrongName, r.Collectors.UnknownIssuer} {
+		if c.Server != nil {
+			_ = c.Close()
+		}
 	}
 	r.cancel()
 }

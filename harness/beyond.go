@@ -1,0 +1,33 @@
+package harness
+
+import (
+	"slices"
+
+	"github.com/usptest/usptest/harness/result"
+)
+
+// Beyond judges what no metric of the plan says, but another source binds the device to, such as "R-BULK.7" or the text of a parameter in TR-181.
+// A fault is reported as one against a universal metric is: as metric 0, with the source as its note. It returns whether the device keeps the
+// rule. Each source is reported once for a case, with the first fault against it.
+func (c *Case) Beyond(source string, check func(m *Metric)) (kept bool) {
+	note := "beyond the plan: " + source
+	r := &result.Metric{Note: note}
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case failed:
+			if c.cutShort(p.err) {
+				panic(&stop{result.Error, errCutShort})
+			}
+			r.Verdict = result.Fail
+			r.Where, r.Want, r.Got = finding(p.err)
+			if !slices.ContainsFunc(c.beyond, func(known result.Metric) bool { return known.Note == note }) {
+				c.beyond = append(c.beyond, *r)
+			}
+		default:
+			panic(p)
+		}
+	}()
+	check(&Metric{r})
+	return true
+}
