@@ -68,9 +68,9 @@ type Case struct {
 	alternates []result.Alternate
 	cleanup    []cleanup
 	fresh      int
-	reboots    int    // how often the case made the device restart
-	restarts   uint64 // the mark before the last time
-	set        bool   // the case has set something as a fixture
+	reboots    int             // how often the case made the device restart
+	restarts   uint64          // the mark before the last time
+	set        bool            // the case has set something as a fixture
 	beyond     []result.Metric // faults beyond the plan
 
 	limit time.Duration // the case's budget

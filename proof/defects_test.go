@@ -87,6 +87,13 @@ func TestDefects(t *testing.T) {
 				if err := exactly(r, d.Metric); err != nil {
 					t.Error(err)
 				}
+				if d.Metric == universalMetric && d.Case != universal { // a rule beyond the plan, which troubles no metric of it
+					for _, m := range r.Metrics {
+						if m.N != universalMetric && m.Verdict != result.Pass && m.Verdict != result.NotApplicable {
+							t.Errorf("want all metrics of the plan to pass, but metric %d is %s: %s", m.N, m.Verdict, m.Finding())
+						}
+					}
+				}
 				return
 			}
 			t.Errorf("metric %s applies to none of the links %v", metricName(id, d.Metric), defectLinks)

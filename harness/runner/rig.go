@@ -10,7 +10,6 @@ import (
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
-	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/usp"

@@ -1,28 +1,44 @@
 package bulkdata
 
 import (
+	"bytes"
+	stdcsv "encoding/csv"
+	"errors"
+	"fmt"
 	"html"
+	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// csvEncoding reads both layouts of CSV, ParameterPerColumn and ParameterPerRow, with the separators of the profile.
+// The layouts of CSV.
+const (
+	parameterPerRow    = "ParameterPerRow"
+	parameterPerColumn = "ParameterPerColumn"
+)
+
+// reportTimestamp is the column in which a CSV report says when it was collected.
+const reportTimestamp = "ReportTimestamp"
+
+// csvEncoding reads both layouts of CSV with the separators of a profile.
 type csvEncoding struct {
+	format             string // of the profile: ParameterPerRow, ParameterPerColumn, or "" for either
 	field, row, escape string
-	byLetter           bool // the time of the report is a value like any other
+	anyRow             bool // the device does not say how its rows end
 }
 
-// newCSV takes the separators as the profile tells them. They may come as XML entities, as in TR-181; a line break that was lost on the way
-// reads as a blank, so that rows then end at line breaks.
+// newCSV takes the separators as a profile has them. They may come as XML entities, as they are printed in TR-181. An empty one is the default,
+// and so is a row separator of blanks: TR-181's default is a line break that the XML lost.
 func newCSV(field, row, escape string) csvEncoding {
 	e := csvEncoding{field: html.UnescapeString(field), row: html.UnescapeString(row), escape: html.UnescapeString(escape)}
 	if e.field == "" {
 		e.field = ","
 	}
-	if strings.TrimSpace(e.row) == "" {
-		e.row = "\n"
+	if e.row != "\n" && e.row != "\r\n" && strings.TrimSpace(e.row) == "" {
+		e.row, e.anyRow = "\n", true
 	}
 	if e.escape == "" {
 		e.escape = `"`
@@ -30,47 +46,75 @@ func newCSV(field, row, escape string) csvEncoding {
 	return e
 }
 
+func (csvEncoding) name() string     { return "CSV" }
+func (e csvEncoding) layout() string { return e.format }
+
 func (e csvEncoding) wellFormed(data []byte) error {
-	_, err := e.rows(data)
+	_, err := e.table(data)
 	return err
 }
 
-// rows takes the text apart. The first row is the header, and all rows have as many fields as it has.
-func (e csvEncoding) rows(data []byte) ([][]string, error) {
+// The separators that encoding/csv reads.
+const (
+	stdField  = ","
+	stdRow    = "\n"
+	stdEscape = `"`
+)
+
+// exchange replaces the separators of a profile by those that encoding/csv reads, which are given characters that no text has where they are text.
+// out undoes what in does.
+func (e csvEncoding) exchange() (in, out *strings.Replacer, err error) {
+	own, std := []string{e.field, e.row, e.escape}, []string{stdField, stdRow, stdEscape}
+	if own[0] == own[1] || own[1] == own[2] || own[0] == own[2] {
+		return nil, nil, fmt.Errorf("FieldSeparator %q, RowSeparator %q and EscapeCharacter %q of the profile are not three", e.field, e.row, e.escape)
+	}
+	var there, back []string
+	for i := range own {
+		there, back = append(there, own[i], std[i]), append(back, std[i], own[i])
+		if spare := string(rune(0xF0000 + i)); !slices.Contains(own, std[i]) {
+			there, back = append(there, std[i], spare), append(back, spare, std[i])
+		}
+	}
+	return strings.NewReplacer(there...), strings.NewReplacer(back...), nil
+}
+
+// table takes a text apart with encoding/csv. The first row is the header, and all rows have as many fields as it has.
+func (e csvEncoding) table(data []byte) ([][]string, error) {
 	if len(data) > maxReport {
 		return nil, errTooMuch
 	}
-	text := string(data)
-	if e.row == "\n" {
-		text = strings.ReplaceAll(text, "\r\n", "\n")
+	if at := bytes.IndexByte(data, 0); at >= 0 || !utf8.Valid(data) {
+		return nil, &usp.Mismatch{Where: "CSV", Want: "text in UTF-8", Got: usp.Quote(string(data))}
 	}
+	if e.row == "\r\n" { // which encoding/csv reads by itself
+		e.row = stdRow
+	}
+	in, out, err := e.exchange()
+	if err != nil {
+		return nil, err
+	}
+	text := in.Replace(string(data))
+	reader := stdcsv.NewReader(strings.NewReader(text))
 	var rows [][]string
-	var row []string
-	for fields := 0; text != ""; fields++ {
-		if fields > maxValues {
+	for fields := 0; ; {
+		begin := reader.InputOffset()
+		row, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, e.located(err, text, row, out)
+		}
+		if skipped := text[begin:]; strings.HasPrefix(skipped, stdRow) || strings.HasPrefix(skipped, "\r\n") {
+			return nil, misread("CSV", []byte(text), begin, "a row", "an empty line")
+		}
+		if fields += len(row); fields > maxValues {
 			return nil, errTooMuch
 		}
-		field, rest, err := e.next(text)
-		if err != nil {
-			return nil, err
+		for i := range row {
+			row[i] = out.Replace(row[i])
 		}
-		row = append(row, field)
-		if after, more := strings.CutPrefix(rest, e.field); more {
-			if text = after; text == "" {
-				row = append(row, "")
-			}
-			continue
-		}
-		text = strings.TrimPrefix(rest, e.row)
-		rows, row = append(rows, row), nil
-	}
-	if row != nil {
 		rows = append(rows, row)
-	}
-	for _, r := range rows {
-		if len(r) != len(rows[0]) {
-			return nil, &usp.Mismatch{Where: "CSV", Want: "as many fields in each row as in the header", Got: usp.Quote(strings.Join(r, e.field))}
-		}
 	}
 	if len(rows) < 2 {
 		return nil, &usp.Mismatch{Where: "CSV", Want: "a header and at least one row", Got: usp.Quote(string(data))}
@@ -78,61 +122,128 @@ func (e csvEncoding) rows(data []byte) ([][]string, error) {
 	return rows, nil
 }
 
-// next reads one field and returns what follows it, which begins with a separator or is empty.
-func (e csvEncoding) next(text string) (field, rest string, err error) {
-	inner, escaped := strings.CutPrefix(text, e.escape)
-	if !escaped {
-		end := len(text)
-		for _, separator := range []string{e.field, e.row} {
-			if at := strings.Index(text, separator); at >= 0 {
-				end = min(end, at)
-			}
-		}
-		return text[:end], text[end:], nil
+// located says where and why encoding/csv could not read a row.
+func (e csvEncoding) located(err error, text string, row []string, out *strings.Replacer) error {
+	var parse *stdcsv.ParseError
+	if !errors.As(err, &parse) {
+		return err
 	}
-	var b strings.Builder
-	for {
-		before, after, ended := strings.Cut(inner, e.escape)
-		if !ended {
-			return "", "", &usp.Mismatch{Where: "CSV", Want: "an end of each escaped field", Got: usp.Quote(text)}
-		}
-		b.WriteString(before)
-		if inner, escaped = strings.CutPrefix(after, e.escape); !escaped {
-			rest = after
-			break
-		}
-		b.WriteString(e.escape)
+	where := fmt.Sprintf("CSV, line %d, column %d", parse.Line, parse.Column)
+	switch {
+	case errors.Is(err, stdcsv.ErrFieldCount):
+		return &usp.Mismatch{Where: fmt.Sprintf("CSV, line %d", parse.StartLine), Want: "as many fields as the header has",
+			Got: fmt.Sprintf("%d: %s", len(row), usp.Quote(out.Replace(strings.Join(row, stdField))))}
+	case errors.Is(err, stdcsv.ErrQuote):
+		return &usp.Mismatch{Where: where, Want: fmt.Sprintf("a field between two %q to end at the second, and an end of each", e.escape), Got: usp.Quote(line(text, parse.Line, out))}
+	case errors.Is(err, stdcsv.ErrBareQuote):
+		return &usp.Mismatch{Where: where, Want: fmt.Sprintf("no %q in a field that does not begin with it", e.escape), Got: usp.Quote(line(text, parse.Line, out))}
 	}
-	if rest != "" && !strings.HasPrefix(rest, e.field) && !strings.HasPrefix(rest, e.row) {
-		return "", "", &usp.Mismatch{Where: "CSV", Want: "a separator after an escaped field", Got: usp.Quote(rest)}
-	}
-	return b.String(), rest, nil
+	return &usp.Mismatch{Where: where, Want: "well-formed CSV", Got: parse.Err.Error()}
 }
 
-func (e csvEncoding) reports(data []byte) ([]report, error) {
-	rows, err := e.rows(data)
+// line is the nth line of a text as it came.
+func line(text string, n int, out *strings.Replacer) string {
+	lines := strings.SplitN(text, stdRow, n+1)
+	return out.Replace(lines[min(n, len(lines))-1])
+}
+
+func (e csvEncoding) reports(data []byte, byLetter bool) ([]report, error) {
+	rows, err := e.table(data)
 	if err != nil {
 		return nil, err
 	}
-	const timestamp = "ReportTimestamp"
 	header := rows[0]
-	name, text := slices.Index(header, "ParameterName"), slices.Index(header, "ParameterValue")
-	if name >= 0 && text >= 0 {
-		r := report{}
-		for _, row := range rows[1:] {
-			r[row[name]] = value{text: row[text]}
-		}
-		return []report{r}, nil
+	perRow := slices.Contains(header, "ParameterName") && slices.Contains(header, "ParameterValue")
+	switch {
+	case e.format == parameterPerRow && !perRow:
+		return nil, &usp.Mismatch{Where: "header of the CSV", Want: "ParameterName, ParameterValue and ParameterType, as " + parameterPerRow + " has them",
+			Got: usp.Quote(strings.Join(header, e.field))}
+	case e.format == parameterPerRow || e.format == "" && perRow:
+		return e.perRow(header, rows[1:], byLetter)
+	}
+	return e.perColumn(header, rows[1:], byLetter)
+}
+
+// perColumn reads rows that are a report each, with a column for each parameter.
+func (e csvEncoding) perColumn(header []string, rows [][]string, byLetter bool) ([]report, error) {
+	if len(rows) > maxInstances {
+		return nil, errTooMuch
 	}
 	var out []report
-	for _, row := range rows[1:] {
-		r := report{}
+	for _, row := range rows {
+		r := report{values: map[string]value{}}
 		for i, name := range header {
-			if name != timestamp || e.byLetter {
-				r[name] = value{text: row[i]}
+			v := value{text: row[i], kind: kindText}
+			if name == reportTimestamp && !byLetter && r.time == nil {
+				r.time = &v
+			} else if err := r.add(name, v); err != nil {
+				return nil, err
 			}
 		}
 		out = append(out, r)
 	}
 	return out, nil
+}
+
+// perRow reads rows that are a parameter each. A report ends where the time changes or, without times, where its first parameter comes again.
+func (e csvEncoding) perRow(header []string, rows [][]string, byLetter bool) ([]report, error) {
+	name, text := slices.Index(header, "ParameterName"), slices.Index(header, "ParameterValue")
+	base, at := slices.Index(header, "ParameterType"), slices.Index(header, reportTimestamp)
+	var out []report
+	var first string // parameter of the report at hand
+	for _, row := range rows {
+		var when *value
+		if at >= 0 && !byLetter {
+			when = &value{text: row[at], kind: kindText}
+		}
+		last := len(out) - 1
+		if last < 0 || when != nil && *when != *out[last].time || when == nil && row[name] == first {
+			if len(out) >= maxInstances {
+				return nil, errTooMuch
+			}
+			out, first, last = append(out, report{time: when, values: map[string]value{}}), row[name], last+1
+			if at >= 0 && byLetter {
+				out[last].values[reportTimestamp] = value{text: row[at], kind: kindText}
+			}
+		}
+		v := value{text: row[text], kind: kindText}
+		if base >= 0 {
+			v.base = row[base]
+		}
+		if err := out[last].add(row[name], v); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// judgeHeader wants the columns of ParameterPerRow in the order of TR-369, and the time in the first column of either layout.
+func (e csvEncoding) judgeHeader(data []byte) error {
+	rows, err := e.table(data)
+	if err != nil {
+		return nil // which is another fault
+	}
+	header := rows[0]
+	if at := slices.Index(header, reportTimestamp); at > 0 {
+		return &usp.Mismatch{Where: "CSV, line 1, field " + fmt.Sprint(at+1), Want: reportTimestamp + " in the first field", Got: usp.Quote(strings.Join(header, e.field))}
+	} else if at == 0 {
+		header = header[1:]
+	}
+	if want := []string{"ParameterName", "ParameterValue", "ParameterType"}; e.format == parameterPerRow && !slices.Equal(header, want) {
+		return &usp.Mismatch{Where: "CSV, line 1", Want: strings.Join(want, e.field), Got: usp.Quote(strings.Join(header, e.field))}
+	}
+	return nil
+}
+
+// judgeRows wants rows to end as the profile says. Either line break will do where the device does not say.
+func (e csvEncoding) judgeRows(data []byte) error {
+	if e.anyRow || e.row != "\n" && e.row != "\r\n" {
+		return nil // another separator than a line break has been read by
+	}
+	first, _, _ := bytes.Cut(data, []byte("\n"))
+	got := map[bool]string{true: "\r\n", false: "\n"}[bytes.HasSuffix(first, []byte("\r"))]
+	if got != e.row {
+		return &usp.Mismatch{Where: "CSV, end of line 1", Want: fmt.Sprintf("%q", e.row), Got: fmt.Sprintf("%q", got)}
+	}
+	return nil
 }

@@ -1,9 +1,8 @@
 package bulkdata
 
 import (
+	"errors"
 	"fmt"
-	"mime"
-	"strings"
 
 	"github.com/usptest/usptest/brokers/collector"
 	"github.com/usptest/usptest/harness"
@@ -12,60 +11,87 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// overHTTP is 10.1: reports come to the collector as JSON over HTTP.
-func overHTTP(c *harness.Case) {
-	every, device := interval(c), identity(c)
-	path := "/" + c.Fresh("report")
-	profile := addProfile(c, every, usp.Params{"Protocol": "HTTP", "EncodingType": "JSON", "HTTP.URL": c.CollectorURL + path})
-	c.Step(5, "enable bulk data and the profile")
-	mark := enable(c, profile)
-	c.Step(6, "wait for two transfers")
-	var transfers []*journal.Event
-	if !c.Metric(1, func(m *harness.Metric) {
-		var err error
-		transfers, err = twoReports(c, "transfers to the collector", every, mark, func(e *journal.Event) bool {
-			r, ok := e.Body.(*collector.Request)
-			return ok && r.Path == path
-		})
-		for _, e := range transfers {
-			m.Must(nil, e.Seq)
-		}
-		m.Must(err)
-	}) {
-		return
-	}
-	where, format := func(i int) string { return fmt.Sprintf("transfer %d", i+1) }, jsonEncoding{byLetter: c.Strict("report-envelope")}
-	if c.Metric(2, func(m *harness.Metric) {
-		for i, e := range transfers {
-			judgeEncoding(m, where(i), format, content(m, where(i), e), e.Seq)
-		}
-	}) {
-		c.Metric(3, func(m *harness.Metric) {
-			for i, e := range transfers {
-				judgeReport(m, where(i), format, content(m, where(i), e), e.Seq)
-			}
-		})
-	}
-	c.Metric(4, func(m *harness.Metric) {
-		for i, e := range transfers {
-			m.Must(identified(where(i), e.Body.(*collector.Request), device), e.Seq)
-		}
-	})
-	noteHeaders(c, transfers[0].Body.(*collector.Request))
+// posted carries reports over HTTP or HTTPS, to a path of their own on a collector.
+type posted struct{ url, path string }
+
+// overHTTP has reports go to the collector.
+func overHTTP(c *harness.Case) posted { return postedTo(c, c.Collectors.HTTP) }
+
+func postedTo(c *harness.Case, collector harness.Collector) posted {
+	return posted{collector.URL, "/" + c.Fresh("report")}
 }
 
-// content returns the body of a transfer, decompressed.
-func content(m *harness.Metric, where string, e *journal.Event) []byte {
+func (t posted) settings() usp.Params {
+	return usp.Params{"Protocol": "HTTP", "HTTP.URL": t.url + t.path}
+}
+func (posted) what() string       { return "transfers to the collector" }
+func (posted) where(n int) string { return fmt.Sprintf("transfer %d", n) }
+
+func (t posted) carries(e *journal.Event) bool {
+	r, ok := e.Body.(*collector.Request)
+	return ok && r.Path == t.path
+}
+
+func (posted) content(e *journal.Event) ([]byte, error) {
 	r := e.Body.(*collector.Request)
 	if r.Problem != "" {
-		m.Must(fmt.Errorf("%s: %s", where, r.Problem), e.Seq)
+		return nil, errors.New(r.Problem)
 	}
-	data, err := r.Content()
-	if err != nil {
-		err = fmt.Errorf("%s: %w", where, err)
+	return r.Content()
+}
+
+// encoded are 10.1 to 10.4: reports come to the collector in an encoding.
+func encoded(encodingType string, to func(*harness.Case) posted) harness.Body {
+	return func(c *harness.Case) {
+		what, by := upTimeAlone(c), to(c)
+		p := addProfile(c, interval(c), encodingType, by, nil)
+		what.add(p)
+		var refused impostors
+		var beside *neighbour
+		if by.secure() {
+			refused = addImpostors(c, p, what)
+		} else {
+			beside = addNeighbour(p, what)
+		}
+		p.enable(5)
+		beside.run()
+		if !p.twoReports(1, 6) {
+			return
+		}
+		held := p.wellFormed(2) && what.judge(p, 3)
+		if p.identified(4); held {
+			what.finePrint(p)
+			beside.judge()
+			refused.judge(p)
+		}
 	}
-	m.Must(err, e.Seq)
-	return data
+}
+
+// collected are 10.8 and 10.9: reports come to the collector with what a path of several parameters stands for.
+func collected(collect func(*harness.Case) *collection) harness.Body {
+	return func(c *harness.Case) {
+		what := collect(c)
+		p := addProfile(c, interval(c), encodingType(c), overHTTP(c), nil)
+		what.add(p)
+		p.enable(5)
+		if !p.twoReports(1, 6) {
+			return
+		}
+		held := what.judge(p, 2)
+		if p.identified(3); held {
+			what.finePrint(p)
+		}
+	}
+}
+
+// identified judges in a metric that the requests name the device.
+func (p *profile) identified(metric int) (passed bool) {
+	device := identity(p.c)
+	return p.c.Metric(metric, func(m *harness.Metric) {
+		for n, e := range p.transfers {
+			m.Must(identified(p.where(n+1), e.Body.(*collector.Request), device), e.Seq)
+		}
+	})
 }
 
 // identity is what the device says of itself, by the names that R-BULK.1 gives to it in a URI. What it does not tell is left out.
@@ -95,15 +121,4 @@ func identified(where string, r *collector.Request, device usp.Params) error {
 		}
 	}
 	return nil
-}
-
-// noteHeaders remarks on headers that TR-369 demands and no metric judges.
-func noteHeaders(c *harness.Case, r *collector.Request) {
-	kind := r.Header.Get("Content-Type")
-	if media, params, err := mime.ParseMediaType(kind); err != nil || !strings.Contains(media, "json") || params["charset"] == "" {
-		c.Note("the Content-Type of the transfers is %.100q; R-BULK.7 demands a media type and a charset", kind)
-	}
-	if r.Header.Get("BBF-Report-Format") == "" {
-		c.Note("the transfers have no BBF-Report-Format header, which R-BULK.8 demands")
-	}
 }

@@ -1,120 +1,104 @@
 package bulkdata
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// encoding reads transfers of one EncodingType.
+// encoding reads transfers of one profile: its EncodingType with the layout that the profile is set to.
 type encoding interface {
-	// wellFormed says whether data can be read at all.
+	// name is the value of EncodingType: JSON or CSV.
+	name() string
+	// layout is the value of ReportFormat that the profile is set to, "" when the device does not say.
+	layout() string
+	// wellFormed says whether data can be read at all. The error says in which line and column it cannot.
 	wellFormed(data []byte) error
-	// reports returns the report instances in data: what was reported, without the time of collection.
-	reports(data []byte) ([]report, error)
+	// reports returns the report instances in data in their order. A layout other than that of the profile is an error. byLetter says that the
+	// time of collection is a value like any other.
+	reports(data []byte, byLetter bool) ([]report, error)
 }
 
-// report is one report instance: values by name. Nested names are joined by dots.
-type report map[string]value
+// report is one report instance: what was collected at one time.
+type report struct {
+	time   *value           // when it was collected, as the report says; nil when it does not
+	values map[string]value // by name; nested names are joined by dots
+	twice  []string         // names that stand in it more than once
+}
 
 // value is a reported value as text.
 type value struct {
-	text   string
-	quoted bool // it was a JSON string
+	text string
+	kind kind
+	base string // the ParameterType of a CSV report, else ""
 }
 
-func (r report) names() []string { return slices.Collect(maps.Keys(r)) }
+// kind is how a value is written.
+type kind string
 
-// What a report may hold: an honest one is short, with a few values, few levels deep.
+// The kinds of value. Text is what CSV has.
 const (
-	maxReport = 1 << 20 // bytes
-	maxValues = 10_000
-	maxDepth  = 32
+	kindText    kind = "text"
+	kindString  kind = "a string"
+	kindNumber  kind = "a number"
+	kindBoolean kind = "a boolean"
+	kindNull    kind = "null"
+	kindArray   kind = "an array"
+)
+
+// add keeps a value under its name.
+func (r *report) add(name string, v value) error {
+	if _, there := r.values[name]; there {
+		r.twice = append(r.twice, name)
+	}
+	if len(r.values) >= maxValues || len(r.twice) >= maxValues {
+		return errTooMuch
+	}
+	r.values[name] = v
+	return nil
+}
+
+// names are the names of what was collected, sorted.
+func (r *report) names() []string {
+	names := make([]string, 0, len(r.values))
+	for name := range r.values {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// What a report may hold: an honest one has some thousand values, few levels deep.
+const (
+	maxReport    = 1 << 20 // bytes
+	maxValues    = 10_000
+	maxInstances = 1_000
+	maxDepth     = 32
 )
 
 // errTooMuch is the fault of a report beyond the bounds.
-var errTooMuch = errors.New("longer, with more values or deeper nested than a report of one parameter can be")
+var errTooMuch = errors.New("longer, with more values or deeper nested than a report of these parameters can be")
 
-// jsonEncoding reads both layouts of JSON, ObjectHierarchy and NameValuePair: one is the other with names in several pieces. byLetter says that
-// the time of collection is a value like any other.
-type jsonEncoding struct{ byLetter bool }
-
-func (jsonEncoding) wellFormed(data []byte) error {
-	if len(data) > maxReport {
-		return errTooMuch
-	}
-	var whole json.RawMessage
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	err := decoder.Decode(&whole)
-	if err == nil {
-		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
-			return nil
-		}
-		err = errors.New("something follows the JSON value")
-	}
-	got := err.Error()
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		got = "it ends too early"
-	}
-	return &usp.Mismatch{Where: "JSON", Want: "one value that can be parsed", Got: fmt.Sprintf("%s, in %s", got, usp.Quote(string(data)))}
+// place is where in a text an offset is: line and column, both from 1. Columns count characters.
+func place(data []byte, offset int64) string {
+	before := string(data[:min(max(offset, 0), int64(len(data)))])
+	line := strings.Count(before, "\n") + 1
+	column := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
+	return fmt.Sprintf("line %d, column %d", line, column)
 }
 
-func (e jsonEncoding) reports(data []byte) ([]report, error) {
-	if err := e.wellFormed(data); err != nil {
-		return nil, err
-	}
-	var body map[string]json.RawMessage
-	var instances []map[string]any
-	err := json.Unmarshal(data, &body)
-	if err == nil && body["Report"] == nil {
-		err = errors.New("no Report")
-	}
-	if err == nil {
-		decoder := json.NewDecoder(bytes.NewReader(body["Report"]))
-		decoder.UseNumber()
-		err = decoder.Decode(&instances)
-	}
-	if err != nil {
-		return nil, &usp.Mismatch{Where: "layout of the JSON", Want: `an object with an array of objects, {"Report":[{…}]}`, Got: usp.Quote(string(data))}
-	}
-	var out []report
-	for _, instance := range instances {
-		if !e.byLetter {
-			delete(instance, "CollectionTime")
-		}
-		r := report{}
-		if err := r.flatten("", instance, 1); err != nil {
-			return nil, err
-		}
-		out = append(out, r)
-	}
-	return out, nil
+// misread is the error of a text that cannot be read at an offset.
+func misread(what string, data []byte, offset int64, want, got string) error {
+	return &usp.Mismatch{Where: fmt.Sprintf("%s, %s", what, place(data, offset)), Want: want, Got: got}
 }
 
-// flatten adds what a JSON object holds, with the names of all objects around it.
-func (r report) flatten(prefix string, object map[string]any, depth int) error {
-	if depth > maxDepth || len(r)+len(object) > maxValues {
-		return errTooMuch
-	}
-	for name, v := range object {
-		switch v := v.(type) {
-		case map[string]any:
-			if err := r.flatten(prefix+name+".", v, depth+1); err != nil {
-				return err
-			}
-		case string:
-			r[prefix+name] = value{v, true}
-		case json.Number:
-			r[prefix+name] = value{text: v.String()}
-		default:
-			r[prefix+name] = value{text: fmt.Sprint(v)}
-		}
-	}
-	return nil
+// around shows the text at an offset.
+func around(data []byte, offset int64) string {
+	const most = 40
+	at := min(max(offset, 0), int64(len(data)))
+	return usp.Quote(string(data[at:min(at+most, int64(len(data)))]))
 }

@@ -1,0 +1,98 @@
+package bulkdata
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// neighbour is a second profile beside that of a case, set otherwise in all that can be: another layout, method and format of time, and a short
+// interval. It shows that what a profile is set to holds for its reports, and that they end when it is disabled. nil has none.
+type neighbour struct {
+	*profile
+	what       *collection
+	disabled   uint64 // the mark before it was disabled
+	disabledAt time.Time
+}
+
+// shortest is the interval of a neighbour, where the device can do it.
+const shortest = 5 * time.Second
+
+// otherwise are the settings of a neighbour that a device need not support.
+func otherwise(encodingType string) usp.Params {
+	if encodingType == "CSV" {
+		return usp.Params{"CSVEncoding.ReportFormat": parameterPerRow, "CSVEncoding.RowTimestamp": "ISO-8601",
+			"CSVEncoding.FieldSeparator": ";", "CSVEncoding.EscapeCharacter": "'"}
+	}
+	return usp.Params{"JSONEncoding.ReportFormat": nameValuePair, "JSONEncoding.ReportTimestamp": "ISO-8601"}
+}
+
+// addNeighbour adds one that is not enabled. A device without room for it is told in a note.
+func addNeighbour(p *profile, what *collection) *neighbour {
+	c := p.c
+	encodingType := p.format.name()
+	every := max(shortest, leastInterval(c))
+	n := &profile{c: c, every: every, created: c.Journal.Mark(), clock: p.clock}
+	optional := otherwise(encodingType)
+	switch by := p.carrier.(type) {
+	case posted:
+		n.carrier = posted{by.url, "/" + c.Fresh("neighbour")}
+		optional["HTTP.Method"], optional["HTTP.Compression"], optional["HTTP.UseDateHeader"] = "PUT", "GZIP", "false"
+	case *pushed:
+		n.carrier = &pushed{}
+	default:
+		return nil
+	}
+	required := n.settings()
+	required["EncodingType"], required["ReportingInterval"] = encodingType, strconv.Itoa(int(every.Seconds()))
+	if n.path = c.AddBesides(profiles, required, optional); n.path == "" {
+		return nil
+	}
+	if by, ok := n.carrier.(*pushed); ok {
+		by.profile, by.subscription = n.path, c.Fresh("neighbour")
+		if c.AddBesides("Device.LocalAgent.Subscription.", usp.Params{"Enable": "true", "ID": by.subscription, "NotifType": "Event",
+			"ReferenceList": n.path + push}, nil) == "" {
+			return nil
+		}
+	}
+	entry := usp.Params{"Name": what.name, "Reference": what.reference}
+	c.DeviceMust(expect.Type(c.Agent.Add(c, false, usp.Create(n.path+"Parameter.", entry, nil)), usp.AddResp))
+	n.format = n.encoding(encodingType)
+	return &neighbour{profile: n, what: what}
+}
+
+// run enables the neighbour, waits for its first report and disables it again. Bulk data as a whole is enabled.
+func (n *neighbour) run() {
+	if n == nil {
+		return
+	}
+	n.enabled = n.c.Journal.Mark()
+	n.c.Set(n.path, usp.Params{"Enable": "true"})
+	n.enabledAt = time.Now()
+	n.c.Beyond("TR-181, BulkData.Profile.{i}.ReportingInterval", func(m *harness.Metric) { m.Must(n.await(1)) })
+	n.disabled = n.c.Journal.Mark()
+	n.c.Set(n.path, usp.Params{"Enable": "false"})
+	n.disabledAt = time.Now()
+}
+
+// judge judges the report of the neighbour, and that none came after it was disabled: longer than one interval has passed since.
+func (n *neighbour) judge() {
+	if n == nil || len(n.transfers) == 0 {
+		return
+	}
+	n.c.Beyond("TR-181, BulkData.Profile.{i}.Enable", func(m *harness.Metric) {
+		late := n.disabledAt.Add(n.c.ScaledTolerance(time.Second) + n.c.Lag()) // what was on its way
+		for _, e := range n.c.Journal.Since(n.disabled) {
+			if n.carries(e) && e.At.After(late) {
+				m.Must(expect.Nothing("reports of a profile after it was disabled", e.Text), e.Seq)
+			}
+		}
+	})
+	if n.readable() {
+		n.c.Beyond("TR-369, bulk data, parameters of a report", func(m *harness.Metric) { n.each(m, n.what.holds) })
+		n.what.finePrint(n.profile)
+	}
+}
