@@ -21,7 +21,7 @@ import (
 )
 
 // defectLinks are the links over which a defect is tried: the first to which its metric applies.
-var defectLinks = []string{"mqtt5", "mqtt3", "stomp", "websocket", "mqtt5+tls", "stomp+tls"}
+var defectLinks = []string{"mqtt5", "mqtt3", "stomp", "websocket", "mqtt5+tls", "stomp+tls", "websocket+tls"}
 
 // A universal metric is numbered 0 and belongs to every case; its defects are tried with this one, unless they name another.
 const (

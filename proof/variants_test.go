@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"testing"
 
 	"github.com/usptest/usptest/fixtures/agent/defects"
@@ -19,6 +20,7 @@ func TestLawfulVariants(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := map[string]struct { // by variant
+		link     string // mqtt5 when empty
 		passed   []string
 		unjudged []string // errors of the lab
 	}{
@@ -31,6 +33,9 @@ func TestLawfulVariants(t *testing.T) {
 		"diverging-rows":           {passed: []string{"1.39", "1.89"}},
 		"controllers-without-mtp":  {passed: []string{"1.70"}},
 		"full-tables":              {passed: []string{"1.10", "1.33", "1.71", "1.83"}, unjudged: []string{"1.35"}},
+
+		"websocket-first-session-gives-way":       {link: "websocket", passed: []string{"7.2", "7.4", "7.11"}},
+		"websocket-second-session-closed-at-once": {link: "websocket", passed: []string{"7.2", "7.11"}},
 	}
 	for _, v := range defects.Variants() {
 		t.Run(v.Name, func(t *testing.T) {
@@ -40,7 +45,7 @@ func TestLawfulVariants(t *testing.T) {
 				t.Fatal("no case is carried out with this variant")
 			}
 			d := device(t, v.Name)
-			s := open(t.Context(), t, runner.SessionOptions{DUT: d, Link: "mqtt5"})
+			s := open(t.Context(), t, runner.SessionOptions{DUT: d, Link: cmp.Or(test.link, "mqtt5")})
 			defer s.Close()
 			run := func(id string, want result.Verdict) {
 				c, _ := p.Case(id)

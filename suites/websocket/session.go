@@ -3,12 +3,15 @@ package websocket
 import (
 	"fmt"
 	"net/http"
+	"time"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 const deviceInfo = "Device.DeviceInfo."
@@ -34,6 +37,112 @@ func sessionEstablishment(c *harness.Case) {
 	c.Step(3, "get %s", deviceInfo)
 	got := c.Agent.Get(c, deviceInfo)
 	c.Answered(2, got, usp.GetResp)
+}
+
+// secureSession is 7.9: after a reboot the session is one over TLS.
+func secureSession(c *harness.Case) {
+	c.Step(1, "reboot the device")
+	mark := c.Reboot()
+	c.Step(2, "wait until it connects")
+	if !c.Metric(1, func(m *harness.Metric) {
+		e, err := c.Await("WebSocket session over TLS", c.ReconnectWait(), mark, func(e *journal.Event) error {
+			if e.Layer == journal.LayerTLS && e.Type == gate.HandshakeFailed {
+				return &usp.Mismatch{Where: "connection", Want: "TLS 1.2 or later", Got: e.Text}
+			}
+			return established(e)
+		})
+		m.Must(err)
+		secured := c.TLSOf(e.Conn)
+		if secured == nil {
+			m.Must(&usp.Mismatch{Where: "connection of the session", Want: "a TLS handshake", Got: "none"}, e.Seq)
+		}
+		m.Must(nil, secured.Seq, e.Seq)
+		m.Note("%s", secured.Text)
+	}) {
+		return
+	}
+	c.BackAfter(mark)
+	c.Step(3, "get %s", deviceInfo)
+	c.Answered(2, c.Agent.Get(c, deviceInfo), usp.GetResp)
+}
+
+// connectRecord is 7.10: the first Record of a session is its Connect Record (R-MTP.6, R-MTP.8), and it comes within 30 s.
+func connectRecord(c *harness.Case) {
+	const longest = 30 * time.Second
+	c.Step(1, "reboot the device")
+	mark := c.Reboot()
+	c.Step(2, "wait until it connects")
+	session, err := c.Await("WebSocket session", c.ReconnectWait(), mark, established)
+	c.DeviceMust(err)
+	c.Metric(1, func(m *harness.Metric) {
+		wait := harness.Wait{D: c.Scaled(longest) + c.Waits().Tolerance + c.Lag(), From: session.At}
+		first, err := c.Await("Connect Record", wait, session.Seq, func(e *journal.Event) error {
+			if e.Layer != journal.LayerRecord || e.Dir != journal.In || e.Conn != session.Conn {
+				return journal.ErrSkip
+			}
+			return nil
+		})
+		m.Must(err, session.Seq)
+		record, _ := first.Body.(*usppb.Record) // nil when it cannot be read
+		if record.GetWebsocketConnect() == nil {
+			m.Must(&usp.Mismatch{Where: "first Record of the session", Want: "a WebSocketConnectRecord", Got: first.Type}, first.Seq)
+		}
+		m.Must(nil, first.Seq)
+	})
+	c.BackAfter(mark)
+}
+
+// withoutExtension is 7.11: the extension bbf-usp-protocol is no condition of a session, whoever opens it (R-WS.11b, R-WS.11c). An Agent
+// that listens, or can be made to, is tried as client and as server.
+func withoutExtension(c *harness.Case) {
+	c.Step(1, "let the Controller leave %s out of its answers and requests", websocket.Extension)
+	c.WebSocket.NoExtension()
+	c.Step(2, "reboot the device")
+	mark := c.Reboot()
+	if !c.Metric(1, func(m *harness.Metric) {
+		e, err := c.Await("WebSocket session", c.ReconnectWait(), mark, established)
+		m.Must(err)
+		m.Must(stays(c, e), e.Seq)
+	}) {
+		return
+	}
+	c.BackAfter(mark)
+	c.Step(4, "get %s", deviceInfo)
+	got := c.Agent.Get(c, deviceInfo)
+	c.Metric(2, func(m *harness.Metric) {
+		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
+		client, err := c.WebSocket.Conn(got.Conn)
+		if err != nil || client.Dialled() {
+			return
+		}
+		to, err := toAgent(c, client)
+		c.Cleanup("let the device connect again", c.ConnectAnew) // before its settings are put back
+		if err != nil {
+			m.Note("not tried with the Agent as the server: %v", err)
+			return
+		}
+		c.Step(3, "open a session to the Agent, at %s, instead of the one that it has opened, and get %s", to.URL, deviceInfo)
+		asServer := instead(c, client, to)
+		if err := expect.Type(asServer, usp.GetResp); err != nil {
+			m.Must(fmt.Errorf("with the Agent as the server: %w", err), asServer.Evidence())
+		}
+		m.Must(nil, asServer.Evidence())
+	})
+}
+
+// stays wants the Agent to begin to use a session that has been opened, or at least to keep it for a moment.
+func stays(c *harness.Case, session *journal.Event) error {
+	wait := harness.Wait{D: c.Scaled(time.Second) + c.Waits().Tolerance}
+	e, err := c.Await("first Record of the session", wait, session.Seq, func(e *journal.Event) error {
+		if e.Conn != session.Conn || e.Layer != journal.LayerRecord && !(e.Layer == journal.LayerTCP && e.Type == "close") {
+			return journal.ErrSkip
+		}
+		return nil
+	})
+	if err == nil && e.Layer == journal.LayerTCP {
+		return &usp.Mismatch{Where: "session that was just opened", Want: "to stay open", Got: e.Text}
+	}
+	return nil
 }
 
 // established matches the answer to an opening request, in either direction, that opens the session.
