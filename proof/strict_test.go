@@ -77,13 +77,20 @@ func letters() []letter {
 		{erratum: "report-envelope", id: "10.4", metric: 3},
 		{erratum: "report-envelope", id: "10.9", metric: 2},
 		{erratum: "report-envelope", id: "10.10", metric: 3},
+<<<<<<< HEAD
 		{erratum: "report-envelope", id: "10.13", metric: 3},
+=======
+		{erratum: "message-retry-of-3-1", id: "11.1", metric: 2, freedom: "mqtt-without-message-retry"},
+		{erratum: "profile-without-its-base", id: "11.1", metric: 2, freedom: "mqtt-without-statistics"},
+		{erratum: "controller-profile-is-deprecated", id: "11.1", metric: 2},
+>>>>>>> d4fd7c1 (mqtt: chapter 11 is automated in full)
 		{erratum: "client-id-takes-effect", id: "11.4", metric: 1, freedom: "mqtt-client-id-at-once"},
 		{erratum: "response-information-on-request", id: "11.8", metric: 1, freedom: "mqtt-response-information-unasked"},
 		{erratum: "response-information-on-request", id: "11.12", metric: 2, freedom: "mqtt-response-information-unasked"},
 		{erratum: "filters-over-several-packets", id: "11.8", metric: 2, freedom: "mqtt-subscribes-to-subscribe-topic-apart"},
 		{erratum: "filters-over-several-packets", id: "11.8", metric: 3, freedom: "mqtt-subscribes-to-response-information-apart"},
 		{erratum: "publish-anywhere", id: "11.11", metric: 2, defect: "mqtt-publishes-without-subscription"},
+		{erratum: "response-topic-is-a-topic", id: "11.10", metric: 1},
 		// a defect of 11.8, but in 11.12 the standard allows it
 		{erratum: "response-topic-without-request", id: "11.12", metric: 2, freedom: "mqtt-no-request-response-info"},
 	}

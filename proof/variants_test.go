@@ -36,6 +36,7 @@ func TestLawfulVariants(t *testing.T) {
 
 		"websocket-first-session-gives-way":       {link: "websocket", passed: []string{"7.2", "7.4", "7.11"}},
 		"websocket-second-session-closed-at-once": {link: "websocket", passed: []string{"7.2", "7.11"}},
+		"mqtt-qos-read-only":                      {passed: []string{"11.1", "11.9", "11.13"}},
 	}
 	for _, v := range defects.Variants() {
 		t.Run(v.Name, func(t *testing.T) {

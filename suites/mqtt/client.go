@@ -89,6 +89,9 @@ func connectsAnewInTheEnd(c *harness.Case) {
 	c.Cleanup("let the device connect anew", c.ConnectAnew)
 }
 
+// isMQTT5 reports whether the Link is MQTT 5.0, with or without TLS.
+func isMQTT5(c *harness.Case) bool { return c.MTP.Version == "5.0" }
+
 // topic makes a topic that nobody else uses.
 func topic(c *harness.Case, word string) string {
 	return fmt.Sprintf("%s/%s-%s", c.AgentAddress, strings.ReplaceAll(c.Plan.ID, ".", "-"), word)

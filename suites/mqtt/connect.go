@@ -1,13 +1,21 @@
 package mqtt
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 // connectPacket is 11.2.
@@ -99,4 +107,126 @@ func emptyClientID(c *harness.Case) {
 		m.Must(err, got.Evidence())
 		m.Must(expect.Equal(row+"ClientID", assigned, expect.Resolved(q)[row+"ClientID"]))
 	})
+}
+
+// overTLS is 11.3: what the device sends to the broker after a reboot is inside TLS. The broker
+// takes nothing below TLS 1.2, so that a device without it does not get in. A connection that is
+// opened and closed in silence is no communication.
+func overTLS(c *harness.Case) {
+	c.Step(1, "reboot the device")
+	mark := c.Reboot()
+	c.Step(2, "wait until it connects")
+	session, err := awaitConnect(c, mark)
+	var got *controller.Reply
+	if err == nil {
+		c.BackAfter(mark)
+		c.Step(3, "get %s", deviceInfo)
+		got = c.Agent.Get(c, deviceInfo)
+	}
+	c.Metric(1, func(m *harness.Metric) {
+		for _, e := range c.Journal.Since(mark) {
+			if e.Layer == journal.LayerTLS && e.Type == gate.HandshakeFailed {
+				m.Must(&usp.Mismatch{Where: "connection to the broker", Want: "TLS 1.2 or later", Got: e.Text}, e.Seq)
+			}
+		}
+		m.Must(err)
+		secured := c.TLSOf(session.Conn)
+		if secured == nil {
+			m.Must(&usp.Mismatch{Where: "connection of the CONNECT", Want: "a TLS handshake", Got: "none"}, session.Seq)
+		}
+		m.Must(nil, secured.Seq)
+		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
+		m.Note("%s", secured.Text)
+	})
+}
+
+// sameClientID is 11.5: after a reboot the Agent connects with the client identifier that it had
+// (R-MQTT.11). Where its parameter is empty, that is the one of its CONNECT, or the one that the
+// broker assigned to it.
+func sameClientID(c *harness.Case) {
+	path := c.BrokerRow() + "ClientID"
+	c.Step(1, "get %s", path)
+	known, err := c.Read(path)
+	c.DeviceMust(err)
+	if known == "" {
+		session, err := c.NewSession()
+		c.DeviceMust(err)
+		known = clientIDOf(c, session)
+		c.Note("%s is empty; in the session before the reboot the client identifier was %q", path, known)
+	}
+	c.Step(2, "reboot the device")
+	mark := c.Reboot()
+	c.Step(3, "wait until it connects")
+	c.Metric(1, func(m *harness.Metric) {
+		e, err := awaitConnect(c, mark)
+		m.Must(err)
+		m.Must(expect.Equal("CONNECT: client identifier", known, packet(e, mqtt.Connect).ClientID), e.Seq)
+	})
+	c.BackAfter(mark)
+}
+
+// clientIDOf is the client identifier that a session goes by: that of its CONNECT, else the one
+// that the CONNACK assigned.
+func clientIDOf(c *harness.Case, session *journal.Event) (assigned string) {
+	for _, e := range c.Journal.Since(session.Seq) {
+		if p, ok := e.Body.(*mqtt.Packet); ok && e.Conn == session.Conn && p.Type == mqtt.Connack {
+			assigned = p.AssignedClientID
+			break
+		}
+	}
+	return cmp.Or(packet(session, mqtt.Connect).ClientID, assigned)
+}
+
+// connectRecord is 11.17: the first Record of a session is its Connect Record (R-MTP.6, R-MTP.8),
+// comes within 30 s, and says truly which MQTT the Agent speaks and where it can be reached.
+func connectRecord(c *harness.Case) {
+	const longest = 30 * time.Second
+	c.Step(1, "reboot the device")
+	mark := c.Reboot()
+	c.Step(2, "wait until it connects")
+	session, err := awaitConnect(c, mark)
+	c.DeviceMust(err)
+	c.Metric(1, func(m *harness.Metric) {
+		wait := harness.Wait{D: c.Scaled(longest) + c.Waits().Tolerance + c.Lag(), From: session.At}
+		first, err := c.Await("Connect Record", wait, session.Seq, func(e *journal.Event) error {
+			if e.Layer != journal.LayerRecord || e.Dir != journal.In || e.Conn != session.Conn {
+				return journal.ErrSkip
+			}
+			return nil
+		})
+		m.Must(err, session.Seq)
+		record, _ := first.Body.(*usppb.Record) // nil when it cannot be read
+		if record.GetMqttConnect() == nil {
+			m.Must(&usp.Mismatch{Where: "first Record of the session", Want: "an MQTTConnectRecord", Got: first.Type}, first.Seq)
+		}
+		m.Must(nil, session.Seq, first.Seq)
+		want := usppb.MQTTConnectRecord_V3_1_1
+		if packet(session, mqtt.Connect).Version == mqtt.V5 {
+			want = usppb.MQTTConnectRecord_V5
+		}
+		m.Must(expect.Equal("MQTTConnectRecord: version", want.String(), record.GetMqttConnect().GetVersion().String()))
+		m.Must(isSubscribed(c, session, first, record.GetMqttConnect().GetSubscribedTopic()))
+	})
+	c.BackAfter(mark)
+}
+
+// isSubscribed wants a filter of the device's before the Connect Record to cover a topic, which has
+// no wildcards itself.
+func isSubscribed(c *harness.Case, session, record *journal.Event, topic string) error {
+	const where = "MQTTConnectRecord: subscribed_topic"
+	var subscribed []string
+	for _, e := range c.Journal.Since(session.Seq) {
+		if e.Seq < record.Seq && e.Conn == session.Conn && packet(e, mqtt.Subscribe) != nil {
+			subscribed = append(subscribed, filters(e)...)
+		}
+	}
+	switch {
+	case topic == "":
+		return &usp.Mismatch{Where: where, Want: "a topic that the Agent is subscribed to", Got: "none"}
+	case strings.ContainsAny(topic, "+#"):
+		return &usp.Mismatch{Where: where, Want: "a topic without wildcards", Got: usp.Quote(topic)}
+	case !slices.ContainsFunc(subscribed, func(filter string) bool { return mqtt.Covers(filter, topic) }):
+		return &usp.Mismatch{Where: where, Want: fmt.Sprintf("a topic of its filters %.200q", subscribed), Got: usp.Quote(topic)}
+	}
+	return nil
 }

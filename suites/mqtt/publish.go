@@ -13,7 +13,7 @@ import (
 // publishPacket is 11.12: what the PUBLISH that carries a GetResp says beside the Record.
 func publishPacket(c *harness.Case) {
 	information := topic(c, "information")
-	if c.MTP.Version == "5.0" {
+	if isMQTT5(c) {
 		connectsAnewInTheEnd(c)
 		askForResponseInformation(c)
 		c.MQTT.ResponseInfo(information)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness"
-	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
@@ -169,7 +168,7 @@ func carriesRecord(e *journal.Event) error {
 // lab can do so by itself; one that stays away is brought back after the case.
 func rejoin(ctx context.Context, c *harness.Case) error {
 	c.MQTT.RejectSubscribe(0)
-	if c.DUT.Lab.Power.By == dut.ByLaunch || c.DUT.Lab.Power.By == dut.ByExec {
+	if canPowerCycle(c) {
 		if err := c.Device.PowerCycle(ctx); err != nil {
 			return err
 		}

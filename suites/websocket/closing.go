@@ -12,7 +12,8 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// closing is 7.4. The Agent answers CLOSE with CLOSE; the status code of it is its own choice (RFC 6455, section 5.5.1).
+// closing is 7.4. The Agent answers CLOSE with CLOSE; the status code of it is its own choice (RFC
+// 6455, section 5.5.1).
 func closing(c *harness.Case) {
 	conn := session(c)
 	c.Cleanup("let the device connect again", func(ctx context.Context) error { return another(ctx, c, conn) })
@@ -32,7 +33,8 @@ func closing(c *harness.Case) {
 	})
 }
 
-// another waits until the device can be reached over another connection. Nothing more can be sent over one on which CLOSE has gone out.
+// another waits until the device can be reached over another connection. Nothing more can be sent
+// over one on which CLOSE has gone out.
 func another(ctx context.Context, c *harness.Case, closing *websocket.Conn) error {
 	closing.Abort("the case is over")
 	select {
@@ -42,7 +44,8 @@ func another(ctx context.Context, c *harness.Case, closing *websocket.Conn) erro
 	return c.Reachable(ctx)
 }
 
-// awaitClose awaits the CLOSE of the Agent on a connection. One that ends without it is an error at once.
+// awaitClose awaits the CLOSE of the Agent on a connection. One that ends without it is an error at
+// once.
 func awaitClose(c *harness.Case, conn, mark uint64) (*journal.Event, error) {
 	e, err := c.Await("CLOSE from the Agent", c.ResponseWait(), mark, func(e *journal.Event) error {
 		if e.Conn == conn && (closeFrame(e) != nil || e.Layer == journal.LayerTCP && e.Type == "close") {
@@ -65,8 +68,9 @@ func closeFrame(e *journal.Event) *websocket.Frame {
 	return f
 }
 
-// unprocessable is 7.6: a message out of which no Record can be read makes the Agent close the connection with 1003 (R-WS.16). To ignore it,
-// as over other MTPs, is not enough. A Record whose Message cannot be read is none of these: it may have to be answered (R-MTP.5).
+// unprocessable is 7.6: a message out of which no Record can be read makes the Agent close the
+// connection with 1003 (R-WS.16). To ignore it, as over other MTPs, is not enough. A Record whose
+// Message cannot be read is none of these: it may have to be answered (R-MTP.5).
 func unprocessable(c *harness.Case) {
 	c.Cleanup("let the device connect again", c.Reachable)
 	var failed error
@@ -99,10 +103,11 @@ type message struct {
 	payload []byte
 }
 
-// unreadable makes the messages of 7.6. The text is a Record whose bytes are valid UTF-8, since RFC 6455 has another status code for text
-// that is not.
+// unreadable makes the messages of 7.6. The text is a Record whose bytes are valid UTF-8, since RFC
+// 6455 has another status code for text that is not.
 func unreadable(c *harness.Case) []message {
-	record, err := usp.WrapMessage(usp.EndpointID(c.Agent.AgentID()), usp.EndpointID(c.Agent.ID()), usp.Version, usp.NewGet(c.Agent.NewMsgID(), deviceInfo))
+	record, err := usp.WrapMessage(usp.EndpointID(c.Agent.AgentID()), usp.EndpointID(c.Agent.ID()), usp.Version,
+		usp.NewGet(c.Agent.NewMsgID(), deviceInfo))
 	c.LabMust(err)
 	raw, err := usp.Marshal(record)
 	c.LabMust(err)

@@ -14,8 +14,9 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// toAgent says how a Controller opens a WebSocket to the Agent whose session is given. An Agent that is the client of that session must
-// accept one too (R-WS.6): it is made to listen where it does not yet. The error says what it lacks.
+// toAgent says how a Controller opens a WebSocket to the Agent whose session is given. An Agent
+// that is the client of that session must accept one too (R-WS.6): it is made to listen where it
+// does not yet. The error says what it lacks.
 func toAgent(c *harness.Case, session *websocket.Conn) (websocket.DialOptions, error) {
 	if session.Dialled() {
 		return session.DialOptions(), nil
@@ -38,8 +39,9 @@ func toAgent(c *harness.Case, session *websocket.Conn) (websocket.DialOptions, e
 	return websocket.DialOptions{URL: target.String(), EndpointID: c.Agent.ID()}, awaitListener(c, target.Host)
 }
 
-// listeningRow returns the row of Device.LocalAgent.MTP. by which the Agent listens for WebSockets. One that is there, but switched off, is
-// switched on until the end of the case, at a port of its own.
+// listeningRow returns the row of Device.LocalAgent.MTP. by which the Agent listens for WebSockets.
+// One that is there, but switched off, is switched on until the end of the case, at a port of its
+// own.
 func listeningRow(c *harness.Case) (string, error) {
 	const table = "Device.LocalAgent.MTP."
 	mtps, err := c.ReadAll(table)

@@ -13,8 +13,8 @@ import (
 	"github.com/usptest/usptest/harness/retry"
 )
 
-// sessionRetry is 7.8: the Agent opens its session again by itself, and waits longer with each failure (R-WS.19). The session that is cut has
-// been used, so that its retry count is 0 (R-WS.20).
+// sessionRetry is 7.8: the Agent opens its session again by itself, and waits longer with each
+// failure (R-WS.19). The session that is cut has been used, so that its retry count is 0 (R-WS.20).
 func sessionRetry(c *harness.Case) {
 	c.Step(1, "get the retry settings of the Controller's MTP")
 	conn := session(c)
@@ -47,8 +47,8 @@ func sessionRetry(c *harness.Case) {
 	c.Metric(2, func(m *harness.Metric) { retries.Rest(m, func() { c.WebSocket.RefuseNext(0, 0) }) })
 }
 
-// retryPolicy is R-WS.19 with the settings of the MTP by which the Agent has opened a session. It need not have the parameters; then their
-// defaults count.
+// retryPolicy is R-WS.19 with the settings of the MTP by which the Agent has opened a session. It
+// need not have the parameters; then their defaults count.
 func retryPolicy(c *harness.Case, conn *websocket.Conn) retry.Policy {
 	const leastDefault, multiplierDefault = 5, 2000
 	controller, err := c.ControllerRow()

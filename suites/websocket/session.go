@@ -66,7 +66,8 @@ func secureSession(c *harness.Case) {
 	c.Answered(2, c.Agent.Get(c, deviceInfo), usp.GetResp)
 }
 
-// connectRecord is 7.10: the first Record of a session is its Connect Record (R-MTP.6, R-MTP.8), and it comes within 30 s.
+// connectRecord is 7.10: the first Record of a session is its Connect Record (R-MTP.6, R-MTP.8),
+// and it comes within 30 s.
 func connectRecord(c *harness.Case) {
 	const longest = 30 * time.Second
 	c.Step(1, "reboot the device")
@@ -92,8 +93,9 @@ func connectRecord(c *harness.Case) {
 	c.BackAfter(mark)
 }
 
-// withoutExtension is 7.11: the extension bbf-usp-protocol is no condition of a session, whoever opens it (R-WS.11b, R-WS.11c). An Agent
-// that listens, or can be made to, is tried as client and as server.
+// withoutExtension is 7.11: the extension bbf-usp-protocol is no condition of a session, whoever
+// opens it (R-WS.11b, R-WS.11c). An Agent that listens, or can be made to, is tried as client and
+// as server.
 func withoutExtension(c *harness.Case) {
 	c.Step(1, "let the Controller leave %s out of its answers and requests", websocket.Extension)
 	c.WebSocket.NoExtension()
@@ -130,7 +132,8 @@ func withoutExtension(c *harness.Case) {
 	})
 }
 
-// stays wants the Agent to begin to use a session that has been opened, or at least to keep it for a moment.
+// stays wants the Agent to begin to use a session that has been opened, or at least to keep it for
+// a moment.
 func stays(c *harness.Case, session *journal.Event) error {
 	wait := harness.Wait{D: c.Scaled(time.Second) + c.Waits().Tolerance}
 	e, err := c.Await("first Record of the session", wait, session.Seq, func(e *journal.Event) error {

@@ -14,9 +14,10 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// oneSession is 7.2. The Agent may end either of two sessions with one Controller, at any layer: it may refuse TCP, TLS or the opening
-// request, close the connection, or end it when it knows from the first Record who is there. An Agent that refuses the second one shows
-// that it accepts it once the first is gone: one that never accepts a session would prove nothing.
+// oneSession is 7.2. The Agent may end either of two sessions with one Controller, at any layer: it
+// may refuse TCP, TLS or the opening request, close the connection, or end it when it knows from
+// the first Record who is there. An Agent that refuses the second one shows that it accepts it once
+// the first is gone: one that never accepts a session would prove nothing.
 func oneSession(c *harness.Case) {
 	c.Step(1, "get %s", deviceInfo)
 	first := session(c)
@@ -84,8 +85,8 @@ func acceptsAlone(c *harness.Case, kept *websocket.Conn, to websocket.DialOption
 	return expect.Type(c.Agent.Get(c, deviceInfo), usp.GetResp)
 }
 
-// instead ends the session that the Agent has opened, opens one to it, and returns the answer to a Get over that one. What the Agent dials
-// from then on is refused.
+// instead ends the session that the Agent has opened, opens one to it, and returns the answer to a
+// Get over that one. What the Agent dials from then on is refused.
 func instead(c *harness.Case, opened *websocket.Conn, to websocket.DialOptions) *controller.Reply {
 	c.WebSocket.RefuseNext(-1, http.StatusServiceUnavailable)
 	opened.Abort("its end makes room for a session from the Controller")
@@ -98,7 +99,8 @@ func instead(c *harness.Case, opened *websocket.Conn, to websocket.DialOptions) 
 	}
 }
 
-// getOverNew opens a session to the Agent and sends a Get over it. It does not wait for the answer longer than the session lasts.
+// getOverNew opens a session to the Agent and sends a Get over it. It does not wait for the answer
+// longer than the session lasts.
 func getOverNew(c *harness.Case, to websocket.DialOptions) *controller.Reply {
 	conn, err := dial(c, to)
 	if err != nil {
