@@ -77,13 +77,10 @@ func letters() []letter {
 		{erratum: "report-envelope", id: "10.4", metric: 3},
 		{erratum: "report-envelope", id: "10.9", metric: 2},
 		{erratum: "report-envelope", id: "10.10", metric: 3},
-<<<<<<< HEAD
 		{erratum: "report-envelope", id: "10.13", metric: 3},
-=======
 		{erratum: "message-retry-of-3-1", id: "11.1", metric: 2, freedom: "mqtt-without-message-retry"},
 		{erratum: "profile-without-its-base", id: "11.1", metric: 2, freedom: "mqtt-without-statistics"},
 		{erratum: "controller-profile-is-deprecated", id: "11.1", metric: 2},
->>>>>>> d4fd7c1 (mqtt: chapter 11 is automated in full)
 		{erratum: "client-id-takes-effect", id: "11.4", metric: 1, freedom: "mqtt-client-id-at-once"},
 		{erratum: "response-information-on-request", id: "11.8", metric: 1, freedom: "mqtt-response-information-unasked"},
 		{erratum: "response-information-on-request", id: "11.12", metric: 2, freedom: "mqtt-response-information-unasked"},
