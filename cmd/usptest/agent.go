@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -65,7 +66,7 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if f.list {
 		t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "NAME\tCASE/METRIC\tKIND\tWHAT IS DIFFERENT")
-		for _, d := range defects.Defects() {
+		for _, d := range slices.Concat(defects.Defects(), defects.ContactDefects()) {
 			fmt.Fprintf(t, "%s\t%s/%d\tdefect\t%s\n", d.Name, d.Case, d.Metric, d.Text)
 		}
 		for _, d := range defects.Alternatives() {

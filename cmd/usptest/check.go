@@ -28,7 +28,7 @@ func checkCommand() *cobra.Command {
 file says how, waits for it, asks who it is and compares features and elements of the file with its supported data model. Nothing on the
 device is changed. Whatever is amiss is told with what to do about it.
 
-Exit codes: 0 ready; 2 the file does not fit the device or this computer; 3 no contact, or a lab that cannot do its part.`,
+Exit codes: 0 ready; 1 the device breaks a rule and cannot be tested any further; 2 the file does not fit the device or this computer; 3 no contact, or a lab that cannot do its part.`,
 		Example: "  usptest check --dut lab.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -91,6 +91,9 @@ func tell(w io.Writer, link string, found runner.Found, err error) int {
 	if err != nil && !errors.As(err, &wrong) {
 		for line := range strings.Lines(err.Error()) { // the device's last lines may follow
 			say(strings.TrimSuffix(line, "\n"))
+		}
+		if runner.DeviceFault(err) {
+			return result.ExitDeviceFault
 		}
 		return result.ExitError
 	}

@@ -68,7 +68,7 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 		"another login":           {`{mtp: mqtt, version: "5.0", username: x1, password: x1-secret}`, "", with("--username=x2", "--password=x2-secret"), result.ExitError, []string{`it logs in as "x2", and the link's username is "x1"; it logs in with another password than the link's; make them the same`}},
 		"another password":        {`{mtp: stomp, username: x1, password: x1-secret}`, "", with("--username=x1", "--password=x2-secret"), result.ExitError, []string{"says: it logs in with another password than the link's; make them the same"}},
 		"the right login":         {`{mtp: stomp, username: x1, password: x1-secret}`, "", with("--username=x1", "--password=x1-secret"), result.ExitPassed, []string{"ready; next:"}},
-		"another path":            {`{mtp: websocket}`, "", with("--path=/else"), result.ExitError, []string{`the device has to ask for the path "/usp"`}},
+		"another path":            {`{mtp: websocket}`, "", with("--path=/else"), result.ExitError, []string{`it asks for the path "/else", and the link's path is "/usp"`}},
 		"another MTP":             {`{mtp: stomp}`, "", with("--link=mqtt5"), result.ExitError, []string{"what came is not STOMP"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,6 +30,8 @@ type Violation struct {
 	Rule Rule
 	Seq  uint64 // the event that broke it
 	Err  error
+	// SetUp says that the Agent may be configured so, for another Controller or under another name.
+	SetUp bool
 }
 
 // Describe tells rule and finding.
@@ -50,7 +52,11 @@ func (c *Controller) Violations(mark uint64) []*Violation {
 }
 
 func (c *Controller) violation(seq uint64, rule Rule, err error) {
-	v := &Violation{rule, seq, err}
+	c.report(&Violation{Rule: rule, Seq: seq, Err: err})
+}
+
+// report writes a violation into the journal.
+func (c *Controller) report(v *Violation) {
 	c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "universal metric broken", Text: v.Describe(), Body: v})
 }
 
@@ -62,11 +68,23 @@ func (c *Controller) judgeRecord(seq uint64, r *usppb.Record) {
 	if _, err := usp.ParseEndpointID(r.GetFromId()); err != nil {
 		c.violation(seq, endpointValid, fmt.Errorf("from_id: %w", err))
 	} else if r.GetFromId() != c.opts.AgentID {
-		c.violation(seq, endpointValid, differs("from_id", c.opts.AgentID, r.GetFromId()))
+		c.report(&Violation{endpointValid, seq, differs("from_id", c.opts.AgentID, r.GetFromId()), true})
 	}
 	if c.known(r.GetToId()) == nil {
-		c.violation(seq, endpointValid, differs("to_id", c.opts.ID, r.GetToId()))
+		c.report(&Violation{endpointValid, seq, differs("to_id", c.opts.ID, r.GetToId()), !c.answersUs(r)})
 	}
+}
+
+// answersUs reports whether a Record carries the answer to a request of the harness.
+func (c *Controller) answersUs(r *usppb.Record) bool {
+	m, err := usp.ParseMessage(usp.PayloadOf(r))
+	if err != nil || m.GetBody().GetRequest() != nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ours := c.sent[m.GetHeader().GetMsgId()]
+	return ours
 }
 
 // judgeMessage holds a Message, which came in record, against the schema (R-ENC.1, R-ENC.3), the path grammar (R-ARC.7), instance-number

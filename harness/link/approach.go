@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -13,26 +14,56 @@ import (
 type approach struct {
 	controllerID string
 	logins       []credentials
-	subscribed   []string // topics, filters or destinations
-	connected    []string // where it sent the Records that say that it is connected
+	subscribed   []string          // topics, filters or destinations
+	unasked      []string          // where it sent the Records that answer nothing
+	asked        map[string]string // where the Controller wanted its answers, by the msg_id of the request
+	answerRule   string            // the requirement to answer there
+	breaches     []Breach
 }
 
 // credentials are what a device logged in with. Without a user name or a password it has none.
 type credentials struct{ username, password *string }
 
-// sent notes a payload that may be a Connect Record.
-func (a *approach) sent(to string, payload []byte) {
+// request notes a payload that goes to the device, and where the answer is wanted.
+func (a *approach) request(replyTo string, payload []byte) {
 	record, err := usp.ParseRecord(payload)
-	says := err == nil && (record.GetMqttConnect() != nil || record.GetStompConnect() != nil)
-	if says && record.GetToId() == a.controllerID && !slices.Contains(a.connected, to) {
-		a.connected = append(a.connected, to)
+	if err != nil {
+		return
+	}
+	m, err := usp.ParseMessage(usp.PayloadOf(record))
+	if err != nil || m.GetBody().GetRequest() == nil {
+		return
+	}
+	if a.asked == nil {
+		a.asked = map[string]string{}
+	}
+	a.asked[m.GetHeader().GetMsgId()] = replyTo
+}
+
+// sent notes a payload of the device that may be a Record. An answer has to go where the Controller wants it, as the request
+// said; where other Records go is a matter of how the device is set up.
+func (a *approach) sent(e *journal.Event, to string, payload []byte) {
+	record := readRecord(payload)
+	if record == nil {
+		return
+	}
+	m, err := usp.ParseMessage(usp.PayloadOf(record))
+	if err == nil && m.GetBody() != nil && m.GetBody().GetRequest() == nil {
+		if want, ok := a.asked[m.GetHeader().GetMsgId()]; ok && to != want {
+			a.breaches = append(a.breaches, breach(a.answerRule, e, "where the device sends its "+usp.TypeName(usp.MsgTypeOf(m)),
+				usp.Quote(want)+", as the request says", usp.Quote(to)))
+		}
+		return
+	}
+	if record.GetToId() == a.controllerID && !slices.Contains(a.unasked, to) {
+		a.unasked = append(a.unasked, to)
 	}
 }
 
 // explain holds the approach against the Link: what the device is to log in with, where it is to listen and to send. reaches
 // reports whether what is sent to the Agent's address comes to one who subscribed so.
 func (a *approach) explain(want Login, agent, controller string, reaches func(subscribed string) bool) Explanation {
-	var x Explanation
+	x := Explanation{Breaches: a.breaches}
 	differs := func(format string, args ...any) { x.Mismatches = append(x.Mismatches, fmt.Sprintf(format, args...)) }
 	if name := other(a.logins, want.Username, func(c credentials) *string { return c.username }); name != nil {
 		differs("it logs in as %s, and the link's username is %q", quoted(*name), want.Username)
@@ -43,10 +74,11 @@ func (a *approach) explain(want Login, agent, controller string, reaches func(su
 	if len(a.subscribed) > 0 && !slices.ContainsFunc(a.subscribed, reaches) {
 		differs("it subscribes to %s, and the link's agentTopic is %q", quoted(a.subscribed...), agent)
 	}
-	if len(a.connected) > 0 && !slices.ContainsFunc(a.connected, func(to string) bool { return Within(to, controller) }) {
-		differs("it sends its Records to %s, and the link's controllerTopic is %q", quoted(a.connected...), controller)
+	if len(a.unasked) > 0 && !slices.ContainsFunc(a.unasked, func(to string) bool { return Within(to, controller) }) {
+		differs("it sends its Records to %s, and the link's controllerTopic is %q", quoted(a.unasked...), controller)
 	}
 	switch {
+	case slices.ContainsFunc(a.subscribed, reaches): // it is the rest that is not as it should be
 	case len(a.subscribed) > 0:
 		x.Remedy = fmt.Sprintf("the device listens elsewhere: agentTopic must be what it subscribes to, here %q", agent)
 	case len(a.logins) > 0:

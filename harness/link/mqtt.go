@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -119,14 +120,28 @@ func (l *MQTT) Emitted(e *journal.Event) (string, *usppb.Record) {
 
 // Explain implements Link.
 func (l *MQTT) Explain(events []*journal.Event) Explanation {
-	a := approach{controllerID: l.o.ControllerID}
+	a := approach{controllerID: l.o.ControllerID, answerRule: "R-MQTT.26"}
+	if l.o.Version < mqtt.V5 {
+		a.answerRule = "R-MQTT.25"
+	}
+	var subscribe *journal.Event
+	greeted, spoken := map[uint64]bool{}, byte(0)
 	for _, e := range events {
 		p, ok := e.Body.(*mqtt.Packet)
-		if !ok || e.Dir != journal.In {
-			continue
-		}
-		switch p.Type {
-		case mqtt.Connect:
+		switch {
+		case e.Dir == journal.In && e.Layer == journal.LayerMQTT && e.Type == mqtt.Malformed && greeted[e.Conn]:
+			a.breaches = append(a.breaches, breach("MQTT "+mqtt.VersionName(l.o.Version), e, "a packet after the CONNECT", "a well-formed one", e.Text))
+		case !ok:
+		case e.Dir == journal.Out && p.Type == mqtt.Publish:
+			if l.o.Version >= mqtt.V5 {
+				a.request(p.ResponseTopic, p.Payload)
+			} else {
+				_, replyTo := SplitReplyTo(p.Topic)
+				a.request(replyTo, p.Payload)
+			}
+		case e.Dir != journal.In:
+		case p.Type == mqtt.Connect:
+			greeted[e.Conn], spoken = true, p.Version
 			var c credentials
 			if p.HasUsername {
 				c.username = &p.Username
@@ -135,18 +150,41 @@ func (l *MQTT) Explain(events []*journal.Event) Explanation {
 				c.password = &p.Password
 			}
 			a.logins = append(a.logins, c)
-		case mqtt.Subscribe:
+		case p.Type == mqtt.Subscribe:
+			subscribe = e
 			for _, f := range p.Filters {
 				a.subscribed = append(a.subscribed, f.Topic)
 			}
-		case mqtt.Publish:
+		case p.Type == mqtt.Publish:
 			to, _ := SplitReplyTo(p.Topic)
-			a.sent(to, p.Payload)
+			a.sent(e, to, p.Payload)
 		}
 	}
-	return a.explain(l.o.Login, l.o.AgentTopic, l.o.ControllerTopic, func(filter string) bool {
+	if l.o.Version < mqtt.V5 && subscribe != nil {
+		a.takesReplyTo(subscribe, l.o.AgentTopic, JoinReplyTo(l.o.AgentTopic, l.o.ControllerTopic))
+	}
+	x := a.explain(l.o.Login, l.o.AgentTopic, l.o.ControllerTopic, func(filter string) bool {
 		return mqtt.Covers(filter, l.o.AgentTopic) || mqtt.Covers(filter, JoinReplyTo(l.o.AgentTopic, l.o.ControllerTopic))
 	})
+	if spoken != 0 && (spoken == mqtt.V5) != (l.o.Version == mqtt.V5) {
+		x.Breaches, x.Final = nil, true // what it says is that of another version
+		x.Mismatches = append([]string{fmt.Sprintf("it connects with MQTT %s, and the link's version is %s",
+			mqtt.VersionName(spoken), mqtt.VersionName(l.o.Version))}, x.Mismatches...)
+	}
+	return x
+}
+
+// takesReplyTo finds a device that listens at its topic, and not at what a Controller of MQTT 3.1.1 publishes to: its topic with the
+// reply-to topic at the end (R-MQTT.24).
+func (a *approach) takesReplyTo(subscribe *journal.Event, topic, published string) {
+	covers := func(topic string) bool {
+		return slices.ContainsFunc(a.subscribed, func(filter string) bool { return mqtt.Covers(filter, topic) })
+	}
+	if covers(topic) && !covers(published) {
+		a.breaches = append(a.breaches, breach("R-MQTT.24", subscribe, "what the device subscribes to",
+			fmt.Sprintf("%q with a reply-to topic behind it too, such as %q: a Controller publishes there with MQTT 3.1.1", topic, published),
+			quoted(a.subscribed...)))
+	}
 }
 
 // SetAgentTopic implements Link.

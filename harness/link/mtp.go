@@ -1,5 +1,10 @@
 package link
 
+import (
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+)
+
 // MTP is what the standards call one Message Transfer Protocol and its elements of the data model (TR-181).
 type MTP struct {
 	Name    string // "MQTT", "STOMP" or "WebSocket": the value of MTP.{i}.Protocol, and the object below that row
@@ -21,9 +26,26 @@ type Login struct{ Username, Password string }
 
 // Explanation is what a Link makes of the way in which a device came to it, or did not.
 type Explanation struct {
+	// Breaches are the rules that the device broke on its way, oldest first. Each explains why a device did not get in, whatever
+	// it is set up with. They say nothing of a device that did get in: its cases judge it.
+	Breaches []Breach
 	// Mismatches say how the device is set up otherwise than the Link. What the device leaves out is none: that is a matter of
 	// the plan.
 	Mismatches []string
 	// Remedy says what to do about a device that came so far and no further; "" when the Link cannot tell.
 	Remedy string
+	// Final says that no longer wait can help: the device is there, and the mismatches keep it from being reached.
+	Final bool
+}
+
+// Breach is a rule that a device broke.
+type Breach struct {
+	Rule string // the requirement of TR-369, such as "R-WS.10", or the part of another standard
+	Seq  uint64 // the event that shows it
+	Err  error  // what was wanted and what came, most often a *usp.Mismatch
+}
+
+// breach is a Breach of which both sides can be named.
+func breach(rule string, e *journal.Event, where, want, got string) Breach {
+	return Breach{rule, e.Seq, &usp.Mismatch{Where: where, Want: want, Got: got}}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/usptest/usptest/brokers/stomp"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
@@ -115,10 +116,11 @@ func (l *STOMP) Emitted(e *journal.Event) (string, *usppb.Record) {
 
 // Explain implements Link.
 func (l *STOMP) Explain(events []*journal.Event) Explanation {
-	a := approach{controllerID: l.o.ControllerID}
+	a := approach{controllerID: l.o.ControllerID, answerRule: "R-STOMP.23"}
+	last := map[uint64]*journal.Event{} // the newest frame of the device, by connection
 	for _, e := range events {
 		f, ok := e.Body.(*stomp.Frame)
-		if !ok || e.Dir != journal.In {
+		if !ok {
 			continue
 		}
 		header := func(name string) *string {
@@ -129,17 +131,50 @@ func (l *STOMP) Explain(events []*journal.Event) Explanation {
 		}
 		destination := header("destination")
 		switch {
+		case e.Dir == journal.Out && f.Command == "ERROR":
+			a.refused(last[e.Conn], f)
+		case e.Dir == journal.Out && f.Command == "MESSAGE":
+			if replyTo := header(replyToDest); replyTo != nil {
+				a.request(*replyTo, f.Body)
+			}
+		case e.Dir != journal.In:
 		case opens(f.Command):
 			a.logins = append(a.logins, credentials{header("login"), header("passcode")})
 		case f.Command == "SUBSCRIBE" && destination != nil:
 			a.subscribed = append(a.subscribed, *destination)
 		case f.Command == "SEND" && destination != nil:
-			a.sent(*destination, f.Body)
+			a.sent(e, *destination, f.Body)
+		}
+		if e.Dir == journal.In {
+			last[e.Conn] = e
 		}
 	}
 	return a.explain(l.o.Login, l.o.AgentDestination, l.o.ControllerDestination, func(destination string) bool {
 		return destination == l.o.AgentDestination
 	})
+}
+
+// refused notes a frame that the server has refused with an ERROR; nil when nothing came that is a frame of STOMP, which another MTP
+// explains as well.
+func (a *approach) refused(e *journal.Event, answer *stomp.Frame) {
+	if e == nil {
+		return
+	}
+	f := e.Body.(*stomp.Frame)
+	if version, ok := f.Header("accept-version"); opens(f.Command) {
+		got := usp.Quote(version)
+		if !ok {
+			got = "no such header"
+		}
+		a.breaches = append(a.breaches, breach("R-STOMP.2", e, "accept-version of the "+f.Command+" frame", `"1.2" among the versions`, got))
+		return
+	}
+	rule, ok := map[string]string{"SUBSCRIBE": "R-STOMP.13", "SEND": "R-STOMP.18"}[f.Command]
+	if !ok {
+		rule = "STOMP 1.2"
+	}
+	problem, _ := answer.Header("message")
+	a.breaches = append(a.breaches, breach(rule, e, "the frames of the device, the last one "+f.Command, "what STOMP 1.2 allows a client", problem))
 }
 
 // SetAgentTopic implements Link; the topic is a destination.

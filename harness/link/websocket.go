@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
@@ -131,10 +134,72 @@ func (l *WebSocket) Emitted(e *journal.Event) (string, *usppb.Record) {
 
 // Explain implements Link.
 func (l *WebSocket) Explain(events []*journal.Event) Explanation {
-	if !slices.ContainsFunc(events, l.StartsSession) {
-		return Explanation{}
+	var x Explanation
+	asked := map[uint64]*journal.Event{} // the opening requests, by connection
+	for _, e := range events {
+		h, ok := e.Body.(*websocket.Handshake)
+		switch {
+		case !ok && e.Dir == journal.Out && e.Layer == journal.LayerWebSocket:
+			x.Breaches = append(x.Breaches, refusedFrame(e)...)
+		case !ok:
+		case h.Status == 0:
+			asked[e.Conn] = e
+			if e.Dir == journal.In && h.Path != l.o.Broker.Path && l.o.Broker.Path != "" {
+				x.mismatch("it asks for the path %s, and the link's path is %q", usp.Quote(h.Path), l.o.Broker.Path)
+			}
+		case e.Dir == journal.Out:
+			x.Breaches = append(x.Breaches, l.refusedRequest(asked[e.Conn], h)...)
+		case h.Status != http.StatusSwitchingProtocols:
+			x.mismatch("its WebSocket server answers the opening request with %d %s, and the link's url is %q", h.Status, http.StatusText(h.Status), l.o.Dial.URL)
+		case !slices.Contains(h.Subprotocols(), websocket.Subprotocol):
+			x.Breaches = append(x.Breaches, breach("R-WS.11", e, "Sec-WebSocket-Protocol of the device's response", strconv.Quote(websocket.Subprotocol), offered(h)))
+		}
 	}
-	return Explanation{Remedy: fmt.Sprintf("the device has to ask for the path %q", l.o.Broker.Path)}
+	return x
+}
+
+// mismatch adds a mismatch that is not told yet.
+func (x *Explanation) mismatch(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(x.Mismatches, text) {
+		x.Mismatches = append(x.Mismatches, text)
+	}
+}
+
+// refusedRequest is what is wrong with an opening request that was answered with a refusal; nothing when its path alone is.
+func (l *WebSocket) refusedRequest(asked *journal.Event, answer *websocket.Handshake) []Breach {
+	if asked == nil || answer.Status == http.StatusSwitchingProtocols || answer.Status == http.StatusNotFound {
+		return nil
+	}
+	request := asked.Body.(*websocket.Handshake)
+	if !slices.Contains(request.Subprotocols(), websocket.Subprotocol) {
+		return []Breach{breach("R-WS.10", asked, "Sec-WebSocket-Protocol of the device's opening request",
+			strconv.Quote(websocket.Subprotocol), offered(request))}
+	}
+	return []Breach{breach("R-WS.7", asked, "the device's opening request", "one that RFC 6455 allows",
+		fmt.Sprintf("one that is answered with %d %s", answer.Status, http.StatusText(answer.Status)))}
+}
+
+// offered shows the subprotocols of a handshake.
+func offered(h *websocket.Handshake) string {
+	if all := h.Subprotocols(); len(all) > 0 {
+		return quoted(all...)
+	}
+	return "no such header"
+}
+
+// refusedFrame is what is wrong with a frame over which the harness has ended a connection.
+func refusedFrame(e *journal.Event) []Breach {
+	f, ok := e.Body.(*websocket.Frame)
+	if !ok || f.Opcode != websocket.OpClose {
+		return nil
+	}
+	switch code, reason := f.CloseCode(); code {
+	case websocket.CloseUnsupported:
+		return []Breach{breach("R-WS.14", e, "the device's messages", "binary ones", "a text message")}
+	case websocket.CloseProtocolError:
+		return []Breach{breach("RFC 6455", e, "the device's frames", "what RFC 6455 allows", reason)}
+	}
+	return nil
 }
 
 // SetAgentTopic implements Link: a WebSocket has no topics.

@@ -8,27 +8,96 @@ import (
 	"strings"
 	"time"
 
+	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/lab"
+	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// contact starts the device and waits until it can be reached and answers. A device that is there but set up otherwise than the DUT file says is
-// told by that, whether it answered or not.
+// contact starts the device and waits until it can be reached and answers. A device that does not get in because it breaks a rule is a
+// *faultError. One that is there but set up otherwise than the DUT file says is told by that, whether it answered or not.
 func (r *rig) contact(ctx context.Context) error {
 	mark := r.Journal.Mark()
 	if err := r.Device.Start(ctx); err != nil {
 		return err
 	}
-	err := r.reachable(ctx, mark, r.DUT.Waits.Connect, "connect")
+	waiting, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	go r.watch(waiting, mark, giveUp)
+	err := r.reachable(waiting, mark, r.DUT.Waits.Connect, "connect")
 	var launch *lab.LaunchError
 	if ctx.Err() != nil || errors.As(err, &launch) {
 		return err
 	}
-	if differs := r.Link.Explain(r.Journal.Since(mark)).Mismatches; len(differs) > 0 {
-		return fmt.Errorf("the device is not set up as the DUT file says: %s; make them the same, there or here", strings.Join(differs, "; "))
+	x := r.Link.Explain(r.Journal.Since(mark))
+	if breaches := append(x.Breaches, r.broken(mark)...); err != nil && len(breaches) > 0 {
+		return &faultError{breach: breaches[0], setUp: x.Mismatches}
+	}
+	if len(x.Mismatches) > 0 {
+		return fmt.Errorf("the device is not set up as the DUT file says: %s; make them the same, there or here", strings.Join(x.Mismatches, "; "))
 	}
 	return err
+}
+
+// watch gives up the wait for a device as soon as it cannot help any more.
+func (r *rig) watch(ctx context.Context, mark uint64, giveUp func()) {
+	_, err := r.Journal.Await(ctx, mark, func(e *journal.Event) error {
+		if e.Dir == journal.In && r.Link.StartsSession(e) && r.Link.Explain([]*journal.Event{e}).Final {
+			return nil
+		}
+		return journal.ErrSkip
+	})
+	if err == nil {
+		giveUp()
+	}
+}
+
+// faultError is a device that does not get in because it breaks a rule.
+type faultError struct {
+	breach link.Breach
+	setUp  []string // what is set up otherwise besides
+}
+
+func (e *faultError) Error() string {
+	text := fmt.Sprintf("the device is at fault before the first case: %v (%s)", e.breach.Err, e.breach.Rule)
+	if len(e.setUp) > 0 {
+		text += "; besides, it is not set up as the DUT file says: " + strings.Join(e.setUp, "; ")
+	}
+	return text
+}
+
+// concerns reports whether a case of the plan is about the rule that was broken.
+func (e *faultError) concerns(c plan.Case) bool {
+	return slices.Contains(c.Requirements, e.breach.Rule)
+}
+
+// metric is the universal metric of a case that fails by the fault.
+func (e *faultError) metric() result.Metric {
+	m := result.Metric{Verdict: result.Fail, Note: e.breach.Rule + ", seen at first contact: the device could not be tested any further",
+		Evidence: []uint64{e.breach.Seq}}
+	var differs *usp.Mismatch
+	if errors.As(e.breach.Err, &differs) {
+		m.Where, m.Want, m.Got = differs.Where, differs.Want, differs.Got
+	} else {
+		m.Where = e.breach.Err.Error()
+	}
+	return m
+}
+
+// broken are the universal metrics that the device broke since mark. An Endpoint ID that is valid, but another than the DUT file says, is
+// a matter of the set-up, unless the device answers to another one than it was asked from.
+func (r *rig) broken(mark uint64) []link.Breach {
+	var found []link.Breach
+	for _, v := range r.Agent.Violations(mark) {
+		if !v.SetUp {
+			found = append(found, link.Breach{Rule: string(v.Rule), Seq: v.Seq, Err: v.Err})
+		}
+	}
+	return found
 }
 
 // reachable waits until the device is connected and answers a request.
@@ -56,6 +125,9 @@ func (r *rig) reachable(ctx context.Context, mark uint64, patience time.Duration
 			if name := r.stranger(mark); name != "" {
 				return fmt.Errorf("the device calls itself %q; device.endpoint in the DUT file is %q: make them the same", name, r.Agent.AgentID())
 			}
+			if late := r.late(mark); late != "" {
+				return fmt.Errorf("the device answers too late: %s; raise waits.response in the DUT file, now %s", late, r.DUT.Waits.Response)
+			}
 			return fmt.Errorf("the device is connected but does not answer within %s (waits.%s): %w; it must know the Controller %q and grant it full access",
 				patience, wait, reply.Err, r.Agent.ID())
 		}
@@ -63,6 +135,24 @@ func (r *rig) reachable(ctx context.Context, mark uint64, patience time.Duration
 			return r.absent(err, mark, patience, wait)
 		}
 	}
+}
+
+// late tells of an answer that came after waits.response, or "".
+func (r *rig) late(mark uint64) string {
+	asked := map[string]time.Time{}
+	for _, e := range r.Journal.Since(mark) {
+		m, ok := e.Body.(*controller.Message)
+		switch {
+		case !ok:
+		case e.Dir == journal.Out:
+			asked[m.GetHeader().GetMsgId()] = e.At
+		case m.GetBody().GetRequest() == nil:
+			if at, ours := asked[m.GetHeader().GetMsgId()]; ours {
+				return fmt.Sprintf("a %s came %.1f s after its request", e.Type, e.At.Sub(at).Seconds())
+			}
+		}
+	}
+	return ""
 }
 
 // absent says that no device came in time. That the wait ended is said by how long it was.

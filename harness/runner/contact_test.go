@@ -65,7 +65,7 @@ func TestWhatWasSeenIsCounted(t *testing.T) {
 		{"mqtt5", []string{"tcp open", "tls alert", "tcp open"}, "seen: 2 tcp open, 1 tls alert; the device refuses the broker's certificate"},
 		{"mqtt5+tls", []string{"tcp open"}, "seen: 1 tcp open; the device does not begin with TLS"},
 		{"mqtt5", []string{"tcp open", "mqtt malformed"}, "what came is not MQTT"},
-		{"websocket", []string{"tcp open", "websocket HANDSHAKE"}, `seen: 1 tcp open, 1 websocket HANDSHAKE; the device has to ask for the path "/usp"`},
+		{"websocket", []string{"tcp open", "websocket HANDSHAKE"}, `seen: 1 tcp open, 1 websocket HANDSHAKE`},
 		{"mqtt5", []string{"tcp open"}, "seen: 1 tcp open; what came is not MQTT"},
 	} {
 		d := &simple{}

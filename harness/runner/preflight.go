@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
@@ -62,4 +63,10 @@ func Listenable(f *dut.File, links []string) []error {
 	}
 	try("collector.http", f.Collector.HTTP)
 	return errs
+}
+
+// DeviceFault reports whether the error of a first contact is the device's: it broke a rule, and no other set-up would let it in.
+func DeviceFault(err error) bool {
+	var fault *faultError
+	return errors.As(err, &fault)
 }

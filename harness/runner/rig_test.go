@@ -60,7 +60,8 @@ func (s *simple) Send(_ context.Context, raw []byte) (uint64, error) {
 		return 0, link.ErrUnreachable
 	}
 	if s.named != "" {
-		wrapped := must(usp.WrapMessage("self::usptest", usp.EndpointID(s.named), usp.Version, usp.NewMsg("hello", &usppb.Notify{SubscriptionId: "s"})))
+		wrapped := must(usp.WrapMessage("self::usptest", usp.EndpointID(s.named), usp.Version, usp.NewMsg("hello", &usppb.Notify{SubscriptionId: "s",
+			Notification: &usppb.Notify_ValueChange_{ValueChange: &usppb.Notify_ValueChange{ParamPath: "Device.LocalAgent.EndpointID", ParamValue: s.named}}})))
 		s.receive(link.Inbound{Raw: must(usp.Marshal(wrapped))})
 		return 1, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -109,13 +110,14 @@ func (w *worker) run(ctx context.Context) error {
 	}
 	r, err := newRig(ctx, w.job, w.ask)
 	if err != nil {
-		w.giveUp(ctx, cases, err, nil)
+		w.giveUp(ctx, cases, err)
 		return nil
 	}
 	defer r.close()
 	w.rig = r
+	began := time.Now()
 	if err := r.contact(ctx); err != nil {
-		w.giveUp(ctx, cases, err, r.Device.LogTail(deviceLogLines))
+		w.giveUpContact(ctx, cases, err, began)
 		return nil
 	}
 	w.report(report{Device: r.identify(ctx)})
@@ -135,15 +137,51 @@ func (w *worker) run(ctx context.Context) error {
 const deviceLogLines = 20
 
 // giveUp books a Link that cannot be run: found once, not once per case.
-func (w *worker) giveUp(ctx context.Context, cases []plan.Case, why error, deviceLog []string) {
+func (w *worker) giveUp(ctx context.Context, cases []plan.Case, why error) {
 	verdict, text := result.Error, why.Error()
 	if ctx.Err() != nil {
 		verdict, text = result.Aborted, interrupted
 	} else {
-		w.report(report{Trouble: &trouble{Text: text, DeviceLog: deviceLog}})
+		w.report(report{Trouble: &trouble{Text: text}})
 	}
 	for _, c := range cases {
 		w.report(report{Case: &result.Case{ID: c.ID, Title: c.Title, Verdict: verdict, Reason: text}})
+	}
+}
+
+// giveUpContact books a device that did not get in. One that is at fault fails the cases that are about the rule, or else the first one;
+// the others are aborted. The first case, or the first that fails, has the journal of the wait.
+func (w *worker) giveUpContact(ctx context.Context, cases []plan.Case, why error, began time.Time) {
+	text := why.Error()
+	boundTexts(w.rig.Journal.Masker(), &text)
+	if ctx.Err() != nil {
+		w.giveUp(ctx, cases, why)
+		return
+	}
+	w.report(report{Trouble: &trouble{Text: text, DeviceLog: w.rig.Device.LogTail(deviceLogLines)}})
+	var fault *faultError
+	atFault := errors.As(why, &fault)
+	at := 0
+	if atFault {
+		at = max(0, slices.IndexFunc(cases, fault.concerns))
+	}
+	for i, c := range cases {
+		r := result.Case{ID: c.ID, Title: c.Title, Verdict: result.Error, Reason: text}
+		switch {
+		case atFault && (i == at || fault.concerns(c)):
+			r.Metrics = []result.Metric{fault.metric()}
+			for _, m := range c.Metrics {
+				r.Metrics = append(r.Metrics, result.Metric{N: m.N, Verdict: result.NotReached})
+			}
+			r.Verdict, r.Reason = result.CaseVerdict(r.Metrics)
+		case atFault:
+			r.Verdict, r.Reason = result.Aborted, "the device did not get in: it is at fault before the first case"
+		}
+		if i == at {
+			r.Started, r.DurationMS = began, time.Since(began).Milliseconds()
+			w.keepJournal(&r, 0)
+		}
+		w.report(report{Case: &r})
 	}
 }
 

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/usptest/usptest/fixtures/agent/defects"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// faults are what check and run say of each defect with which the reference agent does not get in, and the link that shows it.
+var faults = map[string]struct{ link, says string }{
+	"stomp-without-accept-version": {`{mtp: stomp}`, `accept-version of the STOMP frame: want "1.2" among the versions, got no such header (R-STOMP.2)`},
+	"stomp-answers-elsewhere": {`{mtp: stomp, controllerTopic: here}`,
+		`where the device sends its GetResp: want "here", as the request says, got "here.answers" (R-STOMP.23)`},
+	"mqtt-answers-elsewhere": {`{mtp: mqtt, version: "5.0", controllerTopic: here}`,
+		`where the device sends its GetResp: want "here", as the request says, got "answers/here" (R-MQTT.26)`},
+	"mqtt-without-reply-to-filter": {`{mtp: mqtt, version: "3.1.1", agentTopic: there}`,
+		`what the device subscribes to: want "there" with a reply-to topic behind it too, such as "there/reply-to=`},
+	"websocket-without-subprotocol": {`{mtp: websocket}`,
+		`Sec-WebSocket-Protocol of the device's opening request: want "v1.usp", got no such header (R-WS.10)`},
+	"msg-id-with-suffix": {`{mtp: mqtt, version: "5.0"}`, `msg_id of GetResp: want that of a request that was sent, got `},
+}
+
+// TestADeviceAtFaultFromTheFirstContactOn: check and run say the same, and the exit code is that of a device fault.
+func TestADeviceAtFaultFromTheFirstContactOn(t *testing.T) {
+	t.Parallel()
+	for _, d := range defects.ContactDefects() {
+		t.Run(d.Name, func(t *testing.T) {
+			t.Parallel()
+			want, known := faults[d.Name]
+			if !known {
+				t.Fatal("the test has no words for it")
+			}
+			file := contactFile(t, want.link, "--defect="+d.Name)
+			says := "the device is at fault before the first case: " + want.says
+			usptest(t, "check", "--dut", file).Want(t, result.ExitDeviceFault, says)
+			dir := filepath.Join(t.TempDir(), "out")
+			p := usptest(t, "run", "--dut", file, "--out", dir, "1.1", "1.36", "6.2", "7.1", "11.12")
+			p.Want(t, result.ExitDeviceFault, "trouble ", says)
+			failed, aborted := d.Case, 0
+			if failed == "universal" {
+				failed = "1.1"
+			}
+			for _, c := range runIn(t, dir).Links[0].Cases {
+				switch {
+				case c.ID == failed:
+					universal := slices.IndexFunc(c.Metrics, func(m result.Metric) bool { return m.N == 0 && m.Verdict == result.Fail && len(m.Evidence) > 0 })
+					if c.Verdict != result.Fail || universal < 0 || c.Journal == "" {
+						t.Errorf("want %s to fail with evidence, got %+v", c.ID, c)
+					}
+				case c.Verdict == result.Aborted:
+					aborted++
+				case c.Verdict == result.Fail, c.Verdict == result.Error, c.Verdict == result.Pass:
+					t.Errorf("want no verdict for %s, got %+v", c.ID, c)
+				}
+			}
+			if aborted == 0 {
+				t.Error("want the other cases aborted")
+			}
+			if all := p.Stdout.String(); strings.Count(all, says) > 3 { // when it is found, and in the summary
+				t.Errorf("told too often:\n%s", all)
+			}
+		})
+	}
+}
+
+// contactFile is the DUT file of a reference agent over a link, with more flags.
+func contactFile(t *testing.T, link string, flags ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "lab.yaml")
+	text := "device: {vendor: ACME, model: X1, software: \"1.0\", endpoint: \"proto::x1\"}\nlinks: [" + link + "]\nfeatures: [1, 17, 19, 36, 37]\n" +
+		"lab:\n  reboot: usp\n  launch:\n    fresh: per-run\n    exec:\n"
+	for _, word := range append(agentLaunch(t), flags...) {
+		text += "      - '" + word + "'\n"
+	}
+	text += "waits: {connect: 6s, response: 4s}\n"
+	write(t, []byte(text), path)
+	return path
+}
