@@ -29,6 +29,7 @@ const (
 	RoleTimer          = "timer"
 	RoleTimerDelay     = "timer-delay"
 	RoleEvent          = "event"
+	RoleBootParameter  = "boot-parameter"
 	RoleWriteOnce      = "write-once"
 	RoleNoObject       = "no-object"
 	RoleNoParameter    = "no-parameter"
@@ -91,6 +92,8 @@ func Roles() []Role {
 		{RoleTimerDelay, "DelaySeconds", "the input argument of timer that takes the seconds", name,
 			func(d described, element string) error { return isArgument(d, RoleTimer, element) }},
 		{RoleEvent, "Device.Boot!", "an event of the supported data model", pathOf(usp.EventPath, "an event path such as Device.Boot!"), isThere},
+		{RoleBootParameter, "Device.DeviceInfo.BootFirmwareImage", "a parameter that a BootParameter can name, whose value is the same after a reboot",
+			parameter("Device.DeviceInfo.SoftwareVersion"), isThere},
 		{RoleWriteOnce, subscriptionRow + "Alias", "a text parameter of every Subscription that can be set in the Add alone", memberOf(subscriptionRow), isWritable("string")},
 		{RoleNoObject, "Device.LocalAgent.InvalidObject.", "an object that the device does not have",
 			pathOf(usp.ObjectPath, "an object path such as Device.LocalAgent.InvalidObject."), isAbsent},
@@ -147,6 +150,8 @@ func substitutes() []map[string]string {
 		{RoleAsyncCommand: "Device.IP.Diagnostics.IPPing()", RoleAsyncArguments: "Host=127.0.0.1,NumberOfRepetitions=1"},
 		{RoleAsyncCommand: "Device.SelfTestDiagnostics()", RoleAsyncArguments: ""},
 		{RoleEvent: "Device.LocalAgent.Periodic!"},
+		{RoleBootParameter: info + "SoftwareVersion"},
+		{RoleBootParameter: "Device.LocalAgent.SoftwareVersion"},
 	}
 }
 
