@@ -22,6 +22,7 @@ func (b *Bench) tagged() []struct{ table, param string } {
 	return []struct{ table, param string }{
 		{"Device.LocalAgent.Subscription.", "ID"}, {localController, "EndpointID"}, {strings.ReplaceAll(strings.TrimSuffix(nested, "{i}."), "{i}", "*"), "Alias"},
 		{"Device.BulkData.Profile.", "Alias"},
+		{"Device.LocalAgent.ControllerTrust.Role.*.Permission.", "Alias"}, {"Device.LocalAgent.ControllerTrust.Role.", "Name"},
 	}
 }
 

@@ -77,7 +77,7 @@ func TestNothingButRowsIsPurged(t *testing.T) {
 		return usp.NewMsg(m.GetHeader().GetMsgId(), &usppb.GetResp{ReqPathResults: []*usppb.GetResp_RequestedPathResult{q}})
 	}
 	err := b.Purge(t.Context())
-	if err == nil || err.Error() != "1000 rows more than are deleted at once" || asked != 4 || len(deleted) != maxPurged {
+	if err == nil || err.Error() != "1000 rows more than are deleted at once" || asked != 6 || len(deleted) != maxPurged {
 		t.Errorf("%d were asked for, %d deleted: %v", asked, len(deleted), err)
 	}
 	for _, row := range deleted {

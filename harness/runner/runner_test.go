@@ -174,8 +174,10 @@ func TestDealSpreadsTheLongCases(t *testing.T) {
 
 func TestCasesThatMayLoseTheDeviceComeLast(t *testing.T) {
 	lost := []string{"reboot", "oob-recovery"}
-	cases := []plan.Case{{ID: "6.7", Needs: lost}, {ID: "6.8"}, {ID: "11.11", Needs: lost}, {ID: "11.2", Needs: lost[:1]}}
-	if got := fmt.Sprint(ids(deal(cases, 1, Options{}.estimate)[0])); got != "[6.8 11.2 6.7 11.11]" {
+	cases := []plan.Case{
+		{ID: "6.7", Needs: lost}, {ID: "2.12", Needs: []string{"role-admin"}}, {ID: "6.8"}, {ID: "11.11", Needs: lost}, {ID: "11.2", Needs: lost[:1]},
+	}
+	if got := fmt.Sprint(ids(deal(cases, 1, Options{}.estimate)[0])); got != "[6.8 11.2 2.12 6.7 11.11]" {
 		t.Errorf("got %s", got)
 	}
 }

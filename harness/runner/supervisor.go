@@ -85,21 +85,23 @@ func (s *supervisor) share(links int) int {
 	return max(1, s.Instances/max(1, links))
 }
 
-// deal spreads cases over n workers, as evenly as they take, and puts each part in the plan's order, but for those after which the device may
-// have to be brought back: they come last, so that one that stays away costs no other case.
+// deal spreads cases over n workers, as evenly as they take, and puts each part in the plan's order,
+// but for those after which the device may have to be brought back. They come last, so that one that
+// stays away costs no other case: first those that change the rights of the harness's own Controller.
 func deal(cases []plan.Case, n int, takes func(plan.Case) time.Duration) [][]plan.Case {
-	const outOfReach = "oob-recovery"
 	parts := even(cases, min(n, len(cases)), takes)
-	last := func(c plan.Case) bool { return slices.Contains(c.Needs, outOfReach) }
+	risk := func(c plan.Case) int {
+		switch {
+		case slices.Contains(c.Needs, "oob-recovery"):
+			return 2
+		case slices.Contains(c.Needs, "role-admin"):
+			return 1
+		}
+		return 0
+	}
 	for _, part := range parts {
 		slices.SortFunc(part, func(a, b plan.Case) int {
-			switch {
-			case last(a) == last(b):
-				return plan.Compare(a.ID, b.ID)
-			case last(a):
-				return 1
-			}
-			return -1
+			return cmp.Or(cmp.Compare(risk(a), risk(b)), plan.Compare(a.ID, b.ID))
 		})
 	}
 	return parts

@@ -32,6 +32,8 @@ type roles struct {
 	paths []string          // those that Permissions are added to, such as "Device.LocalAgent.ControllerTrust.Role.1."
 	fixed []string          // those that take no Permission
 	order map[string]uint64 // by path, the highest Order in use; none for a Role whose Permissions have no Order
+
+	tagged []string // those whose Permissions have an Alias, which tells a later run that they are the harness's
 }
 
 // permission is a row of a Permission table. rights are the parameters that differ from full
@@ -57,11 +59,7 @@ func ownRoles(c *harness.Case) *roles {
 		c.LabMust(fmt.Errorf("%sAssignedRole and InheritedRole are empty; assign a Role to the harness's Controller", row))
 	}
 	for _, path := range r.paths {
-		if highest, ordered := highestOrder(c, path+permissions); ordered {
-			r.order[path] = highest
-		} else {
-			c.Note("the Permissions of %s have no Order, which is not in the profile ControllerTrust:1; they are added without", path)
-		}
+		r.readPermissions(path)
 	}
 	if len(r.paths) > 1 {
 		r.findFixed()
@@ -79,23 +77,33 @@ func references(list string) (rows []string) {
 	return rows
 }
 
-// highestOrder finds the highest Order of the Permissions in a table, enabled or not; 0 for an
-// empty table. ordered is false when there are Permissions, but none has an Order.
-func highestOrder(c *harness.Case, table string) (highest uint64, ordered bool) {
-	values, err := c.ReadAll(table)
-	c.DeviceMust(err)
-	ordered = len(values) == 0
+// readPermissions learns from the Permissions of a Role, enabled or not, which Orders are in use, and
+// whether rows have an Order and an Alias at all.
+func (r *roles) readPermissions(role string) {
+	values, err := r.c.ReadAll(role) // and not the table alone, which may be empty
+	r.c.DeviceMust(err)
+	highest, ordered, rows := uint64(0), false, 0
 	for path, text := range values {
-		if !strings.HasSuffix(path, ".Order") {
+		if !strings.HasPrefix(path, role+permissions) {
 			continue
 		}
-		order, err := strconv.ParseUint(text, 10, 32)
-		if err != nil {
-			c.DeviceMust(&usp.Mismatch{Where: path, Want: "an unsignedInt", Got: usp.Quote(text)})
+		rows++
+		switch {
+		case strings.HasSuffix(path, ".Alias"):
+			r.tagged = append(r.tagged, role)
+		case strings.HasSuffix(path, ".Order"):
+			order, err := strconv.ParseUint(text, 10, 32)
+			if err != nil {
+				r.c.DeviceMust(&usp.Mismatch{Where: path, Want: "an unsignedInt", Got: usp.Quote(text)})
+			}
+			highest, ordered = max(highest, order), true
 		}
-		highest, ordered = max(highest, order), true
 	}
-	return highest, ordered
+	if ordered || rows == 0 {
+		r.order[role] = highest
+		return
+	}
+	r.c.Note("the Permissions of %s have no Order, which is not in the profile ControllerTrust:1; they are added without", role)
 }
 
 // findFixed tries with a Permission that is not enabled which of several Roles can be written to.
@@ -171,6 +179,9 @@ func (r *roles) addIn(role string, reversed bool, all []permission) *controller.
 			}
 			r.order[role] = highest + 1
 			params["Order"] = strconv.FormatUint(highest+1, 10)
+		}
+		if slices.Contains(r.tagged, role) {
+			params["Alias"] = r.c.Fresh("permission")
 		}
 		objects = append(objects, usp.Create(role+permissions, nil, params))
 	}

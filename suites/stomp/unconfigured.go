@@ -43,7 +43,7 @@ func noDestination(c *harness.Case) {
 	var end *journal.Event
 	c.Metric(1, func(m *harness.Metric) {
 		// the plan does not say how long
-		patience := harness.Wait{D: c.Scaled(30*time.Second) + c.Waits().Tolerance + c.Lag()}
+		patience := harness.Wait{D: max(c.Scaled(30*time.Second), c.Waits().Response) + c.Waits().Tolerance + c.Lag()}
 		e, err := c.Await("end of the session", patience, connected.Seq, func(e *journal.Event) error { return endsSession(e, connected.Conn) })
 		m.Must(err)
 		end = e
