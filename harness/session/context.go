@@ -43,6 +43,9 @@ type Context struct {
 	NewID func() uint64
 	// MaxRecord is the size in bytes from which on a Record is segmented; 0 for never.
 	MaxRecord int
+	// Holds keeps Records from being sent again that the other side asks for: a lie, for a case that wants to see what it does
+	// without them.
+	Holds bool
 
 	id       uint64   // session_id, 0 when there is no session context
 	before   []uint64 // the last of those that have ended
@@ -309,6 +312,9 @@ func (c *Context) process(body *usppb.SessionContextRecord, t *Taken) error {
 		return nil
 	case at < 0:
 		return ErrNotSent
+	case c.Holds:
+		t.Note = fmt.Sprintf("the Record %d is asked for, and held back", again)
+		return nil
 	}
 	t.Reply = append(t.Reply, c.again(c.sent[at]))
 	return nil

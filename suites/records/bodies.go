@@ -6,6 +6,13 @@ import "github.com/usptest/usptest/harness"
 // Bodies are the cases of chapter 3 by id.
 func Bodies() harness.Bodies {
 	return harness.Bodies{
-		"3.1": malformedRecords,
+		"3.1":  malformedRecords,
+		"3.8":  establishContext,
+		"3.9":  anotherContext,
+		"3.10": expiration,
+		"3.11": sequence,
+		"3.12": preservation,
+		"3.14": retransmissions,
+		"3.15": duplicates,
 	}
 }

@@ -1,0 +1,171 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/session"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// Session is the session context that a case has opened with the device: requests of c.Agent go within it, and the harness does what
+// TR-369 demands of its end. The device may begin another one in its place.
+type Session struct {
+	c      *Case
+	object string // Controller.{i}.E2ESession. of the harness's Controller
+}
+
+// OpenSession opens a session context, which begins with the next request. A device that is set up to forbid session contexts is made to
+// allow them. In the end requests go without session context again, and the device forgets the one that there was.
+func (c *Case) OpenSession() *Session {
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	s := &Session{c, row + "E2ESession."}
+	is, err := c.ReadAll(s.object)
+	c.DeviceMust(err)
+	mode, modern := is[s.object+"SessionMode"]
+	c.Cleanup("leave the session context", func(ctx context.Context) error {
+		c.Agent.LeaveContext()
+		if !modern || mode == "Require" {
+			return nil
+		}
+		for _, mode := range []string{"Forbid", mode} { // the first ends it (R-E2E.6b)
+			set := c.Agent.Set(ctx, false, usp.Update(s.object, usp.Params{"SessionMode": mode}, nil))
+			if err := expect.Type(set, usp.SetResp); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	switch {
+	case mode == "Forbid":
+		c.Set(s.object, usp.Params{"SessionMode": "Allow"})
+	case !modern && is[s.object+"Enable"] == "false": // before TR-181 2.15
+		c.Restore(s.object, "Enable")
+		c.Set(s.object, usp.Params{"Enable": "true"})
+	}
+	c.Agent.OpenContext()
+	return s
+}
+
+// Object is the E2ESession object of the harness's Controller, such as "Device.LocalAgent.Controller.1.E2ESession.".
+func (s *Session) Object() string { return s.object }
+
+// Settle sets parameters of the E2ESession object within the session context, and puts them back in the end.
+func (s *Session) Settle(params usp.Params) {
+	for _, name := range params.Names() {
+		s.c.Restore(s.object, name)
+	}
+	s.c.Set(s.object, params)
+}
+
+// Require makes the device begin session contexts itself, which it must not do otherwise (TR-181, SessionMode).
+func (s *Session) Require() {
+	if _, err := s.c.Read(s.object + "SessionMode"); err != nil {
+		return // before TR-181 2.15 Enable said so
+	}
+	s.Settle(usp.Params{"SessionMode": "Require"})
+}
+
+// Reopen begins another session context with the next request.
+func (s *Session) Reopen() { s.c.Agent.OpenContext() }
+
+// ID returns the session_id of the session context that there is now.
+func (s *Session) ID() (id uint64) {
+	s.c.Agent.InContext(func(x *session.Context) { id = x.ID() })
+	return id
+}
+
+// Records makes the Records that carry a request, and sends none of them.
+func (s *Session) Records(msg *usppb.Msg) []*usppb.Record {
+	_, records, err := s.c.Agent.Prepare(msg)
+	s.c.LabMust(err)
+	return records
+}
+
+// Ask makes a Record without payload that asks for one of the device's again, and does not acknowledge that one.
+func (s *Session) Ask(again uint64) (r *usppb.Record) {
+	s.c.Agent.InContext(func(x *session.Context) { r = x.Empty(again) })
+	r.GetSessionContext().ExpectedId = again
+	return r
+}
+
+// Hold keeps what the device asks for again from being sent, or ends that.
+func (s *Session) Hold(on bool) { s.c.Agent.InContext(func(x *session.Context) { x.Holds = on }) }
+
+// Send sends Records of the session context as they are, and returns the number of the last one's packet.
+func (s *Session) Send(records ...*usppb.Record) (seq uint64) {
+	var err error
+	for _, r := range records {
+		seq, err = s.c.Agent.SendPrepared(s.c, r)
+		s.c.DeviceMust(err)
+	}
+	return seq
+}
+
+// Received is a Record with session context that came from the device.
+type Received struct {
+	*usppb.SessionContextRecord
+	Seq uint64 // number of its event
+	At  time.Time
+}
+
+// Received returns the Records with session context that came from the device after mark, oldest first.
+func (s *Session) Received(mark uint64) (all []Received) {
+	for _, e := range s.c.Journal.Since(mark) {
+		if r, ok := received(e); ok {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// Carrier returns the Record that carried a Message, the last one when it came in segments. It is empty when the Message came without
+// session context.
+func (s *Session) Carrier(m *controller.Message) Received {
+	if m == nil {
+		return Received{}
+	}
+	r, _ := received(s.c.Journal.At(m.Record))
+	return r
+}
+
+// Await returns the first Record with session context that came from the device after mark and for which match returns nil.
+func (s *Session) Await(what string, wait Wait, mark uint64, match func(Received) error) (Received, error) {
+	e, err := s.c.Await(what, wait, mark, func(e *journal.Event) error {
+		r, ok := received(e)
+		if !ok {
+			return journal.ErrSkip
+		}
+		return match(r)
+	})
+	if err != nil {
+		return Received{}, err
+	}
+	r, _ := received(e)
+	return r, nil
+}
+
+func received(e *journal.Event) (Received, bool) {
+	if e == nil || e.Dir != journal.In || e.Layer != journal.LayerRecord {
+		return Received{}, false
+	}
+	record, ok := e.Body.(*usppb.Record)
+	if !ok || record.GetSessionContext() == nil {
+		return Received{}, false
+	}
+	return Received{record.GetSessionContext(), e.Seq, e.At}, true
+}
+
+// Describe names the Record by its numbers.
+func (r Received) Describe() string {
+	if r.SessionContextRecord == nil {
+		return "a Record without session context"
+	}
+	return fmt.Sprintf("Record %d of the session context %d", r.GetSequenceId(), r.GetSessionId())
+}
