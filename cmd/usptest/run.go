@@ -39,6 +39,7 @@ type runFlags struct {
 	instances      int
 	quiet, verbose bool
 	strict         bool
+	repeat         int
 	atOnce         <-chan struct{} // closed by the second Ctrl-C
 }
 
@@ -57,6 +58,7 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
   usptest run --dut lab.yaml --select 'section:1 && !needs:reboot'
   usptest run --dut lab.yaml --profile mandatory --out results
   usptest run --dut lab.yaml --baseline known.json   # fail on what is new alone
+  usptest run --dut lab.yaml --repeat 5 1.52   # is it flaky?
   usptest run --dut lab.yaml --shard 2/4 --out part2   # on the second of four machines
   usptest run --defect add-response-without-id-key 1.1   # see what a failure looks like`,
 		RunE: func(cmd *cobra.Command, selectors []string) error { return f.run(cmd, selectors) },
@@ -73,6 +75,7 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
 	flags.StringVar(&f.shard, "shard", "", "carry out the part `I/N` of the run, to spread it over N machines; usptest merge joins the parts")
 	flags.IntVar(&f.instances, "instances", 0, "how many devices to run at once, when usptest launches them (default: one for each link, of the reference agent three)")
 	flags.StringArrayVar(&f.defects, "defect", nil, "break the reference agent in this `way`; repeatable; see usptest agent --list-defects")
+	flags.IntVar(&f.repeat, "repeat", 1, "carry out each case `N` times, 1 to 100; a case whose rounds differ is flaky, which fails the run")
 	flags.BoolVar(&f.strict, "strict-plan", false, "judge by the letter of the plan where it contradicts itself or the standard; see usptest show")
 	flags.BoolVar(&f.quiet, "quiet", false, "print failures and the summary only")
 	flags.BoolVar(&f.verbose, "verbose", false, "print every case, also those that pass or are not run")
@@ -85,6 +88,9 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
 	cmd.ValidArgsFunction = completeCases
 	return cmd
 }
+
+// maxRepeat bounds --repeat: the events of all rounds of a case are kept until it ends.
+const maxRepeat = 100
 
 const defaultOut = "usptest-run"
 
@@ -124,6 +130,12 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 		if o.Reference {
 			o.Instances *= reference.Instances
 		}
+	}
+	if f.repeat < 1 || f.repeat > maxRepeat {
+		return fmt.Errorf("--repeat %d: want 1 to %d", f.repeat, maxRepeat)
+	}
+	if f.repeat > 1 {
+		o.Repeat = f.repeat
 	}
 	if f.baseline != "" {
 		device := result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Reference: o.Reference}
@@ -311,6 +323,9 @@ func (f *runFlags) againCase() []string {
 	}
 	if f.strict {
 		words = append(words, "--strict-plan")
+	}
+	if f.repeat > 1 {
+		words = append(words, "--repeat", strconv.Itoa(f.repeat))
 	}
 	return words
 }

@@ -21,7 +21,7 @@ type Standing string
 
 // The standings. A case without one neither fails nor is a known failure.
 const (
-	Known Standing = "known" // it fails, as in the baseline: no failure of the gate
+	Known Standing = "known" // it fails or is flaky, as in the baseline: no failure of the gate
 	New   Standing = "new"   // it fails, and in the baseline it does not, or a metric that fails was fine there
 	Stale Standing = "stale" // it passes, and fails in the baseline, which has to be updated: a failure of the gate
 )
@@ -39,8 +39,8 @@ func (b *Baseline) Mark(link string, c *Case) {
 	switch {
 	case c.Verdict == Pass && was.Verdict == Fail:
 		c.Baseline = Stale
-	case c.Verdict != Fail:
-	case was.Verdict != Fail:
+	case c.Verdict != Fail && c.Verdict != Flaky:
+	case was.Verdict != Fail && was.Verdict != Flaky:
 		c.Baseline = New
 	case len(newly) > 0:
 		c.Baseline = New

@@ -70,6 +70,11 @@ func (c Case) check(link string) error {
 			return fmt.Errorf("metric %d: verdict: want a number from 0 on and one of %v, got %q", m.N, MetricVerdicts(), short(string(m.Verdict)))
 		}
 	}
+	for i, r := range c.Rounds {
+		if !slices.Contains(CaseVerdicts(), r.Verdict) {
+			return fmt.Errorf("round %d: verdict: want one of %v, got %q", i+1, CaseVerdicts(), short(string(r.Verdict)))
+		}
+	}
 	for _, s := range c.Steps {
 		if s.N < 0 {
 			return fmt.Errorf("step %d: want a number from 0 on", s.N)

@@ -9,9 +9,9 @@ import (
 // ChangeKind says what a change of a case means.
 type ChangeKind string
 
-// The kinds of a Change. A case counts as judged when its verdict is pass, fail, waived, error or aborted.
+// The kinds of a Change. A case counts as judged when its verdict is pass, fail, flaky, waived, error or aborted.
 const (
-	Regression ChangeKind = "regression" // it fails and did not or was waived, another of its metrics fails, or it passed and nothing is proven any more
+	Regression ChangeKind = "regression" // it fails or is flaky and did not fail or was waived, another of its metrics fails, or it passed and nothing is proven any more
 	Fix        ChangeKind = "fix"        // it passes and did not
 	Appeared   ChangeKind = "new"        // it is judged and was not
 	Vanished   ChangeKind = "vanished"   // it was judged and is not
@@ -89,7 +89,9 @@ func cases(r *Run, link string) []Case {
 	return nil
 }
 
-func judged(v Verdict) bool { return slices.Contains([]Verdict{Pass, Fail, Waived, Error, Aborted}, v) }
+func judged(v Verdict) bool {
+	return slices.Contains([]Verdict{Pass, Fail, Flaky, Waived, Error, Aborted}, v)
+}
 
 // change compares one case; was is the zero value when it was not there. ok is false when nothing is to be told.
 func change(was, is Case) (c Change, ok bool) {
@@ -111,7 +113,7 @@ func change(was, is Case) (c Change, ok bool) {
 		return c, false
 	case is.Verdict == Pass:
 		c.Kind = Fix
-	case is.Verdict == Fail || was.Verdict == Pass && is.Verdict != Waived:
+	case is.Verdict == Fail || is.Verdict == Flaky && was.Verdict != Fail || was.Verdict == Pass && is.Verdict != Waived:
 		c.Kind = Regression
 	default:
 		c.Kind = Changed

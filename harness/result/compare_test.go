@@ -19,14 +19,16 @@ func verdictOf(v Verdict, metrics ...Metric) Case {
 func TestChange(t *testing.T) {
 	notRun := []Verdict{"", Deselected, Unsupported, NotAutomated, Deprecated}
 	want := map[[2]Verdict]ChangeKind{
-		{Pass, Fail}: Regression, {Pass, Error}: Regression, {Pass, Aborted}: Regression,
+		{Pass, Fail}: Regression, {Pass, Flaky}: Regression, {Error, Flaky}: Regression, {Aborted, Flaky}: Regression, {Waived, Flaky}: Regression,
+		{Fail, Flaky}: Changed, {Flaky, Fail}: Regression, {Flaky, Pass}: Fix, {Flaky, Error}: Changed, {Flaky, Aborted}: Changed, {Flaky, Waived}: Changed,
+		{Pass, Error}: Regression, {Pass, Aborted}: Regression,
 		{Error, Fail}: Regression, {Aborted, Fail}: Regression,
 		{Fail, Pass}: Fix, {Error, Pass}: Fix, {Aborted, Pass}: Fix,
 		{Fail, Error}: Changed, {Fail, Aborted}: Changed, {Error, Aborted}: Changed, {Aborted, Error}: Changed,
 		{Waived, Fail}: Regression, {Waived, Pass}: Fix, {Waived, Error}: Changed, {Waived, Aborted}: Changed,
 		{Pass, Waived}: Changed, {Fail, Waived}: Changed, {Error, Waived}: Changed, {Aborted, Waived}: Changed,
 	}
-	for _, v := range []Verdict{Pass, Fail, Waived, Error, Aborted} {
+	for _, v := range []Verdict{Pass, Fail, Flaky, Waived, Error, Aborted} {
 		for _, none := range notRun {
 			want[[2]Verdict{none, v}], want[[2]Verdict{v, none}] = Appeared, Vanished
 		}
@@ -79,6 +81,12 @@ func waived(c Case) Case {
 	return c
 }
 
+// flaky is a case of which other rounds passed.
+func flaky(c Case) Case {
+	c.Verdict = Flaky
+	return c
+}
+
 // TestAFailureIsKnownByItsMetrics holds what diff and baseline make of a case that fails, fails otherwise, or passes.
 func TestAFailureIsKnownByItsMetrics(t *testing.T) {
 	masked := failing(1)
@@ -106,6 +114,12 @@ func TestAFailureIsKnownByItsMetrics(t *testing.T) {
 		{waived(failing(1)), waived(failing(1, 2)), Changed, ""},
 		{failing(1), Case{ID: "1.1", Verdict: Error}, Changed, ""},
 		{failing(1), waived(failing(1)), Changed, ""},
+		{failing(), flaky(failing(1)), Regression, New},
+		{failing(1), flaky(failing(1)), Changed, Known},
+		{flaky(failing(1)), flaky(failing(1)), "", Known},
+		{flaky(failing(1)), flaky(failing(2)), Regression, New},
+		{flaky(failing(1)), failing(1), Regression, Known},
+		{flaky(failing(1)), failing(), Fix, ""}, // one round that passes proves nothing
 	} {
 		name := fmt.Sprintf("%s %v to %s %v", test.was.Verdict, test.was.Metrics, test.is.Verdict, test.is.Metrics)
 		older := over("mqtt5", test.was)

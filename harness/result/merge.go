@@ -69,6 +69,7 @@ func (r *Run) unlike(other *Run) []Difference {
 		{"plan hash", r.Plan.Hash, other.Plan.Hash},
 		{"time scale", fmt.Sprint(r.TimeScale), fmt.Sprint(other.TimeScale)},
 		{"--strict-plan", fmt.Sprint(r.StrictPlan), fmt.Sprint(other.StrictPlan)},
+		{"--repeat", fmt.Sprint(r.Repeat), fmt.Sprint(other.Repeat)},
 		{"number of shards", fmt.Sprint(r.Shard.Of), fmt.Sprint(other.Shard.Of)},
 		{"baseline", baseline(r), baseline(other)},
 		{"waivers", fmt.Sprint(r.Waivers), fmt.Sprint(other.Waivers)},

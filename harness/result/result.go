@@ -40,7 +40,9 @@ type Run struct {
 	Features   []Feature   `json:"features,omitempty"`
 	// Baseline is the run whose failures were known; nil when there was none.
 	Baseline *Baseline `json:"baseline,omitempty"`
-	Links    []Link    `json:"links"`
+	// Repeat is how many rounds of each case were asked for; 0 when cases were not repeated.
+	Repeat int    `json:"repeat,omitempty"`
+	Links  []Link `json:"links"`
 	// Dir is the folder that holds the journals; empty when there are none. It is not part of run.json.
 	Dir string `json:"-"`
 }
@@ -155,7 +157,9 @@ type Case struct {
 	// WaitMS is how long the plan makes a tester wait in this case, when it was carried out; see Waits.
 	WaitMS  int64    `json:"waitMs,omitempty"`
 	Metrics []Metric `json:"metrics,omitempty"`
-	Steps   []Step   `json:"steps,omitempty"`
+	// Rounds are the rounds of a case that was repeated, in order; Metrics and Steps are those of the first that did not pass, or of the first.
+	Rounds []Round `json:"rounds,omitempty"`
+	Steps  []Step  `json:"steps,omitempty"`
 	// Notes are remarks for the reader: a procedure that was adapted, what was seen besides.
 	Notes []string `json:"notes,omitempty"`
 	// Alternates are the elements that stood in for the plan's own.

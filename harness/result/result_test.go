@@ -68,6 +68,8 @@ func TestConclusionAndExitCode(t *testing.T) {
 	}{
 		"all pass":                {run(Pass, Pass, Unsupported, Deprecated), Conformant, 0},
 		"one fails":               {run(Pass, Fail, Error), NotConformant, 1},
+		"flaky":                   {run(Pass, Flaky), Partial, 1},
+		"flaky alone":             {run(Flaky), Partial, 1},
 		"an error":                {run(Pass, Error), Partial, 3},
 		"aborted":                 {run(Pass, Aborted), Partial, 3},
 		"deselected":              {run(Pass, Deselected), Partial, 0},

@@ -2,6 +2,7 @@ package result
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -21,11 +22,12 @@ const (
 	Deprecated    Verdict = "deprecated"     // the plan no longer runs it
 	NotAutomated  Verdict = "not-automated"  // usptest has no body for it yet
 	Aborted       Verdict = "aborted"        // the run ended before the case did
+	Flaky         Verdict = "flaky"          // it was repeated, and its rounds differ
 )
 
 // CaseVerdicts are the verdicts a case can have, in the order in which reports count them: what was judged first.
 func CaseVerdicts() []Verdict {
-	return []Verdict{Pass, Fail, Error, Aborted, Waived, Deselected, Unsupported, NotAutomated, Deprecated}
+	return []Verdict{Pass, Fail, Flaky, Error, Aborted, Waived, Deselected, Unsupported, NotAutomated, Deprecated}
 }
 
 // MetricVerdicts are the verdicts that a metric can have.
@@ -129,8 +131,15 @@ func (r *Run) Conclude() {
 	count := r.Counts()
 	reservation := r.reservation(count)
 	switch waived := count[Waived]; {
-	case count[Fail] > 0:
-		reason := plural(count[Fail], "case") + " failed"
+	case count[Fail] > 0 || r.failedOnce():
+		var reasons []string
+		if count[Fail] > 0 {
+			reasons = append(reasons, plural(count[Fail], "case")+" failed")
+		}
+		if flaky := count[Flaky]; flaky > 0 {
+			reasons = append(reasons, fmt.Sprintf("%s %s flaky", plural(flaky, "case"), choose(flaky, "is", "are")))
+		}
+		reason := strings.Join(reasons, ", ")
 		if known := r.Standing(Known); known > 0 {
 			reason += fmt.Sprintf(", of which the baseline knows %d", known)
 		}
@@ -159,6 +168,8 @@ func (r *Run) reservation(count map[Verdict]int) string {
 		}
 	}
 	switch n := count[Error] + count[Aborted]; {
+	case count[Flaky] > 0:
+		return fmt.Sprintf("%s passed in some rounds and could not be judged in others", plural(count[Flaky], "case"))
 	case n > 0:
 		return fmt.Sprintf("%s could not be judged", plural(n, "case"))
 	case count[Pass] == 0:
@@ -180,6 +191,13 @@ func (r *Run) reservation(count map[Verdict]int) string {
 		}
 	}
 	return ""
+}
+
+// failedOnce reports whether the device failed a round of a case that is flaky.
+func (r *Run) failedOnce() bool {
+	return slices.ContainsFunc(r.Links, func(l Link) bool {
+		return slices.ContainsFunc(l.Cases, func(c Case) bool { return c.Verdict == Flaky && c.failedOnce() })
+	})
 }
 
 func plural(n int, word string) string {
@@ -206,8 +224,8 @@ const (
 	ExitInterrupted = 130
 )
 
-// ExitCode is what the run as a whole means to a pipeline: 0 everything selected passed, 1 a device fault, 3 errors but no device
-// fault. A waived failure is none; with a baseline, a known one is none, and a stale one is. A run in which nothing was judged is an error:
+// ExitCode is what the run as a whole means to a pipeline: 0 everything selected passed, 1 a device fault or a flaky case, 3
+// errors but no device fault. A waived failure is none; with a baseline, a known one is none, and a stale one is. A run in which nothing was judged is an error:
 // nothing is silently green.
 func (r *Run) ExitCode() int {
 	count := r.Counts()
@@ -218,7 +236,7 @@ func (r *Run) ExitCode() int {
 	}
 	known := r.Standing(Known)
 	switch {
-	case count[Fail]-known+r.Standing(Stale) > 0:
+	case count[Fail]+count[Flaky]-known+r.Standing(Stale) > 0:
 		return ExitDeviceFault
 	case count[Error]+count[Aborted] > 0 || count[Pass]+count[Waived]+known == 0:
 		return ExitError

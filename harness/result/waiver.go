@@ -27,8 +27,8 @@ func Waive(waivers []Waiver, c *Case) {
 	}
 }
 
-// Failed says whether the device failed the case, also where a waiver excuses that.
-func (c Case) Failed() bool { return c.Verdict == Fail || c.Verdict == Waived }
+// Failed says whether the device failed the case, also where a waiver excuses that, and where other rounds of the case differ.
+func (c Case) Failed() bool { return c.Verdict == Fail || c.Verdict == Waived || c.Verdict == Flaky }
 
 // Excuse is why a case is waived, with what was found in it where no metric tells that.
 func (r *Run) Excuse(c Case) string {

@@ -110,6 +110,9 @@ func boundCase(c *result.Case, mask journal.Masker) {
 	for i := range c.CleanUp {
 		bound(&c.CleanUp[i].Name, &c.CleanUp[i].Error)
 	}
+	for i := range c.Rounds {
+		bound(&c.Rounds[i].Reason)
+	}
 	bound(&c.Reason)
 }
 

@@ -14,6 +14,7 @@ type job struct {
 	Instance int       `json:"instance"` // 1, 2, … distinct among all workers of a run
 	Scale    float64   `json:"scale"`
 	Strict   bool      `json:"strict,omitempty"` // by the letter of the plan
+	Repeat   int       `json:"repeat,omitempty"` // how many rounds of each case; 0 is one
 }
 
 // report is one JSON line that a worker writes. Exactly one field is set.

@@ -37,6 +37,8 @@ type Options struct {
 	Scale float64
 	// StrictPlan judges by the letter of the plan where an erratum tells of another reading.
 	StrictPlan bool
+	// Repeat is how many rounds of each case are carried out; 0 is one.
+	Repeat int
 	// Reference says that the device is the project's own agent, with these Defects.
 	Reference bool
 	Defects   []string
@@ -79,7 +81,7 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 		Plan: result.Plan{ID: o.Plan.ID, Version: o.Plan.Version, Hash: o.Plan.Hash()},
 		Device: result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Software: o.DUT.Device.Software,
 			Endpoint: endpoint(o.DUT), Reference: o.Reference, Defects: o.Defects},
-		Features: unknownFeatures(o.Plan, o.DUT, "no device told its supported data model"), Baseline: o.Baseline,
+		Features: unknownFeatures(o.Plan, o.DUT, "no device told its supported data model"), Baseline: o.Baseline, Repeat: o.Repeat,
 	}
 	if len(cases) < len(o.Plan.Cases) {
 		run.Selectors = o.Selectors

@@ -28,7 +28,7 @@ func even[T any](items []T, n int, takes func(T) time.Duration) [][]T {
 // estimate is about how long a case takes: what its procedure waits for, and a second for everything else. A simulated device is the faster the
 // more its intervals are divided.
 func (o Options) estimate(c plan.Case) time.Duration {
-	return time.Duration(float64(c.Budget+time.Second) / max(1, o.Scale))
+	return time.Duration(float64(c.Budget+time.Second)/max(1, o.Scale)) * time.Duration(max(1, o.Repeat))
 }
 
 // takeShard keeps what this machine has to do of a run that is spread over several, and notes what was dealt. The cases that are not carried

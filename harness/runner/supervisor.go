@@ -59,7 +59,7 @@ func (s *supervisor) runAll(ctx context.Context, links []linkPlan) []result.Link
 				slots <- struct{}{}
 				defer func() { <-slots }()
 				began := time.Now()
-				got := s.worker(ctx, job{DUT: s.DUT, Link: l.link, Cases: ids(part), Out: s.Out, Instance: number, Scale: s.Scale, Strict: s.StrictPlan}, part)
+				got := s.worker(ctx, job{DUT: s.DUT, Link: l.link, Cases: ids(part), Out: s.Out, Instance: number, Scale: s.Scale, Strict: s.StrictPlan, Repeat: s.Repeat}, part)
 				mu.Lock()
 				defer mu.Unlock()
 				out[i].Cases = append(out[i].Cases, got.Cases...)
@@ -321,7 +321,7 @@ func (w *workerRun) add(c result.Case) {
 	w.running = ""
 	touch(w.Plan, &c, w.StrictPlan)
 	if known, ok := w.Plan.Case(c.ID); ok && !c.Started.IsZero() {
-		c.WaitMS = known.Wait.Milliseconds()
+		c.WaitMS = known.Wait.Milliseconds() * int64(max(1, len(c.Rounds)))
 	}
 	result.Waive(w.waivers, &c)
 	w.Baseline.Mark(w.link, &c)

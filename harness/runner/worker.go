@@ -185,31 +185,64 @@ func (w *worker) giveUpContact(ctx context.Context, cases []plan.Case, why error
 	}
 }
 
-// one carries out one case, writes its journal and makes sure that the device is there for the next.
+// one carries out one case in all its rounds, writes its journal and makes sure that the device is there for the next.
 func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
-	r := result.Case{ID: p.ID, Title: p.Title, Verdict: result.Aborted, Reason: interrupted}
-	switch {
-	case ctx.Err() != nil:
-	case w.lost != "":
-		r.Verdict, r.Reason = result.Error, w.lost
-	default:
-		w.report(report{Started: p.ID})
-		mark := w.rig.Journal.Mark()
-		var dirty bool
-		switch err := w.rig.prepare(ctx); {
-		case err == nil:
-			r, dirty = w.rig.Run(ctx, p, w.bodies[p.ID])
-		case ctx.Err() == nil:
-			r.Verdict, r.Reason, dirty = result.Error, err.Error(), true
-		}
-		w.rig.ResetBrokers()
-		w.keepJournal(&r, mark)
-		if dirty && ctx.Err() == nil {
+	if r, ok := w.cannot(ctx, p); ok {
+		w.report(report{Case: &r})
+		return r
+	}
+	w.report(report{Started: p.ID})
+	mark := w.rig.Journal.Mark()
+	var rounds []result.Case
+	var seq []uint64
+	var dirty bool
+	for len(rounds) < max(1, w.Repeat) {
+		if dirty {
 			w.recover(ctx, p.ID)
 		}
+		seq = append(seq, w.rig.Journal.Mark())
+		r, stop := w.cannot(ctx, p)
+		if !stop {
+			r, dirty = w.round(ctx, p)
+		}
+		if rounds = append(rounds, r); stop {
+			break
+		}
+	}
+	r := result.Together(rounds, seq)
+	w.keepJournal(&r, mark)
+	if dirty && ctx.Err() == nil && w.lost == "" {
+		w.recover(ctx, p.ID)
 	}
 	w.report(report{Case: &r})
 	return r
+}
+
+// cannot is the result of a case that cannot begin any more.
+func (w *worker) cannot(ctx context.Context, p plan.Case) (r result.Case, ok bool) {
+	r = result.Case{ID: p.ID, Title: p.Title}
+	switch {
+	case ctx.Err() != nil:
+		r.Verdict, r.Reason = result.Aborted, interrupted
+	case w.lost != "":
+		r.Verdict, r.Reason = result.Error, w.lost
+	default:
+		return r, false
+	}
+	return r, true
+}
+
+// round carries out a case once. dirty says that the device may not be as it was.
+func (w *worker) round(ctx context.Context, p plan.Case) (r result.Case, dirty bool) {
+	r = result.Case{ID: p.ID, Title: p.Title, Verdict: result.Aborted, Reason: interrupted}
+	switch err := w.rig.prepare(ctx); {
+	case err == nil:
+		r, dirty = w.rig.Run(ctx, p, w.bodies[p.ID])
+	case ctx.Err() == nil:
+		r.Verdict, r.Reason, dirty = result.Error, err.Error(), true
+	}
+	w.rig.ResetBrokers()
+	return r, dirty
 }
 
 // keepJournal writes the case's events, masks the secrets that crossed the wire, and forgets the events. A disk that is full costs the

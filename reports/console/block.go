@@ -21,6 +21,9 @@ const (
 func (o Options) block(b *strings.Builder, run *result.Run, p *plan.Plan, link string, c result.Case) {
 	known, _ := p.Case(c.ID)
 	o.header(b, link, c)
+	for i, r := range c.Rounds {
+		fmt.Fprintf(b, "  round %d %s\n", i+1, r.Verdict)
+	}
 	if c.Verdict == result.Waived {
 		fmt.Fprintf(b, "  excuse  %s\n", value(run.Excuse(c)))
 	}

@@ -96,7 +96,7 @@ func verdictColour(v result.Verdict) string {
 	switch v {
 	case result.Pass:
 		return green
-	case result.Fail:
+	case result.Fail, result.Flaky:
 		return red
 	case result.Error, result.Aborted:
 		return yellow

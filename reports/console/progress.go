@@ -99,7 +99,7 @@ func (p *Progress) CaseDone(link string, c result.Case) {
 		p.behind += p.expected(c.ID)
 	}
 	switch {
-	case c.Verdict == result.Fail && c.Baseline != result.Known, c.Baseline == result.Stale:
+	case (c.Verdict == result.Fail || c.Verdict == result.Flaky) && c.Baseline != result.Known, c.Baseline == result.Stale:
 		p.failed++
 	case c.Verdict == result.Error:
 		p.errors++

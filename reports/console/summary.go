@@ -213,7 +213,7 @@ func (o Options) notRun(b *strings.Builder, run *result.Run) {
 	for _, l := range run.Links {
 		for _, c := range l.Cases {
 			switch c.Verdict {
-			case result.Pass, result.Fail, result.Error:
+			case result.Pass, result.Fail, result.Flaky, result.Error:
 				continue
 			}
 			g := group{c.Verdict, c.Reason}
@@ -266,7 +266,7 @@ func exit(run *result.Run, code int) string {
 		return "no failure but those that the baseline knows"
 	case code == result.ExitPassed && run.Counts()[result.Waived] > 0:
 		return "no failure but those that a waiver excuses"
-	case code == result.ExitDeviceFault && run.Counts()[result.Fail] == run.Standing(result.Known):
+	case code == result.ExitDeviceFault && run.Counts()[result.Fail]+run.Counts()[result.Flaky] == run.Standing(result.Known):
 		return "no new failure, but the baseline is stale"
 	}
 	switch code {

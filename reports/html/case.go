@@ -31,7 +31,8 @@ type caseView struct {
 	Requirements     []string
 	Started, Took    string
 	Again            text
-	Passed, Apply    int // of the metrics
+	Passed, Apply    int         // of the metrics
+	Rounds           []roundView // of a case that was repeated
 	Metrics          []metricView
 	Steps            []stepView
 	Planned          []string // steps of the plan, when none were recorded
@@ -44,6 +45,12 @@ type caseView struct {
 
 // judged is what a check found.
 type judged struct{ Where, Want, Got, Note text }
+
+type roundView struct {
+	Verdict result.Verdict
+	Tone    string
+	Reason  text
+}
 
 type metricView struct {
 	N        int
@@ -78,6 +85,9 @@ func (r *renderer) caseView(link string, c result.Case, d detail) caseView {
 		v.Reason = block(r.run.Excuse(c), d.value)
 	case !slices.ContainsFunc(c.Metrics, func(m result.Metric) bool { return m.Verdict == result.Fail || m.Verdict == result.Error }):
 		v.Reason = block(c.Reason, d.value) // otherwise the metric says it
+	}
+	for _, round := range c.Rounds {
+		v.Rounds = append(v.Rounds, roundView{round.Verdict, tone(round.Verdict), line(round.Reason, d.value)})
 	}
 	shown := map[uint64]bool{}
 	for _, row := range v.Timeline.Rows {

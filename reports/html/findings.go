@@ -42,7 +42,7 @@ func (r *renderer) findings() (found []finding, more int) {
 	}
 	for _, l := range r.run.Links {
 		for _, c := range l.Cases {
-			if c.Verdict != result.Fail && c.Verdict != result.Error && c.Verdict != result.Aborted {
+			if c.Verdict != result.Fail && c.Verdict != result.Flaky && c.Verdict != result.Error && c.Verdict != result.Aborted {
 				continue
 			}
 			known, _ := r.plan.Case(c.ID)

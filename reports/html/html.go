@@ -236,6 +236,8 @@ func icon(v result.Verdict) string {
 		return "✓"
 	case result.Fail:
 		return "✕"
+	case result.Flaky:
+		return "≈"
 	case result.Error:
 		return "!"
 	case result.Aborted:
@@ -255,6 +257,8 @@ func tone(v result.Verdict) string {
 		return "pass"
 	case result.Fail:
 		return "fail"
+	case result.Flaky:
+		return "flaky"
 	case result.Error, result.Aborted:
 		return "error"
 	case result.Waived:

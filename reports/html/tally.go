@@ -11,13 +11,13 @@ import (
 // column is what a column of a table counts: the cases of one tone.
 type column struct{ Tone, Head string }
 
-// columnsOf are the columns of a run's tables. Few runs have waived cases, and only those have a column for them.
+// columnsOf are the columns of a run's tables. Few runs have flaky or waived cases, and only those have a column for them.
 func columnsOf(run *result.Run) []column {
-	columns := []column{{"pass", "pass"}, {"fail", "fail"}, {"error", "error"}, {"waived", "waived"}, {"rest", "not run"}}
-	if run.Counts()[result.Waived] > 0 {
-		return columns
-	}
-	return slices.DeleteFunc(columns, func(c column) bool { return c.Tone == "waived" })
+	columns := []column{{"pass", "pass"}, {"fail", "fail"}, {"flaky", "flaky"}, {"error", "error"}, {"waived", "waived"}, {"rest", "not run"}}
+	counts := run.Counts()
+	return slices.DeleteFunc(columns, func(c column) bool {
+		return c.Tone == "waived" && counts[result.Waived] == 0 || c.Tone == "flaky" && counts[result.Flaky] == 0
+	})
 }
 
 // tallies is a table of counts: cases of all links together, by one thing the plan says of them.

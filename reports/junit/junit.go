@@ -96,7 +96,7 @@ func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.T
 			outcome.Message = message("the baseline knows it as a failure, and it passes; update " + baselineFile(run))
 			t.Failure = outcome
 		}
-	case result.Fail:
+	case result.Fail, result.Flaky:
 		outcome.Data = findings(run, known, link, c)
 		if c.Baseline == result.Known {
 			outcome.Message = message("known failure: " + c.Reason)
@@ -157,9 +157,12 @@ func findings(run *result.Run, known plan.Case, link string, c result.Case) stri
 	return b.String()
 }
 
-// output lists every metric with its verdict, then the remarks on the case.
+// output lists the rounds of a case that was repeated and every metric with its verdict, then the remarks on the case.
 func output(known plan.Case, c result.Case) string {
 	var lines []string
+	for i, r := range c.Rounds {
+		lines = append(lines, line(fmt.Sprintf("round %d %s%s", i+1, r.Verdict, words(": ", r.Reason, ""))))
+	}
 	for _, m := range c.Metrics {
 		l := fmt.Sprintf("metric %d %s%s", m.N, m.Verdict, words(": ", text(known, m.N), ""))
 		if len(m.Evidence) > 0 {
