@@ -354,7 +354,11 @@ func (d *decoder) aDuration(into *time.Duration, low, high time.Duration) kind {
 
 // duration reads a duration such as 30s.
 func (d *decoder) duration(v value, into *time.Duration, low, high time.Duration) {
-	allowed := fmt.Sprintf("a duration with its unit, from %s to %s, such as 500ms, 30s or 2m", low, high)
+	examples := "500ms, 30s or 2m"
+	if high < time.Minute {
+		examples = "500ms"
+	}
+	allowed := fmt.Sprintf("a duration with its unit, from %s to %s, such as %s", low, high, examples)
 	var s string
 	if _, ok := v.node.(*ast.StringNode); !ok || !d.text(v, &s) {
 		d.wrong(v, allowed)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -180,6 +181,14 @@ type waitKey struct {
 	text string
 }
 
+// high is the longest wait that the file may give.
+func (k waitKey) high() time.Duration {
+	if k.name == "tolerance" {
+		return maxTolerance
+	}
+	return maxWait
+}
+
 // keys are all waits there are, in the order of the reference.
 func (w *Waits) keys() []waitKey {
 	return []waitKey{
@@ -189,7 +198,7 @@ func (w *Waits) keys() []waitKey {
 		{"reconnect", &w.Reconnect, 2 * time.Minute, "the contact after a reboot or an outage"},
 		{"settle", &w.Settle, time.Second, "waited out: until a setting has taken effect"},
 		{"quiet", &w.Quiet, 10 * time.Second, "waited out: how long nothing must come, at least, to count as silence; where the plan says longer, it counts"},
-		{"tolerance", &w.Tolerance, time.Second, "how far a measured time may be off"},
+		{"tolerance", &w.Tolerance, result.Tolerance, "how far a measured time may be off; more than that makes a run partial"},
 	}
 }
 

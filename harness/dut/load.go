@@ -186,13 +186,15 @@ func (d *fileDecoder) feature(v value, high int) {
 const (
 	minWait = 10 * time.Millisecond
 	maxWait = time.Hour
+	// maxTolerance leaves of the shortest window of the plan, 5 to 10 s until a Notify is sent again, more than its half.
+	maxTolerance = 2 * time.Second
 )
 
 // waits are the time-outs.
 func (d *fileDecoder) waits() kind {
 	var fields []field
 	for _, w := range d.f.Waits.keys() {
-		k := d.aDuration(w.into, minWait, maxWait)
+		k := d.aDuration(w.into, minWait, w.high())
 		k.schema.Default = short(w.def)
 		fields = append(fields, field{w.name, false, w.text, k})
 	}

@@ -194,7 +194,7 @@ lab:
   reboot: sup
   power: usp
   factoryReset: {run: x}
-waits: {response: 30, notify: 2h, quiet: soon}
+waits: {response: 30, notify: 2h, quiet: soon, tolerance: 10m}
 waivers:
   - {case: "1.999", reason: r, until: 2026-05-31}
   - {case: "1.1", until: 31.5.2026}

@@ -68,6 +68,7 @@ func (r *Run) unlike(other *Run) []Difference {
 		{"plan", r.Plan.ID + " " + r.Plan.Version, other.Plan.ID + " " + other.Plan.Version},
 		{"plan hash", r.Plan.Hash, other.Plan.Hash},
 		{"time scale", fmt.Sprint(r.TimeScale), fmt.Sprint(other.TimeScale)},
+		{"tolerance in ms", fmt.Sprint(r.ToleranceMS), fmt.Sprint(other.ToleranceMS)},
 		{"--strict-plan", fmt.Sprint(r.StrictPlan), fmt.Sprint(other.StrictPlan)},
 		{"--repeat", fmt.Sprint(r.Repeat), fmt.Sprint(other.Repeat)},
 		{"number of shards", fmt.Sprint(r.Shard.Of), fmt.Sprint(other.Shard.Of)},

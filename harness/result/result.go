@@ -23,6 +23,8 @@ type Run struct {
 	Waits      Waits      `json:"waits"`
 	// TimeScale divides every protocol interval; 1 is real time. A scaled run is never conformant.
 	TimeScale float64 `json:"timeScale"`
+	// ToleranceMS is how far a measured time could be off without being a fault, in milliseconds.
+	ToleranceMS int64 `json:"toleranceMs,omitempty"`
 	// StrictPlan says that the run judged by the plan's letter; each case names in ByLetter the errata that it therefore did not apply.
 	StrictPlan bool `json:"strictPlan,omitempty"`
 	// Again is the command line that repeats this run.
@@ -45,6 +47,18 @@ type Run struct {
 	Links  []Link `json:"links"`
 	// Dir is the folder that holds the journals; empty when there are none. It is not part of run.json.
 	Dir string `json:"-"`
+}
+
+// Tolerance is how far a measured time may be off in a run that proves conformance.
+const Tolerance = time.Second
+
+// Tolerant says in a line that times were judged more leniently than conformance allows; empty when they were not.
+func (r *Run) Tolerant() string {
+	given := time.Duration(r.ToleranceMS) * time.Millisecond
+	if given <= Tolerance {
+		return ""
+	}
+	return fmt.Sprintf("measured times could be off by %s (waits.tolerance); conformance allows for %s", given, Tolerance)
 }
 
 // Waits are what the plan's own text makes a tester wait, in real time and one case after the other, in the cases that were carried out: over all

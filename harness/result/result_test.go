@@ -83,6 +83,8 @@ func TestConclusionAndExitCode(t *testing.T) {
 		"no link":                 {&Run{TimeScale: 1}, Partial, 3},
 		"selected":                {func() *Run { r := run(Pass); r.Selectors = []string{"1.*", "2.1"}; return r }(), Partial, 0},
 		"scaled":                  {func() *Run { r := run(Pass); r.TimeScale = 20; return r }(), Partial, 0},
+		"tolerant":                {func() *Run { r := run(Pass); r.ToleranceMS = 1001; return r }(), Partial, 0},
+		"exact":                   {func() *Run { r := run(Pass); r.ToleranceMS = 1000; return r }(), Conformant, 0},
 		"trouble":                 {func() *Run { r := run(Pass); r.Links[0].Trouble = "worker died"; return r }(), Partial, 3},
 		"undeclared feature": {func() *Run {
 			r := run(Pass)

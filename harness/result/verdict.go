@@ -184,6 +184,8 @@ func (r *Run) reservation(count map[Verdict]int) string {
 		return fmt.Sprintf("%s %s not automated yet", plural(count[NotAutomated], "case"), choose(count[NotAutomated], "is", "are"))
 	case r.TimeScale != 1:
 		return fmt.Sprintf("protocol intervals were divided by %g", r.TimeScale)
+	case r.Tolerant() != "":
+		return r.Tolerant()
 	}
 	for _, f := range r.Features {
 		if differs := f.Disagreement(); differs != "" {

@@ -78,6 +78,7 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 	started := time.Now()
 	run := &result.Run{
 		Schema: result.Schema, Tool: o.Tool, Again: o.Again, AgainCase: o.AgainCase, TimeScale: o.Scale, StrictPlan: o.StrictPlan, Started: started,
+		ToleranceMS: o.DUT.Waits.Tolerance.Milliseconds(),
 		Plan: result.Plan{ID: o.Plan.ID, Version: o.Plan.Version, Hash: o.Plan.Hash()},
 		Device: result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Software: o.DUT.Device.Software,
 			Endpoint: endpoint(o.DUT), Reference: o.Reference, Defects: o.Defects},

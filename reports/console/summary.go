@@ -107,6 +107,9 @@ func (o Options) summary(b *strings.Builder, run *result.Run) {
 	if run.TimeScale != 1 {
 		fmt.Fprintf(b, "protocol intervals were divided by %g; only a simulated device can be run like that\n", run.TimeScale)
 	}
+	if tolerant := run.Tolerant(); tolerant != "" {
+		fmt.Fprintln(b, tolerant)
+	}
 	colour := map[string]string{result.Conformant: green, result.Partial: yellow, result.NotConformant: red}[run.Conclusion.Value]
 	fmt.Fprintf(b, "%s: %s\n", o.paint(colour, result.VisibleLine(run.Conclusion.Value)), value(run.Conclusion.Reason))
 }

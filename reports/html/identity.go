@@ -133,6 +133,9 @@ func (r *renderer) notices() []notice {
 			"Protocol intervals were divided by %g on both sides. Only a simulated device can be run like that, and such a run is never conformant.",
 			run.TimeScale), maxText)})
 	}
+	if tolerant := run.Tolerant(); tolerant != "" {
+		n = append(n, notice{Tone: "error", Text: line("Verdicts about times are lenient: "+tolerant+".", maxText)})
+	}
 	if run.Shard != nil {
 		n = append(n, notice{Tone: "error", Text: line(fmt.Sprintf(
 			"This is shard %s of a run: it has a part of the cases. usptest merge joins all parts into the report of the device.", run.Shard), maxText)})

@@ -51,6 +51,7 @@ func suite(id int, run *result.Run, p *plan.Plan, l result.Link) junit.Testsuite
 		{"software", run.Device.Software},
 		{"endpoint", run.Device.Endpoint},
 		{"timeScale", fmt.Sprint(run.TimeScale)},
+		{"tolerance", run.Tolerant()},
 		{"shard", shard(run)},
 		{"baseline", baselineFile(run)},
 		{"conclusion", run.Conclusion.Value + ": " + run.Conclusion.Reason},
