@@ -18,6 +18,32 @@ func (c *Case) NewSession() (*journal.Event, error) {
 	return c.Reconnected(mark)
 }
 
+// Ended returns the first event after mark in which the device ended a connection, of which the number is given, and nil while it has not.
+func (c *Case) Ended(conn, mark uint64) *journal.Event {
+	for _, e := range c.Journal.Since(mark) {
+		if c.Ends(conn, e) {
+			return e
+		}
+	}
+	return nil
+}
+
+// Ends reports whether e is the device ending the connection of that number.
+func (c *Case) Ends(conn uint64, e *journal.Event) bool {
+	return e.Conn == conn && c.bench.Link.EndsSession(e)
+}
+
+// StaysConnected wants the device not to have ended the connection of that number since mark: to end it is no way to ignore a Record
+// (R-MTP.5). It returns the event of the end, 0 when there is none.
+func (c *Case) StaysConnected(conn, mark uint64) (seq uint64, err error) {
+	e := c.Ended(conn, mark)
+	if e == nil {
+		return 0, nil
+	}
+	return e.Seq, &usp.Mismatch{Where: "connection", Want: "to stay open, as the Record has to be ignored (R-MTP.5)",
+		Got: fmt.Sprintf("%s %s: %s", e.Layer, e.Type, e.Text)}
+}
+
 // TLSOf returns the event of the TLS handshake that secured a connection, or nil when this case's journal has none.
 func (c *Case) TLSOf(conn uint64) *journal.Event {
 	for _, e := range c.Journal.Since(0) {

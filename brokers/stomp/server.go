@@ -116,6 +116,7 @@ func (s *Server) Send(destination string, headers []Pair, body []byte) (seq uint
 			seq = sent
 		}
 		if failure != nil {
+			s.withdraw(t.session) // nothing reaches it any more
 			err = fmt.Errorf("stomp: MESSAGE to %q: %w", destination, failure)
 		}
 	}
@@ -193,6 +194,11 @@ func (s *Server) serve(conn *gate.Conn) {
 
 func (s *Server) forget(gone *session) {
 	close(gone.done)
+	s.withdraw(gone)
+}
+
+// withdraw takes a session, and its subscriptions with it, off the list.
+func (s *Server) withdraw(gone *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, open := range s.sessions {

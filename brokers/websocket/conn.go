@@ -41,6 +41,7 @@ type Conn struct {
 
 	mu      sync.Mutex // never held over a read or a write: the reader must go on while a writer waits for the device to read
 	closing bool       // CLOSE has gone out
+	parting bool       // the device's CLOSE has come, or nothing can be written any more
 
 	fragments []byte // of a message that is not complete; the reader's own
 	within    bool   // a message is not complete; the reader's own
@@ -103,6 +104,20 @@ func (c *Conn) Close(code int, text string) (seq uint64, err error) {
 	return c.write(Frame{Opcode: OpClose, Fin: true, Payload: closePayload(code, text)})
 }
 
+// Open reports whether a message that is sent now may still arrive: neither side has sent CLOSE, and no write has failed.
+func (c *Conn) Open() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.closing && !c.parting
+}
+
+// part notes that messages do not arrive any more.
+func (c *Conn) part() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.parting = true
+}
+
 // Abort resets the TCP connection without a CLOSE.
 func (c *Conn) Abort(reason string) { c.conn.Abort(reason) }
 
@@ -126,15 +141,17 @@ func (c *Conn) write(f Frame) (seq uint64, err error) {
 		return 0, ErrClosed
 	}
 	seq = c.log(journal.Out, &f, raw)
-	_, err = c.conn.Write(raw)
+	if _, err = c.conn.Write(raw); err != nil {
+		c.part()
+	}
 	return seq, closedError(err)
 }
 
-// mayWrite is false once CLOSE has gone out. When opcode is that CLOSE, the device's time for its own begins.
+// mayWrite is false once CLOSE has gone out, and for messages once the device's own has come. When opcode is that CLOSE, the device's time for its own begins.
 func (c *Conn) mayWrite(opcode Opcode) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closing {
+	if c.closing || c.parting && opcode < OpClose {
 		return false
 	}
 	if opcode == OpClose {
@@ -181,6 +198,9 @@ func (c *Conn) serve() {
 		if err != nil {
 			c.failed(raw, err)
 			return
+		}
+		if f.Opcode == OpClose {
+			c.part() // before anybody reads of it
 		}
 		seq := c.log(journal.In, f, raw)
 		if c.script.countDown() {

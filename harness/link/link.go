@@ -58,6 +58,10 @@ type Link interface {
 	// StartsSession reports whether e is the Agent opening a session: a CONNECT, or the handshake of a WebSocket.
 	StartsSession(e *journal.Event) bool
 
+	// EndsSession reports whether e is the device ending a session: a DISCONNECT, the CLOSE of a WebSocket, or the end of a TCP
+	// connection.
+	EndsSession(e *journal.Event) bool
+
 	// Emitted returns the Record that an event of the Agent shows, and the topic or destination that it was sent to, also
 	// where nobody listens; nil when the event shows none. Each Record is shown by one event.
 	Emitted(e *journal.Event) (to string, record *usppb.Record)
@@ -134,6 +138,11 @@ func readRecord(payload []byte) *usppb.Record {
 		return nil
 	}
 	return record
+}
+
+// closesTCP reports whether e is the device closing a TCP connection, which need not be one of the link.
+func closesTCP(e *journal.Event) bool {
+	return e.Dir == journal.In && e.Layer == journal.LayerTCP && e.Type == "close"
 }
 
 // further counts the Controllers that have joined a link.

@@ -109,6 +109,11 @@ func (l *MQTT) StartsSession(e *journal.Event) bool {
 	return e.Dir == journal.In && e.Layer == journal.LayerMQTT && e.Type == mqtt.Connect
 }
 
+// EndsSession implements Link.
+func (l *MQTT) EndsSession(e *journal.Event) bool {
+	return closesTCP(e) || e.Dir == journal.In && e.Layer == journal.LayerMQTT && e.Type == mqtt.Disconnect
+}
+
 // Emitted implements Link.
 func (l *MQTT) Emitted(e *journal.Event) (string, *usppb.Record) {
 	p, ok := e.Body.(*mqtt.Packet)

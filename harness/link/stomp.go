@@ -104,6 +104,11 @@ func (l *STOMP) StartsSession(e *journal.Event) bool {
 // opens reports whether a command opens a session; STOMP is the newer of the two.
 func opens(command string) bool { return command == "CONNECT" || command == "STOMP" }
 
+// EndsSession implements Link.
+func (l *STOMP) EndsSession(e *journal.Event) bool {
+	return closesTCP(e) || e.Dir == journal.In && e.Layer == journal.LayerSTOMP && e.Type == "DISCONNECT"
+}
+
 // Emitted implements Link.
 func (l *STOMP) Emitted(e *journal.Event) (string, *usppb.Record) {
 	f, ok := e.Body.(*stomp.Frame)

@@ -123,6 +123,12 @@ func (l *WebSocket) StartsSession(e *journal.Event) bool {
 	return e.Dir == journal.In && e.Layer == journal.LayerWebSocket && e.Type == websocket.HandshakeEvent
 }
 
+// EndsSession implements Link.
+func (l *WebSocket) EndsSession(e *journal.Event) bool {
+	f, ok := e.Body.(*websocket.Frame)
+	return closesTCP(e) || ok && e.Dir == journal.In && f.Opcode == websocket.OpClose
+}
+
 // Emitted implements Link: every message is a Record, which has an event of its own.
 func (l *WebSocket) Emitted(e *journal.Event) (string, *usppb.Record) {
 	record, ok := e.Body.(*usppb.Record)
@@ -344,7 +350,7 @@ func (e *webSocketEnd) fail(err error) {
 func (e *webSocketEnd) conn() (*websocket.Conn, error) {
 	l := e.link
 	for _, c := range slices.Backward(l.broker.Conns()) {
-		if c.Controller() == e.id {
+		if c.Controller() == e.id && c.Open() {
 			return c, nil
 		}
 	}

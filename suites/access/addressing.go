@@ -32,11 +32,12 @@ type addresses struct{ from, to string }
 
 func (a addresses) String() string { return fmt.Sprintf("the Record from %q to %q", a.from, a.to) }
 
-// judgeIgnored sends a Get in a Record with each of the addresses, and judges that the Agent answers none of them, but the Gets of the
-// Controller that follow.
+// judgeIgnored sends a Get in a Record with each of the addresses, and judges that the Agent ignores them: it neither answers nor ends its
+// connection, but answers the Gets of the Controller that follow.
 func judgeIgnored(c *harness.Case, records ...addresses) {
 	const param = "Device.LocalAgent.EndpointID"
-	c.DeviceMust(expect.Type(c.Agent.Get(c, param), usp.GetResp))
+	before := c.Agent.Get(c, param)
+	c.DeviceMust(expect.Type(before, usp.GetResp))
 
 	mark := c.Journal.Mark()
 	sent := map[string]string{} // what was sent, by msg_id
@@ -45,6 +46,9 @@ func judgeIgnored(c *harness.Case, records ...addresses) {
 		c.Step(i+1, "send a Get in %s", a)
 		get := usp.NewGet("", param)
 		seq, err := c.Agent.SendBetween(c, a.from, a.to, get)
+		if c.Ended(before.Conn, mark) != nil {
+			break
+		}
 		c.LabMust(err)
 		evidence = append(evidence, seq)
 		sent[get.GetHeader().GetMsgId()] = a.String()
@@ -54,6 +58,8 @@ func judgeIgnored(c *harness.Case, records ...addresses) {
 	first, second := c.Agent.Get(c, param), c.Agent.Get(c, param)
 	c.Metric(1, func(m *harness.Metric) {
 		m.Must(nil, evidence...)
+		end, err := c.StaysConnected(before.Conn, mark)
+		m.Must(err, end)
 		m.Must(expect.Type(first, usp.GetResp), first.Evidence())
 		m.Must(expect.Type(second, usp.GetResp), second.Evidence())
 		for _, e := range c.Emitted(mark, second.Evidence()) {

@@ -1,6 +1,7 @@
 package records
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -9,83 +10,107 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/usp"
 )
 
 const endpointID = "Device.LocalAgent.EndpointID"
 
-// malformedRecords is 3.1: each of several malformed Records must be ignored or answered with an Error, and the Agent must work
-// afterwards. Over WebSocket it may also close the connection with 1003 (R-WS.16) and come back.
+// malformedRecords is 3.1: each of several malformed Records must be ignored or answered with an Error, and the Agent must stay
+// connected and work afterwards. Over WebSocket it may also close the connection with 1003 (R-WS.16) and come back.
 func malformedRecords(c *harness.Case) {
-	c.DeviceMust(expect.Type(c.Agent.Get(c, endpointID), usp.GetResp))
+	before := c.Agent.Get(c, endpointID)
+	c.DeviceMust(expect.Type(before, usp.GetResp))
+	p := provocation{c: c, conn: before.Conn, mark: c.Journal.Mark()}
 	var failed error
-	var evidence []uint64
 	for i, record := range c.MalformedRecords() {
 		c.Step(i+1, "send %s, then a Get", record.What)
-		seqs, err := provoke(c, record)
-		evidence = append(evidence, seqs...)
-		if err != nil {
+		if err := p.provoke(record); err != nil {
 			failed = fmt.Errorf("%s: %w", record.What, err)
 			break
 		}
 	}
-	c.Metric(1, func(m *harness.Metric) { m.Must(failed, evidence...) })
+	c.Metric(1, func(m *harness.Metric) { m.Must(failed, p.evidence...) })
 }
 
-// provoke sends a malformed Record and a Get behind it, and judges what comes until the Get is answered. It returns the events it judged.
-func provoke(c *harness.Case, record harness.Malformed) (evidence []uint64, err error) {
-	mark := c.Journal.Mark()
+// none is the number of no connection.
+const none = 0
+
+// provocation is what has been sent to the device and what it made of it.
+type provocation struct {
+	c        *harness.Case
+	conn     uint64 // the connection that the device has to keep
+	mark     uint64 // since when
+	evidence []uint64
+}
+
+// provoke sends a malformed Record and a Get behind it, and judges what comes until a further Get is answered.
+func (p *provocation) provoke(record harness.Malformed) error {
+	c, mark := p.c, p.c.Journal.Mark()
 	seq, err := c.Agent.SendRaw(c, record.Raw)
-	c.LabMust(err)
-	evidence = append(evidence, seq)
-	get := usp.NewGet(c.Agent.NewMsgID(), endpointID)
-	// over WebSocket the connection may be gone already
-	if _, err := c.Agent.Send(c, get); !c.MTP.EndsOnBadRecord {
+	p.evidence = append(p.evidence, seq)
+	if c.Ended(p.conn, p.mark) == nil {
 		c.LabMust(err)
 	}
-	end, err := c.Await("answer to a Get sent afterwards", c.ResponseWait(), mark, func(e *journal.Event) error {
-		if m, ok := e.Body.(*controller.Message); ok && e.Dir == journal.In && m.GetHeader().GetMsgId() == get.GetHeader().GetMsgId() {
+	get := usp.NewGet(c.Agent.NewMsgID(), endpointID)
+	if _, err := c.Agent.Send(c, get); !errors.Is(err, link.ErrUnreachable) { // the connection may be gone already
+		c.LabMust(err)
+	}
+	answered, err := c.Await("answer to a Get sent afterwards", c.ResponseWait(), p.mark, func(e *journal.Event) error {
+		m, ok := e.Body.(*controller.Message)
+		if ok && e.Dir == journal.In && m.GetHeader().GetMsgId() == get.GetHeader().GetMsgId() || c.Ends(p.conn, e) {
 			return nil
 		}
-		return isClose(e)
+		return journal.ErrSkip
 	})
 	if err != nil {
-		return evidence, err
+		return err
 	}
-	evidence = append(evidence, end.Seq)
-	for _, e := range c.Emitted(mark, end.Seq) {
+	p.evidence = append(p.evidence, answered.Seq)
+	for _, e := range c.Emitted(mark, answered.Seq) {
 		if err := e.LawfulAfterMalformed(get.GetHeader().GetMsgId()); err != nil {
-			return append(evidence, e.Seq), err
+			p.evidence = append(p.evidence, e.Seq)
+			return err
 		}
 	}
-	if isClose(end) == nil {
-		if c.Strict("websocket-close-on-bad-record") {
-			return evidence, &usp.Mismatch{Where: "answer", Want: "none, or an Error", Got: "CLOSE"}
-		}
-		if err := unsupportedData(end); err != nil {
-			return evidence, err
-		}
-		if _, err := c.Reconnected(end.Seq); err != nil {
-			return evidence, fmt.Errorf("after the close with %d: %w", websocket.CloseUnsupported, err)
-		}
-		c.Note("%s ended the WebSocket connection with %d, as R-WS.16 demands", record.What, websocket.CloseUnsupported)
+	if err := p.judgeEnd(record); err != nil {
+		return err
 	}
-	got := c.Agent.Get(c, endpointID)
-	return append(evidence, got.Evidence()), expect.Type(got, usp.GetResp)
+	for {
+		conn, got := p.conn, c.Agent.Get(c, endpointID)
+		p.evidence = append(p.evidence, got.Evidence())
+		if err := p.judgeEnd(record); err != nil { // of an Agent that first works off what it has at hand
+			return err
+		}
+		if p.conn == conn { // else it has come back since
+			if err := expect.Type(got, usp.GetResp); err != nil {
+				return err
+			}
+			p.conn = got.Conn
+			return nil
+		}
+	}
 }
 
-// isClose says whether e is the device closing a WebSocket connection.
-func isClose(e *journal.Event) error {
-	if f, ok := e.Body.(*websocket.Frame); ok && e.Dir == journal.In && f.Opcode == websocket.OpClose {
+// judgeEnd judges the end of the connection, if the device has ended it: over WebSocket it may, with 1003, and must come back.
+func (p *provocation) judgeEnd(record harness.Malformed) error {
+	c, end := p.c, p.c.Ended(p.conn, p.mark)
+	if p.conn == none || end == nil {
 		return nil
 	}
-	return journal.ErrSkip
-}
-
-// unsupportedData wants 1003 in a frame that closes a connection.
-func unsupportedData(e *journal.Event) error {
-	if got, text := e.Body.(*websocket.Frame).CloseCode(); got != websocket.CloseUnsupported {
+	p.evidence = append(p.evidence, end.Seq)
+	f, closes := end.Body.(*websocket.Frame)
+	if !closes || c.Strict("websocket-close-on-bad-record") {
+		_, err := c.StaysConnected(p.conn, p.mark)
+		return err
+	}
+	if got, text := f.CloseCode(); got != websocket.CloseUnsupported {
 		return &usp.Mismatch{Where: "status code of CLOSE", Want: strconv.Itoa(websocket.CloseUnsupported), Got: fmt.Sprintf("%d %q", got, text)}
 	}
+	if _, err := c.Reconnected(end.Seq); err != nil {
+		return fmt.Errorf("after the close with %d: %w", websocket.CloseUnsupported, err)
+	}
+	c.Note("%s ended the WebSocket connection with %d, as R-WS.16 demands", record.What, websocket.CloseUnsupported)
+	p.conn = none
 	return nil
 }
