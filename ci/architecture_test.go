@@ -31,7 +31,8 @@ var house = [][]string{
 	{"fixtures/*"},
 	{"fixtures/agent/*"},
 	{"fixtures/agent/datamodel", "fixtures/agent/retry"},
-	{"harness/usp", "harness/journal", "harness/plan", "harness/pki", "harness/result"},
+	{"harness/model/gen"},
+	{"harness/usp", "harness/journal", "harness/model", "harness/plan", "harness/pki", "harness/result"},
 	{"harness/usp/usppb"},
 }
 

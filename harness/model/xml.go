@@ -1,0 +1,206 @@
+package model
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Bounds of one XML file. The largest that the Broadband Forum publishes has 5 MB and is 12 elements deep.
+const (
+	maxXML      = 64 << 20 // bytes
+	maxDepth    = 64       // elements within elements
+	maxEntities = 1000
+)
+
+// place is where something is in the XML.
+type place struct {
+	file string
+	line int
+}
+
+func (p place) String() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
+
+func (p place) errorf(format string, args ...any) error {
+	return fmt.Errorf("%s: "+format, append([]any{p}, args...)...)
+}
+
+// element is an XML element that says something about the model; descriptions and the like are not kept.
+type element struct {
+	name string
+	attr []xml.Attr
+	at   place
+	kids []*element
+}
+
+func (e *element) get(name string) string {
+	for _, a := range e.attr {
+		if a.Name.Local == name && a.Name.Space == "" {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// kept are the elements that are read.
+func kept(name string) bool {
+	switch name {
+	case "document", "import", "component", "model", "dataType", "object", "parameter", "command", "event", "input", "output",
+		"uniqueKey", "profile", "syntax", "list":
+		return true
+	}
+	return isType(name)
+}
+
+// isType reports whether name is one of TR-106's types.
+func isType(name string) bool {
+	switch name {
+	case "base64", "boolean", "dateTime", "decimal", "hexBinary", "int", "long", "string", "unsignedInt", "unsignedLong":
+		return true
+	}
+	return false
+}
+
+// passed are the elements that say nothing about what is compared.
+func passed(name string) bool {
+	return slices.Contains([]string{"description", "bibliography", "template", "glossary", "abbreviations", "enumeration", "size", "range", "pattern", "units",
+		"default", "reference", "pathRef", "enumerationRef", "instanceRef", "format", "schema"}, name)
+}
+
+// parse reads one file as a stream of tokens.
+func parse(name string, warn func(place, string)) (*element, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	p := parser{file: filepath.Base(name), warn: warn}
+	return p.read(f)
+}
+
+type parser struct {
+	file  string
+	warn  func(place, string)
+	d     *xml.Decoder
+	stack []*element
+	root  *element
+}
+
+func (p *parser) at() place {
+	line, _ := p.d.InputPos()
+	return place{p.file, line}
+}
+
+func (p *parser) read(r io.Reader) (*element, error) {
+	limited := &io.LimitedReader{R: r, N: maxXML}
+	p.d = xml.NewDecoder(limited)
+	for {
+		t, err := p.d.RawToken()
+		switch {
+		case errors.Is(err, io.EOF) && limited.N <= 0:
+			return nil, p.at().errorf("the file is larger than %d MB; give the data model alone", maxXML>>20)
+		case errors.Is(err, io.EOF) && p.root == nil:
+			return nil, p.at().errorf("no XML element; want a data model as the Broadband Forum publishes it")
+		case errors.Is(err, io.EOF) && len(p.stack) > 0:
+			return nil, p.at().errorf("the file ends within <%s>; is it cut short?", p.stack[len(p.stack)-1].name)
+		case errors.Is(err, io.EOF):
+			return p.root, nil
+		case err != nil:
+			return nil, p.at().errorf("not XML: %w", plainSyntax(err))
+		}
+		if err := p.token(t); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// plainSyntax takes the line from an error of the decoder, since every error here has one.
+func plainSyntax(err error) error {
+	var s *xml.SyntaxError
+	if errors.As(err, &s) {
+		return errors.New(s.Msg)
+	}
+	return err
+}
+
+func (p *parser) token(t xml.Token) error {
+	switch t := t.(type) {
+	case xml.Directive:
+		p.entities(string(t))
+	case xml.StartElement:
+		return p.start(t)
+	case xml.EndElement:
+		if len(p.stack) == 0 || p.stack[len(p.stack)-1].name != t.Name.Local {
+			return p.at().errorf("</%s> ends what was not begun", t.Name.Local)
+		}
+		p.stack = p.stack[:len(p.stack)-1]
+	}
+	return nil
+}
+
+// entities makes the entities that a document type declares stand for their own names, so that nothing is ever expanded. TR-106 uses some in
+// patterns, which are not read.
+func (p *parser) entities(directive string) {
+	for _, found := range regexp.MustCompile(`<!ENTITY\s+([\w.-]+)`).FindAllStringSubmatch(directive, maxEntities) {
+		if p.d.Entity == nil {
+			p.d.Entity = map[string]string{}
+		}
+		p.d.Entity[found[1]] = "&" + found[1] + ";"
+	}
+}
+
+func (p *parser) start(t xml.StartElement) error {
+	e := &element{name: t.Name.Local, attr: slices.Clone(t.Attr), at: p.at()}
+	if len(p.stack) == 0 && (e.name != "document" || p.root != nil) {
+		return e.at.errorf("<%s> where one <document> of a data model is wanted", e.name)
+	}
+	if len(p.stack) >= maxDepth {
+		return e.at.errorf("more than %d elements within each other", maxDepth)
+	}
+	if p.root == nil {
+		p.root = e
+		p.stack = append(p.stack, e)
+		return nil
+	}
+	if !kept(e.name) {
+		if !passed(e.name) {
+			p.warn(e.at, e.name)
+		}
+		return p.skip(e)
+	}
+	above := p.stack[len(p.stack)-1]
+	above.kids = append(above.kids, e)
+	p.stack = append(p.stack, e)
+	return nil
+}
+
+// skip reads to the end of an element. Its depth is bounded by nothing but the file: no more than a number is kept.
+func (p *parser) skip(e *element) error {
+	for depth := 1; depth > 0; {
+		t, err := p.d.RawToken()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return p.at().errorf("the file ends within <%s>; is it cut short?", e.name)
+			}
+			return p.at().errorf("not XML: %w", plainSyntax(err))
+		}
+		switch t.(type) {
+		case xml.Directive:
+			return p.token(t)
+		case xml.StartElement:
+			depth++
+		case xml.EndElement:
+			depth--
+		}
+	}
+	return nil
+}
+
+// words splits a list of names in an attribute.
+func words(s string) []string { return strings.Fields(s) }
