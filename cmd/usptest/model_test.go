@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/usptest/usptest/harness/model"
+	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// localAgent is a reply with what LocalAgent:1 requires but for EndpointID, and a name that is hostile to tables.
+func localAgent() *usppb.GetSupportedDMResp {
+	param := func(name string, t usp.ValueType) *usppb.GetSupportedDMResp_SupportedParamResult {
+		return &usppb.GetSupportedDMResp_SupportedParamResult{ParamName: name, ValueType: t}
+	}
+	return &usppb.GetSupportedDMResp{ReqObjResults: []*usppb.GetSupportedDMResp_RequestedObjectResult{{
+		ReqObjPath: "Device.", DataModelInstUri: "urn:broadband-forum-org:tr-181-2-19-1-usp",
+		SupportedObjs: []*usppb.GetSupportedDMResp_SupportedObjectResult{
+			{SupportedObjPath: "Device."},
+			{SupportedObjPath: "Device.LocalAgent.",
+				SupportedParams: []*usppb.GetSupportedDMResp_SupportedParamResult{
+					param("AdvertisedDeviceSubtypes", usp.TypeString), param("MTPNumberOfEntries", usp.TypeUnsignedInt), param("a|b\n\x1b[2J<b>", usp.TypeString)},
+				SupportedEvents: []*usppb.GetSupportedDMResp_SupportedEventResult{{EventName: "Periodic!"}}},
+			{SupportedObjPath: "Device.LocalAgent.MTP.{i}.", Access: usppb.GetSupportedDMResp_OBJ_ADD_DELETE, IsMultiInstance: true,
+				SupportedParams: []*usppb.GetSupportedDMResp_SupportedParamResult{param("Alias", usp.TypeString), param("Protocol", usp.TypeString)},
+				UniqueKeySets:   []*usppb.GetSupportedDMResp_SupportedUniqueKeySet{{KeyNames: []string{"Alias"}}}},
+		}}}}
+}
+
+// TestModelOffline compares saved replies.
+func TestModelOffline(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name string, b []byte, err error) string {
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	msg := usp.NewMsg("1", localAgent())
+	asJSON, err := protojson.Marshal(localAgent())
+	inJSON := write("reply.json", asJSON, err)
+	asJSON, err = protojson.Marshal(msg)
+	asMessage := write("message.json", asJSON, err)
+	wire, err := usp.Marshal(msg)
+	onWire := write("message.bin", wire, err)
+	record, err := usp.WrapMessage("self::c", "proto::a", "1.4", msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire, err = usp.Marshal(record)
+	inRecord := write("record.bin", wire, err)
+	empty := write("empty.json", []byte(`{}`), nil)
+	noise := write("noise.bin", []byte("\xff\xff\xff"), nil)
+
+	for _, saved := range []string{inJSON, asMessage, onWire, inRecord} {
+		usptest(t, "model", "--gsdm", saved, "--profile", "LocalAgent:1").Want(t, result.ExitDeviceFault,
+			"fault    Device.LocalAgent.EndpointID", "parameter, readOnly", "missing", "LocalAgent:1", `a|b\n\x1b[2J<b>`, "1 of them in claimed profiles")
+	}
+	usptest(t, "model", "--gsdm", inJSON).Want(t, result.ExitPassed, "LocalAgent:1  partial  7 of 8  Device.LocalAgent.EndpointID", "no profile was claimed, so nothing fails")
+	usptest(t, "model", "--gsdm", inJSON, "--format", "markdown").Want(t, result.ExitPassed, `a\|b\n\x1b\[2J&lt;b>`)
+	out := usptest(t, "model", "--gsdm", inJSON, "--profile", "LocalAgent:1", "--format", "json")
+	out.Want(t, result.ExitDeviceFault)
+	var report model.Report
+	if err := json.Unmarshal([]byte(out.Stdout.String()), &report); err != nil || report.Faults() != 1 {
+		t.Errorf("%d faults, %v", report.Faults(), err)
+	}
+
+	broken := write("broken.xml", []byte("<document>\n<model>"), nil)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--gsdm", empty}, "names no object"},
+		{[]string{"--gsdm", noise}, "is no GetSupportedDMResp"},
+		{[]string{"--gsdm", filepath.Join(dir, "away")}, "no such file"},
+		{[]string{"--gsdm", dir}, "has no journals"},
+		{[]string{"--gsdm", inJSON, "--profile", "LocalAgent:9"}, `--profile "LocalAgent:9"`},
+		{[]string{"--gsdm", inJSON, "--model", broken}, "broken.xml:2: the file ends within <model>"},
+		{[]string{"--gsdm", inJSON, "--format", "xml"}, "want one of table, json, markdown"},
+		{[]string{"--list", "--gsdm", inJSON}, "none of the others can be"},
+		{nil, "at least one of the flags"},
+	} {
+		usptest(t, append([]string{"model"}, c.args...)...).Want(t, result.ExitUsage, c.want)
+	}
+	usptest(t, "model", "--list").Want(t, result.ExitPassed, "PROFILE", "LocalAgent:1")
+}
+
+// TestModelLive asks the reference agent.
+func TestModelLive(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lab.yaml")
+	text := "device: {vendor: ACME, model: X1, software: \"1.0\", endpoint: \"proto::model\"}\nlinks: [{mtp: mqtt, version: \"5.0\"}]\nlab:\n  launch:\n    fresh: per-run\n    exec:\n"
+	for _, word := range agentLaunch(t) {
+		text += fmt.Sprintf("      - %q\n", word)
+	}
+	text += "waits: {connect: 1m, response: 20s}\n"
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	usptest(t, "model", "--dut", path, "--profile", "LocalAgent:1", "--profile", "Subscriptions:1", "--profile", "Controllers:1", "--profile", "Reboot:1").
+		Want(t, result.ExitPassed, "Subscriptions:1  complete", "0 faults")
+	usptest(t, "model", "--dut", path, "--profile", "Location:1").Want(t, result.ExitDeviceFault, "Device.DeviceInfo.Location.{i}.")
+	usptest(t, "model", "--dut", path, "--link", "stomp").Want(t, result.ExitUsage, `--link "stomp": the device has no such link`)
+}

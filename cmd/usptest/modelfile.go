@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// maxReply bounds a saved reply, in bytes; the whole of TR-181 takes half a megabyte.
+const maxReply = 64 << 20
+
+// savedReply reads a GetSupportedDMResp from a file or from the journals of a run.
+func savedReply(path string) (*usppb.GetSupportedDMResp, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return replyOfRun(path)
+	}
+	if filepath.Base(path) == runFile {
+		return replyOfRun(filepath.Dir(path))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxReply+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxReply {
+		return nil, fmt.Errorf("%s is larger than %d MB; that is no supported data model", path, maxReply>>20)
+	}
+	r := replyIn(b)
+	if r == nil {
+		return nil, fmt.Errorf("%s is no GetSupportedDMResp; want a USP Record or Message as on the wire, one in protobuf's JSON, or a run's folder", path)
+	}
+	return r, nil
+}
+
+// replyIn finds a GetSupportedDMResp in bytes; nil when there is none.
+func replyIn(b []byte) *usppb.GetSupportedDMResp {
+	if text := bytes.TrimSpace(b); bytes.HasPrefix(text, []byte("{")) {
+		var r usppb.GetSupportedDMResp
+		if protojson.Unmarshal(text, &r) == nil {
+			return &r
+		}
+		var m usppb.Msg
+		if protojson.Unmarshal(text, &m) == nil {
+			return m.GetBody().GetResponse().GetGetSupportedDmResp()
+		}
+		return nil
+	}
+	if r, err := usp.ParseRecord(b); err == nil && len(usp.PayloadOf(r)) > 0 {
+		if m, err := usp.ParseMessage(usp.PayloadOf(r)); err == nil {
+			return m.GetBody().GetResponse().GetGetSupportedDmResp()
+		}
+	}
+	m, err := usp.ParseMessage(b)
+	if err != nil {
+		return nil
+	}
+	return m.GetBody().GetResponse().GetGetSupportedDmResp()
+}
+
+// replyOfRun is the fullest reply about all of Device. in the journals of a run.
+func replyOfRun(dir string) (*usppb.GetSupportedDMResp, error) {
+	var best *usppb.GetSupportedDMResp
+	most := 0
+	err := filepath.WalkDir(filepath.Join(dir, journalDir), func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || filepath.Ext(name) != ".jsonl" {
+			return err
+		}
+		rel, err := filepath.Rel(dir, name)
+		if err != nil {
+			return err
+		}
+		for e, err := range result.WholeJournal(dir, filepath.ToSlash(rel)) {
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			if e.Dir != "in" || len(e.Raw) <= most || !strings.Contains(e.Decoded, usp.TypeName(usp.GetSupportedDMResp)) {
+				continue
+			}
+			if r := replyIn(e.Raw); r != nil && ofRoot(r) {
+				best, most = r, len(e.Raw)
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s has no journals; want the folder that a run wrote", dir)
+	}
+	if err == nil && best == nil {
+		err = fmt.Errorf("no case of the run in %s asked for all of Device.; case 1.76 does, or ask the device with --dut", dir)
+	}
+	return best, err
+}
+
+// ofRoot reports whether a reply is about all of Device. and has parameters.
+func ofRoot(r *usppb.GetSupportedDMResp) bool {
+	for _, q := range r.GetReqObjResults() {
+		if q.GetReqObjPath() != "Device." || q.GetErrCode() != 0 {
+			continue
+		}
+		for _, o := range q.GetSupportedObjs() {
+			if strings.Count(o.GetSupportedObjPath(), ".") > 1 && len(o.GetSupportedParams()) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
