@@ -57,7 +57,7 @@ func (r *Retries) Next(m *Metric) {
 		}
 		return nil
 	})
-	r.series.Grant = retry.Grant{Early: c.Stall(), Late: late}
+	r.series.Grant = retry.Grant{Early: r.series.Second + c.Stall(), Late: late}
 	if attempt == nil {
 		if c.cutShort(err) {
 			m.Must(err)

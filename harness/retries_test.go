@@ -40,10 +40,10 @@ func TestRetries(t *testing.T) {
 		notes  int
 	}{
 		{"all kept", ranged, []time.Duration{6 * s, 12 * s, 21 * s, 79 * s}, "", 4},
-		{"the third is early", ranged, []time.Duration{6 * s, 12 * s, 19 * s}, "wait before retry 3: 20s to 40s (up to 1s late), 19s after event 12", 3},
+		{"the third is early", ranged, []time.Duration{6 * s, 12 * s, 18 * s}, "wait before retry 3: 20s to 40s (up to 1s early or 1s late), 18s after event 12", 3},
 		{"at once", fromZero, make([]time.Duration, 9), "the waits before 6 retries", 6},
 		{"short by chance", fromZero, []time.Duration{3 * s, 3 * s, 3 * s, 3 * s, 30 * s, 2 * s}, "", 6},
-		{"never", retry.Policy{Initial: time.Millisecond, Multiplier: 1000}, nil, "wait before retry 1: 1ms (up to 1s late), no attempt by then after event 1", 0},
+		{"never", retry.Policy{Initial: time.Millisecond, Multiplier: 1000}, nil, "wait before retry 1: 1ms (up to 1s early or 1s late), no attempt by then after event 1", 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

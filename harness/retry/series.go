@@ -33,8 +33,9 @@ func (r Retry) String() string {
 	return fmt.Sprintf("retry %d: %s after event %d, allowed %s", r.N, short(r.Wait()), r.Failure.Seq, r.Window)
 }
 
-// Grant is what a measured wait may be too short or too long by. A real device gets no Early: what
-// it does comes after the failure that it saw, so that its wait cannot seem shorter than it was.
+// Grant is what a measured wait may be too short or too long by. Early is a second of the device: one
+// that counts whole seconds has waited up to one less than it drew, since its own clock was within a
+// second when the wait began.
 type Grant struct{ Early, Late time.Duration }
 
 // Series is what was seen of a device that tries again and again.
@@ -66,6 +67,9 @@ func (s *Series) Late(failure Moment) error {
 }
 
 func (s *Series) allowed(w Window) string {
+	if s.Grant.Early > 0 && !s.Policy.FromZero {
+		return fmt.Sprintf("%s (up to %s early or %s late)", w, short(s.Grant.Early), short(s.Grant.Late))
+	}
 	return fmt.Sprintf("%s (up to %s late)", w, short(s.Grant.Late))
 }
 
