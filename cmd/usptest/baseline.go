@@ -23,10 +23,18 @@ func loadBaseline(path string, p *plan.Plan, device result.Device) (*result.Base
 	if err := checkNames(path, p); err != nil {
 		return nil, fmt.Errorf("--baseline: names that do not exist; take them out, or make the baseline anew:\n%w", err)
 	}
-	if unlike := run.Device.Differences(device, result.FieldVendor, result.FieldModel, result.FieldReference); len(unlike) > 0 {
-		return nil, fmt.Errorf("--baseline: %s is of another device, %s; take a run of this one", path, list(unlike))
+	if err := sameDevice("--baseline", path, run, device); err != nil {
+		return nil, err
 	}
 	return result.NewBaseline(path, run), nil
+}
+
+// sameDevice refuses the run at path, named by a flag, when it is of another device.
+func sameDevice(flag, path string, run *result.Run, device result.Device) error {
+	if unlike := run.Device.Differences(device, result.FieldVendor, result.FieldModel, result.FieldReference); len(unlike) > 0 {
+		return fmt.Errorf("%s: %s is of another device, %s; take a run of this one", flag, path, list(unlike))
+	}
+	return nil
 }
 
 // checkNames looks for ids of cases that the plan does not have, and for links that there cannot be, in the run.json at path.

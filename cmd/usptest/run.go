@@ -33,6 +33,7 @@ type runFlags struct {
 	out      string
 	junit    string
 	baseline string
+	failed   string
 	shard    string
 	defects  []string
 	// instances is 0 when the user left the number to the tool
@@ -58,6 +59,7 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
   usptest run --dut lab.yaml --select 'section:1 && !needs:reboot'
   usptest run --dut lab.yaml --profile mandatory --out results
   usptest run --dut lab.yaml --baseline known.json   # fail on what is new alone
+  usptest run --dut lab.yaml --failed before/run.json  # only what failed or could not be judged
   usptest run --dut lab.yaml --repeat 5 1.52   # is it flaky?
   usptest run --dut lab.yaml --shard 2/4 --out part2   # on the second of four machines
   usptest run --defect add-response-without-id-key 1.1   # see what a failure looks like`,
@@ -72,6 +74,7 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
 	flags.StringVar(&f.out, "out", defaultOut, "output `folder`")
 	flags.StringVar(&f.junit, "junit", "", "write the JUnit `file` here as well")
 	flags.StringVar(&f.baseline, "baseline", "", "run.json `file` whose failures are known: new ones fail the run, and so do known ones that pass now")
+	flags.StringVar(&f.failed, "failed", "", "carry out only what failed or could not be judged in this run: its run.json `file` or its folder")
 	flags.StringVar(&f.shard, "shard", "", "carry out the part `I/N` of the run, to spread it over N machines; usptest merge joins the parts")
 	flags.IntVar(&f.instances, "instances", 0, "how many devices to run at once, when usptest launches them (default: one for each link, of the reference agent three)")
 	flags.StringArrayVar(&f.defects, "defect", nil, "break the reference agent in this `way`; repeatable; see usptest agent --list-defects")
@@ -82,6 +85,7 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
 	cmd.MarkFlagsMutuallyExclusive("quiet", "verbose")
 	cmd.MarkFlagsMutuallyExclusive("dut", "defect")
 	must(cmd.MarkFlagFilename("baseline", "json"))
+	must(cmd.MarkFlagFilename("failed", "json"))
 	must(cmd.RegisterFlagCompletionFunc("link", cobra.FixedCompletions(linkNames(), cobra.ShellCompDirectiveNoFileComp)))
 	must(cmd.RegisterFlagCompletionFunc("profile", completeProfiles))
 	must(cmd.RegisterFlagCompletionFunc("defect", completeDefects))
@@ -113,8 +117,18 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 	if err := f.device(&o); err != nil {
 		return err
 	}
+	if err := f.loadFailed(&o); err != nil {
+		return err
+	}
 	if o.Links, err = f.chosenLinks(o.DUT, o.Reference); err != nil {
 		return err
+	}
+	if o.Failed != nil && len(f.links) == 0 {
+		open := o.Failed.OpenLinks()
+		o.Links = slices.DeleteFunc(slices.Clone(o.Links), func(link string) bool { return !slices.Contains(open, link) })
+		if len(o.Links) == 0 {
+			return fmt.Errorf("--failed: the links of %s with failures (%s) are not those of this device", o.FailedOf, strings.Join(open, ", "))
+		}
 	}
 	if o.Filters, err = f.filters(p); err != nil {
 		return err
@@ -192,6 +206,27 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 		return nil
 	}
 	return &exitError{code, err}
+}
+
+// loadFailed reads the run of --failed. One of another device is refused, and so is one in which nothing failed.
+func (f *runFlags) loadFailed(o *runner.Options) error {
+	if f.failed == "" {
+		return nil
+	}
+	path := runPath(f.failed)
+	run, err := loadRun(path)
+	if err != nil {
+		return fmt.Errorf("--failed: %w", err)
+	}
+	device := result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Reference: o.Reference}
+	if err := sameDevice("--failed", path, run, device); err != nil {
+		return err
+	}
+	if len(run.OpenLinks()) == 0 {
+		return fmt.Errorf("--failed: in %s no case failed and none could not be judged; there is nothing to repeat", path)
+	}
+	o.Failed, o.FailedOf = run, path
+	return nil
 }
 
 // parseShard reads --shard; nil is the whole run.

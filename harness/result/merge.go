@@ -71,6 +71,7 @@ func (r *Run) unlike(other *Run) []Difference {
 		{"tolerance in ms", fmt.Sprint(r.ToleranceMS), fmt.Sprint(other.ToleranceMS)},
 		{"--strict-plan", fmt.Sprint(r.StrictPlan), fmt.Sprint(other.StrictPlan)},
 		{"--repeat", fmt.Sprint(r.Repeat), fmt.Sprint(other.Repeat)},
+		{"--failed", r.FailedOf, other.FailedOf},
 		{"number of shards", fmt.Sprint(r.Shard.Of), fmt.Sprint(other.Shard.Of)},
 		{"baseline", baseline(r), baseline(other)},
 		{"waivers", fmt.Sprint(r.Waivers), fmt.Sprint(other.Waivers)},

@@ -34,6 +34,8 @@ type Run struct {
 	// Selectors are the ids, globs and chapters of the command line, when they leave out cases of the plan. What they leave out is not in
 	// Links.
 	Selectors []string `json:"selectors,omitempty"`
+	// FailedOf is the run of which this one repeats what failed or could not be judged; empty when it does not. The other cases are not in Links.
+	FailedOf string `json:"failedOf,omitempty"`
 	// Shard says which part of the run this is; nil when it is the whole.
 	Shard *Shard `json:"shard,omitempty"`
 	// Waivers and Features are what the DUT file declared and what was found, Alternates what cases used of its elements.

@@ -176,6 +176,8 @@ func (r *Run) reservation(count map[Verdict]int) string {
 		return "no case passed, so nothing is proven"
 	case r.Shard != nil:
 		return fmt.Sprintf("this is shard %s alone; usptest merge joins all of them", r.Shard)
+	case r.FailedOf != "":
+		return "the run was limited to what failed or could not be judged in " + r.FailedOf
 	case len(r.Selectors) > 0:
 		return "the run was limited to " + strings.Join(r.Selectors, " ")
 	case count[Deselected] > 0:

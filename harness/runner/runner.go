@@ -29,6 +29,9 @@ type Options struct {
 	// Selectors are ids, globs or chapters; none means every case. Filters narrow them.
 	Selectors []string
 	Filters   []plan.Filter
+	// Failed limits the run to the cases that failed or could not be judged in an earlier one, which is named FailedOf; nil: no limit.
+	Failed   *result.Run
+	FailedOf string
 	// Out is the folder for cases.jsonl and the journals. It exists.
 	Out string
 	// Instances is how many devices run at once, where the harness can launch them.
@@ -82,7 +85,7 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 		Plan: result.Plan{ID: o.Plan.ID, Version: o.Plan.Version, Hash: o.Plan.Hash()},
 		Device: result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Software: o.DUT.Device.Software,
 			Endpoint: endpoint(o.DUT), Reference: o.Reference, Defects: o.Defects},
-		Features: unknownFeatures(o.Plan, o.DUT, "no device told its supported data model"), Baseline: o.Baseline, Repeat: o.Repeat,
+		Features: unknownFeatures(o.Plan, o.DUT, "no device told its supported data model"), Baseline: o.Baseline, Repeat: o.Repeat, FailedOf: o.FailedOf,
 	}
 	if len(cases) < len(o.Plan.Cases) {
 		run.Selectors = o.Selectors
@@ -158,6 +161,9 @@ func (o Options) decide(cases []plan.Case) []linkPlan {
 		p := linkPlan{link: link}
 		setup.Link = link
 		for _, c := range cases {
+			if o.Failed != nil && !o.Failed.Open(link, c.ID) {
+				continue
+			}
 			d := o.Plan.Decide(c, setup)
 			switch d.Choice {
 			case plan.ChooseRun:
