@@ -16,18 +16,21 @@ import (
 // Controller and the same way to the Agent, but for a topic, destination or WebSocket of its own. It returns when the Agent has answered
 // the second Controller, and in the end the row is deleted. A device that does not take it proves nothing, which is an error of the case.
 func (c *Case) SecondController() (second *controller.Controller, row string) {
+	second, row, err := c.NewController()
+	if err != nil {
+		err = fmt.Errorf("the device does not take a second Controller: %w; let the harness's Controller add one (%s), its MTP and its AssignedRole", err, localController)
+	}
+	c.LabMust(err)
+	return second, row
+}
+
+// NewController is SecondController for a case that judges whether the device takes one.
+func (c *Case) NewController() (second *controller.Controller, row string, err error) {
 	c.needs("second-controller")
 	own, err := c.ControllerRow()
 	c.DeviceMust(err)
 	values, err := c.ReadAll(own)
 	c.DeviceMust(err)
-	must := func(err error) {
-		if err != nil {
-			err = fmt.Errorf("the device does not take a second Controller: %w; let the harness's Controller add one (%s), its MTP and its AssignedRole", err, localController)
-		}
-		c.LabMust(err)
-	}
-
 	id, roles := "proto::"+c.Fresh("controller"), values[own+"AssignedRole"]
 	if roles == "" {
 		roles = values[own+"InheritedRole"]
@@ -35,16 +38,20 @@ func (c *Case) SecondController() (second *controller.Controller, row string) {
 	added := c.Agent.Add(c, false, usp.Create(localController, usp.Params{"EndpointID": id, "Enable": "true"}, usp.Params{"AssignedRole": roles}))
 	c.Owns(added)
 	created, err := expect.OneCreated(added)
-	must(err)
+	if err != nil {
+		return nil, "", err
+	}
 	second, joined := c.Agent.Join(id) // not before the Agent knows it: the link may dial
 	c.Cleanup("end the sessions of the second Controller", func(context.Context) error { joined.Leave(); return nil })
-	must(c.leadTo(joined, own, values, created.Path))
-
+	if err := c.leadTo(joined, own, values, created.Path); err != nil {
+		return nil, "", err
+	}
 	ctx, cancel := context.WithTimeout(c, c.ReconnectWait().D)
 	defer cancel()
-	must(second.Connected(ctx))
-	must(expect.Type(second.Get(c, "Device.LocalAgent.EndpointID"), usp.GetResp))
-	return second, created.Path
+	if err := second.Connected(ctx); err != nil {
+		return nil, "", err
+	}
+	return second, created.Path, expect.Type(second.Get(c, "Device.LocalAgent.EndpointID"), usp.GetResp)
 }
 
 // leadTo gives the Controller in row an MTP like that of the harness's own, but with the address where it has joined. An Agent that the

@@ -1,0 +1,58 @@
+package functionality
+
+import (
+	"context"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// newController is 9.9: a Controller that is added by hand gets its OnBoardRequest.
+func newController(c *harness.Case) {
+	c.Step(1, "add a Controller")
+	c.Step(2, "add its MTP")
+	mark := c.Journal.Mark()
+	second, row, err := c.NewController()
+	if !c.Metric(1, func(m *harness.Metric) { m.Must(err, mark) }) {
+		return
+	}
+	command := row + "SendOnBoardRequest()"
+	c.Step(3, "operate %s", command)
+	_, err = c.Agent.Send(c, usp.NewOperate(c.Fresh("operate"), command, c.Fresh("onboard"), false, nil))
+	c.LabMust(err)
+	c.Step(4, "wait for the OnBoardRequest, and answer it")
+	var request *controller.Message
+	if c.Metric(2, func(m *harness.Metric) {
+		ctx, cancel := context.WithTimeout(c, c.NotifyWait().D)
+		defer cancel()
+		request, err = second.AwaitNotify(ctx, mark, isOnBoardRequest)
+		m.Must(err, mark)
+		m.Must(nil, request.Seq)
+	}) {
+		c.Beyond("TR-369, OnBoardRequest", func(m *harness.Metric) { m.Must(toldRightly(c, request), request.Seq) })
+	}
+}
+
+func isOnBoardRequest(n *usppb.Notify) error {
+	if n.GetOnBoardReq() == nil {
+		return journal.ErrSkip
+	}
+	return nil
+}
+
+// toldRightly holds what an OnBoardRequest tells of the device against DeviceInfo, as far as that can be read.
+func toldRightly(c *harness.Case, m *controller.Message) error {
+	request := m.GetBody().GetRequest().GetNotify().GetOnBoardReq()
+	for param, told := range map[string]string{"ManufacturerOUI": request.GetOui(), "ProductClass": request.GetProductClass(), "SerialNumber": request.GetSerialNumber()} {
+		if value, err := c.Read("Device.DeviceInfo." + param); err == nil {
+			if err := expect.Equal("OnBoardRequest, "+param, value, told); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
