@@ -142,7 +142,7 @@ func (d *fileDecoder) bind() kind {
 		}
 		d.f.Bind = s
 		d.later = append(d.later, func() {
-			if ip := net.ParseIP(s); ip.IsUnspecified() && d.f.Host == "" && d.f.Lab.Launch != nil {
+			if ip := net.ParseIP(s); ip.IsUnspecified() && d.f.Host == "" {
 				d.add(v, strconv.Quote(s), "", "set host as well, so that the device knows where to connect")
 			}
 		})

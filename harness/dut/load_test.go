@@ -239,6 +239,8 @@ func TestASingleProblem(t *testing.T) {
 		{"one port twice", strings.Replace(shortFile, "61613}", "61613}, {mtp: websocket, port: 61613}", 1), "links[0].port: got 61613; allowed: a port for each link"},
 		{"TLS of a device that runs by itself", strings.Replace(shortFile, "port:", "tls: true, port:", 1), "links[0].tls: got true; a device that the harness does not launch"},
 		{"launch without launch", shortFile + "lab: {reboot: launch}\n", "there is no lab.launch"},
+		{"bind to all, without a launch", shortFile + "bind: 0.0.0.0\n", "set host as well"},
+		{"bind to all, of IPv6", shortFile + "bind: \"::\"\n", "set host as well"},
 		{"bind to all", shortFile + "bind: 0.0.0.0\nlab: {launch: {exec: [x]}}\n", "set host as well"},
 		{"an authority that is not there", shortFile + "tls: {authority: nowhere}\n", "tls.authority: got \"nowhere\"; allowed: a folder with ca.pem and ca.key; open nowhere/ca.pem: no such file or directory; make one with usptest certs"},
 		{"key without certificate", shortFile + "tls: {key: server.key}\n", "tls"},
