@@ -23,8 +23,17 @@ func (c *Case) Add(table string, required, optional usp.Params) usp.Created {
 	if expect.IsFull(added) {
 		c.LabMust(fmt.Errorf("%w; make room for a row of %s in the configuration of the device", err, table))
 	}
+	c.mayChange(added, table)
 	c.DeviceMust(err)
 	return created
+}
+
+// mayChange ends the body when the device refuses a part of the procedure because the Controller has no right to it: that is a matter of how
+// the device is set up.
+func (c *Case) mayChange(reply *controller.Reply, object string) {
+	if expect.IsForbidden(reply) {
+		c.LabMust(fmt.Errorf("the device does not let the Controller %q change %s (7006): give that Controller a Role with full access", c.Agent.ID(), object))
+	}
 }
 
 // AddBesides adds a row that makes a procedure sharper, but that the plan does not ask for, and tells in a note when it is refused; path is
@@ -43,7 +52,9 @@ func (c *Case) AddBesides(table string, required, optional usp.Params) (path str
 // Set sets parameters as a part of the procedure that is no metric: a device that refuses it blocks the procedure. object ends in a dot.
 func (c *Case) Set(object string, params usp.Params) {
 	c.set = true
-	c.DeviceMust(expect.Type(c.Agent.Set(c, false, usp.Update(object, params, nil)), usp.SetResp))
+	reply := c.Agent.Set(c, false, usp.Update(object, params, nil))
+	c.mayChange(reply, object)
+	c.DeviceMust(expect.Type(reply, usp.SetResp))
 }
 
 // Subscribe adds a Subscription as a fixture, with an ID of its own. params outrank what it has by default: it is enabled, and to the

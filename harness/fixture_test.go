@@ -50,7 +50,7 @@ func TestAFixtureIsAddedAndDeleted(t *testing.T) {
 }
 
 func TestAFixtureThatIsRefusedBlocksTheCase(t *testing.T) {
-	const denied, full = `reply to Add: want AddResp, got Error 7006 Permission denied: "no"`, `reply to Add: want AddResp, got Error 7005 Resources exceeded: "full"`
+	const denied, full = `reply to Add: want AddResp, got Error 7002 Request denied: "no"`, `reply to Add: want AddResp, got Error 7005 Resources exceeded: "full"`
 	b, d := newBench(t, nil)
 	creates(d, "")
 	if r := trying(t, b, func(c *Case) { c.Add("Device.T.", nil, nil) }); r.Verdict != result.Error ||
@@ -60,9 +60,14 @@ func TestAFixtureThatIsRefusedBlocksTheCase(t *testing.T) {
 	if r := trying(t, b, func(c *Case) { c.AddBesides("Device.T.", nil, nil) }); r.Verdict != result.Pass || len(r.Notes) != 1 {
 		t.Errorf("got %s %q, notes %q", r.Verdict, r.Reason, r.Notes)
 	}
-	d.answer = func(m *usppb.Msg) *usppb.Msg {
-		return usp.NewError(m.GetHeader().GetMsgId(), usp.CodePermissionDenied, "no")
+	code := usp.CodePermissionDenied
+	d.answer = func(m *usppb.Msg) *usppb.Msg { return usp.NewError(m.GetHeader().GetMsgId(), code, "no") }
+	for _, change := range []func(*Case){func(c *Case) { c.Add("Device.T.", nil, nil) }, func(c *Case) { c.Set("Device.T.1.", usp.Params{"P": "1"}) }} {
+		if r := trying(t, b, change); r.Verdict != result.Error || !strings.HasSuffix(r.Reason, " (7006): give that Controller a Role with full access") {
+			t.Errorf("got %s %q", r.Verdict, r.Reason)
+		}
 	}
+	code = usp.CodeRequestDenied
 	if r := trying(t, b, func(c *Case) { c.Add("Device.T.", nil, nil) }); r.Verdict != result.Fail || r.Reason != denied {
 		t.Errorf("got %s %q", r.Verdict, r.Reason)
 	}

@@ -18,20 +18,26 @@ func OneCreated(r *controller.Reply) (usp.Created, error) {
 }
 
 // IsFull says whether an Add of one object was refused because the Agent has no room for it (7005).
-func IsFull(r *controller.Reply) bool {
-	full := func(code uint32) bool { return usp.ErrCode(code) == usp.CodeResourcesExceeded }
+func IsFull(r *controller.Reply) bool { return refusedWith(r, usp.CodeResourcesExceeded) }
+
+// IsForbidden says whether an Add or a Set was refused because the Controller has no right to it (7006).
+func IsForbidden(r *controller.Reply) bool { return refusedWith(r, usp.CodePermissionDenied) }
+
+// refusedWith says whether an Add or a Set was refused with a code, as a whole, for an object or for a parameter.
+func refusedWith(r *controller.Reply, code usp.ErrCode) bool {
+	has := func(got uint32) bool { return usp.ErrCode(got) == code }
 	e := r.Body().GetError()
 	for _, p := range e.GetParamErrs() {
-		if full(p.GetErrCode()) {
+		if has(p.GetErrCode()) {
 			return true
 		}
 	}
 	for _, o := range r.Body().GetResponse().GetAddResp().GetCreatedObjResults() {
-		if full(o.GetOperStatus().GetOperFailure().GetErrCode()) {
+		if has(o.GetOperStatus().GetOperFailure().GetErrCode()) {
 			return true
 		}
 	}
-	return full(e.GetErrCode())
+	return has(e.GetErrCode())
 }
 
 // Created wants an AddResp with so many successes, each without parameter errors, and so many failures, each with a lawful code, in any
