@@ -13,6 +13,7 @@ import (
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -43,9 +44,29 @@ func (c *Case) AwaitNotify(what string, wait Wait, mark uint64, match func(*uspp
 	defer cancel()
 	m, err := c.Agent.AwaitNotify(ctx, mark, match)
 	if err != nil {
+		if to := c.misled(mark); to != "" {
+			err = fmt.Errorf("a Notify went to %s instead of %q: set the Controller's address on the device; %w", usp.Quote(to), c.ControllerAddress, err)
+		}
 		return nil, wait.missed(what, err)
 	}
 	return m, nil
+}
+
+// misled returns the topic or destination to which a Notify for the Controller was sent since mark and that is not the link's; "" when none
+// was.
+func (c *Case) misled(mark uint64) string {
+	for _, e := range c.Journal.Since(mark) {
+		to, record := c.bench.Link.Emitted(e)
+		if to == "" || record.GetToId() != c.Agent.ID() {
+			continue
+		}
+		to, _ = link.SplitReplyTo(to)
+		m, err := usp.ParseMessage(usp.PayloadOf(record))
+		if err == nil && m.GetBody().GetRequest().GetNotify() != nil && !link.Within(to, c.ControllerAddress) {
+			return to
+		}
+	}
+	return ""
 }
 
 // Wait is how long something is awaited, and what the wait is called in the DUT file; "" when the plan fixes it.
