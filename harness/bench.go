@@ -134,8 +134,12 @@ func (c *Case) judgeUniversal() {
 	exits := slices.DeleteFunc(c.Device.Exits(), func(e lab.Exit) bool { return e.Seq <= c.start })
 	if len(exits) > c.reboots {
 		last := exits[len(exits)-1]
-		c.metrics = append(c.metrics, result.Metric{Verdict: result.Fail, Where: "the device's process", Want: "to run through the case",
-			Got: "it ended: " + last.Text, Evidence: []uint64{last.Seq}})
+		m := result.Metric{Verdict: result.Fail, Where: "the device's process", Want: "to run through the case",
+			Got: "it ended: " + last.Text, Evidence: []uint64{last.Seq}}
+		if len(last.Log) > 0 {
+			m.Note = "its last lines: " + strings.Join(last.Log, " | ")
+		}
+		c.metrics = append(c.metrics, m)
 	}
 	if broken := c.Agent.Violations(c.start); len(broken) > 0 {
 		first := broken[0] // tells it; a broken agent would repeat it with every message

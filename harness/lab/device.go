@@ -207,8 +207,9 @@ func (d *Device) current() *run {
 type Exit struct {
 	Seq   uint64 // the number of its event in the journal
 	Ran   time.Duration
-	Crash bool   // it ended by a signal or with a code other than 0
-	Text  string // "exit status 0", "signal: segmentation fault"
+	Crash bool     // it ended by a signal or with a code other than 0
+	Text  string   // "exit status 0", "signal: segmentation fault"
+	Log   []string // the last lines that it wrote
 }
 
 // Exits are the ends of the process that the lab did not bring about, oldest first, at most the newest 1000.
@@ -228,12 +229,13 @@ func (d *Device) exited(ran time.Duration, end ending) {
 		typ = "crash"
 	}
 	e := d.note(journal.In, typ, fmt.Sprintf("the device's process ended by itself after %s: %s", ran.Round(time.Millisecond), end.text))
+	lines := d.LogTail(tailLines)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.exits) == maxExits {
 		d.exits = d.exits[1:]
 	}
-	d.exits = append(d.exits, Exit{Seq: e.Seq, Ran: ran, Crash: end.crash, Text: end.text})
+	d.exits = append(d.exits, Exit{Seq: e.Seq, Ran: ran, Crash: end.crash, Text: end.text, Log: lines})
 }
 
 // LogTail returns the last lines, at most n, that the device wrote to its standard output and error. Control characters are replaced,
