@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,13 +15,14 @@ import (
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/runner"
+	"github.com/usptest/usptest/reports/pcap"
 )
 
 // loadDUT reads a DUT file. Its error names every problem with line, key, value and remedy.
 func loadDUT(path string, p *plan.Plan) (*dut.File, error) { return dut.Load(path, p, time.Now()) }
 
 func checkCommand() *cobra.Command {
-	var file string
+	var file, out string
 	var links []string
 	cmd := &cobra.Command{
 		Use:   "check --dut FILE",
@@ -65,11 +68,16 @@ Exit codes: 0 ready; 1 the device breaks a rule and cannot be tested any further
 					code = max(code, result.ExitUsage)
 					fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", name, result.VisibleLine(err.Error()))
 				}
-				found, err := runner.Preflight(cmd.Context(), p, d, name)
+				found, err := runner.Preflight(cmd.Context(), p, d, name, out)
 				if errors.Is(err, cmd.Context().Err()) && cmd.Context().Err() != nil {
 					return &exitError{result.ExitInterrupted, nil}
 				}
-				code = max(code, tell(cmd.OutOrStdout(), name, found, err))
+				code = worse(code, tell(cmd.OutOrStdout(), name, found, err))
+				if found.Journal != "" {
+					if err := keepContact(cmd.OutOrStdout(), out, name, found); err != nil {
+						return err
+					}
+				}
 			}
 			if code != result.ExitPassed {
 				return &exitError{code, nil}
@@ -79,9 +87,35 @@ Exit codes: 0 ready; 1 the device breaks a rule and cannot be tested any further
 		},
 	}
 	cmd.Flags().StringVar(&file, "dut", "", "DUT `file` that describes the device")
+	cmd.Flags().StringVar(&out, "out", defaultCheckOut, "`folder` for journal and capture of a contact that failed")
 	cmd.Flags().StringArrayVar(&links, "link", nil, "try this `link` only; repeatable")
 	must(cmd.MarkFlagRequired("dut"))
 	return cmd
+}
+
+const defaultCheckOut = "usptest-check"
+
+// keepContact makes a capture beside the journal of a contact that failed, and says where both are.
+func keepContact(w io.Writer, dir, link string, found runner.Found) error {
+	capture := filepath.Join(dir, captureDir, link, runner.ContactID+".pcapng")
+	if err := os.MkdirAll(filepath.Dir(capture), 0o755); err != nil {
+		return fmt.Errorf("--out: %w; choose a folder that can be written", err)
+	}
+	err := writeFile(capture, func(to io.Writer) error {
+		return pcap.Render(to, link, found.Began, result.WholeJournal(dir, found.Journal))
+	})
+	if err == nil {
+		fmt.Fprintf(w, "%s: what was seen is in %s and %s\n", link, filepath.Join(dir, filepath.FromSlash(found.Journal)), capture)
+	}
+	return err
+}
+
+// worse is the exit code of two links together: as of a run, a fault of the device comes before everything else.
+func worse(a, b int) int {
+	if a == result.ExitDeviceFault || b == result.ExitDeviceFault {
+		return result.ExitDeviceFault
+	}
+	return max(a, b)
 }
 
 // tell writes what came of the first contact over a link and returns the exit code that it deserves.

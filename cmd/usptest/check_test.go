@@ -86,7 +86,7 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			usptest(t, "check", "--dut", path).Want(t, c.exit, c.want...)
+			usptest(t, "check", "--dut", path, "--out", filepath.Join(dir, "kept-"+filepath.Base(path))).Want(t, c.exit, c.want...)
 		})
 	}
 }

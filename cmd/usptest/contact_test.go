@@ -36,7 +36,13 @@ func TestADeviceAtFaultFromTheFirstContactOn(t *testing.T) {
 			}
 			file := contactFile(t, want.link, "--defect="+d.Name)
 			says := "the device is at fault before the first case: " + want.says
-			usptest(t, "check", "--dut", file).Want(t, result.ExitDeviceFault, says)
+			kept := filepath.Join(t.TempDir(), "kept")
+			usptest(t, "check", "--dut", file, "--out", kept).Want(t, result.ExitDeviceFault, says, "what was seen is in "+kept)
+			for _, pattern := range []string{"journal/*/contact.jsonl", "capture/*/contact.pcapng"} {
+				if found, err := filepath.Glob(filepath.Join(kept, pattern)); err != nil || len(found) != 1 {
+					t.Errorf("want one %s, got %v, %v", pattern, found, err)
+				}
+			}
 			dir := filepath.Join(t.TempDir(), "out")
 			p := usptest(t, "run", "--dut", file, "--out", dir, "1.1", "1.36", "6.2", "7.1", "11.12")
 			p.Want(t, result.ExitDeviceFault, "trouble ", says)

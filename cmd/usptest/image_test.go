@@ -137,5 +137,5 @@ func TestADeviceInAContainer(t *testing.T) {
 		t.Errorf("containers are left: %v %v", left.Items, err)
 	}
 	write("usptest-no-such-image")
-	usptest(t, "check", "--dut", path, "--link", "mqtt5").Want(t, result.ExitError, "build or pull the image first", "usptest-no-such-image")
+	usptest(t, "check", "--dut", path, "--link", "mqtt5", "--out", t.TempDir()).Want(t, result.ExitError, "build or pull the image first", "usptest-no-such-image")
 }

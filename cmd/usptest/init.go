@@ -271,7 +271,7 @@ func (f *initFlags) fill(ctx context.Context, w io.Writer, p *plan.Plan, file *d
 	}
 	link := file.Links[0].Name()
 	fmt.Fprintf(w, "%s: waiting for the device, %s at most\n", link, trial.Waits.Connect)
-	found, err := runner.Preflight(ctx, p, trial, link)
+	found, err := runner.Preflight(ctx, p, trial, link, "")
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, &exitError{result.ExitInterrupted, nil}

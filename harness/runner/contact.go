@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/lab"
@@ -37,10 +38,26 @@ func (r *rig) contact(ctx context.Context) error {
 	if breaches := append(x.Breaches, r.broken(mark)...); err != nil && len(breaches) > 0 {
 		return &faultError{breach: breaches[0], setUp: x.Mismatches}
 	}
+	if other := r.otherDevice(mark); err == nil && other != "" {
+		return errors.New(other)
+	}
+	if err == nil {
+		err = r.mayRead(ctx)
+	}
 	if len(x.Mismatches) > 0 {
 		return fmt.Errorf("the device is not set up as the DUT file says: %s; make them the same, there or here", strings.Join(x.Mismatches, "; "))
 	}
 	return err
+}
+
+// mayRead asks for a value that every Controller with rights is shown.
+func (r *rig) mayRead(ctx context.Context) error {
+	reply := r.Agent.Get(ctx, endpointID)
+	if reply.Message == nil || shown(reply)[endpointID] != "" {
+		return reply.Err
+	}
+	return fmt.Errorf("the device answers, but does not show %s to the Controller %q: it answers %s; give that Controller a Role with full access",
+		endpointID, r.Agent.ID(), controller.Summary(reply.Msg))
 }
 
 // watch gives up the wait for a device as soon as it cannot help any more.
@@ -100,6 +117,9 @@ func (r *rig) broken(mark uint64) []link.Breach {
 	return found
 }
 
+// endpointID is what a device is asked for at first contact.
+const endpointID = "Device.LocalAgent.EndpointID"
+
 // reachable waits until the device is connected and answers a request.
 func (r *rig) reachable(ctx context.Context, mark uint64, patience time.Duration, wait string) error {
 	waiting, cancel := context.WithTimeout(ctx, patience)
@@ -115,7 +135,7 @@ func (r *rig) reachable(ctx context.Context, mark uint64, patience time.Duration
 		return r.absent(err, mark, patience, wait)
 	}
 	for {
-		reply := r.Agent.Get(waiting, "Device.LocalAgent.EndpointID")
+		reply := r.Agent.Get(waiting, endpointID)
 		switch {
 		case reply.Message != nil:
 			return nil
@@ -158,7 +178,39 @@ func (r *rig) late(mark uint64) string {
 // absent says that no device came in time. That the wait ended is said by how long it was.
 func (r *rig) absent(err error, mark uint64, patience time.Duration, wait string) error {
 	why := strings.TrimSuffix(err.Error(), ": "+context.DeadlineExceeded.Error())
-	return fmt.Errorf("no device within %s (waits.%s): %s; %s", patience, wait, why, r.seen(mark))
+	text := r.seen(mark)
+	if strings.HasPrefix(text, unseen) && wait == "connect" && !r.Device.Launched() {
+		text += "; a device that tried before usptest listened waits before it tries again, often a minute and more: restart it, or raise waits.connect"
+	}
+	return fmt.Errorf("no device within %s (waits.%s): %s; %s", patience, wait, why, text)
+}
+
+// otherDevice tells of a second device on the link: a connection over which nothing but another Endpoint ID is heard; "" when there is none.
+func (r *rig) otherDevice(mark uint64) string {
+	var conns []uint64
+	names, from := map[uint64]string{}, map[uint64]string{}
+	for _, e := range r.Journal.Since(mark) {
+		if e.Remote != "" {
+			from[e.Conn] = e.Remote
+		}
+		record, ok := e.Body.(*usppb.Record)
+		if !ok || e.Dir != journal.In {
+			continue
+		}
+		if _, known := names[e.Conn]; !known {
+			conns = append(conns, e.Conn)
+		}
+		if names[e.Conn] != r.Agent.AgentID() { // once it was right, it is our device
+			names[e.Conn] = record.GetFromId()
+		}
+	}
+	for _, conn := range conns {
+		if names[conn] != r.Agent.AgentID() {
+			return fmt.Sprintf("another device is connected over this link, from %s, with the Endpoint ID %s; the one under test is %q: disconnect the other one, "+
+				"or give it another port", from[conn], usp.Quote(names[conn]), r.Agent.AgentID())
+		}
+	}
+	return ""
 }
 
 // stranger returns by which Endpoint ID a device speaks that is not the expected one, or "".
@@ -170,6 +222,8 @@ func (r *rig) stranger(mark uint64) string {
 	}
 	return ""
 }
+
+const unseen = "seen: no TCP connection to "
 
 // seen tells what came over the wire since mark, for a device that is not there.
 func (r *rig) seen(mark uint64) string {
@@ -185,7 +239,7 @@ func (r *rig) seen(mark uint64) string {
 		counts[kind]++
 	}
 	if len(order) == 0 {
-		return fmt.Sprintf("seen: no TCP connection to %s; check that the device is configured for this address", r.Link.Addr())
+		return fmt.Sprintf(unseen+"%s; check that the device is configured for this address", r.Link.Addr())
 	}
 	for i, kind := range order {
 		order[i] = fmt.Sprintf("%d %s", counts[kind], kind)
@@ -204,12 +258,34 @@ func (r *rig) remedy(seen []string, counts map[string]int, events []*journal.Eve
 	switch {
 	case counts["tls alert"] > 0:
 		return fmt.Sprintf("the device refuses the broker's certificate: it must trust the issuer (tls.authority in the DUT file), and look for the name %q", r.host())
+	case spec.TLS && counts["tls handshake"] == 0 && counts["tls ClientHello"] > 0:
+		return r.brokeOff(events)
 	case spec.TLS && counts["tls handshake"] == 0 && counts["tcp open"] > 0:
 		return "the device does not begin with TLS, or does not finish: configure it for TLS, or remove tls: true from the link"
 	case malformed, len(seen) == 1 && counts["tcp open"] > 0:
 		return fmt.Sprintf("what came is not %s: the device speaks another MTP, or TLS on one side only", r.Link.MTP().Name)
 	}
 	return r.Link.Explain(events).Remedy
+}
+
+// brokeOff says why a TLS handshake that the device began did not come to its end.
+func (r *rig) brokeOff(events []*journal.Event) string {
+	why, hello := "", ""
+	for _, e := range events {
+		switch {
+		case e.Layer != journal.LayerTLS:
+		case e.Type == "ClientHello":
+			hello = e.Text
+		case e.Type == gate.HandshakeFailed || e.Type == gate.HandshakeBroken:
+			why = e.Text
+		}
+	}
+	if strings.Contains(why, "unsupported versions") || strings.Contains(why, "no cipher suite") {
+		return fmt.Sprintf("the device and usptest have no version or cipher suite of TLS in common: the device begins with %s (%s); "+
+			"TR-369 wants TLS 1.2 or later", hello, why)
+	}
+	return fmt.Sprintf("the device began TLS and broke it off (%s): most often it does not trust the issuer (tls.authority in the DUT file), "+
+		"or looks for another name than those in the certificate: %s", why, r.names)
 }
 
 // host is the name by which the device reaches the broker.

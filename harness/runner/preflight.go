@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
@@ -20,18 +21,32 @@ type Found struct {
 	Blind string
 	// Model is what the device has; empty when Blind says why.
 	Model plan.Model
+	// Journal is the file with all that was seen of a contact that failed, relative to the folder that was given; Began is when it began.
+	Journal string
+	Began   time.Time
 }
 
+// ContactID is the name of the journal of a first contact that failed, in the place of a case's id.
+const ContactID = "contact"
+
 // Preflight tries the first contact over one link and tells what the device says of itself. Nothing on the device is changed. The error is a
-// *dut.Problems when the device lacks elements that the DUT file names.
-func Preflight(ctx context.Context, p *plan.Plan, f *dut.File, link string) (Found, error) {
+// *dut.Problems when the device lacks elements that the DUT file names. Where the contact fails, its journal is kept below the folder out,
+// unless that is ""; see Found.Journal.
+func Preflight(ctx context.Context, p *plan.Plan, f *dut.File, link, out string) (Found, error) {
 	r, err := newRig(ctx, job{DUT: f, Link: link, Instance: 1, Scale: 1}, nil)
 	if err != nil {
 		return Found{}, err
 	}
 	defer r.close()
+	began := time.Now()
 	if err := r.contact(ctx); err != nil {
-		return Found{}, err
+		found := Found{Began: began}
+		if out != "" && ctx.Err() == nil {
+			var kept error
+			found.Journal, kept = writeJournal(out, link, ContactID, began, r.Journal.Since(0), r.Journal.Masker())
+			err = errors.Join(err, kept)
+		}
+		return found, err
 	}
 	var found Found
 	fillIn(&found.Device, *r.identify(ctx))

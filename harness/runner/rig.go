@@ -19,6 +19,7 @@ import (
 type rig struct {
 	*harness.Bench
 	name   string // of the link: mqtt5, mqtt3, stomp or websocket, with "+tls" when it is protected
+	names  string // in the certificate that the device is shown
 	cancel context.CancelFunc
 }
 
@@ -47,6 +48,7 @@ func newRig(ctx context.Context, j job, ask func(context.Context, string) error)
 		r.close()
 		return nil, err
 	}
+	r.names = security.names()
 	if err := r.collectors(ctx, &vars, security); err != nil {
 		r.close()
 		return nil, err

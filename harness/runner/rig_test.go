@@ -29,6 +29,7 @@ type simple struct {
 	deleted []string
 	refuses bool // it answers everything with an Error
 	mute    bool
+	late    time.Duration // how long it takes to answer; 0: none
 	away    bool
 	arrives func() // what it does when it connects; may be nil
 	named   string // it answers nothing, and speaks of its own accord under this Endpoint ID
@@ -69,7 +70,12 @@ func (s *simple) Send(_ context.Context, raw []byte) (uint64, error) {
 	m := must(usp.ParseMessage(record.GetNoSessionContext().GetPayload()))
 	if reply := s.answer(m.GetHeader().GetMsgId(), m.GetBody().GetRequest()); !s.mute {
 		wrapped := must(usp.WrapMessage("self::usptest", "proto::device", usp.Version, reply))
-		s.receive(link.Inbound{Raw: must(usp.Marshal(wrapped))})
+		in := link.Inbound{Raw: must(usp.Marshal(wrapped))}
+		if s.late == 0 {
+			s.receive(in)
+		} else {
+			time.AfterFunc(s.late, func() { s.receive(in) })
+		}
 	}
 	return 1, nil
 }

@@ -2,8 +2,11 @@ package runner
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/usptest/usptest/harness/dut"
@@ -41,7 +44,7 @@ func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars) (security, error
 	if err != nil {
 		return security{}, err
 	}
-	name := named(vars.Host)
+	name := reachable(f.Bind, vars.Host)
 	name.EndpointID, name.Client = vars.ControllerID, true // it also dials a device that is a server
 	var certs [3]tls.Certificate
 	for i, issue := range []struct {
@@ -65,13 +68,41 @@ func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars) (security, error
 	return s, s.protect(f, ca, certs[0], vars)
 }
 
-// named is a certificate for a host, by name or address.
-func named(host string) pki.Spec {
-	spec := pki.Spec{CommonName: host}
-	if ip := net.ParseIP(host); ip != nil {
-		spec.IPs = []net.IP{ip}
-	} else {
-		spec.DNS = []string{host}
+// reachable is the certificate of the brokers: with every name and address by which the device may reach them.
+func reachable(bind, host string) pki.Spec {
+	hosts := []string{host, bind}
+	if ip := net.ParseIP(bind); ip.IsLoopback() || ip.IsUnspecified() {
+		hosts = append(hosts, "localhost")
+	}
+	return named(hosts...)
+}
+
+// names are the names and addresses in the brokers' certificate, as a reader sees them.
+func (s security) names() string {
+	if s.server == nil {
+		return ""
+	}
+	cert, err := x509.ParseCertificate(s.server.Certificates[0].Certificate[0])
+	if err != nil {
+		return ""
+	}
+	all := slices.Clone(cert.DNSNames)
+	for _, ip := range cert.IPAddresses {
+		all = append(all, ip.String())
+	}
+	return strings.Join(all, ", ")
+}
+
+// named is a certificate for hosts, by name or address. The first is its common name.
+func named(hosts ...string) pki.Spec {
+	spec := pki.Spec{CommonName: hosts[0]}
+	for _, host := range hosts {
+		switch ip := net.ParseIP(host); {
+		case ip == nil && !slices.Contains(spec.DNS, host):
+			spec.DNS = append(spec.DNS, host)
+		case ip != nil && !ip.IsUnspecified() && !slices.ContainsFunc(spec.IPs, ip.Equal):
+			spec.IPs = append(spec.IPs, ip)
+		}
 	}
 	return spec
 }
