@@ -24,7 +24,7 @@ takes run.json files or the folders that hold them.
 Runs of different devices are refused without --force. The software of a device may differ: that is what diff is for.
 
 Exit codes: 0 no regression; 1 a regression; 2 the runs cannot be compared.`,
-		Example: `  usptest diff release/run.json usptest-run/run.json
+		Example: `  usptest diff release/run.json usptest-runs/latest/run.json
   usptest diff x1-lab-a x1-lab-b --force   # two units of one model`,
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: completeRuns,

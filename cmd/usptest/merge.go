@@ -48,9 +48,11 @@ Exit codes: those of the whole run; 2 when the parts cannot be joined.`,
 					return fmt.Errorf("--out: %s is the folder of a part; choose another", out)
 				}
 			}
-			if err := prepareOut(out); err != nil {
+			folder, err := takeFolder(out)
+			if err != nil {
 				return err
 			}
+			defer folder.release()
 			for _, part := range parts {
 				if err := copyJournals(out, part); err != nil {
 					return fmt.Errorf("--out: %w; make room or choose another folder", err)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -29,36 +28,10 @@ const (
 	// reserveFile holds room for the results while the run goes on: journals may fill the disk.
 	reserveFile = ".reserve"
 	reserved    = 1 << 20 // bytes
-)
 
-// prepareOut makes the output folder and removes an earlier run from it. A folder with anything else in it is refused, so that nothing
-// of the user's is ever overwritten.
-func prepareOut(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("--out: %w; choose a folder that can be written", err)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("--out: %w; choose a folder that can be read", err)
-	}
-	ours := []string{runFile, junitFile, reportFile, sumsFile, journalDir, captureDir, casesFile, reserveFile}
-	for _, e := range entries {
-		if !slices.Contains(ours, e.Name()) {
-			return fmt.Errorf("--out: %s holds %q, which is not of an earlier run; choose another folder", dir, e.Name())
-		}
-	}
-	for _, name := range ours {
-		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
-			return fmt.Errorf("--out: %w; choose another folder", err)
-		}
-	}
-	reserve := filepath.Join(dir, reserveFile)
-	if err := os.WriteFile(reserve, make([]byte, reserved), 0o644); err != nil {
-		os.Remove(reserve)
-		return fmt.Errorf("--out: %w; make room or choose another folder", err)
-	}
-	return nil
-}
+	// lockFile is held while a run is written.
+	lockFile = ".lock"
+)
 
 // writeReports writes run.json, the reports and the checksums of everything, and returns the names of the files for the summary. It writes
 // what it can: an error for one file does not cost the others.

@@ -28,10 +28,10 @@ journals beside it are used.
 
 A run.json of another schema or one that is cut short is refused, and so is a run whose SHA256SUMS tell that
 run.json or a journal was changed. A file that is not a report is never overwritten.`,
-		Example: `  usptest report usptest-run                              # read it on the terminal
-  usptest report usptest-run/run.json --out report.html
-  usptest report usptest-run --out junit.xml
-  usptest report usptest-run --format html > report.html`,
+		Example: `  usptest report usptest-runs/latest                              # read it on the terminal
+  usptest report usptest-runs/latest/run.json --out report.html
+  usptest report usptest-runs/latest --out junit.xml
+  usptest report usptest-runs/latest --format html > report.html`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeRuns,
 		RunE: func(cmd *cobra.Command, args []string) error {

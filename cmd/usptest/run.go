@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -50,7 +51,8 @@ func runCommand(atOnce <-chan struct{}) *cobra.Command {
 		Use:   "run [SELECTOR...]",
 		Short: "Run cases against a device and write the reports",
 		Long: `run carries out the cases that the selectors name (an id, a glob such as '1.*', or the number of a chapter; none
-means all) and writes run.json, junit.xml, report.html and one journal for each case into the output folder.
+means all) and writes run.json, junit.xml, report.html and one journal for each case into the output folder: a new one below usptest-runs, where latest is the newest, or that of --out.
+Nothing is overwritten.
 
 Without --dut it launches the reference agent that is built into usptest, over mqtt5, mqtt3, stomp, websocket
 and mqtt5+tls, with every protocol interval divided so that the run takes seconds.`,
@@ -71,7 +73,7 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
 	flags.StringVar(&f.selects, "select", "", "label `expression`, such as 'section:1 && !needs:reboot'")
 	flags.StringArrayVar(&f.profiles, "profile", nil, "cases of this `profile`, such as mandatory or Reboot:1; repeatable")
 	flags.IntSliceVar(&f.features, "feature", nil, "cases of this feature `number`; repeatable")
-	flags.StringVar(&f.out, "out", defaultOut, "output `folder`")
+	flags.StringVar(&f.out, "out", "", "output `folder`, which must not hold a run (default: a new one below usptest-runs)")
 	flags.StringVar(&f.junit, "junit", "", "write the JUnit `file` here as well")
 	flags.StringVar(&f.baseline, "baseline", "", "run.json `file` whose failures are known: new ones fail the run, and so do known ones that pass now")
 	flags.StringVar(&f.failed, "failed", "", "carry out only what failed or could not be judged in this run: its run.json `file` or its folder")
@@ -96,8 +98,6 @@ and mqtt5+tls, with every protocol interval divided so that the run takes second
 // maxRepeat bounds --repeat: the events of all rounds of a case are kept until it ends.
 const maxRepeat = 100
 
-const defaultOut = "usptest-run"
-
 // must is for what can only fail when this program is wrong.
 func must(err error) {
 	if err != nil {
@@ -111,8 +111,8 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 		return err
 	}
 	o := runner.Options{
-		Plan: p, Bodies: suites.Bodies(), Selectors: selectors, Out: f.out, Scale: 1, Defects: f.defects, StrictPlan: f.strict,
-		Tool: result.Tool{Name: "usptest", Version: version()}, Again: append([]string{"usptest"}, os.Args[1:]...), AgainCase: f.againCase(),
+		Plan: p, Bodies: suites.Bodies(), Selectors: selectors, Scale: 1, Defects: f.defects, StrictPlan: f.strict,
+		Tool: result.Tool{Name: "usptest", Version: version()}, Again: append([]string{"usptest"}, withoutOut(os.Args[1:])...), AgainCase: f.againCase(),
 	}
 	if err := f.device(&o); err != nil {
 		return err
@@ -167,12 +167,14 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 		return err
 	}
 	o.Worker = []string{self, "worker"}
-	if err := prepareOut(f.out); err != nil {
+	folder, err := f.folder()
+	if err != nil {
 		return err
 	}
-	defer os.Remove(filepath.Join(f.out, reserveFile)) // where no report took its place
+	defer folder.release()
+	o.Out = folder.dir
 	view := console.Detect(os.Stdout, os.Getenv)
-	view.Quiet, view.Verbose, view.Report = f.quiet, f.verbose, filepath.Join(f.out, reportFile)
+	view.Quiet, view.Verbose, view.Report = f.quiet, f.verbose, filepath.Join(o.Out, reportFile)
 	progress := console.New(cmd.OutOrStdout(), p, view)
 	o.Progress = watcher{progress, o.Links}
 	if term.IsTerminal(int(os.Stdin.Fd())) {
@@ -187,13 +189,16 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 	progress.Stop()
 	select {
 	case <-f.atOnce:
-		return &exitError{result.ExitInterrupted, fmt.Errorf("ended at once: the device was not put back; %s has what was finished", filepath.Join(f.out, casesFile))}
+		return &exitError{result.ExitInterrupted, fmt.Errorf("ended at once: the device was not put back; %s has what was finished", filepath.Join(o.Out, casesFile))}
 	default:
 	}
 	if run == nil {
 		return err
 	}
-	files, writeErr := writeReports(f.out, f.junit, run, p)
+	if f.out == "" {
+		folder.latest()
+	}
+	files, writeErr := writeReports(o.Out, f.junit, run, p)
 	code := run.ExitCode()
 	if cmd.Context().Err() != nil {
 		code = result.ExitInterrupted
@@ -227,6 +232,25 @@ func (f *runFlags) loadFailed(o *runner.Options) error {
 	}
 	o.Failed, o.FailedOf = run, path
 	return nil
+}
+
+// folder is the one of --out, or a new one.
+func (f *runFlags) folder() (*folder, error) {
+	if f.out == "" {
+		return newFolder(time.Now())
+	}
+	return takeFolder(f.out)
+}
+
+// withoutOut are the words of a command line less --out: who repeats a run does not want it in the folder that is there.
+func withoutOut(words []string) []string {
+	var kept []string
+	for i, w := range words {
+		if value := i > 0 && words[i-1] == "--out"; !value && w != "--out" && !strings.HasPrefix(w, "--out=") {
+			kept = append(kept, w)
+		}
+	}
+	return kept
 }
 
 // parseShard reads --shard; nil is the whole run.
