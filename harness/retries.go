@@ -48,7 +48,9 @@ func (r *Retries) Next(m *Metric) {
 	}
 	window, late := r.series.Next(), c.Waits().Tolerance+c.Lag()
 	var opened *journal.Event
-	attempt, err := c.Await("retry", Wait{D: window.Most + late, From: r.failure.At}, r.failure.Seq, func(e *journal.Event) error {
+	// an attempt that was opened in time may take a while to show itself, over TLS above all
+	patience := window.Most + late + c.ResponseWait().D
+	attempt, err := c.Await("retry", Wait{D: patience, From: r.failure.At}, r.failure.Seq, func(e *journal.Event) error {
 		if err := r.tries(e); err != nil {
 			return err
 		}
