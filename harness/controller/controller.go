@@ -54,6 +54,7 @@ type office struct {
 	strays   int                // Errors that may have an unknown msg_id: one for each Record or bytes sent as they are
 
 	controllers map[string]*Controller // by Endpoint ID; those that have left are still known
+	described   *description           // what the Agent said of itself at first contact; nil while it has not
 	ackBytes    int                    // what the acks that wait take
 
 	receiving sync.Mutex // held while a Record is written to the journal and judged
@@ -61,10 +62,11 @@ type office struct {
 
 // request is what is kept of a request that was sent.
 type request struct {
-	from     string // the from_id of its Record, to which the reply goes
-	replyTo  string // the topic or destination to which the reply goes; "" where the MTP has none
-	carrier  string // the type of its Record, which is that of the reply's too
-	answered bool
+	from      string                // the from_id of its Record, to which the reply goes
+	replyTo   string                // the topic or destination to which the reply goes; "" where the MTP has none
+	carrier   string                // the type of its Record, which is that of the reply's too
+	supported *usppb.GetSupportedDM // the request, if it is one
+	answered  bool
 }
 
 // ack is a Notify that waits for its NotifyResp, or Records that wait to be sent because of one that came.
@@ -328,7 +330,8 @@ func (c *Controller) prepare(h session.Header, msg *usppb.Msg, out func([]byte) 
 	}
 	if msg.GetBody().GetRequest() != nil {
 		c.mu.Lock()
-		c.sent[msg.GetHeader().GetMsgId()] = request{from: h.From, replyTo: c.end.ReplyTo(), carrier: usp.RecordType(records[0])}
+		c.sent[msg.GetHeader().GetMsgId()] = request{from: h.From, replyTo: c.end.ReplyTo(), carrier: usp.RecordType(records[0]),
+			supported: msg.GetBody().GetRequest().GetGetSupportedDm()}
 		c.mu.Unlock()
 	}
 	return e.Seq, records, nil

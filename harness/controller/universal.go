@@ -22,6 +22,7 @@ const (
 	msgIDEcho      Rule = "a reply echoes the msg_id of one request"
 	replyAddress   Rule = "a reply goes to the topic or destination that its request named"
 	sameCarrier    Rule = "a reply comes in the type of Record of its request"
+	sameModel      Rule = "what the Agent says agrees with the supported data model that it described"
 	contextRules   Rule = "Records of a session context follow its rules"
 )
 
@@ -101,6 +102,7 @@ func (c *Controller) judgeMessage(seq uint64, record *usppb.Record, m *usppb.Msg
 		c.violation(seq, instanceNumber, addressing)
 	}
 	if m.GetBody().GetRequest() != nil {
+		c.judgeDescribed(seq, request{}, m)
 		return
 	}
 	id, to := m.GetHeader().GetMsgId(), record.GetToId()
@@ -109,7 +111,9 @@ func (c *Controller) judgeMessage(seq uint64, record *usppb.Record, m *usppb.Msg
 	stray := !known && m.GetBody().GetError() != nil && c.strays > 0
 	switch {
 	case known:
-		c.sent[id] = request{asked.from, asked.replyTo, asked.carrier, true}
+		answered := asked
+		answered.answered = true
+		c.sent[id] = answered
 	case stray:
 		c.strays--
 	}
@@ -120,6 +124,7 @@ func (c *Controller) judgeMessage(seq uint64, record *usppb.Record, m *usppb.Msg
 		c.violation(seq, endpointValid, differs("to_id of the "+usp.TypeName(usp.MsgTypeOf(m))+" to another Controller's request", asked.from, to))
 	}
 	if known {
+		c.judgeDescribed(seq, asked, m)
 		c.judgeReplyCarrier(seq, asked, record, m)
 		if in.To != asked.replyTo {
 			c.violation(seq, replyAddress, differs("address of the "+usp.TypeName(usp.MsgTypeOf(m)), asked.replyTo, in.To))

@@ -27,8 +27,7 @@ type inspection struct {
 
 // inspect asks the device once for its whole supported data model and for the values that rules of features need.
 func (r *rig) inspect(ctx context.Context, p *plan.Plan) inspection {
-	const root = "Device."
-	got := r.Agent.GetSupportedDM(ctx, &usppb.GetSupportedDM{ObjPaths: []string{root}, ReturnCommands: true, ReturnEvents: true, ReturnParams: true})
+	got := r.Agent.GetSupportedDM(ctx, controller.WholeModel())
 	model, err := modelOf(got)
 	if err != nil {
 		why := "the device does not tell its supported data model: " + err.Error() +

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -38,6 +39,7 @@ func Open(ctx context.Context, o SessionOptions) (*Session, error) {
 		r.close()
 		return nil, err
 	}
+	r.Agent.GetSupportedDM(ctx, controller.WholeModel()) // what the device is held to
 	return &Session{r, o}, nil
 }
 
