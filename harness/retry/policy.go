@@ -14,10 +14,20 @@ import (
 // wait before retry n is drawn at random from a range that grows with n up to the tenth (R-STOMP.7,
 // R-WS.19, R-BULK.3, and TR-181 for MQTT.Client.{i}.ConnectRetryTime).
 type Policy struct {
-	Initial    time.Duration // such as ServerRetryInitialInterval
-	Multiplier uint64        // in thousandths, such as ServerRetryIntervalMultiplier; what is below 1000 counts as 1000
-	Max        time.Duration // such as ServerRetryMaxInterval: what would be longer is exactly this long; 0 means that there is none
-	FromZero   bool          // the rule of STOMP: from 0 to Initial*k^(n-1); otherwise from Initial*k^(n-1) to Initial*k^n, k being Multiplier/1000
+	// Initial is such as ServerRetryInitialInterval.
+	Initial time.Duration
+
+	// Multiplier counts thousandths, such as ServerRetryIntervalMultiplier. What is below 1000 counts as
+	// 1000. k stands for a thousandth of it below.
+	Multiplier uint64
+
+	// Max is such as ServerRetryMaxInterval: a wait that would be longer is exactly this long. 0 means
+	// that there is none.
+	Max time.Duration
+
+	// FromZero is the rule of STOMP: the wait before retry n is between 0 and Initial*k^(n-1). Otherwise
+	// it is between Initial*k^(n-1) and Initial*k^n.
+	FromZero bool
 }
 
 // lastGrowing is the retry from which on the range stays as it is.

@@ -20,7 +20,8 @@ func addingRole(c *harness.Case) {
 	added := c.Agent.Add(c, false, usp.Create(roleTable, nil, usp.Params{"Enable": "true", "Name": name}))
 	c.Owns(added)
 	if added.Body().GetError() != nil && !rolesCanBeAdded(c) {
-		c.Unsupported("by its supported data model, the device does not let Controllers add Roles, which the profile ControllerTrust:1 does not ask for")
+		c.Unsupported("by its supported data model, the device does not let Controllers add Roles, " +
+			"which the profile ControllerTrust:1 does not ask for")
 	}
 	if expect.IsFull(added) {
 		_, err := expect.OneCreated(added)

@@ -92,7 +92,8 @@ func staysUp(c *harness.Case, mark uint64) error {
 	err := expect.Type(alive, usp.GetResp)
 	for _, e := range c.Journal.Since(mark) {
 		if c.StartsSession(e) == nil {
-			err = &usp.Mismatch{Where: "session of the device after the command was refused", Want: "the one that it had", Got: fmt.Sprintf("a new one (event %d)", e.Seq)}
+			err = &usp.Mismatch{Where: "session of the device after the command was refused",
+				Want: "the one that it had", Got: fmt.Sprintf("a new one (event %d)", e.Seq)}
 		}
 	}
 	if err != nil {
@@ -137,7 +138,8 @@ func deniesCommand(where string, code uint32) error {
 	if slices.Contains(lawful, got) || got.IsVendorDefined() {
 		return nil
 	}
-	return &usp.Mismatch{Where: where, Want: fmt.Sprintf("%s, %s, %s or a code of the vendor", lawful[0], lawful[1], lawful[2]), Got: got.String()}
+	return &usp.Mismatch{Where: where, Got: got.String(),
+		Want: fmt.Sprintf("%s, %s, %s or a code of the vendor", lawful[0], lawful[1], lawful[2])}
 }
 
 // beforeUSP14 reports whether the device supports no version of USP from 1.4 on, which decides how

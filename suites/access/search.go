@@ -158,7 +158,8 @@ func (s *searched) namesDeniedTables(added *controller.Reply) error {
 		at := slices.IndexFunc(s.others, func(table string) bool { return strings.HasPrefix(e.GetParamPath()+".", table) })
 		where := fmt.Sprintf("Error: param_errs[%d]: ", i)
 		if at < 0 || slices.Contains(named, s.others[at]) {
-			return &usp.Mismatch{Where: where + "param_path", Want: "a table that only can be read, such as " + s.others[0], Got: usp.Quote(e.GetParamPath())}
+			return &usp.Mismatch{Where: where + "param_path", Got: usp.Quote(e.GetParamPath()),
+				Want: "a table that can only be read, such as " + s.others[0]}
 		}
 		named = append(named, s.others[at])
 		if err := expect.Equal(where+"err_code", usp.CodePermissionDenied.String(), usp.ErrCode(e.GetErrCode()).String()); err != nil {

@@ -151,7 +151,8 @@ func addSecret(c *harness.Case) secret {
 		}
 		tried = append(tried, place.table)
 	}
-	c.LabMust(fmt.Errorf("the case needs a secured parameter that it can give a value, and could add a row with a password to none of %s", strings.Join(tried, ", ")))
+	c.LabMust(fmt.Errorf("the case needs a secured parameter that it can give a value, "+
+		"and could add a row with a password to none of %s", strings.Join(tried, ", ")))
 	return secret{}
 }
 
@@ -162,7 +163,8 @@ func roleToSecure(c *harness.Case) string {
 	c.Owns(added)
 	if role, err := expect.OneCreated(added); err == nil {
 		own := &roles{c: c, paths: []string{role.Path}, order: map[string]uint64{role.Path: 0}}
-		_, err := expect.OneCreated(own.grant("Device.", usp.Params{"Param": "r---", "Obj": "r---", "InstantiatedObj": "r---", "CommandEvent": "r---"}))
+		reading := usp.Params{"Param": "r---", "Obj": "r---", "InstantiatedObj": "r---", "CommandEvent": "r---"}
+		_, err := expect.OneCreated(own.grant("Device.", reading))
 		c.LabMust(err)
 		return role.Path
 	}

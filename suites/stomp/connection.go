@@ -97,7 +97,8 @@ func retryPolicy(c *harness.Case, row string, values usp.Params) retry.Policy {
 	}
 	seconds := func(n uint64) time.Duration { return time.Duration(n) * time.Second }
 	p := retry.Policy{
-		Initial: seconds(number(initialInterval, 60)), Multiplier: number(intervalMultiplier, 2000), Max: seconds(number(maxInterval, 30720)), FromZero: true,
+		Initial: seconds(number(initialInterval, 60)), Multiplier: number(intervalMultiplier, 2000),
+		Max: seconds(number(maxInterval, 30720)), FromZero: true,
 	}
 	c.Note("the wait before retry n is between 0 and %s * %s^(n-1), at most %s", p.Initial, factor(p.Multiplier), p.Max)
 	return p

@@ -70,7 +70,8 @@ func setDestination(c *harness.Case, destination string) {
 	c.Restore(object, "Destination")
 	set := c.Agent.Set(c, false, usp.Update(object, usp.Params{"Destination": destination}, nil))
 	if e := set.Body().GetError(); e != nil {
-		c.Unsupported(fmt.Sprintf("the device does not let %sDestination be set to %q, which no profile asks for: %s", object, destination, usp.ErrCode(e.GetErrCode())))
+		c.Unsupported(fmt.Sprintf("the device does not let %sDestination be set to %q, which no profile asks for: %s",
+			object, destination, usp.ErrCode(e.GetErrCode())))
 	}
 	c.DeviceMust(expect.Type(set, usp.SetResp))
 }

@@ -28,7 +28,8 @@ func noDestination(c *harness.Case) {
 	})
 	set := c.Agent.Set(c, false, usp.Update(object, usp.Params{"Destination": ""}, nil))
 	if e := set.Body().GetError(); e != nil {
-		c.Unsupported(fmt.Sprintf("the device does not let %sDestination be empty, which no profile asks for: %s", object, usp.ErrCode(e.GetErrCode())))
+		c.Unsupported(fmt.Sprintf("the device does not let %sDestination be empty, which no profile asks for: %s",
+			object, usp.ErrCode(e.GetErrCode())))
 	}
 	c.Step(2, "reboot the device")
 	isNew := restart(c, mark)
