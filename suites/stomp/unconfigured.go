@@ -60,18 +60,20 @@ func noDestination(c *harness.Case) {
 	}
 }
 
-// restart makes the device begin a new session: by a reboot, or where it has left its destination
-// already and cannot be told to, by the end of the connection.
+// restart makes the device begin a new session: by a reboot or, where it has left its destination already
+// and cannot be told to, by the end of the connection. It may leave at any moment.
 func restart(c *harness.Case, mark uint64) newConn {
 	isNew := newSince(c, mark)
-	ctx, cancel := context.WithTimeout(c, c.Scaled(c.Waits().Settle)+c.Lag())
-	defer cancel()
-	if c.DUT.Lab.Reboot.By != dut.ByUSP || expect.Type(c.Agent.Get(ctx, "Device.LocalAgent.EndpointID"), usp.GetResp) == nil {
+	if c.DUT.Lab.Reboot.By != dut.ByUSP {
 		c.Reboot()
 		return isNew
 	}
-	c.Note("the Agent left its destination before it could be told to reboot; the server ends the connection instead")
-	c.STOMP.DropAll()
+	c.ExpectRestart()
+	operated := c.Agent.Operate(c, "Device.Reboot()", c.Fresh("reboot"), nil)
+	if err := expect.Type(operated, usp.OperateResp); err != nil {
+		c.Note("the Agent left its destination before it could be told to reboot; the server ends the connection instead: %v", err)
+		c.STOMP.DropAll()
+	}
 	return isNew
 }
 
