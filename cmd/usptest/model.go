@@ -41,7 +41,7 @@ journals have one when a case asked for all of Device.
 Exit codes: 0 compared, and the claimed profiles are there; 1 a claimed profile lacks something; 2 usage or configuration; 3 no contact.`,
 		Example: `  usptest model --dut lab.yaml
   usptest model --dut lab.yaml --profile LocalAgent:1 --profile Subscriptions:1
-  usptest model --gsdm usptest-run --model tr-181-2-16-0-usp-full.xml --model vendor.xml
+  usptest model --gsdm usptest-runs/latest --model tr-181-2-16-0-usp-full.xml --model vendor.xml
   usptest model --list`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },

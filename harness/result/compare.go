@@ -168,6 +168,21 @@ func (d Device) Differences(other Device, matter ...string) []Difference {
 	}, matter)
 }
 
+// Mismatches are the fields in which the DUT file (One) and the device (Other) do not say the same.
+func (d Device) Mismatches() []Difference {
+	if d.Says == nil {
+		return nil
+	}
+	said := Device{Vendor: d.Says.Vendor, Model: d.Says.Model, Software: d.Says.Software, Endpoint: d.Says.Endpoint}
+	all := d.Differences(said, FieldVendor, FieldModel, FieldSoftware, FieldEndpoint)
+	return slices.DeleteFunc(all, func(d Difference) bool { return d.Other == "" })
+}
+
+// Mismatch says in a line that the device does not say of a field what the DUT file says.
+func (d Difference) Mismatch() string {
+	return fmt.Sprintf("%s: the DUT file says %q, the device says %q", d.Field, VisibleLine(d.One), VisibleLine(d.Other))
+}
+
 func differences(pairs []Difference, matter []string) []Difference {
 	return slices.DeleteFunc(pairs, func(d Difference) bool { return d.One == d.Other || !slices.Contains(matter, d.Field) })
 }

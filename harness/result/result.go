@@ -90,12 +90,22 @@ type Device struct {
 	Model    string `json:"model,omitempty"`
 	Software string `json:"software,omitempty"`
 	Endpoint string `json:"endpoint,omitempty"`
+	// Says is what the device says of itself at first contact; nil when it was not asked. The fields beside it are the DUT file's where it has them.
+	Says *Identity `json:"says,omitempty"`
 	// Firmware are the banks that the device showed at first contact, at most 16; none without the Firmware:1 profile.
 	Firmware []FirmwareBank `json:"firmware,omitempty"`
 	// Reference is true when the device is the project's own reference agent.
 	Reference bool `json:"reference,omitempty"`
 	// Defects are the named defects that the reference agent was given.
 	Defects []string `json:"defects,omitempty"`
+}
+
+// Identity is what a device says of itself, each empty where it does not.
+type Identity struct {
+	Vendor   string `json:"vendor,omitempty"`
+	Model    string `json:"model,omitempty"`
+	Software string `json:"software,omitempty"`
+	Endpoint string `json:"endpoint,omitempty"`
 }
 
 // FirmwareBank is a row of Device.DeviceInfo.FirmwareImage., as the device told it.

@@ -112,6 +112,26 @@ func TestConclusionAndExitCode(t *testing.T) {
 	}
 }
 
+func TestADeviceThatSaysAnotherNameIsPartial(t *testing.T) {
+	for name, c := range map[string]struct {
+		says *Identity
+		want string
+	}{
+		"not asked":      {nil, Conformant},
+		"the same":       {&Identity{Vendor: "ACME", Software: "4.2"}, Conformant},
+		"other software": {&Identity{Vendor: "ACME", Software: "4.3"}, Partial},
+	} {
+		r := run(Pass)
+		r.Device = Device{Vendor: "ACME", Model: "X1", Software: "4.2", Says: c.says}
+		if r.Conclude(); r.Conclusion.Value != c.want {
+			t.Errorf("%s: want %s, got %+v", name, c.want, r.Conclusion)
+		}
+		if c.want == Partial && r.Conclusion.Reason != `no case failed, but software: the DUT file says "4.2", the device says "4.3"` {
+			t.Errorf("%s: got %q", name, r.Conclusion.Reason)
+		}
+	}
+}
+
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	r := run(Pass)

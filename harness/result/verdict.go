@@ -189,6 +189,9 @@ func (r *Run) reservation(count map[Verdict]int) string {
 	case r.Tolerant() != "":
 		return r.Tolerant()
 	}
+	if m := r.Device.Mismatches(); len(m) > 0 {
+		return m[0].Mismatch()
+	}
 	for _, f := range r.Features {
 		if differs := f.Disagreement(); differs != "" {
 			return fmt.Sprintf("feature %d (%s): %s", f.Number, f.Name, differs)

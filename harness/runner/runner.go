@@ -82,7 +82,7 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 	run := &result.Run{
 		Schema: result.Schema, Tool: o.Tool, Again: o.Again, AgainCase: o.AgainCase, TimeScale: o.Scale, StrictPlan: o.StrictPlan, Started: started,
 		ToleranceMS: o.DUT.Waits.Tolerance.Milliseconds(),
-		Plan: result.Plan{ID: o.Plan.ID, Version: o.Plan.Version, Hash: o.Plan.Hash()},
+		Plan:        result.Plan{ID: o.Plan.ID, Version: o.Plan.Version, Hash: o.Plan.Hash()},
 		Device: result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Software: o.DUT.Device.Software,
 			Endpoint: endpoint(o.DUT), Reference: o.Reference, Defects: o.Defects},
 		Features: unknownFeatures(o.Plan, o.DUT, "no device told its supported data model"), Baseline: o.Baseline, Repeat: o.Repeat, FailedOf: o.FailedOf,
@@ -232,6 +232,9 @@ func fillIn(d *result.Device, i identity) {
 		if *f.to == "" {
 			*f.to = f.from
 		}
+	}
+	if i.Vendor+i.Model+i.Software+i.Endpoint != "" {
+		d.Says = &result.Identity{Vendor: i.Vendor, Model: i.Model, Software: i.Software, Endpoint: i.Endpoint}
 	}
 	d.Firmware = i.Firmware
 }

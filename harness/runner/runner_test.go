@@ -229,8 +229,13 @@ func TestParseFilter(t *testing.T) {
 func TestWhatTheDeviceSaysFillsGaps(t *testing.T) {
 	d := result.Device{Vendor: "ACME"}
 	fillIn(&d, identity{Vendor: "other", Model: "X1", Software: "2", Endpoint: "os::1"})
+	says := d.Says
+	d.Says = nil
 	if want := (result.Device{Vendor: "ACME", Model: "X1", Software: "2", Endpoint: "os::1"}); fmt.Sprint(d) != fmt.Sprint(want) {
 		t.Errorf("got %+v", d)
+	}
+	if want := (result.Identity{Vendor: "other", Model: "X1", Software: "2", Endpoint: "os::1"}); says == nil || *says != want {
+		t.Errorf("want what the device says kept, got %+v", says)
 	}
 }
 

@@ -88,6 +88,9 @@ func (o Options) summary(b *strings.Builder, run *result.Run) {
 			fmt.Fprintf(b, "  device: %s\n", value(line))
 		}
 	}
+	for _, m := range run.Device.Mismatches() {
+		fmt.Fprintf(b, "%s %s\n", o.paint(yellow, "identity"), value(m.Mismatch()))
+	}
 	for _, f := range run.Features {
 		if differs := f.Disagreement(); differs != "" {
 			fmt.Fprintf(b, "%s %d (%s): %s\n", o.paint(yellow, "feature"), f.Number, result.VisibleLine(f.Name), value(differs))

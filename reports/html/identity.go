@@ -21,6 +21,9 @@ func (r *renderer) identity() []fact {
 	add("Model", d.Model, false)
 	add("Software version", d.Software, false)
 	add("Endpoint ID", d.Endpoint, true)
+	for _, m := range d.Mismatches() {
+		add("Mismatch", m.Mismatch(), false)
+	}
 	add("Firmware banks", bankCount(d.Firmware), false)
 	for _, b := range d.Firmware {
 		add(fmt.Sprintf("Firmware bank %d", b.Instance), bankLine(b), false)

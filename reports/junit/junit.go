@@ -60,6 +60,9 @@ func suite(id int, run *result.Run, p *plan.Plan, l result.Link) junit.Testsuite
 			s.AddProperty(property[0], line(property[1]))
 		}
 	}
+	for _, m := range run.Device.Mismatches() {
+		s.AddProperty("mismatch", line(m.Mismatch()))
+	}
 	for _, c := range l.Cases {
 		s.AddTestcase(testcase(run, p, l.Link, c))
 	}
