@@ -69,6 +69,7 @@ func letters() []letter {
 		{erratum: "permission-denied-inside", id: "2.16", metric: 2, freedom: "denial-inside"},
 		{erratum: "permission-denied-inside", id: "2.24", metric: 2, freedom: "denial-inside"},
 		{erratum: "denied-operate-without-response", id: "2.18", metric: 2},
+		{erratum: "error-for-a-bad-signature", id: "2.7", metric: 1, freedom: "bad-signature-answered"},
 		{erratum: "websocket-close-on-bad-record", id: "3.1", metric: 1, link: "websocket"},
 		{erratum: "heart-beat-blank", id: "6.8", metric: 1, link: "stomp"},
 		{erratum: "report-envelope", id: "10.1", metric: 3},
