@@ -16,6 +16,7 @@ import (
 
 // listedCase is one element of "usptest list --format json", a contract that other tools rely on.
 type listedCase struct {
+	Plan       string `json:"plan"`
 	ID         string `json:"id"`
 	Title      string `json:"title"`
 	Status     string `json:"status"`
@@ -47,7 +48,7 @@ func listCommand() *cobra.Command {
 			var listed []listedCase
 			for _, c := range cases {
 				listed = append(listed, listedCase{
-					ID: c.ID, Title: c.Title, Status: string(c.Status), Obligation: string(c.Obligation),
+					Plan: p.ID, ID: c.ID, Title: c.Title, Status: string(c.Status), Obligation: string(c.Obligation),
 					Features: append([]int{}, c.Features()...), Metrics: len(c.Metrics), Automated: bodies[c.ID] != nil,
 				})
 			}

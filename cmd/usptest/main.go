@@ -105,6 +105,6 @@ fault; 130 interrupted.`,
 		SilenceErrors: true,
 		Version:       version(),
 	}
-	root.AddCommand(runCommand(atOnce), listCommand(), showCommand(), initCommand(), checkCommand(), reportCommand(), diffCommand(), modelCommand(), mergeCommand(), certsCommand(), agentCommand(), versionCommand(), workerCommand())
+	root.AddCommand(runCommand(atOnce), listCommand(), showCommand(), initCommand(), checkCommand(), reportCommand(), diffCommand(), modelCommand(), mergeCommand(), certsCommand(), agentCommand(), requirementsCommand(), versionCommand(), workerCommand())
 	return root
 }

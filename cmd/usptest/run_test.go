@@ -287,6 +287,26 @@ func TestAKilledWorkerCostsNoMoreThanItsCases(t *testing.T) {
 	}
 }
 
+func TestRequirementsAreAContract(t *testing.T) {
+	t.Parallel()
+	p := usptest(t, "requirements", "--format", "json")
+	p.Want(t, result.ExitPassed)
+	var listed []map[string]any
+	if err := json.Unmarshal(p.Stdout.Bytes(), &listed); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range listed {
+		for _, key := range []string{"id", "chapter", "level", "binds", "text", "cases", "automated"} {
+			if _, ok := r[key]; !ok {
+				t.Fatalf("%v has no %q", r["id"], key)
+			}
+		}
+	}
+	if len(listed) < 329 {
+		t.Errorf("want all requirements, got %d", len(listed))
+	}
+}
+
 func TestListIsAContract(t *testing.T) {
 	t.Parallel()
 	p := usptest(t, "list", "--format", "json")
@@ -297,7 +317,7 @@ func TestListIsAContract(t *testing.T) {
 	}
 	automated := 0
 	for _, c := range cases {
-		for _, key := range []string{"id", "title", "status", "obligation", "features", "metrics", "automated"} {
+		for _, key := range []string{"plan", "id", "title", "status", "obligation", "features", "metrics", "automated"} {
 			if _, ok := c[key]; !ok {
 				t.Fatalf("%v has no %q", c["id"], key)
 			}

@@ -1,0 +1,117 @@
+package plan
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+//go:embed tr369
+var requirementData embed.FS
+
+// Requirement is one live requirement of TR-369 1.4.1 (CoAP is left out), in our own words.
+type Requirement struct {
+	ID      string // such as R-GET.0
+	Chapter string // of TR-369
+	Level   string // must, should or may
+	Binds   string // agent, controller, server (a broker or collector), nobody (a permission, or a policy of deployment)
+	Text    string // what it asks for
+	// Coverage says how far TP-469 tests a requirement that binds Agents: full, part or none. Empty for the others.
+	Coverage string
+	// Cases are the ids of the cases of TP-469 that test it. Everywhere says that every case does.
+	Cases      []string
+	Everywhere bool
+	// Seen says who could see a requirement broken that the plan does not test in full: controller, lab or nobody.
+	Seen string
+}
+
+// Requirements returns the requirements of TR-369, chapter by chapter, each in the order of its ids. The cases that they name
+// are those of the plan. An error names the file, the line and the key, and means that the data in this package is broken.
+func (p *Plan) Requirements() ([]Requirement, error) {
+	return p.requirements(requirementData)
+}
+
+func (p *Plan) requirements(fsys fs.FS) ([]Requirement, error) {
+	l := loader{fsys: fsys, plan: p}
+	names, err := fs.Glob(fsys, "tr369/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var all []Requirement
+	for _, name := range names {
+		all = append(all, l.requirementsOf(name)...)
+	}
+	if len(l.problems) > 0 {
+		return nil, fmt.Errorf("the data of TR-369's requirements is broken:\n%w", errors.Join(l.problems...))
+	}
+	return all, nil
+}
+
+// requirementsOf reads one file.
+func (l *loader) requirementsOf(name string) []Requirement {
+	var file struct {
+		Chapter      string `yaml:"chapter"`
+		Requirements []struct {
+			ID         string   `yaml:"id"`
+			Level      string   `yaml:"level"`
+			Binds      string   `yaml:"binds"`
+			Plan       string   `yaml:"plan"`
+			Seen       string   `yaml:"seen"`
+			Everywhere bool     `yaml:"everywhere"`
+			Cases      []string `yaml:"cases"`
+			Text       string   `yaml:"text"`
+		} `yaml:"requirements"`
+	}
+	if _, ok := l.decode(name, &file); !ok {
+		return nil
+	}
+	var read []Requirement
+	for _, e := range file.Requirements {
+		r := Requirement{ID: e.ID, Chapter: file.Chapter, Level: e.Level, Binds: e.Binds, Text: e.Text,
+			Coverage: e.Plan, Cases: e.Cases, Everywhere: e.Everywhere, Seen: e.Seen}
+		for _, problem := range l.wrongWith(r) {
+			l.problems = append(l.problems, fmt.Errorf("%s: %s: %s", name, r.ID, problem))
+		}
+		if slices.ContainsFunc(read, func(other Requirement) bool { return other.ID == r.ID }) {
+			l.problems = append(l.problems, fmt.Errorf("%s: %s is there twice", name, r.ID))
+		}
+		read = append(read, r)
+	}
+	return read
+}
+
+// wrongWith says what is wrong with a requirement.
+func (l *loader) wrongWith(r Requirement) []string {
+	var wrong []string
+	oneOf := func(key, value string, words ...string) {
+		if !slices.Contains(words, value) {
+			wrong = append(wrong, fmt.Sprintf("%s: want one of %s, got %q", key, strings.Join(words, ", "), value))
+		}
+	}
+	oneOf("level", r.Level, "must", "should", "may")
+	oneOf("binds", r.Binds, "agent", "controller", "server", "nobody")
+	switch {
+	case r.Binds != "agent":
+		oneOf("plan", r.Coverage, "")
+	case r.Coverage == "full":
+		oneOf("seen", r.Seen, "")
+	default:
+		oneOf("plan", r.Coverage, "part", "none")
+		oneOf("seen", r.Seen, "controller", "lab", "nobody")
+	}
+	if tested := r.Coverage == "full" || r.Coverage == "part"; tested && len(r.Cases) == 0 && !r.Everywhere {
+		wrong = append(wrong, "cases: name the cases of the plan that test it")
+	}
+	for _, id := range r.Cases {
+		if _, ok := l.plan.Case(id); !ok {
+			wrong = append(wrong, fmt.Sprintf("cases: %s is no case of the plan", id))
+		}
+	}
+	if r.Text == "" {
+		wrong = append(wrong, "text: say in our own words what it asks for")
+	}
+	return wrong
+}

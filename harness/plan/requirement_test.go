@@ -1,0 +1,114 @@
+package plan
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+func requirements(t *testing.T) []Requirement {
+	t.Helper()
+	p, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := p.Requirements()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestRequirementsBindAgents counts the requirements that bind Agents: none of them lacks a place in the plan, or says who could see it.
+func TestRequirementsBindAgents(t *testing.T) {
+	agents := 0
+	for _, r := range requirements(t) {
+		if r.Binds == "agent" {
+			agents++
+		}
+	}
+	if agents < 320 {
+		t.Errorf("want at least 320 requirements that bind Agents, got %d", agents)
+	}
+}
+
+// TestTextsNameLiveRequirements holds the requirements that the cases rest on against those of TR-369.
+func TestTextsNameLiveRequirements(t *testing.T) {
+	all := requirements(t)
+	p, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range p.Cases {
+		for _, id := range c.Requirements {
+			if strings.HasPrefix(id, "R-") && !slices.ContainsFunc(all, func(r Requirement) bool { return r.ID == id }) {
+				t.Errorf("%s rests on %s, which is no live requirement of TR-369", c.ID, id)
+			}
+		}
+	}
+}
+
+// TestRequirementsOfTR369 compares the ids with TR-369's own text, where USPTEST_TR369_DIR names the folder of its specification.
+func TestRequirementsOfTR369(t *testing.T) {
+	dir := os.Getenv("USPTEST_TR369_DIR")
+	if dir == "" {
+		t.Skip("USPTEST_TR369_DIR names no folder with TR-369's specification: the ids were NOT compared")
+	}
+	all := requirements(t)
+	live := regexp.MustCompile(`\[(R-[A-Z0-9]+\.[0-9]+[a-z]*)\]\{[^}]*\}`)
+	found := map[string]bool{}
+	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(name) != ".md" {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		for _, m := range live.FindAllStringSubmatch(string(text), -1) {
+			found[m[1]] = true
+		}
+		return err
+	})
+	if err != nil || len(found) == 0 {
+		t.Fatalf("%d ids in %s, %v", len(found), dir, err)
+	}
+	for _, r := range all {
+		if !found[r.ID] {
+			t.Errorf("%s is not in TR-369", r.ID)
+		}
+	}
+}
+
+func TestBrokenRequirements(t *testing.T) {
+	p, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const good = `{id: R-GET.0, level: must, binds: agent, plan: full, cases: ["1.36"], text: "a"}`
+	for name, test := range map[string]struct{ text, want string }{
+		"good":            {good, ""},
+		"level":           {strings.Replace(good, "must", "shall", 1), `R-GET.0: level: want one of must, should, may, got "shall"`},
+		"binds":           {strings.Replace(good, "agent", "router", 1), `binds: want one of`},
+		"no place":        {strings.Replace(good, `, cases: ["1.36"]`, "", 1), "cases: name the cases"},
+		"no such case":    {strings.Replace(good, "1.36", "1.999", 1), "1.999 is no case of the plan"},
+		"no reason":       {strings.Replace(good, "full", "none", 1), "seen: want one of controller, lab, nobody"},
+		"no text":         {strings.Replace(good, `"a"`, `""`, 1), "text: say"},
+		"another's place": {strings.Replace(good, "agent", "server", 1), "plan: want one of"},
+		"twice":           {good + "\n  - " + good, "R-GET.0 is there twice"},
+		"unknown key":     {strings.Replace(good, "level", "grade", 1), "tr369/x.yaml:3:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := fstest.MapFS{"tr369/x.yaml": {Data: []byte("chapter: Messages\nrequirements:\n  - " + test.text + "\n")}}
+			_, err := p.requirements(files)
+			switch {
+			case test.want == "" && err != nil:
+				t.Error(err)
+			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+				t.Errorf("want an error with %q, got %v", test.want, err)
+			}
+		})
+	}
+}
