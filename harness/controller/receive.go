@@ -140,6 +140,11 @@ func (c *Controller) queue(a ack) {
 
 func recordText(r *usppb.Record) string {
 	text := usp.RecordType(r) + ", from " + usp.Quote(r.GetFromId()) + " to " + usp.Quote(r.GetToId()) + ", version " + usp.Quote(r.GetVersion())
+	for _, through := range [][2]string{{"originator", r.GetOriginatorId()}, {"destination", r.GetDestinationId()}} {
+		if through[1] != "" {
+			text += ", " + through[0] + " " + usp.Quote(through[1])
+		}
+	}
 	if s := r.GetSessionContext(); s != nil {
 		text += fmt.Sprintf(", session %d, sequence %d, expected %d", s.GetSessionId(), s.GetSequenceId(), s.GetExpectedId())
 		if again := s.GetRetransmitId(); again != 0 {

@@ -170,3 +170,17 @@ func TestAViolationKeepsItsCause(t *testing.T) {
 		t.Errorf("got %v", found)
 	}
 }
+
+// TestTheFieldsOfUSP15AreShown: a Record of USP 1.5 is valid, and the journal shows what is new in it.
+func TestTheFieldsOfUSP15AreShown(t *testing.T) {
+	c, l, j := start(t)
+	l.receive(link.Inbound{Raw: record(t, func(r *usppb.Record) {
+		r.RecordType = &usppb.Record_WebsocketConnect{WebsocketConnect: &usppb.WebSocketConnectRecord{}}
+		r.Version, r.OriginatorId, r.DestinationId = "1.5", "os::first", "os::last"
+	})})
+	wantNone(t, c)
+	want := `WebSocketConnect, from "proto::agent" to "self::controller", version "1.5", originator "os::first", destination "os::last"`
+	if got := j.Since(0)[0].Text; got != want {
+		t.Errorf("want %s, got %s", want, got)
+	}
+}
