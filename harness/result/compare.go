@@ -168,13 +168,14 @@ func (d Device) Differences(other Device, matter ...string) []Difference {
 	}, matter)
 }
 
-// Mismatches are the fields in which the DUT file (One) and the device (Other) do not say the same.
+// Mismatches are the fields in which the DUT file (One) and the device (Other) do not say the same. The reference agent has the name and version
+// that the tool gives it.
 func (d Device) Mismatches() []Difference {
-	if d.Says == nil {
+	if d.Says == nil || d.Reference {
 		return nil
 	}
-	said := Device{Vendor: d.Says.Vendor, Model: d.Says.Model, Software: d.Says.Software, Endpoint: d.Says.Endpoint}
-	all := d.Differences(said, FieldVendor, FieldModel, FieldSoftware, FieldEndpoint)
+	said := Device{Vendor: d.Says.Vendor, Model: d.Says.Model, Software: d.Says.Software}
+	all := d.Differences(said, FieldVendor, FieldModel, FieldSoftware)
 	return slices.DeleteFunc(all, func(d Difference) bool { return d.Other == "" })
 }
 

@@ -100,12 +100,11 @@ type Device struct {
 	Defects []string `json:"defects,omitempty"`
 }
 
-// Identity is what a device says of itself, each empty where it does not.
+// Identity is what a device says of itself in Device.DeviceInfo., each empty where it does not.
 type Identity struct {
 	Vendor   string `json:"vendor,omitempty"`
 	Model    string `json:"model,omitempty"`
 	Software string `json:"software,omitempty"`
-	Endpoint string `json:"endpoint,omitempty"`
 }
 
 // FirmwareBank is a row of Device.DeviceInfo.FirmwareImage., as the device told it.

@@ -126,6 +126,9 @@ func TestADeviceThatSaysAnotherNameIsPartial(t *testing.T) {
 		if r.Conclude(); r.Conclusion.Value != c.want {
 			t.Errorf("%s: want %s, got %+v", name, c.want, r.Conclusion)
 		}
+		if r.Device.Reference = true; len(r.Device.Mismatches()) > 0 {
+			t.Errorf("%s: the reference agent has the name that the tool gives it", name)
+		}
 		if c.want == Partial && r.Conclusion.Reason != `no case failed, but software: the DUT file says "4.2", the device says "4.3"` {
 			t.Errorf("%s: got %q", name, r.Conclusion.Reason)
 		}

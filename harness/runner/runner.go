@@ -233,8 +233,8 @@ func fillIn(d *result.Device, i identity) {
 			*f.to = f.from
 		}
 	}
-	if i.Vendor+i.Model+i.Software+i.Endpoint != "" {
-		d.Says = &result.Identity{Vendor: i.Vendor, Model: i.Model, Software: i.Software, Endpoint: i.Endpoint}
+	if i.Vendor+i.Model+i.Software != "" {
+		d.Says = &result.Identity{Vendor: i.Vendor, Model: i.Model, Software: i.Software}
 	}
 	d.Firmware = i.Firmware
 }
