@@ -124,6 +124,7 @@ func (c *Case) cleanUp(passed bool) (acts []result.CleanUp, dirty bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context), cleanupPatience+c.ReconnectWait().D)
 	defer cancel()
 	if !passed {
+		c.Agent.RenewContext() // what a body prepared may never have been sent
 		c.awaitRestart(ctx)
 		c.ownUnanswered(ctx)
 	}

@@ -33,7 +33,8 @@ func TestARecordThatNobodyTakesIsInTheJournal(t *testing.T) {
 		"an Agent's own request in a session context": {inContext(t, notify("n", "s", true)), "SessionContext of event", ""},
 		"a reply in a session context":                {inContext(t, getResp("1")), "SessionContext of event", sameCarrier},
 		"a reply to no request in a session context":  {inContext(t, getResp("9")), "SessionContext of event", msgIDEcho},
-		"no record type":                              {&usppb.Record{Version: usp.Version, ToId: ownID, FromId: agentID}, "no record type of event", schemaValid},
+		"no record type": {
+			&usppb.Record{Version: usp.Version, ToId: ownID, FromId: agentID}, "no record type of event", schemaValid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, l, j := start(t)
@@ -153,4 +154,26 @@ func TestWithinASessionContext(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAContextIsRenewed: what was not sent leaves no gap that the Agent would wait for.
+func TestAContextIsRenewed(t *testing.T) {
+	c, l, _ := start(t)
+	c.RenewContext() // there is none
+	c.OpenContext()
+	if _, err := c.Send(t.Context(), usp.NewGet("", "Device.X.")); err != nil {
+		t.Fatal(err)
+	}
+	was := l.last().GetSessionContext()
+	l.away = link.ErrUnreachable
+	if _, err := c.Send(t.Context(), usp.NewGet("", "Device.X.")); err == nil {
+		t.Error("it was sent to nobody")
+	}
+	l.away = nil
+	if _, err := c.Send(t.Context(), usp.NewGet("", "Device.X.")); err != nil {
+		t.Fatal(err)
+	}
+	if now := l.last().GetSessionContext(); now.GetSessionId() == was.GetSessionId() || now.GetSequenceId() != 1 {
+		t.Errorf("after one that could not be sent: want another session context, got %s", recordText(l.last()))
+	}
 }

@@ -298,7 +298,8 @@ func (c *Controller) outWithin(msg []byte) ([]*usppb.Record, error) {
 	return c.context.Out(msg)
 }
 
-func (c *Controller) sendVia(ctx context.Context, h session.Header, msg *usppb.Msg, out func([]byte) ([]*usppb.Record, error)) (uint64, error) {
+func (c *Controller) sendVia(ctx context.Context, h session.Header, msg *usppb.Msg,
+	out func([]byte) ([]*usppb.Record, error)) (uint64, error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	seq, records, err := c.prepare(h, msg, out)
@@ -306,6 +307,9 @@ func (c *Controller) sendVia(ctx context.Context, h session.Header, msg *usppb.M
 		if err == nil {
 			_, err = c.sendRecord(ctx, r)
 		}
+	}
+	if err != nil && len(records) > 0 && records[0].GetSessionContext() != nil {
+		c.RenewContext() // nobody would ever see the numbers of these Records
 	}
 	return seq, err
 }

@@ -21,6 +21,17 @@ func (c *Controller) OpenContext() {
 	c.within = true
 }
 
+// RenewContext begins another session context with the next request, if requests go within one: after Records that were prepared and not
+// sent, the Agent would wait for them.
+func (c *Controller) RenewContext() {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if c.within {
+		c.context.Holds = false
+		c.context.Restart()
+	}
+}
+
 // LeaveContext makes requests go without session context again. What the Agent still sends within the one that was open is taken.
 func (c *Controller) LeaveContext() {
 	c.turn.Lock()

@@ -50,8 +50,8 @@ func inContext(s *harness.Session, id uint64, got *controller.Reply) error {
 	return expect.Equal("session_id of the "+got.Type(), fmt.Sprint(id), fmt.Sprint(carrier.GetSessionId()))
 }
 
-// mustBegin wants the answer to the first request of the session context id within it, and the first Record of the device after mark to be number 1.
-// A device may acknowledge with an empty Record before.
+// mustBegin wants the answer to the first request of the session context id within it, and the first Record of the device after mark
+// to be number 1. A device may acknowledge with an empty Record before.
 func mustBegin(m *harness.Metric, s *harness.Session, id, mark uint64, got *controller.Reply) {
 	m.Must(expect.Type(got, usp.GetResp), got.Evidence())
 	m.Must(inContext(s, id, got), got.Record)
@@ -196,7 +196,8 @@ func sequence(c *harness.Case) {
 func elements(c *harness.Case) (found []string) {
 	has, err := c.ReadAll(deviceInfo)
 	c.DeviceMust(err)
-	for _, name := range []string{"ModelNumber", "HardwareVersion", "SoftwareVersion", "ModelName", "Manufacturer", "SerialNumber", "ProductClass"} {
+	for _, name := range []string{"ModelNumber", "HardwareVersion", "SoftwareVersion", "ModelName", "Manufacturer", "SerialNumber",
+		"ProductClass"} {
 		if _, ok := has[deviceInfo+name]; ok && len(found) < 3 {
 			found = append(found, deviceInfo+name)
 		}
@@ -281,7 +282,8 @@ func mustRepeat(m *harness.Metric, s *harness.Session, c *harness.Case, mark uin
 	})
 	m.Must(err, was.Seq)
 	if !bytes.Equal(bytes.Join(was.GetPayload(), nil), bytes.Join(again.GetPayload(), nil)) {
-		m.Must(&usp.Mismatch{Where: "payload of the Record that is sent again", Want: "that of the first time", Got: "another one"}, was.Seq, again.Seq)
+		m.Must(&usp.Mismatch{Where: "payload of the Record that is sent again", Want: "that of the first time", Got: "another one"},
+			was.Seq, again.Seq)
 	}
 	m.Must(nil, was.Seq, again.Seq)
 }
