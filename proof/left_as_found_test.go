@@ -8,6 +8,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -152,7 +153,31 @@ func (d examined) kept(t *testing.T) usp.Params {
 	if err != nil || len(kept) == 0 {
 		t.Fatalf("the device does not tell what it has: %v, %s", err, r.Reason)
 	}
-	return kept
+	return ranked(kept)
+}
+
+// rebuilt matches the rows that 11.10 has to delete. What it adds again has another instance number (R-ARC.8).
+var rebuilt = regexp.MustCompile(`^(Device\.MQTT\.Client\.\d+\.Subscription\.)(\d+)(\..*)$`)
+
+// ranked gives such rows their rank in the table as a number.
+func ranked(kept usp.Params) usp.Params {
+	var numbers []int
+	for path := range kept {
+		if m := rebuilt.FindStringSubmatch(path); m != nil && m[3] == "." {
+			n, _ := strconv.Atoi(m[2])
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	by := usp.Params{}
+	for path, value := range kept {
+		if m := rebuilt.FindStringSubmatch(path); m != nil {
+			n, _ := strconv.Atoi(m[2])
+			path = fmt.Sprintf("%s%d%s", m[1], slices.Index(numbers, n)+1, m[3])
+		}
+		by[path] = value
+	}
+	return by
 }
 
 // schemaPath is a path with {i} for every instance number.

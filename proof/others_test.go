@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +40,7 @@ func TestOthersMaySubscribeToo(t *testing.T) {
 		t.Run(strings.TrimSpace(test.id+" "+test.defect), func(t *testing.T) {
 			t.Parallel()
 			c, _ := p.Case(test.id)
+			c.Needs = append(slices.Clone(c.Needs), "second-controller")
 			body := func(c *harness.Case) {
 				second, _ := c.SecondController()
 				subscribeToAll(c, c.Agent)

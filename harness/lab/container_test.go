@@ -10,8 +10,10 @@ import (
 	"testing"
 
 	"github.com/moby/moby/client"
+	"github.com/onsi/gomega"
 	"github.com/testcontainers/testcontainers-go"
 
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/dut"
 )
 
@@ -102,9 +104,8 @@ func TestADeviceIsAContainer(t *testing.T) {
 		t.Errorf("its log is %q", log)
 	}
 	label := deviceLabel + "=" + filepath.Base(d.Dir())
-	if states := containers(t, provider, label); len(states) != 1 || states[0] != "running" {
-		t.Errorf("containers that are %q; want one that runs", states)
-	}
+	// the device speaks before the daemon says that its container runs
+	events.Eventually(t, func() []string { return containers(t, provider, label) }).Should(gomega.Equal([]string{"running"}))
 	d.Stop()
 	second.gone(t)
 	if states := containers(t, provider, label); len(states) > 0 {

@@ -53,6 +53,11 @@ func (d *describer) line(depth int, text string) {
 	d.WriteByte('\n')
 }
 
+// sinceUSP15 reports whether a field came with USP 1.5: an Agent of an earlier version does not leave it out, it does not have it.
+func sinceUSP15(fd protoreflect.FieldDescriptor) bool {
+	return fd.Name() == "originator_id" || fd.Name() == "destination_id"
+}
+
 // message writes the fields of m; owner is the object or command that their names are relative to.
 func (d *describer) message(depth int, owner string, m protoreflect.Message) {
 	owner = ownerIn(m, owner)
@@ -60,7 +65,7 @@ func (d *describer) message(depth int, owner string, m protoreflect.Message) {
 	fields := m.Descriptor().Fields()
 	for i := 0; i < fields.Len() && !d.full; i++ {
 		fd := fields.Get(i)
-		if fd.ContainingOneof() != nil && !m.Has(fd) || fd.Message() != nil && !m.Has(fd) {
+		if optional := fd.ContainingOneof() != nil || fd.Message() != nil || sinceUSP15(fd); optional && !m.Has(fd) {
 			continue
 		}
 		name, v := string(fd.Name()), m.Get(fd)

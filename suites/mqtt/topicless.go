@@ -57,7 +57,7 @@ func takeTopics(c *harness.Case) {
 	c.DeviceMust(err)
 	for _, subscription := range expect.Snapshot(before).Rows() {
 		settings := usp.Params{}
-		for _, name := range []string{"Enable", "Topic", "QoS"} {
+		for _, name := range []string{"Alias", "Enable", "Topic", "QoS"} {
 			if value, ok := before[subscription+name]; ok {
 				settings[name] = value
 			}

@@ -32,7 +32,7 @@ func noDestination(c *harness.Case) {
 			object, usp.ErrCode(e.GetErrCode())))
 	}
 	c.Step(2, "reboot the device")
-	isNew := restart(c, mark)
+	isNew, mark := restart(c, mark)
 	c.Step(3, "wait until it connects; CONNECTED has no subscribe-dest")
 	connected, err := c.Await("CONNECTED on a new connection", c.ReconnectWait(), mark, func(e *journal.Event) error {
 		if e.Layer == journal.LayerSTOMP && e.Dir == journal.Out && e.Type == "CONNECTED" && isNew(e.Conn) {
@@ -61,20 +61,23 @@ func noDestination(c *harness.Case) {
 }
 
 // restart makes the device begin a new session: by a reboot or, where it has left its destination already
-// and cannot be told to, by the end of the connection. It may leave at any moment.
-func restart(c *harness.Case, mark uint64) newConn {
+// and cannot be told to, by the end of the connection. It may leave at any moment. What is new is so since
+// the mark that restart returns: a session that the server ended is none that the device could end.
+func restart(c *harness.Case, mark uint64) (newConn, uint64) {
 	isNew := newSince(c, mark)
 	if c.DUT.Lab.Reboot.By != dut.ByUSP {
 		c.Reboot()
-		return isNew
+		return isNew, mark
 	}
 	c.ExpectRestart()
 	operated := c.Agent.Operate(c, "Device.Reboot()", c.Fresh("reboot"), nil)
 	if err := expect.Type(operated, usp.OperateResp); err != nil {
 		c.Note("the Agent left its destination before it could be told to reboot; the server ends the connection instead: %v", err)
 		c.STOMP.DropAll()
+		mark = c.Journal.Mark()
+		isNew = newSince(c, mark)
 	}
-	return isNew
+	return isNew, mark
 }
 
 // endsSession matches what decides whether the device ends a session: the end, or a subscription.
