@@ -73,7 +73,7 @@ func TestModelOffline(t *testing.T) {
 	out := usptest(t, "model", "--gsdm", inJSON, "--profile", "LocalAgent:1", "--format", "json")
 	out.Want(t, result.ExitDeviceFault)
 	var report model.Report
-	if err := json.Unmarshal([]byte(out.Stdout.String()), &report); err != nil || report.Faults() != 1 {
+	if err := json.Unmarshal(out.Stdout.Bytes(), &report); err != nil || report.Faults() != 1 {
 		t.Errorf("%d faults, %v", report.Faults(), err)
 	}
 

@@ -214,7 +214,7 @@ func readClock(c *harness.Case) *clock {
 	if err != nil || now.Year() < 2000 {
 		return nil
 	}
-	return &clock{now.Sub(time.Now())}
+	return &clock{time.Until(now)}
 }
 
 // at is what the device's clock shows at a time of the harness's.
