@@ -18,58 +18,59 @@ import (
 	"github.com/usptest/usptest/suites"
 )
 
-// letter is one case in which the plan's letter and what an erratum accepts lead to different verdicts.
-type letter struct {
+// strictReading is one case in which the plan's own words and what an erratum accepts lead to different verdicts.
+type strictReading struct {
 	erratum, id string
 	metric      int    // fails in one of the two runs, and passes in the other
 	link        string // mqtt5 when empty
-	// freedom is how the reference agent has to behave for it, where it does not by itself: in a way that the standard allows and the letter does not.
-	freedom string
-	// defect is one that the letter does not see.
+	// alternative is how the reference agent has to behave for it, where it does not by itself: in a way that the standard allows
+	// and the plan's words do not.
+	alternative string
+	// defect is one that the strict reading does not see.
 	defect string
 	// element is what plays a role of the plan, where that counts.
 	role, element string
 }
 
-// letters has them all: each case that such an erratum touches.
-func letters() []letter {
-	return []letter{
-		{erratum: "param-of-a-partial-success", id: "1.17", metric: 2, freedom: "partial-set-names-path"},
-		{erratum: "set-search-path-reply", id: "1.20", metric: 1, freedom: "failing-search-set-reported"},
-		{erratum: "set-search-path-reply-to-partial", id: "1.21", metric: 1, freedom: "failing-search-set-refused"},
-		{erratum: "delete-of-an-absent-row", id: "1.25", metric: 1, freedom: "absent-row-not-deleted"},
+// strictReadings has them all: each case that such an erratum touches.
+func strictReadings() []strictReading {
+	return []strictReading{
+		{erratum: "param-of-a-partial-success", id: "1.17", metric: 2, alternative: "partial-set-names-path"},
+		{erratum: "set-search-path-reply", id: "1.20", metric: 1, alternative: "failing-search-set-reported"},
+		{erratum: "set-search-path-reply-to-partial", id: "1.21", metric: 1, alternative: "failing-search-set-refused"},
+		{erratum: "delete-of-an-absent-row", id: "1.25", metric: 1, alternative: "absent-row-not-deleted"},
 		{erratum: "recipient-with-a-dot", id: "1.57", metric: 2},
-		{erratum: "deletion-of-a-table", id: "1.58", metric: 1, freedom: "deletion-of-rows-alone"},
+		{erratum: "deletion-of-a-table", id: "1.58", metric: 1, alternative: "deletion-of-rows-alone"},
 		{erratum: "periodic-settings-not-required", id: "1.59", metric: 1, defect: "periodic-time-not-set"},
 		{erratum: "reboot-of-a-substitute", id: "1.61", metric: 2, role: dut.RoleSyncCommand, element: "Device.LocalAgent.Controller.1.SendOnBoardRequest()"},
-		{erratum: "response-against-advice", id: "1.65", metric: 1, freedom: "failure-reported-unasked"},
+		{erratum: "response-against-advice", id: "1.65", metric: 1, alternative: "failure-reported-unasked"},
 		{erratum: "timer-not-early", id: "1.79", metric: 2, defect: "timer-ends-at-once"},
 		{erratum: "depth-two-has-a-limit", id: "1.89", metric: 2, defect: "depth-2-with-everything"},
 		{erratum: "command-without-its-path", id: "1.91", metric: 1},
 		{erratum: "command-without-its-path", id: "1.100", metric: 1},
 		{erratum: "command-without-its-path", id: "9.11", metric: 1},
 		{erratum: "every-match-gets-an-object", id: "1.95", metric: 1, defect: "search-add-reports-first-alone"},
-		{erratum: "table-path-without-a-dot", id: "1.99", metric: 1, freedom: "table-path-wants-its-dot"},
-		{erratum: "on-boarding-completes-by-itself", id: "1.101", metric: 2, freedom: "onboard-complete-when-answered"},
-		{erratum: "on-boarding-completes-by-itself", id: "1.102", metric: 2, freedom: "onboard-complete-when-answered"},
+		{erratum: "table-path-without-a-dot", id: "1.99", metric: 1, alternative: "table-path-wants-its-dot"},
+		{erratum: "on-boarding-completes-by-itself", id: "1.101", metric: 2, alternative: "onboard-complete-when-answered"},
+		{erratum: "on-boarding-completes-by-itself", id: "1.102", metric: 2, alternative: "onboard-complete-when-answered"},
 		{erratum: "foreign-address-with-own-sender", id: "2.2", metric: 1, defect: "answers-foreign-to-id"},
-		{erratum: "permission-without-order", id: "2.11", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.12", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.13", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.14", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.15", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.16", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.17", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.18", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.19", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.20", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-without-order", id: "2.22", metric: 1, freedom: "permission-wants-order"},
-		{erratum: "permission-denied-inside", id: "2.12", metric: 2, freedom: "denial-inside"},
-		{erratum: "permission-denied-inside", id: "2.14", metric: 2, freedom: "denial-inside"},
-		{erratum: "permission-denied-inside", id: "2.16", metric: 2, freedom: "denial-inside"},
-		{erratum: "permission-denied-inside", id: "2.24", metric: 2, freedom: "denial-inside"},
+		{erratum: "permission-without-order", id: "2.11", metric: 1, alternative: "permission-wants-order"},
+		{erratum: "permission-without-order", id: "2.12", metric: 1, alternative: "permission-wants-order"},
+		{erratum: "permission-without-order", id: "2.13", metric: 1, alternative: "permission-wants-order"},
+		{erratum: "permission-without-order", id: "2.14", metric: 1, alternative: "permission-wants-order"},
+		{erratum: "permission-without-order", id: "2.15", metric: 1, alternative: "permission-wants-order"},
+		{erratum: "permission-without-order", id: "2.16", metric: 1, alternative: "permission-wants-order"},
+		{erratum: "permission-without-order", id: "2.17", metric: 1, alternative: "permission-wants-order"},
+		{erratum: "permission-without-order", id: "2.18", metric: 1, alternative: "permission-wants-order"},
+		{erratum: "permission-without-order", id: "2.19", metric: 1, alternative: "permission-wants-order"},
+		{erratum: "permission-without-order", id: "2.20", metric: 1, alternative: "permission-wants-order"},
+		{erratum: "permission-without-order", id: "2.22", metric: 1, alternative: "permission-wants-order"},
+		{erratum: "permission-denied-inside", id: "2.12", metric: 2, alternative: "denial-inside"},
+		{erratum: "permission-denied-inside", id: "2.14", metric: 2, alternative: "denial-inside"},
+		{erratum: "permission-denied-inside", id: "2.16", metric: 2, alternative: "denial-inside"},
+		{erratum: "permission-denied-inside", id: "2.24", metric: 2, alternative: "denial-inside"},
 		{erratum: "denied-operate-without-response", id: "2.18", metric: 2},
-		{erratum: "error-for-a-bad-signature", id: "2.7", metric: 1, freedom: "bad-signature-answered"},
+		{erratum: "error-for-a-bad-signature", id: "2.7", metric: 1, alternative: "bad-signature-answered"},
 		{erratum: "websocket-close-on-bad-record", id: "3.1", metric: 1, link: "websocket"},
 		{erratum: "heart-beat-blank", id: "6.8", metric: 1, link: "stomp"},
 		{erratum: "report-envelope", id: "10.1", metric: 3},
@@ -79,36 +80,36 @@ func letters() []letter {
 		{erratum: "report-envelope", id: "10.9", metric: 2},
 		{erratum: "report-envelope", id: "10.10", metric: 3},
 		{erratum: "report-envelope", id: "10.13", metric: 3},
-		{erratum: "message-retry-of-3-1", id: "11.1", metric: 2, freedom: "mqtt-without-message-retry"},
-		{erratum: "profile-without-its-base", id: "11.1", metric: 2, freedom: "mqtt-without-statistics"},
+		{erratum: "message-retry-of-3-1", id: "11.1", metric: 2, alternative: "mqtt-without-message-retry"},
+		{erratum: "profile-without-its-base", id: "11.1", metric: 2, alternative: "mqtt-without-statistics"},
 		{erratum: "controller-profile-is-deprecated", id: "11.1", metric: 2},
-		{erratum: "client-id-takes-effect", id: "11.4", metric: 1, freedom: "mqtt-client-id-at-once"},
-		{erratum: "response-information-on-request", id: "11.8", metric: 1, freedom: "mqtt-response-information-unasked"},
-		{erratum: "response-information-on-request", id: "11.12", metric: 2, freedom: "mqtt-response-information-unasked"},
-		{erratum: "filters-over-several-packets", id: "11.8", metric: 2, freedom: "mqtt-subscribes-to-subscribe-topic-apart"},
-		{erratum: "filters-over-several-packets", id: "11.8", metric: 3, freedom: "mqtt-subscribes-to-response-information-apart"},
+		{erratum: "client-id-takes-effect", id: "11.4", metric: 1, alternative: "mqtt-client-id-at-once"},
+		{erratum: "response-information-on-request", id: "11.8", metric: 1, alternative: "mqtt-response-information-unasked"},
+		{erratum: "response-information-on-request", id: "11.12", metric: 2, alternative: "mqtt-response-information-unasked"},
+		{erratum: "filters-over-several-packets", id: "11.8", metric: 2, alternative: "mqtt-subscribes-to-subscribe-topic-apart"},
+		{erratum: "filters-over-several-packets", id: "11.8", metric: 3, alternative: "mqtt-subscribes-to-response-information-apart"},
 		{erratum: "publish-anywhere", id: "11.11", metric: 2, defect: "mqtt-publishes-without-subscription"},
 		{erratum: "response-topic-is-a-topic", id: "11.10", metric: 1},
 		// a defect of 11.8, but in 11.12 the standard allows it
-		{erratum: "response-topic-without-request", id: "11.12", metric: 2, freedom: "mqtt-no-request-response-info"},
+		{erratum: "response-topic-without-request", id: "11.12", metric: 2, alternative: "mqtt-no-request-response-info"},
 	}
 }
 
-// TestTheLetterOfThePlan carries out each of these cases with and without the letter: the reference agent passes where the milder one counts,
+// TestStrictReadings carries out each of these cases in both readings: the reference agent passes where the milder one counts,
 // and fails the metric where the other does.
-func TestTheLetterOfThePlan(t *testing.T) {
+func TestStrictReadings(t *testing.T) {
 	t.Parallel()
 	p, err := plan.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range sample(4, letters()) {
+	for _, l := range sample(4, strictReadings()) {
 		t.Run(fmt.Sprintf("%s %s", l.erratum, metricName(l.id, l.metric)), func(t *testing.T) {
 			t.Parallel()
 			c, _ := p.Case(l.id)
 			run := func(strict bool) result.Case {
 				var ways []string
-				if way := l.freedom + l.defect; way != "" {
+				if way := l.alternative + l.defect; way != "" {
 					ways = append(ways, way)
 				}
 				d := device(t, ways...)
@@ -135,29 +136,29 @@ func TestTheLetterOfThePlan(t *testing.T) {
 	}
 }
 
-// TestEveryLetterIsShown holds the letters against the errata: each erratum with a letter of its own has one in each case that it touches, and each
-// freedom of the reference agent is there for one. That a body asks about no other errata is seen to by Case.Strict whenever it runs.
-func TestEveryLetterIsShown(t *testing.T) {
+// TestEveryStrictReadingIsShown holds the readings against the errata: each erratum with a strict reading has one in each case that it touches,
+// and each alternative of the reference agent is there for one. That a body asks about no other errata is seen to by Case.Strict whenever it runs.
+func TestEveryStrictReadingIsShown(t *testing.T) {
 	p, err := plan.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	hidden := map[string]string{ // erratum and case: why the letter cannot be shown by itself
+	hidden := map[string]string{ // erratum and case: why the strict reading cannot be shown by itself
 		"timer-not-early 9.11":         "the reference agent names the command by its path, so that metric 1 fails before",
-		"periodic-across-reboot 11.11": "publish-anywhere lets the same Records pass, by a letter of the same metric",
+		"periodic-across-reboot 11.11": "publish-anywhere lets the same Records pass, by a strict reading of the same metric",
 	}
 	shown := map[string]bool{}
-	for _, l := range letters() {
-		shown[l.erratum+" "+l.id], shown[l.freedom] = true, true
+	for _, l := range strictReadings() {
+		shown[l.erratum+" "+l.id], shown[l.alternative] = true, true
 		if e, ok := p.Erratum(l.erratum); !ok || !e.ByLetter() || !e.Concerns(l.id, l.metric) {
-			t.Errorf("no erratum %s with a letter of its own touches %s", l.erratum, metricName(l.id, l.metric))
+			t.Errorf("no erratum %s with a strict reading touches %s", l.erratum, metricName(l.id, l.metric))
 		}
 	}
 	for _, e := range p.Errata {
 		for _, touch := range e.Touches {
 			what := e.ID + " " + touch.Case
 			if e.ByLetter() && !shown[what] && hidden[what] == "" {
-				t.Errorf("the letter of erratum %s is not shown in %s", e.ID, touch.Case)
+				t.Errorf("the strict reading of erratum %s is not shown in %s", e.ID, touch.Case)
 			}
 		}
 	}
@@ -168,8 +169,8 @@ func TestEveryLetterIsShown(t *testing.T) {
 	}
 }
 
-// TestBodiesAskForTheLetter holds the errata that have a letter of their own against those that the bodies ask about.
-func TestBodiesAskForTheLetter(t *testing.T) {
+// TestBodiesAskForStrictReadings holds the errata that have a strict reading against those that the bodies ask about.
+func TestBodiesAskForStrictReadings(t *testing.T) {
 	p, err := plan.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -197,6 +198,6 @@ func TestBodiesAskForTheLetter(t *testing.T) {
 	slices.Sort(want)
 	slices.Sort(got)
 	if got = slices.Compact(got); !slices.Equal(got, want) {
-		t.Errorf("errata with a letter of their own:\n%q\nthe bodies ask about:\n%q", want, got)
+		t.Errorf("errata with a strict reading:\n%q\nthe bodies ask about:\n%q", want, got)
 	}
 }

@@ -35,7 +35,7 @@ type (
 		TLS        TLS        `yaml:"tls"`
 		Needs      []string   `yaml:"needs"`
 		Budget     int        `yaml:"budget"` // seconds
-		Wait       *int       `yaml:"wait"`   // seconds; as long as the budget where it is missing
+		Wait       *int       `yaml:"wait"`   // seconds; with every budget
 		Metrics    int        `yaml:"metrics"`
 	}
 	textFile struct {
@@ -285,9 +285,12 @@ func (l *loader) entry(s source, where string, chapter int, e caseEntry) {
 	if e.Budget < 0 {
 		l.bad(s, where+".budget", "want seconds, got %d", e.Budget)
 	}
-	wait := e.Budget
-	if e.Wait != nil {
+	wait := 0
+	switch {
+	case e.Wait != nil:
 		wait = *e.Wait
+	case e.Budget > 0:
+		l.bad(s, where+".wait", "want the seconds that the plan's text makes a tester wait; a budget of %d is there", e.Budget)
 	}
 	if wait < 0 || wait > e.Budget {
 		l.bad(s, where+".wait", "want seconds, at most those of the budget, got %d", wait)
