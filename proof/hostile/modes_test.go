@@ -30,7 +30,7 @@ type mode struct {
 	verdict  result.Verdict
 	findings string
 	late     bool // its replies come, however late: each wait is patient
-	// contradicts says that 1.36 fails as well: what the device shows is not what it described at first contact.
+	// contradicts says that other cases may fail as well: what the device shows is not what it described at first contact.
 	contradicts bool
 }
 
