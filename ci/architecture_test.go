@@ -16,7 +16,7 @@ const module = "github.com/usptest/usptest/"
 // strictly lower floors alone, and stands on exactly one floor: the one that names it, else the one with a pattern that matches it.
 var house = [][]string{
 	{"cmd/usptest"},
-	{"proof", "proof/*"},
+	{"proof", "proof/*", "ci"},
 	{"harness/runner", "reports/*", "fixtures/reference"},
 	{"suites"},
 	{"suites/*"},
@@ -30,9 +30,10 @@ var house = [][]string{
 	{"fixtures/agent/defects"},
 	{"fixtures/*"},
 	{"fixtures/agent/*"},
-	{"fixtures/agent/datamodel", "fixtures/agent/retry"},
+	{"fixtures/agent/datamodel", "fixtures/agent/retry", "fixtures/agent/trust"},
 	{"harness/model/gen"},
-	{"harness/usp", "harness/journal", "harness/model", "harness/plan", "harness/pki", "harness/result"},
+	{"harness/network", "harness/usp", "harness/journal", "harness/plan", "harness/pki", "harness/result"},
+	{"harness/model"},
 	{"harness/usp/usppb"},
 }
 
@@ -44,14 +45,16 @@ var knows = []struct {
 }{
 	{"reports/*", []string{"harness/result", "harness/plan"}, []string{"fixtures/runs"}},
 	{"brokers/gate", []string{"harness/journal"}, []string{"harness/pki", "fixtures/events"}},
-	{"brokers/*", []string{"harness/journal", "brokers/gate"}, []string{"harness/pki", "fixtures/events"}},
+	{"brokers/*", []string{"harness/journal", "brokers/gate"}, []string{"harness/pki", "harness/network", "fixtures/events"}},
 	// the agent is written from TR-369; it must not know what judges it
 	{"fixtures/agent/retry", nil, nil},
+	{"fixtures/agent/trust", nil, nil},
 	{"fixtures/agent/datamodel", []string{"harness/usp", "harness/usp/usppb"}, nil},
 	{"fixtures/agent/defects", []string{"fixtures/agent", "fixtures/agent/*", "harness/usp", "harness/usp/usppb"}, nil},
-	{"fixtures/agent/*", []string{"fixtures/agent/datamodel", "fixtures/agent/retry", "harness/usp", "harness/usp/usppb"}, nil},
+	{"fixtures/agent/*", []string{"fixtures/agent/datamodel", "fixtures/agent/retry", "fixtures/agent/trust",
+		"harness/usp", "harness/usp/usppb"}, nil},
 	{"fixtures/agent", []string{"fixtures/agent/*", "harness/usp", "harness/usp/usppb"}, nil},
-	{"fixtures/runs", []string{"harness/result", "harness/plan"}, nil},
+	{"fixtures/runs", []string{"harness/result", "harness/plan", "harness/model"}, nil},
 	// a state machine on Records, which sends nothing itself
 	{"harness/session", []string{"harness/usp", "harness/usp/usppb"}, nil},
 	{"fixtures/events", []string{"harness/journal"}, nil},
@@ -66,16 +69,18 @@ var guests = []struct {
 }{
 	{"fixtures/agent", []string{"cmd/usptest", "fixtures/agent", "fixtures/agent/*", "fixtures/reference", "proof", "proof/*"}},
 	{"fixtures/reference", []string{"cmd/usptest", "proof"}},
-	{"fixtures/program", []string{"cmd/usptest", "proof", "proof/*"}},
-	{"fixtures/runs", []string{"reports/*"}},
+	{"fixtures/program", []string{"cmd/usptest", "proof", "proof/*", "ci"}},
+	{"fixtures/runs", []string{"reports/*", "cmd/usptest"}},
 	{"harness/runner", []string{"cmd/usptest", "proof"}},
+	{"github.com/vishvananda", []string{"harness/network", "fixtures/agent/discovery"}},
+	{"github.com/insomniacslk", []string{"brokers/discovery", "fixtures/agent/discovery", "fixtures/agent/defects"}},
 	{"github.com/onsi/ginkgo", []string{"harness/runner"}},
 	{"github.com/spf13/cobra", []string{"cmd/usptest"}},
 	{"github.com/gopacket/gopacket", []string{"reports/pcap"}},
 	{"github.com/testcontainers", []string{"harness/lab", "cmd/usptest"}},
 	{"github.com/moby/moby", []string{"harness/lab", "cmd/usptest"}},
 	{"github.com/chromedp", []string{"reports/html"}},
-	{"github.com/goccy/go-yaml", []string{"harness/plan", "harness/dut"}},
+	{"github.com/goccy/go-yaml", []string{"harness/plan", "harness/dut", "cmd/usptest"}},
 }
 
 // TestArchitecture walks the import graph, that of the tests too, and then the code.

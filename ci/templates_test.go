@@ -40,6 +40,9 @@ type lab struct {
 	dir  string
 	exit int      // what usptest returns
 	env  []string // name=value
+	// program is usptest itself instead of a fake, which carries out these cases only.
+	program string
+	cases   string
 }
 
 // run carries out a script as a pipeline does, and returns the arguments of usptest and the exit code.
@@ -50,7 +53,11 @@ func (l lab) run(t *testing.T, script string) (args []string, code int) {
 		t.Fatal(err)
 	}
 	os.Remove(called)
-	for name, text := range map[string]string{"usptest": fmt.Sprintf(`printf '%%s\n' "$@" >%s; exit %d`, called, l.exit), "go": "", "sudo": "", "apt-get": ""} {
+	usptest := fmt.Sprintf(`printf '%%s\n' "$@" >%s; exit %d`, called, l.exit)
+	if l.program != "" {
+		usptest = fmt.Sprintf(`printf '%%s\n' "$@" >%s; [ "$1" != run ] || set -- "$@" %s; exec %s "$@"`, called, l.cases, l.program)
+	}
+	for name, text := range map[string]string{"usptest": usptest, "go": "", "sudo": "", "apt-get": ""} {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -65,6 +72,9 @@ func (l lab) run(t *testing.T, script string) (args []string, code int) {
 	text, err := os.ReadFile(called)
 	if err != nil {
 		t.Fatalf("usptest was not called: %v\n%s", err, out)
+	}
+	if l.program != "" {
+		t.Logf("%s", out)
 	}
 	return strings.Fields(string(text)), cmd.ProcessState.ExitCode()
 }
@@ -119,6 +129,22 @@ func gate(t *testing.T, script string, env ...string) {
 	}
 }
 
+// pipeline is what a template does with usptest: a script for each of a number of shards, counted from first, and one that joins them.
+type pipeline struct {
+	run, merge string
+	summary    string // a script that shows the result, where the template has one
+	first, of  int
+	env        func(i int) []string // of a shard
+	mergeEnv   []string
+	passes     bool // whether a shard passes on that the device is at fault
+}
+
+// check tries the scripts with a fake of usptest.
+func (p pipeline) check(t *testing.T) {
+	spread(t, p.run, p.first, p.of, p.passes, p.env)
+	gate(t, p.merge, p.mergeEnv...)
+}
+
 func TestGitHubTemplate(t *testing.T) {
 	text := template(t, "github-actions.yml")
 	linter, err := actionlint.NewLinter(os.Stderr, &actionlint.LinterOptions{})
@@ -131,6 +157,14 @@ func TestGitHubTemplate(t *testing.T) {
 			t.Errorf("want faults: %v, got %v, %v", faulty, found, err)
 		}
 	}
+	p := gitHub(t)
+	p.check(t)
+	baselined(t, p.run, p.env(p.first))
+}
+
+func gitHub(t *testing.T) pipeline {
+	t.Helper()
+	text := template(t, "github-actions.yml")
 	var workflow struct {
 		Jobs map[string]struct {
 			Strategy struct{ Matrix struct{ Shard []int } }
@@ -151,13 +185,20 @@ func TestGitHubTemplate(t *testing.T) {
 	}
 	shards := workflow.Jobs["test"].Strategy.Matrix.Shard
 	script := strings.NewReplacer("${{ matrix.shard }}", "$SHARD", "${{ strategy.job-total }}", fmt.Sprint(len(shards))).Replace(step("test", "usptest run"))
-	env := func(i int) []string { return []string{fmt.Sprintf("SHARD=%d", shards[i])} }
-	spread(t, script, 0, len(shards), false, env)
-	baselined(t, script, env(0))
-	gate(t, step("report", "usptest merge"))
+	return pipeline{
+		run: script, merge: step("report", "usptest merge"), summary: step("report", "usptest report"), of: len(shards),
+		env: func(i int) []string { return []string{fmt.Sprintf("SHARD=%d", shards[i]), "USPTEST=x"} }, mergeEnv: []string{"USPTEST=x"},
+	}
 }
 
 func TestGitLabTemplate(t *testing.T) {
+	p := gitLab(t)
+	p.check(t)
+	baselined(t, p.run, p.env(p.first))
+}
+
+func gitLab(t *testing.T) pipeline {
+	t.Helper()
 	type job struct {
 		Stage        string            `json:"stage"`
 		Image        string            `json:"image"`
@@ -177,7 +218,7 @@ func TestGitLabTemplate(t *testing.T) {
 			Reports  map[string]string `json:"reports"`
 		} `json:"artifacts"`
 	}
-	var pipeline struct {
+	var file struct {
 		Stages    []string          `json:"stages"`
 		Variables map[string]string `json:"variables"`
 		Build     job               `json:"build"`
@@ -185,28 +226,41 @@ func TestGitLabTemplate(t *testing.T) {
 		Test      job               `json:"test"`
 		Report    job               `json:"report"`
 	}
-	decode(t, template(t, "gitlab-ci.yml"), &pipeline)
-	for name, j := range map[string]job{"build": pipeline.Build, "test": pipeline.Test, "report": pipeline.Report} {
-		if !slices.Contains(pipeline.Stages, j.Stage) || len(j.Script) == 0 || j.Image == "" && j.Extends != ".usptest" {
-			t.Errorf("%s: want a stage of %v, an image and a script, got %+v", name, pipeline.Stages, j)
+	decode(t, template(t, "gitlab-ci.yml"), &file)
+	for name, j := range map[string]job{"build": file.Build, "test": file.Test, "report": file.Report} {
+		if !slices.Contains(file.Stages, j.Stage) || len(j.Script) == 0 || j.Image == "" && j.Extends != ".usptest" {
+			t.Errorf("%s: want a stage of %v, an image and a script, got %+v", name, file.Stages, j)
 		}
 	}
-	if test := pipeline.Test; !slices.Equal(test.AllowFailure.ExitCodes, []int{1, 3}) || test.Artifacts.When != "always" {
+	if test := file.Test; !slices.Equal(test.AllowFailure.ExitCodes, []int{1, 3}) || test.Artifacts.When != "always" {
 		t.Errorf("a shard with faults must not keep the report from being made: %+v", test)
 	}
-	if report := pipeline.Report; report.Artifacts.When != "always" || report.Artifacts.Reports["junit"] != "usptest-run/junit.xml" || report.AllowFailure.ExitCodes != nil {
+	report := file.Report
+	if report.Artifacts.When != "always" || report.Artifacts.Reports["junit"] != "usptest-run/junit.xml" ||
+		report.AllowFailure.ExitCodes != nil {
 		t.Errorf("the job report must show what failed, and fail: %+v", report)
 	}
-	script, of := strings.Join(pipeline.Test.Script, "\n"), pipeline.Test.Parallel
-	env := func(i int) []string {
-		return []string{fmt.Sprintf("CI_NODE_INDEX=%d", i), fmt.Sprintf("CI_NODE_TOTAL=%d", of)}
+	script := func(j job, before []string) string {
+		return strings.Join(append(slices.Clone(before), j.Script...), "\n")
 	}
-	spread(t, script, 1, of, true, env)
-	baselined(t, script, env(1))
-	gate(t, strings.Join(pipeline.Report.Script, "\n"))
+	return pipeline{
+		run: script(file.Test, file.Usptest.BeforeScript), merge: script(file.Report, file.Report.BeforeScript),
+		first: 1, of: file.Test.Parallel, passes: true,
+		env: func(i int) []string {
+			return []string{fmt.Sprintf("CI_NODE_INDEX=%d", i), fmt.Sprintf("CI_NODE_TOTAL=%d", file.Test.Parallel), "USPTEST=x"}
+		},
+		mergeEnv: []string{"USPTEST=x"},
+	}
 }
 
 func TestJenkinsTemplate(t *testing.T) {
+	p := jenkins(t)
+	p.check(t)
+	baselined(t, p.run, p.env(p.first))
+}
+
+func jenkins(t *testing.T) pipeline {
+	t.Helper()
 	text := string(template(t, "Jenkinsfile"))
 	scripts := map[string]string{}
 	for _, m := range regexp.MustCompile(`(?s)sh '''(.*?)'''`).FindAllStringSubmatch(text, -1) {
@@ -242,13 +296,16 @@ func TestJenkinsTemplate(t *testing.T) {
 	if fmt.Sprint(len(shards)) != of[1] || strings.Count(text, "unstash 'part-") != len(shards) {
 		t.Errorf("the axis has %d values; SHARDS is %s, and %d parts are joined", len(shards), of[1], strings.Count(text, "unstash 'part-"))
 	}
-	env := func(i int) []string { return []string{fmt.Sprintf("SHARD=%d", i), "SHARDS=" + of[1], "USPTEST=x"} }
-	spread(t, scripts["usptest run"], 1, len(shards), false, env)
-	baselined(t, scripts["usptest run"], env(1))
-	gate(t, scripts["usptest merge"], "USPTEST=x")
+	return pipeline{
+		run: scripts["usptest run"], merge: scripts["usptest merge"], first: 1, of: len(shards), mergeEnv: []string{"USPTEST=x"},
+		env: func(i int) []string { return []string{fmt.Sprintf("SHARD=%d", i), "SHARDS=" + of[1], "USPTEST=x"} },
+	}
 }
 
-func TestKubernetesTemplate(t *testing.T) {
+func TestKubernetesTemplate(t *testing.T) { kubernetes(t).check(t) }
+
+func kubernetes(t *testing.T) pipeline {
+	t.Helper()
 	var results core.PersistentVolumeClaim
 	var shards, merge batch.Job
 	documents := bytes.Split(template(t, "kubernetes.yaml"), []byte("\n---\n"))
@@ -285,9 +342,10 @@ func TestKubernetesTemplate(t *testing.T) {
 	if len(pod.Env) != 1 || pod.Env[0].Value != fmt.Sprint(of) {
 		t.Errorf("want as many shards as completions, %d, got %+v", of, pod.Env)
 	}
-	// Kubernetes counts from 0
-	spread(t, pod.Args[0], 0, of, false, func(i int) []string {
-		return []string{fmt.Sprintf("JOB_COMPLETION_INDEX=%d", i), pod.Env[0].Name + "=" + pod.Env[0].Value}
-	})
-	gate(t, merge.Spec.Template.Spec.Containers[0].Args[0])
+	return pipeline{ // Kubernetes counts from 0
+		run: pod.Args[0], merge: merge.Spec.Template.Spec.Containers[0].Args[0], of: of,
+		env: func(i int) []string {
+			return []string{fmt.Sprintf("JOB_COMPLETION_INDEX=%d", i), pod.Env[0].Name + "=" + pod.Env[0].Value}
+		},
+	}
 }

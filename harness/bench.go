@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -18,14 +19,17 @@ import (
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/pki"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 // Bench is one device under test, connected over one Link. Of the brokers only the one of the Link is there; the others are nil.
 type Bench struct {
-	Link      link.Link // knows what differs between MTPs
+	Link      link.Link   // knows what differs between MTPs
+	Beside    []link.Link // the further links of the device, over which it may send what it likes
 	Journal   *journal.Journal
 	Agent     *controller.Controller
 	MQTT      *mqtt.Server
@@ -34,8 +38,14 @@ type Bench struct {
 	// KeepAwake switches the PINGs that wake a slow Agent off and on again; nil unless the Link is one over WebSocket.
 	KeepAwake  func(on bool)
 	Collectors Collectors
-	Device     *lab.Device
-	DUT        *dut.File
+	// Discovery is the network of a case that has one of its own; nil for any other.
+	Discovery *Discovery
+	Device    *lab.Device
+	DUT       *dut.File
+	// Identity is what the Controller proves with who it is, to the device itself.
+	Identity Identity
+	// Files serves the firmware images of the DUT file.
+	Files Files
 	// AgentAddress and ControllerAddress are the topics or destinations that both sides are configured with.
 	AgentAddress, ControllerAddress string
 	// Scale divides every protocol interval; 1 is real time.
@@ -46,14 +56,25 @@ type Bench struct {
 	// Pulse measures the machine's stalls where the time scale makes them matter; nil in real time.
 	Pulse *Pulse
 
+	running  *Case         // the case that is carried out, or was last; nil before the first
+	first    string        // the case that was carried out first
+	met      uint64        // the newest event before it
+	firmware *Firmware     // what the device had before a case replaced it; nil when it has it
 	adoption time.Duration // how long the Agent may take to adopt a changed Subscription, once known
+}
+
+// Identity is a certificate of the Controller, and the authority that issues it.
+type Identity struct {
+	Certificate tls.Certificate
+	Shown       *pki.Shown // what the Link shows, Certificate unless a case exchanges it; nil in a fake
+	Authority   *pki.CA    // nil when the DUT file gives the certificate, so that no other can be issued
 }
 
 // Collectors are those of bulk data. Nothing may come to the last two of them.
 type Collectors struct {
 	HTTP, HTTPS   Collector
 	WrongName     Collector // over HTTPS, with a certificate for another host; empty where the harness cannot make one
-	UnknownIssuer Collector // over HTTPS, with a certificate from an authority that nobody trusts
+	UnknownIssuer Collector // over HTTPS, with a certificate from an authority that no device trusts
 }
 
 // Collector is a collector of bulk data and where the device reaches it, without a path. It is empty when there is none.
@@ -75,30 +96,33 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 	}
 	c := newCase(caseCtx, b, p)
 	c.limit, c.timer = limit, timer
+	b.running = c
 	for _, m := range p.Metrics {
 		c.metrics = append(c.metrics, result.Metric{N: m.N, Verdict: result.NotReached})
 	}
 	stopped := c.run(body)
 	interrupted, timedOut := ctx.Err() != nil, caseCtx.Err() != nil
 	verdict, _ := result.CaseVerdict(c.metrics)
-	acts, dirty := c.cleanUp(stopped == nil && !timedOut && verdict == result.Pass)
-	c.judgeUniversal()
+	acts, dirty := c.cleanUp(stopped == nil && !timedOut && (verdict == result.Pass || verdict == result.Advice))
+	other := c.judgeUniversal()
 
 	r = result.Case{
 		ID: p.ID, Title: p.Title, Started: c.began, DurationMS: time.Since(c.began).Milliseconds(),
-		Metrics: c.metrics, Steps: c.steps, Notes: c.notes, Alternates: c.alternates, CleanUp: acts,
+		Metrics: c.metrics, Steps: c.steps, Retries: c.retries, Notes: c.notes, Alternates: c.alternates, Relaxed: c.relaxed, CleanUp: acts,
 	}
 	r.Verdict, r.Reason = result.CaseVerdict(c.metrics)
 	switch {
+	case other != "" && !interrupted:
+		r.Verdict, r.Reason = result.Error, other
 	case r.Verdict == result.Fail:
 	case interrupted:
-		r.Verdict, r.Reason = result.Aborted, "the run was interrupted"
+		r.Verdict, r.Reason = result.Aborted, result.Interrupted
 	case stopped != nil && stopped.err != errCutShort:
 		r.Verdict, r.Reason = stopped.verdict, stopped.err.Error()
 	case timedOut:
 		r.Verdict, r.Reason = result.Error, fmt.Sprintf("the case did not end within its budget of %s", c.limit)
 	}
-	return r, dirty || r.Verdict != result.Pass && r.Verdict != result.Unsupported
+	return r, dirty || !slices.Contains([]result.Verdict{result.Pass, result.Advice, result.Unsupported}, r.Verdict)
 }
 
 // run calls the body and says how it was stopped early, if it was. A panic of the body is a bug of the harness.
@@ -124,12 +148,30 @@ func (b *Bench) budget(p plan.Case) time.Duration {
 	return 2*b.scaled(p.Budget) + requests*b.Agent.Timeout() + 2*b.DUT.Waits.Reconnect + 2*b.DUT.Waits.Notify
 }
 
+// ByHand has a person do something, who may take any time: the clock of the case's budget stands still.
+func (b *Bench) ByHand(act func() error) error {
+	if c := b.running; c != nil && c.timer.Stop() {
+		began := time.Now()
+		defer func() {
+			c.limit += time.Since(began)
+			c.timer.Reset(c.limit - time.Since(c.began))
+		}()
+	}
+	return act()
+}
+
 // scaled divides a protocol interval by the time scale.
 func (b *Bench) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / b.Scale) }
 
 // judgeUniversal adds metric 0 when the device broke a universal metric in this case, or when its process went away more often than the
-// case made it, or when it broke a rule beyond the plan.
-func (c *Case) judgeUniversal() {
+// case made it, or when it broke a rule beyond the plan. What it broke at first contact is the first case's. other
+// names another device that meddled, "" when none did: nothing is said of the device under test then.
+func (c *Case) judgeUniversal() (other string) {
+	b := c.bench
+	if b.first == "" {
+		b.first, b.met = c.Plan.ID, c.start
+	}
+	concerns := func(seq uint64) bool { return seq > c.start || c.Plan.ID == b.first && seq <= b.met }
 	c.metrics = append(c.metrics, c.beyond...)
 	exits := slices.DeleteFunc(c.Device.Exits(), func(e lab.Exit) bool { return e.Seq <= c.start })
 	if len(exits) > c.reboots {
@@ -141,12 +183,34 @@ func (c *Case) judgeUniversal() {
 		}
 		c.metrics = append(c.metrics, m)
 	}
-	if broken := c.Agent.Violations(c.start); len(broken) > 0 {
+	for _, e := range c.Journal.Since(0) {
+		if wrong := b.Link.Announced(e, c.Agent.AgentID(), c.Agent.Speaks()); wrong != nil && concerns(e.Seq) {
+			if wrong.Named != "" && !c.Agent.SpokeOver(e.Conn) {
+				continue // it may be another device
+			}
+			m := result.Metric{Verdict: result.Fail, Note: wrong.Rule + ", beyond the plan", Evidence: []uint64{wrong.Seq}}
+			m.Where, m.Want, m.Got = finding(wrong.Err)
+			c.metrics = append(c.metrics, m)
+			break // it would be the same at each session
+		}
+	}
+	broken := slices.DeleteFunc(c.Agent.Violations(0), func(v *controller.Violation) bool { return !concerns(v.Seq) })
+	if i := slices.IndexFunc(broken, func(v *controller.Violation) bool { return v.Other }); i >= 0 {
+		from := ""
+		if e := c.Journal.At(broken[i].Seq); e != nil {
+			record, _ := e.Body.(*usppb.Record)
+			from = record.GetFromId()
+		}
+		return fmt.Sprintf("another device is connected over this link, with the Endpoint ID %s; the one under test is %q: disconnect the other one, or give it another port",
+			usp.Quote(from), c.Agent.AgentID())
+	}
+	if len(broken) > 0 {
 		first := broken[0] // tells it; a broken agent would repeat it with every message
 		m := result.Metric{Verdict: result.Fail, Note: string(first.Rule), Evidence: []uint64{first.Seq}}
 		m.Where, m.Want, m.Got = finding(first.Err)
 		c.metrics = append(c.metrics, m)
 	}
+	return ""
 }
 
 // finding splits a check's error into where, want and got; an error that is no comparison is all where. Of what was awaited in vain, the
@@ -162,7 +226,7 @@ func finding(err error) (where, want, got string) {
 	return prefix(err, m) + m.Where, m.Want, m.Got
 }
 
-// missedNote says how long the right event was awaited when finding tells of one that came nearest, or "".
+// missedNote says how long the right event was awaited when finding reports one that came nearest, or "".
 func missedNote(err error) string {
 	missed := nearMiss(err)
 	if missed == nil {

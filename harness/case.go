@@ -49,6 +49,10 @@ type Case struct {
 	KeepAwake func(on bool)
 	// Collectors are those of bulk data.
 	Collectors Collectors
+	// Discovery is the network of a case that has one of its own; nil for any other.
+	Discovery *Discovery
+	// Files serves the firmware images of the DUT file.
+	Files Files
 	// Device is the device as the lab handles it, DUT its file.
 	Device *lab.Device
 	DUT    *dut.File
@@ -64,24 +68,28 @@ type Case struct {
 	metrics    []result.Metric
 	judging    int // the metric that is judged now, 0 for none
 	steps      []result.Step
+	retries    []result.Retry
 	notes      []string
 	alternates []result.Alternate
+	relaxed    []string // errata by which the case was judged, see Strict
 	cleanup    []cleanup
 	fresh      int
 	reboots    int             // how often the case made the device restart
 	restarts   uint64          // the mark before the last time
 	set        bool            // the case has set something as a fixture
+	timeless   bool            // the lab keeps the time from the device
 	beyond     []result.Metric // faults beyond the plan
 
-	limit time.Duration // the case's budget
-	timer *time.Timer   // ends the case when that is used up
+	limit    time.Duration // the case's budget
+	patience time.Duration // what the clean-up may take beside cleanupPatience
+	timer    *time.Timer   // ends the case when that is used up
 }
 
 // newCase is a case of the plan on a bench.
 func newCase(ctx context.Context, b *Bench, p plan.Case) *Case {
 	return &Case{
 		Context: ctx, Plan: p, Link: b.Link.Name(), MTP: b.Link.MTP(), Agent: b.Agent, Journal: b.Journal, MQTT: b.MQTT, STOMP: b.STOMP, WebSocket: b.WebSocket,
-		KeepAwake: b.KeepAwake, Collectors: b.Collectors, Device: b.Device, DUT: b.DUT,
+		KeepAwake: b.KeepAwake, Collectors: b.Collectors, Discovery: b.Discovery, Files: b.Files, Device: b.Device, DUT: b.DUT,
 		AgentAddress: b.AgentAddress, ControllerAddress: b.ControllerAddress, Scale: b.Scale,
 		bench: b, start: b.Journal.Mark(), began: time.Now(),
 	}
@@ -138,7 +146,7 @@ func (c *Case) must(v result.Verdict, err error) {
 	}
 }
 
-// cutShort says whether err tells of a wait that came to its end with the whole case, which is no fault of the device.
+// cutShort says whether err is of a wait that came to its end with the whole case, which is no fault of the device.
 func (c *Case) cutShort(err error) bool {
 	return c.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled))
 }
@@ -149,6 +157,9 @@ func (c *Case) cutShort(err error) bool {
 func (c *Case) Strict(erratum string) bool {
 	if !slices.ContainsFunc(c.Plan.Letters, func(e plan.Erratum) bool { return e.ID == erratum && e.Concerns(c.Plan.ID, c.judging) }) {
 		panic(fmt.Sprintf("case %s, metric %d: no erratum %s with a letter of its own touches it", c.Plan.ID, c.judging, erratum))
+	}
+	if !c.bench.StrictPlan && !slices.Contains(c.relaxed, erratum) {
+		c.relaxed = append(c.relaxed, erratum)
 	}
 	return c.bench.StrictPlan
 }
@@ -178,7 +189,8 @@ type Metric struct {
 // failed ends the judging of one metric.
 type failed struct{ err error }
 
-// Metric judges metric n: check calls Must until one fails. It returns whether the metric passed. A metric is judged once.
+// Metric judges metric n: check calls Must until one fails. It returns whether the metric passed. A metric is judged once. Where no
+// requirement behind it is a MUST, it is advice and no fault.
 func (c *Case) Metric(n int, check func(m *Metric)) (passed bool) {
 	r := c.unjudged(n)
 	c.judging = n
@@ -191,6 +203,9 @@ func (c *Case) Metric(n int, check func(m *Metric)) (passed bool) {
 				panic(&stop{result.Error, errCutShort}) // the metric stays not reached
 			}
 			r.Verdict = result.Fail
+			if c.Plan.Metrics[n-1].Advice {
+				r.Verdict = result.Advice
+			}
 			r.Where, r.Want, r.Got = finding(p.err)
 			if missed := missedNote(p.err); missed != "" {
 				r.Note = missed
@@ -223,7 +238,7 @@ func (c *Case) unjudged(n int) *result.Metric {
 }
 
 // Must ends the metric as failed when err is not nil. The evidence are the numbers of the events that were judged; what was awaited in
-// vain and has no other is told by the event that came nearest, or by the one after which it was awaited.
+// vain and has no other is reported with the event that came nearest, or by the one after which it was awaited.
 func (m *Metric) Must(err error, evidence ...uint64) {
 	for _, seq := range evidence {
 		if seq != 0 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
@@ -229,6 +230,9 @@ func TestACaseThatIsCutShort(t *testing.T) {
 		}
 	}
 	const hours = time.Hour
+	byHand := func(c *Case) {
+		_ = c.bench.ByHand(func() error { c.Pause(hours); return nil })
+	}
 	const budget = "the case did not end within its budget of 1m6s"
 	const interrupt = "the run was interrupted"
 	for name, test := range map[string]struct {
@@ -250,6 +254,10 @@ func TestACaseThatIsCutShort(t *testing.T) {
 		"a wait within an extended budget": {0, inMetric(func(c *Case) error { c.Extend(hours); return awaiting(c, hours) }), result.Fail,
 			"metric 1: no answer within 1h0m0s; from the device meanwhile: nothing", "1 fail; 2 pass"},
 		"a wait beyond an extended budget": {0, inMetric(func(c *Case) error { c.Extend(hours); return awaiting(c, 2*hours) }), result.Error,
+			"the case did not end within its budget of 1h1m6s", "1 not-reached; 2 not-reached"},
+		"a person who takes an hour": {0, inMetric(func(c *Case) error { byHand(c); return awaiting(c, time.Second) }), result.Fail,
+			"metric 1: no answer within 1s; from the device meanwhile: nothing", "1 fail; 2 pass"},
+		"a wait beyond the budget after a person": {0, inMetric(func(c *Case) error { byHand(c); return awaiting(c, hours) }), result.Error,
 			"the case did not end within its budget of 1h1m6s", "1 not-reached; 2 not-reached"},
 		"a pause, interrupted": {time.Second, func(c *Case) { c.Pause(hours); c.Metric(1, pass); c.Metric(2, pass) }, result.Aborted, interrupt, "1 not-reached; 2 not-reached"},
 		"silence, interrupted": {time.Second, inMetric(func(c *Case) error {
@@ -301,7 +309,7 @@ func TestFreshIDsAreDistinctAndRecognised(t *testing.T) {
 	})
 }
 
-// What the Agent breaks in any case is told once, by the first finding, whatever the case itself says.
+// What the Agent breaks in any case is reported once, by the first finding, whatever the case itself says.
 func TestUniversalMetricsBelongToEveryCase(t *testing.T) {
 	b, d := newBench(t, nil)
 	stray := func(id string) *usppb.Msg { return usp.NewMsg(id, &usppb.SetResp{}) }
@@ -330,7 +338,7 @@ func TestADeviceRunsThroughTheCase(t *testing.T) {
 	}{"unexpected": {0, result.Fail}, "expected": {1, result.Pass}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, _ := newBench(t, nil, "sh", "-c", "test -e again && exec sleep 100; touch again; exit 3")
+			b, _ := newBench(t, nil, "sh", "-c", "test -e again && exec sleep 100; echo segmentation fault; touch again; exit 3")
 			r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
 				for range test.restarts {
 					c.ExpectRestart()
@@ -353,9 +361,28 @@ func TestADeviceRunsThroughTheCase(t *testing.T) {
 				t.Fatalf("got %s %q", r.Verdict, r.Reason)
 			}
 			if last := r.Metrics[len(r.Metrics)-1]; test.verdict == result.Fail &&
-				(last.N != 0 || last.Where != "the device's process" || last.Got != "it ended: exit status 3" || len(last.Evidence) != 1) {
+				(last.N != 0 || last.Where != "the device's process" || last.Got != "it ended: exit status 3" || len(last.Evidence) != 1 ||
+					!strings.HasPrefix(last.Note, "its last lines: ") || !strings.Contains(last.Note, "segmentation fault")) {
 				t.Errorf("got %+v", last)
 			}
 		})
+	}
+}
+
+// TestAnotherDeviceOnTheLinkIsNoFault of the one under test, also when it comes in the middle of a case.
+func TestAnotherDeviceOnTheLinkIsNoFault(t *testing.T) {
+	b, d := newBench(t, usp.Params{})
+	r := trying(t, b, func(c *Case) {
+		raw, err := usp.Marshal(&usppb.Record{Version: usp.Version, ToId: ownID, FromId: "proto::another",
+			RecordType: &usppb.Record_MqttConnect{MqttConnect: &usppb.MQTTConnectRecord{SubscribedTopic: "there"}}})
+		if err != nil {
+			t.Error(err)
+		}
+		d.receive(link.Inbound{Raw: raw, Conn: 99})
+		c.Metric(1, pass)
+	})
+	const want = `another device is connected over this link, with the Endpoint ID "proto::another"`
+	if r.Verdict != result.Error || !strings.HasPrefix(r.Reason, want) {
+		t.Errorf("want an error, got %s %s", r.Verdict, r.Reason)
 	}
 }

@@ -37,7 +37,7 @@ func (c *Case) Cleanup(name string, do func(ctx context.Context) error) {
 // maxCleanups bounds what a case puts back: a device may say that it created any number of things.
 const maxCleanups = 200
 
-// Owns deletes in the end whatever the AddResp says it created, once. What is no row of a table that the Add was for is left alone.
+// Owns deletes at the end whatever the AddResp says it created, once. What is no row of a table that the Add was for is left alone.
 func (c *Case) Owns(added *controller.Reply) {
 	if added.Message == nil {
 		return
@@ -57,7 +57,7 @@ func (c *Case) Owns(added *controller.Reply) {
 	}
 }
 
-// OwnsPath deletes one instance in the end, when it is still there. It never deletes the harness's own Controller, whatever the device says.
+// OwnsPath deletes one instance at the end, when it is still there. It never deletes the harness's own Controller, whatever the device says.
 func (c *Case) OwnsPath(path string) {
 	c.Cleanup(deletion(path), func(ctx context.Context) error {
 		if isRowOf(path, localController) {
@@ -92,7 +92,7 @@ func deleteFailure(reply *controller.Reply) error {
 	return nil
 }
 
-// Restore reads a parameter now and sets it back to that value in the end. object ends in a dot.
+// Restore reads a parameter now and sets it back to that value at the end. object ends in a dot.
 func (c *Case) Restore(object, param string) (value string) {
 	value, err := c.Read(object + param)
 	c.DeviceMust(err)
@@ -121,21 +121,33 @@ const cleanupPatience = time.Minute
 // cleanUp runs what was registered, last first, and reports each act. dirty says that something could not be put back. A body that did not
 // come to a good end may have left a restart under way, or an Add unanswered.
 func (c *Case) cleanUp(passed bool) (acts []result.CleanUp, dirty bool) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context), cleanupPatience+c.ReconnectWait().D)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context), cleanupPatience+c.patience+c.ReconnectWait().D)
 	defer cancel()
 	if !passed {
-		c.Agent.RenewContext() // what a body prepared may never have been sent
 		c.awaitRestart(ctx)
-		c.ownUnanswered(ctx)
+		c.ownUnanswered(ctx)   // within the session context in which it was asked
+		c.Agent.RenewContext() // what a body prepared may never have been sent
 	}
 	for i := len(c.cleanup) - 1; i >= 0; i-- {
 		act := result.CleanUp{Name: c.cleanup[i].name}
-		if err := guarded(ctx, c.cleanup[i].do); err != nil {
+		if err := c.putBack(ctx, c.cleanup[i].do); err != nil {
 			act.Error, dirty = err.Error(), true
 		}
 		acts = append(acts, act)
 	}
 	return acts, dirty
+}
+
+// putBack does one act of clean-up. When it got no answer since the device's session had ended, it is done again in the next one:
+// a restart may come late. To do any act twice does no harm.
+func (c *Case) putBack(ctx context.Context, do func(context.Context) error) error {
+	mark := c.Journal.Mark()
+	err := guarded(ctx, do)
+	var noReply *controller.NoReplyError
+	if errors.As(err, &noReply) && slices.ContainsFunc(c.Journal.Since(mark), c.bench.Link.StartsSession) && c.Reachable(ctx) == nil {
+		err = guarded(ctx, do)
+	}
+	return err
 }
 
 // guarded turns a panic of a clean-up into its error: the others must still run.

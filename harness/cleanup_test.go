@@ -12,6 +12,7 @@ import (
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -91,6 +92,41 @@ func TestOneCleanUpDoesNotCostTheOthers(t *testing.T) {
 			t.Errorf("took %s", got)
 		}
 	})
+}
+
+// TestAnActThatTheDeviceMissedIsDoneAgain in the next session of the device, and only when there is one.
+func TestAnActThatTheDeviceMissedIsDoneAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		restarts bool
+		want     string
+	}{
+		"a restart came late": {true, "restore Device.X.P"},
+		"the device is mute":  {false, "restore Device.X.P no reply to Set within 4s (waits.response); from the device meanwhile: nothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, d := newBench(t, usp.Params{"Device.X.P": "before"})
+				r := trying(t, b, func(c *Case) {
+					c.Restore("Device.X.", "P")
+					c.Set("Device.X.", usp.Params{"P": "changed"})
+					missed := false
+					d.answer = func(*usppb.Msg) *usppb.Msg {
+						if missed && test.restarts {
+							return nil
+						}
+						missed = true
+						if test.restarts {
+							b.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "CONNECT"})
+						}
+						return mute()
+					}
+				})
+				if got := actsOf(r); got != test.want {
+					t.Errorf("got %s", got)
+				}
+			})
+		})
+	}
 }
 
 func TestWhatACaseAddedIsDeleted(t *testing.T) {

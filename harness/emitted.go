@@ -2,6 +2,7 @@ package harness
 
 import (
 	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -15,14 +16,15 @@ type Emission struct {
 }
 
 // Emitted returns the Records that the device sent after mark and up to the event until, oldest first. Over MQTT and STOMP it looks at
-// every topic and destination, also those at which nobody but the Agent listens: what must not be said must not be said anywhere.
+// every topic and destination, also those at which nobody but the Agent listens, and at every link: what must not be said must not be said
+// anywhere.
 func (c *Case) Emitted(mark, until uint64) []Emission {
 	var out []Emission
-	for _, e := range c.Journal.Since(mark) {
+	for _, e := range c.Journal.Everything(mark) {
 		if e.Seq > until {
 			break
 		}
-		to, record := c.bench.Link.Emitted(e)
+		to, record := c.bench.emitted(e)
 		if record == nil {
 			continue
 		}
@@ -33,6 +35,16 @@ func (c *Case) Emitted(mark, until uint64) []Emission {
 		out = append(out, found)
 	}
 	return out
+}
+
+// emitted asks the link of an event for the Record that it shows.
+func (b *Bench) emitted(e *journal.Event) (to string, record *usppb.Record) {
+	for _, beside := range b.Beside {
+		if beside.Name() == e.Link {
+			return beside.Emitted(e)
+		}
+	}
+	return b.Link.Emitted(e)
 }
 
 // Describe names what the Record holds and where it was sent to.

@@ -15,7 +15,7 @@ import (
 )
 
 // Add adds a row as a part of the procedure that is no metric: a device that refuses it blocks the procedure. That there is room for it is a
-// matter of the lab. It is deleted in the end.
+// matter of the lab. It is deleted at the end.
 func (c *Case) Add(table string, required, optional usp.Params) usp.Created {
 	added := c.Agent.Add(c, false, usp.Create(table, required, optional))
 	c.Owns(added)
@@ -37,7 +37,7 @@ func (c *Case) mayChange(reply *controller.Reply, object string) {
 }
 
 // AddBesides adds a row that makes a procedure sharper, but that the plan does not ask for, and tells in a note when it is refused; path is
-// empty then. It is deleted in the end.
+// empty then. It is deleted at the end.
 func (c *Case) AddBesides(table string, required, optional usp.Params) (path string) {
 	added := c.Agent.Add(c, false, usp.Create(table, required, optional))
 	c.Owns(added)
@@ -58,7 +58,7 @@ func (c *Case) Set(object string, params usp.Params) {
 }
 
 // Subscribe adds a Subscription as a fixture, with an ID of its own. params outrank what it has by default: it is enabled, and to the
-// ValueChange of a parameter that every device has. path is its row. What it is told of holds from SettleSubscription on.
+// ValueChange of a parameter that every device has. path is its row. What it is to report holds from SettleSubscription on.
 func (c *Case) Subscribe(params usp.Params) (path, id string) {
 	all := usp.Params{"Enable": "true", "ID": c.Fresh("fixture"), "NotifType": "ValueChange", "ReferenceList": c.Element(dut.RoleReadable)}
 	maps.Copy(all, params)

@@ -112,12 +112,12 @@ func TestADeviceConnectsAnewInTheCleanUp(t *testing.T) {
 	for name, test := range map[string]struct {
 		back time.Duration // 0: never
 		want string
-	}{"in time": {time.Second, "connect anew"}, "never": {0, "connect anew context deadline exceeded"}} {
+	}{"in time": {time.Second, "reconnect"}, "never": {0, "reconnect context deadline exceeded"}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
 				d.away = make(chan struct{})
 				r := trying(t, b, func(c *Case) {
-					c.Cleanup("connect anew", func(ctx context.Context) error {
+					c.Cleanup("reconnect", func(ctx context.Context) error {
 						if test.back > 0 {
 							time.AfterFunc(test.back, func() { close(d.away) })
 						}

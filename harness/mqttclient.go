@@ -10,7 +10,7 @@ import (
 )
 
 // MQTTClient returns the row of an MQTT client of the device, such as "Device.MQTT.Client.1.", whose broker records what it publishes: that of the
-// Link or, over another MTP, one that is added as a fixture for a broker of its own. It is deleted in the end, and the broker is closed.
+// Link or, over another MTP, one that is added as a fixture for a broker of its own. It is deleted at the end, and the broker is closed.
 func (c *Case) MQTTClient() (row string) {
 	if c.MQTT != nil {
 		return c.BrokerRow()

@@ -9,7 +9,7 @@ import (
 )
 
 // SilentHost opens a host on this computer that takes the probes of a diagnostic and never answers (see package probes). address is where
-// the device reaches it. It closes in the end: what probes it then is answered by the system.
+// the device reaches it. It closes at the end: what probes it then is answered by the system.
 func (c *Case) SilentHost() (address string) {
 	c.needs("silent-host")
 	bind, err := netip.ParseAddr(c.DUT.Bind)

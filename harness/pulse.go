@@ -37,7 +37,7 @@ func StartPulse(ctx context.Context) *Pulse {
 	return p
 }
 
-// Reset begins anew.
+// Reset begins again.
 func (p *Pulse) Reset() { p.worst.Store(0) }
 
 // Worst is the longest delay since the last Reset.

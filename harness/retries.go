@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/retry"
+	"github.com/usptest/usptest/harness/usp"
 )
 
 // Retries watches a device that fails to connect, by the harness's doing, and tries again.
@@ -36,16 +39,29 @@ func (c *Case) WatchRetries(policy retry.Policy, failure *journal.Event, tries f
 	}
 }
 
+// LengthenRetry gives a device whose parameter makes it retry after one second a longer interval, which is put back at the end, and says
+// whether it did: a device that counts whole seconds is granted one, which would leave no difference between that and a retry at once.
+func (c *Case) LengthenRetry(object, param string) (lengthened bool) {
+	const longer = "5"
+	if text, err := c.Read(object + param); err != nil || text != "1" {
+		return false
+	}
+	c.Restore(object, param)
+	if err := expect.Type(c.Agent.Set(c, false, usp.Update(object, usp.Params{param: longer}, nil)), usp.SetResp); err != nil {
+		c.Note("the device keeps its %s of 1 s, so that a retry at once is not told from one in time: %v", param, err)
+		return false
+	}
+	c.Pause(c.Scaled(c.Waits().Settle) + c.Lag()) // for a device that reconnects when its row has been set
+	c.DeviceMust(c.Reachable(c))
+	return true
+}
+
 // Next awaits the next retry and wants its wait to be within its window. A note tells the reader of
 // the report.
 func (r *Retries) Next(m *Metric) {
 	c := r.c
 	c.Extend(r.policy.Window(len(r.series.Retries) + 1).Most)
-	if r.attempt != nil {
-		refused, err := c.Await("refusal of the attempt", c.ResponseWait(), r.attempt.Seq, r.refuses)
-		c.LabMust(err)
-		r.failure = moment(refused)
-	}
+	r.awaitRefusal()
 	window, late := r.series.Next(), c.Waits().Tolerance+c.Lag()
 	var opened *journal.Event
 	// an attempt that was opened in time may take a while to show itself, over TLS above all
@@ -68,8 +84,17 @@ func (r *Retries) Next(m *Metric) {
 	}
 	r.attempt = attempt
 	err = r.series.Add(r.failure, moment(opened))
-	c.Note("%s", r.series.Retries[len(r.series.Retries)-1])
+	c.NoteRetry(r.series.Retries[len(r.series.Retries)-1])
 	m.Must(err, r.failure.Seq, attempt.Seq)
+}
+
+// NoteRetry has a retry stand in the report, in words and on the time line of the case's retries.
+func (c *Case) NoteRetry(r retry.Retry) {
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	c.retries = append(c.retries, result.Retry{
+		N: r.N, Failure: r.Failure.Seq, Attempt: r.Attempt.Seq, WaitMS: ms(r.Wait()), LeastMS: ms(r.Window.Least), MostMS: ms(r.Window.Most),
+	})
+	c.Note("%s", r)
 }
 
 // Rest awaits the retries that are needed for a verdict. accept makes the broker let in the attempt
@@ -83,10 +108,21 @@ func (r *Retries) Rest(m *Metric, accept func()) {
 		}
 		r.Next(m)
 	}
+	r.awaitRefusal() // or accept would let in the attempt that is there
 	accept()
 	r.Next(m)
 	_, err := r.series.Doubt()
 	m.Must(err)
+}
+
+// awaitRefusal awaits what the last attempt, if there was one, is answered: the failure that the next retry follows.
+func (r *Retries) awaitRefusal() {
+	if r.attempt == nil {
+		return
+	}
+	refused, err := r.c.Await("refusal of the attempt", r.c.ResponseWait(), r.attempt.Seq, r.refuses)
+	r.c.LabMust(err)
+	r.failure = moment(refused)
 }
 
 // refuses matches the harness's answer to the last attempt, or the end of its connection.

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +67,44 @@ func TestRetries(t *testing.T) {
 				t.Errorf("accepted %d times", accepted)
 			}
 		})
+	}
+}
+
+// TestTheLastAttemptButOneIsRefused: a broker may take a while to refuse an attempt that is in the journal already.
+func TestTheLastAttemptButOneIsRefused(t *testing.T) {
+	const s = time.Second
+	b, _ := newBench(t, nil)
+	failure := attempts(b.Journal, 6*s, 12*s)
+	open := journal.Event{At: time.Now().Add(45 * s), Layer: journal.LayerTCP, Dir: journal.In, Type: "open", Conn: 4}
+	come, refused := open, open
+	come.Layer, come.Type = journal.LayerMQTT, "CONNECT"
+	refused.Dir, refused.Type = journal.Out, "close"
+	b.Journal.Append(open)
+	b.Journal.Append(come)
+	r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
+		w := c.WatchRetries(retry.Policy{Initial: 5 * s, Multiplier: 2000}, failure, func(e *journal.Event) error {
+			if e.Type == "CONNECT" && e.Conn == 4 { // the broker is slower than whoever reads the journal
+				time.AfterFunc(50*time.Millisecond, func() {
+					b.Journal.Append(refused)
+					last := open
+					last.At, last.Conn = open.At.Add(50*s), 5
+					b.Journal.Append(last)
+					last.Layer, last.Type = journal.LayerMQTT, "CONNECT"
+					b.Journal.Append(last)
+				})
+			}
+			return c.StartsSession(e)
+		})
+		c.Metric(1, func(m *Metric) {
+			w.Rest(m, func() {
+				if !slices.ContainsFunc(b.Journal.Since(0), func(e *journal.Event) bool { return e.Conn == 4 && e.Dir == journal.Out }) {
+					t.Error("the next attempt is let in before the one that is there is refused")
+				}
+			})
+		})
+	})
+	if r.Verdict != result.Pass {
+		t.Errorf("got %s: %s %+v", r.Verdict, r.Reason, r.Metrics)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 // SecondController adds a Controller to the device as a fixture and plays it: it has a row of its own, the Roles of the harness's own
 // Controller and the same way to the Agent, but for a topic, destination or WebSocket of its own. It returns when the Agent has answered
-// the second Controller, and in the end the row is deleted. A device that does not take it proves nothing, which is an error of the case.
+// the second Controller, and at the end the row is deleted. A device that does not take it proves nothing, which is an error of the case.
 func (c *Case) SecondController() (second *controller.Controller, row string) {
 	second, row, err := c.NewController()
 	if err != nil {

@@ -18,14 +18,17 @@ import (
 type Session struct {
 	c      *Case
 	object string // Controller.{i}.E2ESession. of the harness's Controller
+	tls    *session.TLS
 }
 
 // OpenSession opens a session context, which begins with the next request. A device that is set up to forbid session contexts is made to
 // allow them. In the end requests go without session context again, and the device forgets the one that there was.
-func (c *Case) OpenSession() *Session {
+func (c *Case) OpenSession() *Session { return c.openSession(nil) }
+
+func (c *Case) openSession(secure *session.TLS) *Session {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
-	s := &Session{c, row + "E2ESession."}
+	s := &Session{c: c, object: row + "E2ESession.", tls: secure}
 	is, err := c.ReadAll(s.object)
 	c.DeviceMust(err)
 	mode, modern := is[s.object+"SessionMode"]
@@ -49,14 +52,14 @@ func (c *Case) OpenSession() *Session {
 		c.Restore(s.object, "Enable")
 		c.Set(s.object, usp.Params{"Enable": "true"})
 	}
-	c.Agent.OpenContext()
+	c.Agent.OpenContext(secure)
 	return s
 }
 
 // Object is the E2ESession object of the harness's Controller, such as "Device.LocalAgent.Controller.1.E2ESession.".
 func (s *Session) Object() string { return s.object }
 
-// Settle sets parameters of the E2ESession object within the session context, and puts them back in the end.
+// Settle sets parameters of the E2ESession object within the session context, and puts them back at the end.
 func (s *Session) Settle(params usp.Params) {
 	for _, name := range params.Names() {
 		s.c.Restore(s.object, name)
@@ -73,7 +76,7 @@ func (s *Session) Require() {
 }
 
 // Reopen begins another session context with the next request.
-func (s *Session) Reopen() { s.c.Agent.OpenContext() }
+func (s *Session) Reopen() { s.c.Agent.OpenContext(s.tls) }
 
 // ID returns the session_id of the session context that there is now.
 func (s *Session) ID() (id uint64) {
@@ -89,14 +92,25 @@ func (s *Session) Records(msg *usppb.Msg) []*usppb.Record {
 }
 
 // Ask makes a Record without payload that asks for one of the device's again, and does not acknowledge that one.
-func (s *Session) Ask(again uint64) (r *usppb.Record) {
-	s.c.Agent.InContext(func(x *session.Context) { r = x.Empty(again) })
-	r.GetSessionContext().ExpectedId = again
+func (s *Session) Ask(again uint64) *usppb.Record {
+	return s.made(func(x *session.Context) (*usppb.Record, error) { return x.Ask(again) })
+}
+
+// made is a Record that the session context makes.
+func (s *Session) made(by func(*session.Context) (*usppb.Record, error)) (r *usppb.Record) {
+	var err error
+	s.c.Agent.InContext(func(x *session.Context) { r, err = by(x) })
+	s.c.LabMust(err)
 	return r
 }
 
 // Hold keeps what the device asks for again from being sent, or ends that.
 func (s *Session) Hold(on bool) { s.c.Agent.InContext(func(x *session.Context) { x.Holds = on }) }
+
+// Spare keeps a Record of the device from being acknowledged, so that it can be asked for again.
+func (s *Session) Spare(sequence uint64) {
+	s.c.Agent.InContext(func(x *session.Context) { x.Spares = sequence })
+}
 
 // Send sends Records of the session context as they are, and returns the number of the last one's packet.
 func (s *Session) Send(records ...*usppb.Record) (seq uint64) {
@@ -135,7 +149,8 @@ func (s *Session) Carrier(m *controller.Message) Received {
 	return r
 }
 
-// Await returns the first Record with session context that came from the device after mark and for which match returns nil.
+// Await returns the first Record with session context that came from the device after mark and for which match returns nil. The
+// session context has taken it then.
 func (s *Session) Await(what string, wait Wait, mark uint64, match func(Received) error) (Received, error) {
 	e, err := s.c.Await(what, wait, mark, func(e *journal.Event) error {
 		r, ok := received(e)
@@ -147,6 +162,7 @@ func (s *Session) Await(what string, wait Wait, mark uint64, match func(Received
 	if err != nil {
 		return Received{}, err
 	}
+	s.c.Agent.CatchUp()
 	r, _ := received(e)
 	return r, nil
 }

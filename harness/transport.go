@@ -57,10 +57,19 @@ func (c *Case) TLSOf(conn uint64) *journal.Event {
 // ResetBrokers ends every script of the link and the collector.
 func (b *Bench) ResetBrokers() {
 	b.Link.Reset()
+	if b.Identity.Shown != nil {
+		b.Identity.Shown.Set(nil)
+	}
+	if b.Discovery != nil {
+		b.Discovery.Reset()
+	}
 	for _, c := range []Collector{b.Collectors.HTTP, b.Collectors.HTTPS} {
 		if c.Server != nil {
 			c.Reset()
 		}
+	}
+	if b.Files.Server != nil {
+		b.Files.Reset()
 	}
 }
 

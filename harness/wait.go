@@ -250,7 +250,7 @@ func (c *Case) ExpectRestart() {
 }
 
 // awaitRestart waits for a device that was made to restart and has not opened a session since: nothing can be put back before. A device that
-// does not come back is told by the acts of clean-up that fail.
+// does not come back is reported by the acts of clean-up that fail.
 func (c *Case) awaitRestart(ctx context.Context) {
 	if c.reboots == 0 {
 		return
@@ -263,7 +263,7 @@ func (c *Case) awaitRestart(ctx context.Context) {
 }
 
 // Reboot makes the device restart, in the way the DUT file says, and returns the mark before it. The device need not be back yet. A Set
-// before may make the device connect anew: that is given time, so that its session is not taken for the one after the reboot.
+// before may make the device reconnect: that is given time, so that its session is not taken for the one after the reboot.
 func (c *Case) Reboot() (mark uint64) {
 	c.ExpectRestart()
 	if c.set {
@@ -286,9 +286,9 @@ func (c *Case) Reboot() (mark uint64) {
 	return mark
 }
 
-// isRecord matches a Record from the device.
+// isRecord matches a Record from the device over the link under test.
 func isRecord(e *journal.Event) error {
-	if e.Dir != journal.In || e.Layer != journal.LayerRecord {
+	if e.Dir != journal.In || e.Layer != journal.LayerRecord || e.Link != "" {
 		return journal.ErrSkip
 	}
 	return nil
@@ -325,7 +325,8 @@ func (c *Case) Element(role string) string {
 		c.DeviceMust(err)
 		element = strings.ReplaceAll(element, localController+"{controller}.", row)
 	}
-	if used := (result.Alternate{Role: role, Path: element}); substitute && !slices.Contains(c.alternates, used) {
+	plans, _ := (&dut.File{}).Element(role)
+	if used := (result.Alternate{Role: role, Instead: plans, Path: element}); substitute && !slices.Contains(c.alternates, used) {
 		c.alternates = append(c.alternates, used)
 	}
 	return element

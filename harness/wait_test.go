@@ -26,6 +26,33 @@ func bubble(t *testing.T, params usp.Params, f func(t *testing.T, b *Bench, d *d
 	})
 }
 
+// TestANotifyThatWentElsewhere is named with its topic: it is what the device is to be set up with.
+func TestANotifyThatWentElsewhere(t *testing.T) {
+	b, _ := newBench(t, usp.Params{})
+	b.Link, b.ControllerAddress = links(b.Journal)["mqtt5"], "controller"
+	record, err := usp.WrapMessage(ownID, agentID, usp.Version, usp.NewMsg("1", &usppb.Notify{SubscriptionId: "s",
+		Notification: &usppb.Notify_Event_{Event: &usppb.Notify_Event{ObjPath: "Device.", EventName: "Boot!"}}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := usp.Marshal(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := planned(1)
+	p.Needs = []string{"notify-receive"}
+	b.Run(t.Context(), p, func(c *Case) {
+		mark := c.Journal.Mark()
+		c.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: mqtt.Publish,
+			Body: &mqtt.Packet{Type: mqtt.Publish, Topic: "elsewhere", Payload: raw}})
+		_, err := c.AwaitNotify("Notify", Wait{D: time.Millisecond}, mark, func(*usppb.Notify) error { return nil })
+		const want = `a Notify went to "elsewhere" instead of "controller"`
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %s, got %v", want, err)
+		}
+	})
+}
+
 func TestAwaitSaysWhatItWaitedFor(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
 		trying(t, b, func(c *Case) {
@@ -239,7 +266,7 @@ func TestSubstitutesAreNoted(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
-	if want := []result.Alternate{{Role: dut.RoleReadable, Path: "Device.DeviceInfo.ModelName"}}; !slices.Equal(r.Alternates, want) {
+	if want := []result.Alternate{{Role: dut.RoleReadable, Instead: "Device.LocalAgent.SoftwareVersion", Path: "Device.DeviceInfo.ModelName"}}; !slices.Equal(r.Alternates, want) {
 		t.Errorf("got %q", r.Alternates)
 	}
 }
@@ -281,7 +308,7 @@ func TestRebooting(t *testing.T) {
 	}
 }
 
-// A device may connect anew because of a Set, which is not its session after the reboot.
+// A device may reconnect because of a Set, which is not its session after the reboot.
 func TestTheSessionOfASetIsNotThatAfterTheReboot(t *testing.T) {
 	for _, by := range []string{dut.ByUSP, dut.ByExec} {
 		t.Run(by, func(t *testing.T) {
@@ -398,7 +425,7 @@ func TestThePulseFeelsStalls(t *testing.T) {
 		}
 		b.Pulse.Reset()
 		if b.Pulse.Worst() != 0 {
-			t.Error("Reset begins anew")
+			t.Error("Reset begins again")
 		}
 	})
 }

@@ -36,6 +36,7 @@ func TestSubstitutes(t *testing.T) {
 		{"no object", map[string]string{dut.RoleNoObject: "Device.LocalAgent.Nowhere."}, []string{"1.4", "1.6", "1.26", "1.28", "1.30", "1.31"}},
 		{"no parameter", map[string]string{dut.RoleNoParameter: "Nothing"}, []string{"1.9", "1.14", "1.15", "1.16", "1.17", "1.20", "1.41"}},
 		{"event", map[string]string{dut.RoleEvent: "Device.LocalAgent.Periodic!"}, []string{"1.106"}},
+		{"boot parameter", map[string]string{dut.RoleBootParameter: "Device.DeviceInfo.SoftwareVersion"}, []string{"9.10"}},
 		{"readable", map[string]string{dut.RoleReadable: "Device.DeviceInfo.ModelName"}, []string{"1.1", "1.37"}},
 		{"changing", map[string]string{dut.RoleChanging: "Device.DeviceInfo.FriendlyName"}, []string{"1.52"}},
 	}) {

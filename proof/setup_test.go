@@ -28,6 +28,8 @@ func TestSetUpsThatLackSomething(t *testing.T) {
 				f.Links[i].Username, f.Links[i].Password = "", ""
 			}
 		}},
+		"no other firmware":                     {"9.3", "mqtt5", "name one under firmware", func(f *dut.File) { f.Firmware = f.Firmware[:1] }},
+		"nothing to get the firmware back from": {"9.7", "mqtt5", `want an image of version "1.0.0"`, func(f *dut.File) { f.Firmware = f.Firmware[1:] }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

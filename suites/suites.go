@@ -7,20 +7,22 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/suites/access"
 	"github.com/usptest/usptest/suites/bulkdata"
+	"github.com/usptest/usptest/suites/discovery"
 	"github.com/usptest/usptest/suites/functionality"
 	"github.com/usptest/usptest/suites/messages"
 	"github.com/usptest/usptest/suites/mqtt"
 	"github.com/usptest/usptest/suites/mtp"
 	"github.com/usptest/usptest/suites/records"
+	"github.com/usptest/usptest/suites/requirements"
 	"github.com/usptest/usptest/suites/stomp"
 	"github.com/usptest/usptest/suites/websocket"
 )
 
-// chapters are the bodies of each chapter of the plan.
+// chapters are the bodies of each chapter of the plan, and of the checks beyond it.
 func chapters() []harness.Bodies {
 	return []harness.Bodies{
-		messages.Bodies(), access.Bodies(), records.Bodies(), mtp.Bodies(), stomp.Bodies(), websocket.Bodies(), functionality.Bodies(), bulkdata.Bodies(),
-		mqtt.Bodies(),
+		messages.Bodies(), access.Bodies(), records.Bodies(), mtp.Bodies(), stomp.Bodies(), websocket.Bodies(), discovery.Bodies(), functionality.Bodies(), bulkdata.Bodies(),
+		mqtt.Bodies(), requirements.Bodies(),
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/usptest/usptest/brokers/gate"
@@ -39,13 +38,13 @@ type Server struct {
 	j      *journal.Journal
 	gate   *gate.Gate
 	http   *http.Server
-	queue  *queue
+	queue  *gate.Queue
 	script script
 }
 
 // Start listens. The collector stops when ctx ends or Close is called.
 func Start(ctx context.Context, j *journal.Journal, o Options) (*Server, error) {
-	s := &Server{j: j, queue: &queue{conns: make(chan net.Conn), closed: make(chan struct{})}}
+	s := &Server{j: j, queue: gate.NewQueue()}
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.answer),
 		ReadHeaderTimeout: headTimeout,
@@ -77,11 +76,7 @@ func (s *Server) Close() error {
 // serve hands a connection to the HTTP server and waits until that is done with it.
 func (s *Server) serve(g *gate.Conn) {
 	c := &conn{Conn: g, s: s, done: make(chan struct{})}
-	select {
-	case s.queue.conns <- c:
-		<-c.done
-	case <-s.queue.closed:
-	}
+	s.queue.Hand(c, c.done)
 }
 
 // answer records one request and answers it.
@@ -129,29 +124,3 @@ func (s *Server) record(c *conn, q *Request) {
 	c.Log(journal.Event{Layer: journal.LayerHTTP, Dir: journal.In, Type: Received, Text: q.summary(), Raw: withoutCredentials(c.take()), Body: q,
 		Weight: q.weight()})
 }
-
-// queue is the listener of the HTTP server: it hands out what the gate lets in.
-type queue struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-// Accept implements net.Listener.
-func (q *queue) Accept() (net.Conn, error) {
-	select {
-	case c := <-q.conns:
-		return c, nil
-	case <-q.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (q *queue) Close() error {
-	q.once.Do(func() { close(q.closed) })
-	return nil
-}
-
-// Addr implements net.Listener.
-func (q *queue) Addr() net.Addr { return &net.TCPAddr{} }

@@ -75,7 +75,7 @@ func Dial(ctx context.Context, j *journal.Journal, addr string, config *tls.Conf
 }
 
 // Hold says how many bytes of packets the connection has at hand from now on, before memory for them is taken. The error says that there is
-// no room for so many beside those of other connections; then nothing changes. One that the harness dialled has all the room.
+// no room for this many beside those of other connections; then nothing changes. One that the harness dialled has all the room.
 func (c *Conn) Hold(bytes int) error {
 	if c.gate == nil {
 		return nil

@@ -210,7 +210,7 @@ func (g *Gate) forget(c *Conn) {
 	c.atHand = 0
 }
 
-// Stages are the sizes of memory to take, and to Hold, for a packet that says it has so many bytes: each when the one before is full, so
+// Stages are the sizes of memory to take, and to Hold, for a packet that says it has this many bytes: each when the one before is full, so
 // that nothing is taken for a mere claim. The last is size.
 func Stages(size int) []int {
 	var stages []int

@@ -256,3 +256,13 @@ func TestDial(t *testing.T) {
 	}
 	await(t, j, journal.LayerTCP, "open", "could not connect")
 }
+
+func TestFreePort(t *testing.T) {
+	port, err := FreePort("127.0.0.1")
+	if err != nil || port < firstPort || port > lastPort {
+		t.Errorf("want a port from %d to %d, got %d, %v", firstPort, lastPort, port, err)
+	}
+	if _, err := FreePort("192.0.2.1"); err == nil {
+		t.Error("want an error for an address that this computer does not have")
+	}
+}

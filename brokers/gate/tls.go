@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -117,17 +118,31 @@ func isBroken(err error) bool {
 
 type connKey struct{}
 
+// ClientHello is what a device offers when it begins TLS.
+type ClientHello struct{ Versions []uint16 }
+
+// Newest is the newest version of TLS that is offered.
+func (h *ClientHello) Newest() uint16 {
+	return slices.Max(append(h.Versions[:len(h.Versions):len(h.Versions)], 0))
+}
+
+// Offers names the versions of TLS that are offered.
+func (h *ClientHello) Offers() string {
+	names := make([]string, len(h.Versions))
+	for i, v := range h.Versions {
+		names[i] = tls.VersionName(v)
+	}
+	return strings.Join(names, ", ")
+}
+
 // recordHello returns a copy of config that records every ClientHello before anything is decided about it.
 func recordHello(config *tls.Config) *tls.Config {
 	recorded := config.Clone()
 	recorded.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if c, ok := hello.Context().Value(connKey{}).(*Conn); ok {
-			versions := make([]string, len(hello.SupportedVersions))
-			for i, v := range hello.SupportedVersions {
-				versions[i] = tls.VersionName(v)
-			}
-			c.Log(journal.Event{Layer: journal.LayerTLS, Dir: journal.In, Type: "ClientHello",
-				Text: fmt.Sprintf("server name %q, offers %s", hello.ServerName, strings.Join(versions, ", "))})
+			said := &ClientHello{Versions: slices.Clone(hello.SupportedVersions)}
+			c.Log(journal.Event{Layer: journal.LayerTLS, Dir: journal.In, Type: "ClientHello", Body: said,
+				Text: fmt.Sprintf("server name %q, offers %s", hello.ServerName, said.Offers())})
 		}
 		if config.GetConfigForClient != nil {
 			return config.GetConfigForClient(hello)

@@ -144,7 +144,7 @@ func (c *conn) awaitPacket() error {
 	case c.version == 0:
 		c.End(fmt.Sprintf("no CONNECT within %s", c.s.patience))
 	default:
-		return c.refuse(packets.ErrKeepAliveTimeout.Code, nil, fmt.Errorf("no packet within one and a half times the keep alive of %s", c.keepAlive))
+		return c.refuse(packets.ErrKeepAliveTimeout.Code, nil, fmt.Errorf(Silent+" of %s", c.keepAlive))
 	}
 	return err
 }
@@ -332,8 +332,10 @@ func (c *conn) put(raw []byte) (uint64, error) {
 		seq = c.Log(journal.Event{Layer: journal.LayerMQTT, Dir: journal.Out, Type: Malformed,
 			Text: fmt.Sprintf("%d bytes: %v", len(raw), err), Raw: slices.Clone(raw[:min(len(raw), gate.MaxRaw)])}).Seq
 	}
-	_, err := c.Conn.Write(raw)
-	return seq, err
+	if _, err := c.Conn.Write(raw); err != nil {
+		return seq, fmt.Errorf("%w: %w", ErrEnding, err)
+	}
+	return seq, nil
 }
 
 // release sends what was held back.

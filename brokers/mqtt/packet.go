@@ -1,6 +1,8 @@
 package mqtt
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"slices"
 	"strings"
@@ -102,6 +104,9 @@ const (
 	Disconnect  = "DISCONNECT"
 	Auth        = "AUTH"
 
+	// Silent begins the reason for which a connection is ended over which nothing came any more (MQTT, section 3.1.2.10).
+	Silent = "no packet within one and a half times the keep alive"
+
 	// Malformed is the type of the journal event for bytes that are no packet. It has no Body.
 	Malformed = "malformed"
 )
@@ -151,7 +156,37 @@ func decode(raw []byte, version byte) (p *Packet, err error) {
 	if err := decodeBody(&pk, raw[header:]); err != nil {
 		return nil, err
 	}
+	if pk.FixedHeader.Type == packets.Connect {
+		if err := connectFlags(raw[header:], pk.ProtocolVersion); err != nil {
+			return nil, err
+		}
+	}
 	return convert(&pk), nil
+}
+
+// connectFlags finds what the Connect Flags of a CONNECT may not say (MQTT 3.1.1 and 5.0, section 3.1.2); the library does not look. body
+// was decoded before.
+func connectFlags(body []byte, version byte) error {
+	flags := body[2+int(binary.BigEndian.Uint16(body))+1]
+	will, willQoS, willRetain := flags&0x04 != 0, flags>>3&3, flags&0x20 != 0
+	switch {
+	case flags&0x01 != 0:
+		return errors.New("the reserved bit of the Connect Flags is set")
+	case willQoS == 3:
+		return errors.New("Will QoS is 3")
+	case !will && (willQoS != 0 || willRetain):
+		return errors.New("Will QoS or Will Retain is set without the Will Flag")
+	case version < V5 && flags&0xc0 == 0x40:
+		return errors.New("the Password Flag is set without the User Name Flag")
+	}
+	return nil
+}
+
+// IsConnect reports whether bytes begin as a CONNECT does, malformed or not.
+func IsConnect(raw []byte) bool {
+	header, _, err := headerSize(raw[:min(len(raw), 1+maxLengthBytes)])
+	return err == nil && header > 0 && raw[0]>>4 == packets.Connect &&
+		(bytes.HasPrefix(raw[header:], []byte("\x00\x04MQTT")) || bytes.HasPrefix(raw[header:], []byte("\x00\x06MQIsdp")))
 }
 
 func decodeBody(pk *packets.Packet, body []byte) error {

@@ -13,6 +13,9 @@ import (
 // ErrNoSubscriber is what Publish returns when no open connection has subscribed to the topic.
 var ErrNoSubscriber = errors.New("mqtt: no connected client has subscribed to the topic")
 
+// ErrEnding is in the chain of what Publish returns when every connection that has subscribed ends before the packet is written.
+var ErrEnding = errors.New("the connection is ending")
+
 // PublishOpts are what a PUBLISH carries besides topic and payload. All but QoS exist in MQTT 5.0 alone and are left out for
 // other subscribers.
 type PublishOpts struct {

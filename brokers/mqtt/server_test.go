@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -209,6 +210,21 @@ func TestDeviceLimitsAreKept(t *testing.T) {
 	}
 	if _, err := s.Publish("t", nil, PublishOpts{QoS: 1}); err == nil || !strings.Contains(err.Error(), "unacknowledged") {
 		t.Errorf("a second message beyond the device's Receive Maximum: %v", err)
+	}
+}
+
+// TestAConnectionThatEndsBeforeThePacketIsWritten makes Publish return ErrEnding.
+func TestAConnectionThatEndsBeforeThePacketIsWritten(t *testing.T) {
+	s, _ := startBroker(t, Options{})
+	d := connected(t, s.Addr(), V5)
+	d.subscribe("t")
+	awaitSubscriber(t, s, "t", V5)
+	subscriber := s.match("t")[0]
+	d.conn.Close()
+	events.Eventually(t, func() int { return len(s.connections()) }).Should(gomega.BeZero())
+	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "t"}
+	if _, err := subscriber.conn.publish(pk, subscriber); !errors.Is(err, ErrEnding) {
+		t.Errorf("want ErrEnding, got %v", err)
 	}
 }
 

@@ -26,7 +26,7 @@ const (
 const ProbeEvent = "PROBE"
 
 const (
-	// tooMany is the Type of the note that tells of a flood.
+	// tooMany is the Type of the note that reports a flood.
 	tooMany = "too many probes"
 	// maxDatagram is how many bytes of a probe are read.
 	maxDatagram = 2048

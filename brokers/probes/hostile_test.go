@@ -9,7 +9,7 @@ import (
 	"github.com/usptest/usptest/harness/journal"
 )
 
-// TestAFloodOfProbesIsBounded has every port flooded until the host has had enough: so many probes are kept, one note tells of the rest,
+// TestAFloodOfProbesIsBounded has every port flooded until the host has had enough: this many probes are kept, one note reports the rest,
 // and what the journal had before is still there.
 func TestAFloodOfProbesIsBounded(t *testing.T) {
 	h, j := host(t)

@@ -121,7 +121,7 @@ func (f *Frame) forJournal(raw []byte, body int) *Frame {
 	return &cut
 }
 
-// weight is about what f takes beside the kept bytes that it was read from: its headers, which took so many bytes there.
+// weight is about what f takes beside the kept bytes that it was read from: its headers, which took this many bytes there.
 func (f *Frame) weight(head int) int { return head + 32*len(f.Headers) }
 
 // Trimmed returns f without what a device can make long, for a journal that is full.

@@ -12,7 +12,10 @@ import (
 // HeartBeatEvent is the Type of the journal's events for heart-beats, in both directions.
 const HeartBeatEvent = "HEART-BEAT"
 
-// script is what the server does otherwise than by default. Its zero value is the default.
+// BadFrame is the Type of the journal's notes about bytes of a device that are no frame. They have no Body.
+const BadFrame = "bad frame"
+
+// script is what the server does otherwise than by default. Its zero value is the default, but for what Options say.
 type script struct {
 	subscribeDest string
 	heartBeat     string // for CONNECTED; "" answers what the device asked for
@@ -38,7 +41,7 @@ func (s *Server) change(alter func(*script), verb, format string, args ...any) {
 
 // Reset returns to the default behaviour and answers whoever Hold kept waiting.
 func (s *Server) Reset() {
-	s.change(func(now *script) { *now = script{} }, "Reset", "default behaviour")
+	s.change(func(now *script) { *now = script{subscribeDest: s.opts.SubscribeDest} }, "Reset", "default behaviour")
 	s.answerHeld()
 }
 

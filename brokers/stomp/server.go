@@ -37,6 +37,9 @@ type Options struct {
 	// scaled; 1 when 0.
 	TimeScale float64
 
+	// SubscribeDest is the subscribe-dest header of every CONNECTED (R-STOMP.6) unless the script says otherwise; "" leaves it out.
+	SubscribeDest string
+
 	// OnFrame is called for every frame of a device that the server has taken, in the order of each connection, from its
 	// reader: it must not wait for a later frame. seq is the frame's number in the journal.
 	OnFrame func(conn, seq uint64, f *Frame)
@@ -66,7 +69,7 @@ func Start(ctx context.Context, j *journal.Journal, opts Options) (*Server, erro
 	opts.MaxBody = cmp.Or(opts.MaxBody, defaultMaxBody)
 	opts.Patience = cmp.Or(opts.Patience, defaultPatience)
 	opts.TimeScale = cmp.Or(opts.TimeScale, 1)
-	s := &Server{j: j, opts: opts, changed: make(chan struct{})}
+	s := &Server{j: j, opts: opts, changed: make(chan struct{}), script: script{subscribeDest: opts.SubscribeDest}}
 	front, err := gate.Open(ctx, j, gate.Options{Addr: opts.Addr, TLS: opts.TLS}, s.serve)
 	if err != nil {
 		return nil, fmt.Errorf("stomp: %w", err)

@@ -249,7 +249,7 @@ func (s *session) failed(t token, err error) {
 
 // remain records the bytes of a frame that never became one.
 func (s *session) remain(t token, reason string) {
-	s.conn.Log(journal.Event{Layer: journal.LayerNote, Dir: journal.In, Type: "bad frame", Raw: kept(t.raw),
+	s.conn.Log(journal.Event{Layer: journal.LayerNote, Dir: journal.In, Type: BadFrame, Raw: kept(t.raw),
 		Text: fmt.Sprintf("%s, %d bytes were read", reason, len(t.raw))})
 }
 

@@ -62,7 +62,7 @@ func (s *Server) dial(ctx context.Context, opts DialOptions) (*Conn, error) {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		conn.Farewell("the device did not accept the WebSocket")
+		conn.Farewell(fmt.Sprintf("the device did not accept the WebSocket: %v", err))
 		return nil, fmt.Errorf("websocket: %w", err)
 	}
 	return c, nil

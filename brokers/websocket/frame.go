@@ -314,7 +314,7 @@ func closePayload(code int, text string) []byte {
 	return payload
 }
 
-// fragments cuts a message into frames of so many bytes, 0 meaning one frame for all. Behind the first of several come an empty one and
+// fragments cuts a message into frames of this many bytes, 0 meaning one frame for all. Behind the first of several come an empty one and
 // a PING, which a receiver has to bear (RFC 6455, section 5.4).
 func fragments(payload []byte, size int) iter.Seq[Frame] {
 	return func(yield func(Frame) bool) {

@@ -3,6 +3,8 @@ package websocket
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -60,6 +62,22 @@ func (h *Handshake) ExtensionEID() (eid string, ok bool) {
 		return "", true
 	}
 	return "", false
+}
+
+// Extensions returns the names of those that Sec-WebSocket-Extensions names.
+func (h *Handshake) Extensions() []string {
+	names := h.list("Sec-Websocket-Extensions")
+	for i, extension := range names {
+		name, _, _ := strings.Cut(extension, ";")
+		names[i] = strings.TrimSpace(name)
+	}
+	return names
+}
+
+// Accept is the value of Sec-WebSocket-Accept that answers a Sec-WebSocket-Key (RFC 6455, section 4.2.2).
+func Accept(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // list returns the elements of a header that is a list.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/usptest/usptest/fixtures/agent"
 	"github.com/usptest/usptest/fixtures/agent/defects"
+	"github.com/usptest/usptest/fixtures/reference"
+	"github.com/usptest/usptest/harness/model"
 )
 
 // agentFlags are the flags of "usptest agent".
@@ -20,7 +22,7 @@ type agentFlags struct {
 	link, trust, certificate, key string
 	mtp                           agent.MTP
 	config                        agent.Config
-	defects                       []string
+	defects, models               []string
 	list                          bool
 	verbose                       bool
 }
@@ -53,8 +55,11 @@ Device.FactoryReset(): start it again with the same --state to let it come back.
 	flags.StringVar(&f.trust, "trust", "", "PEM `file` of the CA to trust")
 	flags.StringVar(&f.certificate, "certificate", "", "PEM `file` of the agent's certificate")
 	flags.StringVar(&f.key, "key", "", "PEM `file` of the certificate's key")
+	flags.StringVar(&f.config.Discover, "discover", "", "acquire addresses by DHCP on this network `interface`, whose own it loses, and discover there (Linux, root)")
+	flags.BoolVar(&f.config.NoTime, "no-time", false, "do not know the time")
 	flags.Float64Var(&f.config.TimeScale, "timescale", 1, "divide every protocol interval by this `number`")
 	flags.StringArrayVar(&f.defects, "defect", nil, "break the agent in this `way`; repeatable")
+	flags.StringArrayVar(&f.models, "model", nil, "have the whole data model of this XML `file` or folder, a row in each table; repeatable")
 	flags.BoolVar(&f.list, "list-defects", false, "list the defects with the metrics they break, the alternatives and the variants")
 	flags.BoolVar(&f.verbose, "verbose", false, "log what the agent does to standard error")
 	must(cmd.RegisterFlagCompletionFunc("defect", completeDefects))
@@ -66,7 +71,7 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if f.list {
 		t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "NAME\tCASE/METRIC\tKIND\tWHAT IS DIFFERENT")
-		for _, d := range slices.Concat(defects.Defects(), defects.ContactDefects()) {
+		for _, d := range slices.Concat(defects.Defects(), defects.ContactDefects(), defects.DescribedDefects()) {
 			fmt.Fprintf(t, "%s\t%s/%d\tdefect\t%s\n", d.Name, d.Case, d.Metric, d.Text)
 		}
 		for _, d := range defects.Alternatives() {
@@ -85,6 +90,13 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	}
 	if err := defects.Apply(&f.config, f.defects...); err != nil {
 		return fmt.Errorf("--defect: %w", err)
+	}
+	if len(f.models) > 0 {
+		m, _, err := model.Load(f.models...)
+		if err != nil {
+			return fmt.Errorf("--model: %w", err)
+		}
+		reference.Serve(&f.config, m)
 	}
 	a, err := agent.New(f.config)
 	if err != nil {
@@ -130,6 +142,10 @@ func (f *agentFlags) connect() error {
 		f.mtp.Port = defaultPort(f.mtp.Protocol, secure)
 	}
 	f.config.MTPs = []agent.MTP{f.mtp}
+	if f.config.Discover != "" && !f.mtp.Listen {
+		// an MTP of its own, which it advertises beside that of the broker
+		f.config.MTPs = append(f.config.MTPs, agent.MTP{Protocol: "websocket", Listen: true, Host: "::", Port: defaultPort("websocket", secure), Path: "/usp", TLS: secure})
+	}
 	if f.trust != "" {
 		pem, err := os.ReadFile(f.trust)
 		if err != nil {

@@ -21,7 +21,7 @@ func loadBaseline(path string, p *plan.Plan, device result.Device) (*result.Base
 		return nil, fmt.Errorf("--baseline: %w", err)
 	}
 	if err := checkNames(path, p); err != nil {
-		return nil, fmt.Errorf("--baseline: names that do not exist; take them out, or make the baseline anew:\n%w", err)
+		return nil, fmt.Errorf("--baseline: names that do not exist; take them out, or make the baseline again:\n%w", err)
 	}
 	if err := sameDevice("--baseline", path, run, device); err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func checkNames(path string, p *plan.Plan) error {
 	return errors.Join(problems...)
 }
 
-// eachString visits every text in a JSON document that is well formed, with the keys that lead to it and the line it stands in.
+// eachString visits every text in a JSON document that is well formed, with the keys that lead to it and its line.
 func eachString(data []byte, visit func(key string, line int, value string)) {
 	type level struct {
 		key    string

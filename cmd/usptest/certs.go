@@ -29,7 +29,7 @@ func certsCommand() *cobra.Command {
 (tls: {authority: DIR}), and every run shows certificates that the device trusts. An authority that is in the
 folder already is kept.
 
-With --endpoint it also writes a certificate with which the device can prove to be that Agent.`,
+With --endpoint it also writes a certificate for the device, with that Endpoint ID.`,
 		Example: `  usptest certs --out certs
   usptest certs --out certs --endpoint os::012345-A1B2C3`,
 		Args: cobra.NoArgs,
@@ -47,7 +47,7 @@ With --endpoint it also writes a certificate with which the device can prove to 
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, valid until %s\n", filepath.Join(out, file), text, until.Format(time.DateOnly))
 			}
 			say(pki.CertFile, "the authority; load it into the device's trust store", ca.Until())
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: its key; usptest signs with it what the brokers show, and nobody else needs it\n", filepath.Join(out, pki.KeyFile))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: its key, with which usptest signs the brokers' certificates; keep it private\n", filepath.Join(out, pki.KeyFile))
 			if endpoint != "" {
 				until, err := issueDevice(ca, out, endpoint)
 				if err != nil {
@@ -85,7 +85,7 @@ func keptAuthority(dir string) (*pki.CA, error) {
 	return ca, nil
 }
 
-// issueDevice writes a certificate for the Agent with an Endpoint ID, and tells when it expires.
+// issueDevice writes a certificate for the Agent with an Endpoint ID, and returns when it expires.
 func issueDevice(ca *pki.CA, dir, endpoint string) (until time.Time, err error) {
 	leaf, err := ca.Issue(pki.Spec{CommonName: "usptest device", EndpointID: endpoint, Client: true})
 	if err != nil {

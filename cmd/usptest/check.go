@@ -27,11 +27,12 @@ func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check --dut FILE",
 		Short: "Validate a DUT file and try the first contact over every link",
-		Long: `check reads the DUT file and names every problem in it; then it listens on every link, launches the device where the
-file says how, waits for it, asks who it is and compares features and elements of the file with its supported data model. Nothing on the
-device is changed. Whatever is amiss is told with what to do about it.
+		Long: `check reads the DUT file and names every problem in it; then it listens on every link, launches the device if the
+file says how, waits for it, asks for its identity and compares the features and elements of the file with its supported data model.
+Nothing on the device is changed. Every problem is reported with its remedy.
 
-Exit codes: 0 ready; 1 the device breaks a rule and cannot be tested any further; 2 the file does not fit the device or this computer; 3 no contact, or a lab that cannot do its part.`,
+Exit codes: 0 ready; 1 the device breaks a rule; 2 the file does not fit the device or this computer; 3 no contact, or a
+lab that cannot do its part.`,
 		Example: "  usptest check --dut lab.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -44,8 +45,8 @@ Exit codes: 0 ready; 1 the device breaks a rule and cannot be tested any further
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: no problems\n", file)
-			f := runFlags{links: links}
-			names, err := f.chosenLinks(d, false)
+			chosen := selection{links: links}
+			names, err := chosen.chosenLinks(d, false)
 			if err != nil {
 				return err
 			}
@@ -118,7 +119,7 @@ func worse(a, b int) int {
 	return max(a, b)
 }
 
-// tell writes what came of the first contact over a link and returns the exit code that it deserves.
+// tell writes the result of the first contact over a link and returns the exit code for it.
 func tell(w io.Writer, link string, found runner.Found, err error) int {
 	say := func(text string) { fmt.Fprintf(w, "%s: %s\n", link, result.VisibleLine(text)) }
 	var wrong *dut.Problems
@@ -133,6 +134,9 @@ func tell(w io.Writer, link string, found runner.Found, err error) int {
 	}
 	d := found.Device
 	say(fmt.Sprintf("contact with %s (%s %s, software %q)", d.Endpoint, d.Vendor, d.Model, d.Software))
+	if len(found.Beside) > 0 {
+		say(fmt.Sprintf("the device is connected over %s at the same time; a Notify may come over either", strings.Join(found.Beside, " and ")))
+	}
 	if found.Blind != "" {
 		say(found.Blind + "; features and elements of the DUT file could not be checked")
 	}
@@ -140,16 +144,22 @@ func tell(w io.Writer, link string, found runner.Found, err error) int {
 		if differs := f.Disagreement(); differs != "" {
 			remedy := fmt.Sprintf("add %d to features", f.Number)
 			if f.Declared {
-				remedy = fmt.Sprintf("remove %d from features, or mend the device", f.Number)
+				remedy = fmt.Sprintf("remove %d from features, or fix the device", f.Number)
 			}
 			say(fmt.Sprintf("feature %d (%s): %s; %s", f.Number, f.Name, differs, remedy))
 		}
 	}
-	if wrong == nil {
-		return result.ExitPassed
+	for _, broken := range found.Broken {
+		say("the device is at fault: " + broken + "; the first case of a run fails")
 	}
-	for _, p := range wrong.List {
-		say(p.String())
+	if wrong != nil {
+		for _, p := range wrong.List {
+			say(p.String())
+		}
+		return result.ExitUsage
 	}
-	return result.ExitUsage
+	if len(found.Broken) > 0 {
+		return result.ExitDeviceFault
+	}
+	return result.ExitPassed
 }

@@ -44,14 +44,20 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 	const plain, secure = `{mtp: mqtt, version: "5.0"}`, `{mtp: mqtt, version: "5.0", tls: true}`
 	agent := agentLaunch(t)
 	with := func(flags ...string) []string { return append(append([]string{}, agent...), flags...) }
+	const mqttLogin = `{mtp: mqtt, version: "5.0", username: x1, password: x1-secret}`
+	const stompLogin = `{mtp: stomp, username: x1, password: x1-secret}`
+	login := func(user, password string) []string { return with("--username="+user, "--password="+password) }
+	otherLogin := []string{`it logs in as "x2", and the link's username is "x1"; `, "its password is not the link's; make them the same"}
 	for name, c := range map[string]struct {
 		link, more string
 		launch     []string
 		exit       int
 		want       []string
 	}{
-		"ready":                   {plain, "", agent, result.ExitPassed, []string{"feature 36 (MQTT 5.0): the device shows it, but it is not declared; add 36 to features", "ready; next: usptest run --dut "}},
-		"a feature too many":      {plain, "features: [26]\n", agent, result.ExitPassed, []string{"remove 26 from features, or mend the device"}},
+		"ready": {plain, "", agent, result.ExitPassed, []string{
+			"feature 36 (MQTT 5.0): the device shows it, but it is not declared; add 36 to features", "ready; next: usptest run --dut "}},
+		"a feature too many": {plain, "features: [4]\n", with("--defect=without-expiration"), result.ExitPassed,
+			[]string{"remove 4 from features, or fix the device"}},
 		"a port in use":           {fmt.Sprintf(`{mtp: stomp, port: %d}`, l.Addr().(*net.TCPAddr).Port), "", agent, result.ExitError, []string{"stomp: listen ", "free the port or change it"}},
 		"an address of others":    {plain, "bind: 192.0.2.1\n", agent, result.ExitError, []string{"mqtt5: listen ", "collector.http: listen ", "bind is no address of this machine"}},
 		"a program that is away":  {plain, "", []string{"./away"}, result.ExitError, []string{"lab.launch: ", "name an executable program"}},
@@ -65,9 +71,9 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 		"another destination":     {`{mtp: stomp, agentTopic: here}`, "", with("--agent-topic=elsewhere"), result.ExitError, []string{`it subscribes to "elsewhere", and the link's agentTopic is "here"`}},
 		"another's topic":         {`{mtp: mqtt, version: "5.0", controllerTopic: here}`, "", with("--controller-topic=elsewhere"), result.ExitError, []string{`it sends its Records to "elsewhere", and the link's controllerTopic is "here"`}},
 		"another's destination":   {`{mtp: stomp, controllerTopic: here}`, "", with("--controller-topic=elsewhere"), result.ExitError, []string{`it sends its Records to "elsewhere", and the link's controllerTopic is "here"`}},
-		"another login":           {`{mtp: mqtt, version: "5.0", username: x1, password: x1-secret}`, "", with("--username=x2", "--password=x2-secret"), result.ExitError, []string{`it logs in as "x2", and the link's username is "x1"; it logs in with another password than the link's; make them the same`}},
-		"another password":        {`{mtp: stomp, username: x1, password: x1-secret}`, "", with("--username=x1", "--password=x2-secret"), result.ExitError, []string{"says: it logs in with another password than the link's; make them the same"}},
-		"the right login":         {`{mtp: stomp, username: x1, password: x1-secret}`, "", with("--username=x1", "--password=x1-secret"), result.ExitPassed, []string{"ready; next:"}},
+		"another login":           {mqttLogin, "", login("x2", "x2-secret"), result.ExitError, otherLogin},
+		"another password":        {stompLogin, "", login("x1", "x2-secret"), result.ExitError, otherLogin[1:]},
+		"the right login":         {stompLogin, "", login("x1", "x1-secret"), result.ExitPassed, []string{"ready; next:"}},
 		"another path":            {`{mtp: websocket}`, "", with("--path=/else"), result.ExitError, []string{`it asks for the path "/else", and the link's path is "/usp"`}},
 		"another MTP":             {`{mtp: stomp}`, "", with("--link=mqtt5"), result.ExitError, []string{"what came is not STOMP"}},
 	} {
@@ -78,7 +84,7 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 			for _, word := range c.launch {
 				text += fmt.Sprintf("      - %q\n", word)
 			}
-			patience := "6s"
+			patience := "10s"
 			if c.exit == result.ExitPassed {
 				patience = "1m"
 			}

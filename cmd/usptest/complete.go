@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/usptest/usptest/fixtures/agent/defects"
@@ -36,6 +39,32 @@ func completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 	var out []string
 	for _, f := range p.Profiles {
 		out = append(out, f.Name+"\t"+f.Text)
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeLabels completes the last label of a label expression.
+func completeLabels(_ *cobra.Command, _ []string, expression string) ([]string, cobra.ShellCompDirective) {
+	p, err := plan.Load()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	before := expression[:strings.LastIndexAny(expression, "&|!,( ")+1]
+	var out []string
+	for _, label := range p.Labels() {
+		out = append(out, before+label)
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+func completeFeatures(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	p, err := plan.Load()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var out []string
+	for _, f := range p.Features {
+		out = append(out, fmt.Sprintf("%d\t%s", f.Number, f.Name))
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp
 }

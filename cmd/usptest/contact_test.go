@@ -21,7 +21,9 @@ var faults = map[string]struct{ link, says string }{
 		`what the device subscribes to: want "there" with a reply-to topic behind it too, such as "there/reply-to=`},
 	"websocket-without-subprotocol": {`{mtp: websocket}`,
 		`Sec-WebSocket-Protocol of the device's opening request: want "v1.usp", got no such header (R-WS.10)`},
-	"msg-id-with-suffix": {`{mtp: mqtt, version: "5.0"}`, `msg_id of GetResp: want that of a request that was sent, got `},
+	"stomp-accepts-1.0-alone":     {`{mtp: stomp}`, `accept-version of the STOMP frame: want "1.2" among the versions, got "1.0" (R-STOMP.2)`},
+	"websocket-other-subprotocol": {`{mtp: websocket}`, `Sec-WebSocket-Protocol of the device's opening request: want "v1.usp", got "v2.usp" (R-WS.10)`},
+	"msg-id-with-suffix":          {`{mtp: mqtt, version: "5.0"}`, `msg_id of GetResp: want that of a request that was sent, got `},
 }
 
 // TestADeviceAtFaultFromTheFirstContactOn: check and run say the same, and the exit code is that of a device fault.
@@ -66,9 +68,33 @@ func TestADeviceAtFaultFromTheFirstContactOn(t *testing.T) {
 			if aborted == 0 {
 				t.Error("want the other cases aborted")
 			}
+			if all := p.Stdout.String(); strings.Contains(all, "besides") { // where it answers is its fault alone
+				t.Errorf("want no word of the setup:\n%s", all)
+			}
 			if all := p.Stdout.String(); strings.Count(all, says) > 3 { // when it is found, and in the summary
 				t.Errorf("told too often:\n%s", all)
 			}
+		})
+	}
+}
+
+// TestADeviceThatBreaksARuleAndGetsIn: check and run say the same of it, too.
+func TestADeviceThatBreaksARuleAndGetsIn(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ link, says string }{
+		"websocket-without-eid": {`{mtp: websocket}`,
+			`eid in the query of the device's opening request: want "proto::x1", got none (R-WS.10b)`},
+		"stomp-endpoint-id-of-another": {`{mtp: stomp}`, `endpoint-id of the STOMP frame: want "proto::x1", got "proto::another" (R-STOMP.4)`},
+		"from-id-without-scheme":       {`{mtp: mqtt, version: "5.0"}`, `got "agent" (Endpoint IDs are valid)`},
+		"record-without-version": {`{mtp: mqtt, version: "3.1.1"}`,
+			`version: want <major>.<minor>, got "" (Records and Messages are valid by their schemas)`},
+		"answers-another-controller": {`{mtp: websocket}`, `to_id: want "self::usptest", got "self::another" (Endpoint IDs are valid)`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file, kept := contactFile(t, test.link, "--defect="+name), filepath.Join(t.TempDir(), "kept")
+			usptest(t, "check", "--dut", file, "--out", kept).Want(t, result.ExitDeviceFault, "the device is at fault: ", test.says,
+				"the first case of a run fails", "what was seen is in "+kept)
 		})
 	}
 }
@@ -82,7 +108,7 @@ func contactFile(t *testing.T, link string, flags ...string) string {
 	for _, word := range append(agentLaunch(t), flags...) {
 		text += "      - '" + word + "'\n"
 	}
-	text += "waits: {connect: 6s, response: 4s}\n"
+	text += "waits: {connect: 15s, response: 4s}\n"
 	write(t, []byte(text), path)
 	return path
 }

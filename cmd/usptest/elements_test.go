@@ -37,3 +37,32 @@ func TestAnElementThatTheDeviceLacksIsToldWithItsLine(t *testing.T) {
 	write("elements:\n  changing: Device.DeviceInfo.HostName\n")
 	usptest(t, "check", "--dut", path).Want(t, result.ExitPassed, "feature 40 (SecuredRoles): the device shows it, but it is not declared")
 }
+
+// TestAnInvalidDescriptionIsTheDevicesFault: the DUT file names elements that the device has, and describes wrongly.
+func TestAnInvalidDescriptionIsTheDevicesFault(t *testing.T) {
+	t.Parallel()
+	for defect, checked := range map[string]int{ // names that are none break a rule of every Message
+		"root-command-types-unknown": result.ExitPassed,
+		"root-commands-misnamed":     result.ExitDeviceFault,
+		"root-events-misnamed":       result.ExitDeviceFault,
+	} {
+		t.Run(defect, func(t *testing.T) {
+			t.Parallel()
+			path := contactFile(t, `{mtp: mqtt, version: "5.0"}`, "--defect="+defect)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, append(text, "elements: {timer: Device.X_00256D_Wait(), timer-delay: Seconds, event: Device.LocalAgent.Periodic!}\n"...), path)
+			const says = "the device's description of its data model is not valid: "
+			usptest(t, "check", "--dut", path, "--out", filepath.Join(t.TempDir(), "kept")).Want(t, checked, says)
+			dir := filepath.Join(t.TempDir(), "out")
+			usptest(t, "run", "--dut", path, "--out", dir, "1.36", "1.76").Want(t, result.ExitDeviceFault, says)
+			for _, c := range runIn(t, dir).Links[0].Cases {
+				if c.ID == "1.76" && c.Verdict != result.Fail {
+					t.Errorf("want %s to fail, got %s %s", c.ID, c.Verdict, c.Reason)
+				}
+			}
+		})
+	}
+}

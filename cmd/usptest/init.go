@@ -24,7 +24,7 @@ import (
 	"github.com/usptest/usptest/harness/runner"
 )
 
-// schemaFile is the JSON Schema that stands beside a DUT file.
+// schemaFile is the JSON Schema beside a DUT file.
 const schemaFile = "dut.schema.json"
 
 // initFlags are the flags of "usptest init", and what an operator answered instead of them.
@@ -43,13 +43,13 @@ func initCommand() *cobra.Command {
 	var f initFlags
 	cmd := &cobra.Command{
 		Use:   "init [-- [COMMAND] [ARGUMENT...]]",
-		Short: "Write a DUT file for your device, with what the device says of itself",
+		Short: "Write a DUT file for your device, with what the device reports",
 		Long: `init writes a DUT file with a comment for every key, and beside it the JSON Schema with which editors complete it.
 On a terminal it asks for what no flag says.
 
-With --detect it listens on the first link, launches the device where a command is given after -- or a container is
+With --detect it then listens on the first link, launches the device where a command is given after -- or a container is
 named, waits for it and reads its identity and its supported data model: features that it shows are declared, and elements of the plan's
-procedures that it lacks get a substitute. Nothing on the device is changed.
+procedures that it lacks get a substitute. Nothing on the device is changed. Without contact, the file stays as it was written.
 
 The command, the values of --env and the files of --file are templates over what usptest chooses for a run, such as
 {{.Host}}, {{.Port}}, {{.AgentTopic}} and {{.Dir}}; docs/dut-file.md has all of them.`,
@@ -75,7 +75,7 @@ The command, the values of --env and the files of --file are templates over what
 	flags.BoolVar(&f.detect, "detect", false, "connect to the device and read identity, features and elements from it")
 	flags.StringArrayVar(&f.links, "link", nil, "`link`: mqtt5, mqtt3, stomp or websocket, each with or without +tls, and :PORT where usptest listens; or the URL of a device that is a WebSocket server; repeatable")
 	flags.StringVar(&f.endpoint, "endpoint", "", "Endpoint `ID` of the device's Agent")
-	flags.StringVar(&f.vendor, "vendor", "", "`name` of who makes the device")
+	flags.StringVar(&f.vendor, "vendor", "", "`name` of the device's vendor")
 	flags.StringVar(&f.model, "model", "", "the device's model `name`")
 	flags.StringVar(&f.software, "software", "", "`version` of the device's software")
 	flags.StringVar(&f.bind, "bind", "", "IP `address` of this computer that the device can reach (default 127.0.0.1)")
@@ -116,13 +116,28 @@ func (f *initFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	schema := filepath.Join(filepath.Dir(f.out), schemaFile)
-	var unsure map[int]string
+	// first of all, so that no answer is lost when there is no contact
+	if err := f.write(cmd.OutOrStdout(), p, file, nil); err != nil {
+		return err
+	}
+	if err := writeSchema(cmd.OutOrStdout(), filepath.Join(filepath.Dir(f.out), schemaFile), p); err != nil {
+		return err
+	}
 	if f.detect {
-		if unsure, err = f.fill(cmd.Context(), cmd.OutOrStdout(), p, file); err != nil {
+		unsure, err := f.fill(cmd.Context(), cmd.OutOrStdout(), p, file)
+		if err != nil {
+			return f.undetected(err)
+		}
+		if err := f.write(cmd.OutOrStdout(), p, file, unsure); err != nil {
 			return err
 		}
 	}
+	fmt.Fprintf(cmd.OutOrStdout(), "next: usptest check --dut %s\n", f.out)
+	return nil
+}
+
+// write writes the DUT file; unsure are features of which the device says nothing.
+func (f *initFlags) write(w io.Writer, p *plan.Plan, file *dut.File, unsure map[int]string) error {
 	text := file.Write(p, "./"+schemaFile, unsure)
 	if _, err := dut.Parse(f.out, text, p, time.Now()); err != nil {
 		return err
@@ -130,12 +145,18 @@ func (f *initFlags) run(cmd *cobra.Command) error {
 	if err := writeFile(f.out, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s: written\n", f.out)
-	if err := writeSchema(cmd.OutOrStdout(), schema, p); err != nil {
+	fmt.Fprintf(w, "%s: written\n", f.out)
+	return nil
+}
+
+// undetected adds to the error of a failed contact what the user has, and the way on.
+func (f *initFlags) undetected(err error) error {
+	var exit *exitError
+	if !errors.As(err, &exit) || exit.err == nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "next: usptest check --dut %s\n", f.out)
-	return nil
+	return &exitError{exit.code, fmt.Errorf("%w\n%s has what you said, and nothing of the device: mend it and try usptest check --dut %s; "+
+		"then declare features and identity by hand, or repeat init with --force", exit.err, f.out, f.out)}
 }
 
 // missing are the flags without which there is no DUT file.
@@ -160,7 +181,7 @@ func (f *initFlags) missing() []string {
 	return missing
 }
 
-// file is the DUT file that the flags describe. What only the device can tell is still a guess.
+// file is the DUT file that the flags describe. What only the device knows is still a guess.
 func (f *initFlags) file() (*dut.File, error) {
 	file := &dut.File{
 		Path:     f.out,
@@ -263,14 +284,14 @@ func (f *initFlags) link(text string) (dut.LinkSpec, error) {
 	return l, nil
 }
 
-// fill connects to the device over the first link and fills in what it says of itself. unsure are the features of which nothing is known.
+// fill connects to the device over the first link and fills in what it reports. unsure are the features that it does not show either way.
 func (f *initFlags) fill(ctx context.Context, w io.Writer, p *plan.Plan, file *dut.File) (unsure map[int]string, err error) {
 	trial, err := dut.Parse(f.out, file.Write(p, schemaFile, nil), p, time.Now())
 	if err != nil {
 		return nil, err
 	}
 	link := file.Links[0].Name()
-	fmt.Fprintf(w, "%s: waiting for the device, %s at most\n", link, trial.Waits.Connect)
+	fmt.Fprintf(w, "%s: waiting for the device, %s at most; Ctrl-C ends that and leaves the file as it is\n", link, trial.Waits.Connect)
 	found, err := runner.Preflight(ctx, p, trial, link, "")
 	if err != nil {
 		if ctx.Err() != nil {
@@ -295,7 +316,7 @@ func (f *initFlags) fill(ctx context.Context, w io.Writer, p *plan.Plan, file *d
 			*v.into = text
 			continue
 		}
-		say("the device does not tell its %s; write it into the file as device.%s", v.key, v.key)
+		say("the device does not report its %s; write it into the file as device.%s", v.key, v.key)
 	}
 	if found.Blind != "" {
 		say("%s; declare features and elements by hand", found.Blind)
@@ -316,7 +337,7 @@ func (f *initFlags) fill(ctx context.Context, w io.Writer, p *plan.Plan, file *d
 	file.Elements = elements
 	say("%d features shown, %d elements substituted", len(file.Features), len(elements))
 	for _, r := range lacking {
-		say("the device has no %s, and nothing that init knows stands in for it; name %s as elements.%s, or cases that need it are in error", r.Default, r.Text, r.Name)
+		say("the device has no %s, and init knows no substitute; name %s as elements.%s, or cases that need it end in an error", r.Default, r.Text, r.Name)
 	}
 	return unsure, nil
 }
@@ -347,34 +368,60 @@ func (f *initFlags) ask(cmd *cobra.Command, q *prompt) error {
 		return nil
 	}
 	var links, command, detect string
+	mtp := func(kinds ...string) func() bool { // whether one of the links is of such a kind
+		return func() bool {
+			return slices.ContainsFunc(append(slices.Clone(f.links), strings.Fields(links)...), func(name string) bool {
+				l, err := f.link(name)
+				return err == nil && (slices.Contains(kinds, l.MTP) || l.TLS && slices.Contains(kinds, "tls"))
+			})
+		}
+	}
+	broker, tls := mtp(dut.MQTT, dut.STOMP), mtp("tls")
+	alone := func() bool { return !f.launches() && strings.TrimSpace(command) == "" }
+	unless := func(flag string, more ...func() bool) func() bool {
+		return func() bool {
+			return !given(flag) && !slices.ContainsFunc(more, func(also func() bool) bool { return !also() })
+		}
+	}
 	for _, question := range []struct {
-		when      bool
+		when      func() bool
 		text, def string
 		into      *string
 		valid     func(string) error
 	}{
-		{!given("endpoint"), "Endpoint ID of the device's Agent, such as os::012345-A1B2C3", "", &f.endpoint, func(s string) error {
+		{unless("endpoint"), "Endpoint ID of the device's Agent, such as os::012345-A1B2C3", "", &f.endpoint, func(s string) error {
 			_, err := (&dut.File{Device: dut.Identity{Endpoint: s}}).AgentID(1)
 			return err
 		}},
-		{!given("link"), "Links, with blanks between: mqtt5, mqtt3, stomp, websocket, each with or without +tls, or the ws:// URL of the device", "mqtt5", &links, func(s string) error {
-			for name := range strings.FieldsSeq(s) {
-				if _, err := f.link(name); err != nil {
-					return err
+		{unless("link"), "Links, with blanks between: mqtt5, mqtt3, stomp, websocket, each with or without +tls, or the ws:// URL of the device",
+			"mqtt5", &links, func(s string) error {
+				for name := range strings.FieldsSeq(s) {
+					if _, err := f.link(name); err != nil {
+						return err
+					}
 				}
-			}
-			return filled(s)
-		}},
-		{!f.launches(), "Command with which usptest starts the device; nothing when it runs by itself", "", &command, any},
-		{!given("bind"), "Address of this computer that the device can reach", "127.0.0.1", &f.bind, filled},
-		{!given("detect"), "Connect to the device now, and read identity, features and elements from it? (yes, no)", "yes", &detect, func(s string) error {
-			if s != "yes" && s != "no" {
-				return errors.New("want yes or no")
-			}
-			return nil
-		}},
+				return filled(s)
+			}},
+		{func() bool { return !f.launches() }, "Command with which usptest starts the device; nothing when it runs by itself", "", &command, any},
+		{unless("agent-topic", broker, alone), "MQTT topic or STOMP destination where the device listens; nothing for [/queue/]usptest/agent", "",
+			&f.agentTopic, any},
+		{unless("controller-topic", broker, alone),
+			"MQTT topic or STOMP destination where usptest listens; nothing for [/queue/]usptest/controller", "", &f.controllerTopic, any},
+		{unless("username", broker), "Name that the device logs in with; nothing without a login", "", &f.user, any},
+		{unless("password", broker, func() bool { return f.user != "" }),
+			"Its password; {{env \"LAB_PASSWORD\"}} takes it from the environment", "",
+			&f.password, any},
+		{unless("authority", tls, alone), "Folder made by usptest certs, whose authority the device trusts", "", &f.authority, filled},
+		{unless("bind"), "Address of this computer that the device can reach", "127.0.0.1", &f.bind, filled},
+		{unless("detect"), "Connect to the device now, and read identity, features and elements from it? (yes, no)", "yes", &detect,
+			func(s string) error {
+				if s != "yes" && s != "no" {
+					return errors.New("want yes or no")
+				}
+				return nil
+			}},
 	} {
-		if !question.when {
+		if !question.when() {
 			continue
 		}
 		answer, err := q.ask(question.text, question.def, question.valid)
@@ -407,7 +454,7 @@ type prompt struct {
 	out io.Writer
 }
 
-// ask asks until the answer is valid. An empty one stands for def.
+// ask asks until the answer is valid. An empty one means def.
 func (p *prompt) ask(text, def string, valid func(string) error) (string, error) {
 	if def != "" {
 		text += " [" + def + "]"

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/usptest/usptest/fixtures/reference"
 	"github.com/usptest/usptest/harness/dut"
@@ -137,7 +138,6 @@ func TestInitRefuses(t *testing.T) {
 		{[]string{"--detect", "--endpoint", "self::x", "--link", "coap"}, result.ExitUsage, `--link "coap": want mqtt5, mqtt5+tls,`},
 		{[]string{"--detect", "--endpoint", "self::x", "--link", "mqtt5:x"}, result.ExitUsage, "want a number after the colon"},
 		{[]string{"--detect", "--endpoint", "x", "--link", "mqtt5"}, result.ExitUsage, "device.endpoint: "},
-		{[]string{"--detect", "--endpoint", "self::x", "--link", "mqtt5", "--", "./no-such-program"}, result.ExitError, "mqtt5: lab.launch: "},
 		{[]string{"--detect", "--endpoint", "self::x", "--link", "mqtt5", "--env", "A=b"}, result.ExitUsage, "--file and --env are for a device that usptest starts"},
 		{[]string{"--detect", "--endpoint", "self::x", "--link", "mqtt5", "--env", "A", "--", "./agent"}, result.ExitUsage, `--env "A": want NAME=VALUE, each name once`},
 	} {
@@ -145,6 +145,27 @@ func TestInitRefuses(t *testing.T) {
 		if _, err := os.Stat(out); err == nil {
 			t.Fatalf("%q: a file was written", c.args)
 		}
+	}
+}
+
+// TestInitKeepsTheAnswersWithoutContact has init detect a device that cannot be started.
+func TestInitKeepsTheAnswersWithoutContact(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "lab.yaml")
+	usptest(t, "init", "--detect", "--endpoint", "self::x", "--link", "mqtt5", "--username", "x1", "--password", "y2", "--out", out,
+		"--", "./no-such-program").
+		Want(t, result.ExitError, out+": written\n", "mqtt5: lab.launch: ", "has what you said", "usptest check --dut "+out)
+	p, err := plan.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := dut.Parse(out, text, p, time.Now())
+	if err != nil || d.Device.Endpoint != "self::x" || d.Links[0].Username != "x1" || d.Links[0].Password != "y2" || d.Lab.Launch == nil {
+		t.Errorf("want what was said, got %v\n%s", err, text)
 	}
 }
 
@@ -156,7 +177,7 @@ func TestInitAsks(t *testing.T) {
 	}
 	var out bytes.Buffer
 	f := initFlags{vendor: "ACME"}
-	answers := "nonsense\nself::a\ncoap\nmqtt5 stomp:61700\n\n192.0.2.1\nmaybe\nno\nX1\n\n4.2\n"
+	answers := "nonsense\nself::a\ncoap\nmqtt5 stomp:61700\n\n\nctl/x1\nx1\nsecret\n192.0.2.1\nmaybe\nno\nX1\n\n4.2\n"
 	if err := f.ask(cmd, &prompt{bufio.NewReader(strings.NewReader(answers)), &out}); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
@@ -172,6 +193,14 @@ func TestInitAsks(t *testing.T) {
 	}
 	if names := strings.Join(file.LinkNames(), " "); names != "mqtt5 stomp" || file.Links[1].Port != 61700 || file.Bind != "192.0.2.1" || file.Lab.Launch != nil {
 		t.Errorf("got %+v", file)
+	}
+	l := file.Links[0]
+	if l.AgentTopic != "usptest/agent" || l.ControllerTopic != "ctl/x1" || l.Username != "x1" || l.Password != "secret" ||
+		file.Links[1].AgentTopic != "/queue/usptest/agent" {
+		t.Errorf("want the topics and the login that were answered, and defaults by the MTP, got %+v", file.Links)
+	}
+	if strings.Contains(out.String(), "whose authority") {
+		t.Error("no link has TLS, and init asks for an authority")
 	}
 	for _, text := range []string{"endpoint id: want", `--link "coap": want`, "[mqtt5]: ", "want yes or no", "it cannot be empty"} {
 		if !strings.Contains(out.String(), text) {

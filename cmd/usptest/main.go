@@ -37,7 +37,7 @@ func process() int {
 		<-signals
 		cancel()
 		<-signals
-		signal.Stop(signals) // the third is the system's affair
+		signal.Stop(signals) // the third has its default effect
 		close(atOnce)
 	}()
 	ended := make(chan int, 1)
@@ -57,7 +57,7 @@ func process() int {
 // lastWords is how long a command that is to end at once may take to kill what it started.
 const lastWords = time.Second
 
-// exitError is an error that ends the program with a code of its own. Without a text it is silent: what is to be said was said.
+// exitError is an error that ends the program with a code of its own. Without a text nothing more is printed.
 type exitError struct {
 	code int
 	err  error
@@ -105,6 +105,8 @@ fault; 130 interrupted.`,
 		SilenceErrors: true,
 		Version:       version(),
 	}
-	root.AddCommand(runCommand(atOnce), listCommand(), showCommand(), initCommand(), checkCommand(), reportCommand(), diffCommand(), modelCommand(), mergeCommand(), certsCommand(), agentCommand(), requirementsCommand(), versionCommand(), workerCommand())
+	root.AddCommand(runCommand(atOnce), listCommand(), showCommand(), initCommand(), checkCommand(), reportCommand(), diffCommand(),
+		historyCommand(), modelCommand(), mergeCommand(), noteCommand(), certsCommand(), agentCommand(), requirementsCommand(), versionCommand(),
+		workerCommand())
 	return root
 }

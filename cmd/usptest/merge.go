@@ -54,7 +54,7 @@ Exit codes: those of the whole run; 2 when the parts cannot be joined.`,
 			}
 			defer folder.release()
 			for _, part := range parts {
-				if err := copyJournals(out, part); err != nil {
+				if err := copyEvidence(out, part); err != nil {
 					return fmt.Errorf("--out: %w; make room or choose another folder", err)
 				}
 			}
@@ -89,8 +89,8 @@ func loadParts(names []string) ([]result.Part, error) {
 	return parts, errors.Join(problems...)
 }
 
-// copyJournals puts the journals of a part into the folder out. One that a part does not have is left out.
-func copyJournals(out string, part result.Part) error {
+// copyEvidence puts the journals and attachments of a part into the folder out. One that a part does not have is left out.
+func copyEvidence(out string, part result.Part) error {
 	from, err := os.OpenRoot(part.Dir)
 	if err != nil {
 		return err
@@ -98,12 +98,17 @@ func copyJournals(out string, part result.Part) error {
 	defer from.Close()
 	for _, l := range part.Links {
 		for _, c := range l.Cases {
-			if c.Journal == "" {
-				continue
+			names := []string{c.Journal}
+			for _, h := range c.ByHand {
+				names = append(names, h.Attachment)
 			}
-			name := filepath.FromSlash(c.Journal)
-			if err := copyFile(filepath.Join(out, name), from, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
+			for _, name := range names {
+				if name = filepath.FromSlash(name); name == "" {
+					continue
+				}
+				if err := copyFile(filepath.Join(out, name), from, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return err
+				}
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -30,7 +31,7 @@ func verdicts(run *result.Run) []string {
 func TestShardsMergeToTheRun(t *testing.T) {
 	t.Parallel()
 	top := t.TempDir()
-	args := []string{"--link", "mqtt5", "--link", "stomp", "--defect", "add-creates-nothing", "1.?", "1.3?", "6.*", "9.*"}
+	args := []string{"--link", "mqtt5", "--link", "stomp", "--defect", "add-creates-nothing", "1.?", "1.3?", "6.2", "6.12", "9.1", "9.10"}
 	whole, merged := filepath.Join(top, "whole"), filepath.Join(top, "merged")
 	var parts []string
 	var runs [4]program.Program // the whole and its shards, at the same time
@@ -63,7 +64,7 @@ func TestShardsMergeToTheRun(t *testing.T) {
 	if w, g := verdicts(want), verdicts(got); !slices.Equal(w, g) {
 		t.Errorf("want\n%q\ngot\n%q", w, g)
 	}
-	if want.Conclusion != got.Conclusion || !slices.Equal(want.Selectors, got.Selectors) || got.Shard != nil {
+	if !reflect.DeepEqual(want.Conclusion, got.Conclusion) || !slices.Equal(want.Selectors, got.Selectors) || got.Shard != nil {
 		t.Errorf("want the conclusion %+v, got %+v", want.Conclusion, got.Conclusion)
 	}
 	for _, l := range got.Links {

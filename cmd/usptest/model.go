@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,14 +12,14 @@ import (
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/runner"
-	"github.com/usptest/usptest/harness/usp/usppb"
+	"github.com/usptest/usptest/harness/usp"
 )
 
 // modelFlags are the flags of usptest model.
 type modelFlags struct {
-	dut, link, gsdm, format string
-	models, profiles        []string
-	list                    bool
+	dut, link, gsdm, format, out, write string
+	models, profiles                    []string
+	list, values                        bool
 }
 
 func modelCommand() *cobra.Command {
@@ -29,18 +28,29 @@ func modelCommand() *cobra.Command {
 		Use:   "model {--dut FILE | --gsdm FILE | --list}",
 		Short: "Compare a device's supported data model with TR-181",
 		Long: `model asks a device once for its whole supported data model, or takes a saved reply, and compares it with TR-181: which
-profiles are there in whole, in part or not at all, and what differs in types, access, commands, events and unique keys. With
---profile the device claims a profile: whatever it lacks of it, or allows less than it asks, is a fault.
+profiles the device has fully, partly or not at all, and what differs in types, access, commands, events and unique keys. With
+--profile the device claims a profile: anything in it that is missing, or allows less than the profile requires, is a fault.
 
-Without --model it knows what belongs to USP and the profiles of TP-469's feature table. --model takes the XML files of the Broadband
+With --values it reads the values of all objects, a few objects with each Get, and checks each value against its type, size, range,
+enumeration, pattern and the limits of lists; references must lead to existing rows, numbers of entries must agree with the rows, and
+unique keys must be unique. A wrong value is a fault. For elements that the model does not have, only the type is checked.
+
+With --write OBJECT, and only then, it changes the device: it sets each writable parameter of this one object, such as
+Device.DeviceInfo. or Device.WiFi.Radio.1., to values that the parameter can have and to values that it cannot have, reads back, and
+restores it, also when interrupted. A value that was accepted and is not kept, and an invalid one that is accepted, are faults. Unique
+keys, references and what cannot be read are left alone. Choose an object whose values the device does not need to stay in contact.
+
+Without --model it uses built-in facts about USP and the profiles of TP-469's feature table. --model takes the XML files of the Broadband
 Forum (a tr-181-…-usp-full.xml, or a folder with all files of a version) and XML of vendors that extends them.
 
 A saved reply is a USP Record or Message with a GetSupportedDMResp as on the wire, the same in protobuf's JSON, or a run of usptest, whose
 journals have one when a case asked for all of Device.
 
-Exit codes: 0 compared, and the claimed profiles are there; 1 a claimed profile lacks something; 2 usage or configuration; 3 no contact.`,
+Exit codes: 0 compared, and nothing fails; 1 a claimed profile lacks something, or a value is wrong or not kept; 2 usage or configuration;
+3 no contact, or a value that could not be restored.`,
 		Example: `  usptest model --dut lab.yaml
   usptest model --dut lab.yaml --profile LocalAgent:1 --profile Subscriptions:1
+  usptest model --dut lab.yaml --write Device.DeviceInfo.
   usptest model --gsdm usptest-runs/latest --model tr-181-2-16-0-usp-full.xml --model vendor.xml
   usptest model --list`,
 		Args: cobra.NoArgs,
@@ -51,17 +61,28 @@ Exit codes: 0 compared, and the claimed profiles are there; 1 a claimed profile 
 	cmd.Flags().StringVar(&f.gsdm, "gsdm", "", "take a saved reply or a run from this `file` or folder, without a device")
 	cmd.Flags().StringArrayVar(&f.models, "model", nil, "compare with this XML `file` or folder; repeatable")
 	cmd.Flags().StringArrayVar(&f.profiles, "profile", nil, "the device claims this `profile`, such as LocalAgent:1; repeatable")
+	cmd.Flags().BoolVar(&f.values, "values", false, "read the device's values, too, and check each against its type, range and the like")
+	cmd.Flags().StringVar(&f.write, "write", "", "set the parameters of this `object` to valid and invalid values, and restore them")
+	cmd.Flags().StringVar(&f.out, "out", "", "keep the journal of what was asked in this `folder`")
 	cmd.Flags().BoolVar(&f.list, "list", false, "list the profiles of the model and end")
-	cmd.Flags().StringVar(&f.format, "format", "table", "table, json or markdown")
+	cmd.Flags().StringVar(&f.format, "format", formatTable, "table, json or markdown")
 	must(cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(listFormats, cobra.ShellCompDirectiveNoFileComp)))
 	cmd.MarkFlagsOneRequired("dut", "gsdm", "list")
 	cmd.MarkFlagsMutuallyExclusive("dut", "gsdm", "list")
+	for _, asks := range []string{"values", "write", "out", "link"} {
+		cmd.MarkFlagsMutuallyExclusive("gsdm", asks)
+		cmd.MarkFlagsMutuallyExclusive("list", asks)
+	}
 	return cmd
 }
 
 func (f *modelFlags) run(cmd *cobra.Command) error {
-	if !slices.Contains(listFormats, f.format) {
-		return fmt.Errorf("--format %q: want one of %s", f.format, strings.Join(listFormats, ", "))
+	if err := knownFormat(f.format, listFormats); err != nil {
+		return err
+	}
+	if path, err := usp.ParsePath(f.write); f.write != "" &&
+		(err != nil || path.Kind != usp.ObjectPath && path.Kind != usp.InstancePath || path.HasWildcard() || path.IsSearch()) {
+		return fmt.Errorf("--write %q: want one object, with the numbers of rows, such as Device.DeviceInfo.", f.write)
 	}
 	m, notes, err := f.model()
 	if err != nil {
@@ -75,15 +96,7 @@ func (f *modelFlags) run(cmd *cobra.Command) error {
 			return fmt.Errorf("--profile %q: %s has none of this name; want one that usptest model --list shows", name, m.Name)
 		}
 	}
-	reply, err := f.reply(cmd.Context())
-	if err != nil {
-		return err
-	}
-	device, err := model.FromReply(reply)
-	if err != nil {
-		return err
-	}
-	report, err := model.Compare(device, m, f.profiles...)
+	report, err := f.compare(cmd.Context(), m)
 	if err != nil {
 		return err
 	}
@@ -110,14 +123,18 @@ func (f *modelFlags) model() (m *model.Model, notes []string, err error) {
 	return m, notes, nil
 }
 
-// reply is the device's supported data model.
-func (f *modelFlags) reply(ctx context.Context) (*usppb.GetSupportedDMResp, error) {
+// compare asks a device, or takes a saved reply, and holds it against the model.
+func (f *modelFlags) compare(ctx context.Context, m *model.Model) (*model.Report, error) {
 	if f.gsdm != "" {
 		r, err := savedReply(f.gsdm)
 		if err != nil {
 			return nil, fmt.Errorf("--gsdm: %w", err)
 		}
-		return r, nil
+		device, err := model.FromReply(r)
+		if err != nil {
+			return nil, err
+		}
+		return model.Compare(device, m, f.profiles...)
 	}
 	p, err := plan.Load()
 	if err != nil {
@@ -134,11 +151,16 @@ func (f *modelFlags) reply(ctx context.Context) (*usppb.GetSupportedDMResp, erro
 	if _, ok := d.Link(link); !ok {
 		return nil, fmt.Errorf("--link %q: the device has no such link; it has %s", link, strings.Join(d.LinkNames(), ", "))
 	}
-	r, err := runner.Supported(ctx, d, link)
+	check := runner.ModelCheck{Model: m, Profiles: append(f.profiles, d.Profiles...), Values: f.values, Write: f.write, Out: f.out}
+	r, err := runner.CheckModel(ctx, d, link, check)
 	switch {
 	case err == nil:
 		return r, nil
 	case ctx.Err() != nil:
+		var left *runner.NotRestoredError
+		if errors.As(err, &left) {
+			return nil, &exitError{result.ExitInterrupted, errors.New(result.Visible(left.Error()))}
+		}
 		return nil, &exitError{result.ExitInterrupted, nil}
 	}
 	return nil, &exitError{result.ExitError, errors.New(result.Visible(fmt.Sprintf("%s: %v", link, err)))}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -66,10 +67,10 @@ func TestModelOffline(t *testing.T) {
 
 	for _, saved := range []string{inJSON, asMessage, onWire, inRecord} {
 		usptest(t, "model", "--gsdm", saved, "--profile", "LocalAgent:1").Want(t, result.ExitDeviceFault,
-			"fault    Device.LocalAgent.EndpointID", "parameter, readOnly", "missing", "LocalAgent:1", `a|b\n\x1b[2J<b>`, "1 of them in claimed profiles")
+			"fault    Device.LocalAgent.EndpointID", "parameter, readOnly", "missing", "LocalAgent:1", `a|b\n\x1b[2J<b>`, "1 of them in claimed profiles or values")
 	}
 	usptest(t, "model", "--gsdm", inJSON).Want(t, result.ExitPassed, "LocalAgent:1  partial  7 of 8  Device.LocalAgent.EndpointID", "no profile was claimed, so nothing fails")
-	usptest(t, "model", "--gsdm", inJSON, "--format", "markdown").Want(t, result.ExitPassed, `a\|b\n\x1b\[2J&lt;b>`)
+	usptest(t, "model", "--gsdm", inJSON, "--format", "markdown").Want(t, result.ExitPassed, `a\|b\\n\\x1b\[2J&lt;b>`)
 	out := usptest(t, "model", "--gsdm", inJSON, "--profile", "LocalAgent:1", "--format", "json")
 	out.Want(t, result.ExitDeviceFault)
 	var report model.Report
@@ -89,6 +90,7 @@ func TestModelOffline(t *testing.T) {
 		{[]string{"--gsdm", inJSON, "--profile", "LocalAgent:9"}, `--profile "LocalAgent:9"`},
 		{[]string{"--gsdm", inJSON, "--model", broken}, "broken.xml:2: the file ends within <model>"},
 		{[]string{"--gsdm", inJSON, "--format", "xml"}, "want one of table, json, markdown"},
+		{[]string{"--gsdm", inJSON, "--write", "Device.LocalAgent."}, "none of the others can be"},
 		{[]string{"--list", "--gsdm", inJSON}, "none of the others can be"},
 		{nil, "at least one of the flags"},
 	} {
@@ -112,5 +114,42 @@ func TestModelLive(t *testing.T) {
 	usptest(t, "model", "--dut", path, "--profile", "LocalAgent:1", "--profile", "Subscriptions:1", "--profile", "Controllers:1", "--profile", "Reboot:1").
 		Want(t, result.ExitPassed, "Subscriptions:1  complete", "0 faults")
 	usptest(t, "model", "--dut", path, "--profile", "Location:1").Want(t, result.ExitDeviceFault, "Device.DeviceInfo.Location.{i}.")
+	usptest(t, "model", "--dut", path, "--values").Want(t, result.ExitPassed, " values checked; 0 faults")
+	usptest(t, "model", "--dut", path, "--write", "Device.LocalAgent.").Want(t, result.ExitPassed,
+		"2 parameters of Device.LocalAgent. were set to valid and invalid values and restored", "0 faults")
+	usptest(t, "model", "--dut", path, "--write", "Device.LocalAgent.Controller.1.").Want(t, result.ExitError, "the harness's own Controller")
+	usptest(t, "model", "--dut", path, "--write", "Device.Nowhere.").Want(t, result.ExitError, "the device shows nothing there")
+	usptest(t, "model", "--dut", path, "--write", "Device.LocalAgent.Controller.*.").Want(t, result.ExitUsage, "want one object")
 	usptest(t, "model", "--dut", path, "--link", "stomp").Want(t, result.ExitUsage, `--link "stomp": the device has no such link`)
+}
+
+// TestRunComparesTheDataModel: a run has a section about the data model, and a claim of the DUT file that is false fails.
+func TestRunComparesTheDataModel(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	claims := filepath.Join(dir, "lab.yaml")
+	text := "device: {vendor: ACME, model: X1, software: \"1.0\", endpoint: \"proto::model-run\"}\nlinks: [{mtp: mqtt, version: \"5.0\"}]\n" +
+		"profiles: [\"LocalAgent:1\", \"Location:1\", \"WiFiRadio:1\"]\nlab:\n  launch:\n    fresh: per-run\n    exec:\n"
+	for _, word := range agentLaunch(t) {
+		text += fmt.Sprintf("      - %q\n", word)
+	}
+	if err := os.WriteFile(claims, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "out")
+	usptest(t, "run", "--dut", claims, "--out", out, "1.36").Want(t, result.ExitDeviceFault,
+		"data model, apart from the plan:", "fault Device.DeviceInfo.Location.{i}.: want object, got missing (Location:1)",
+		"the profile WiFiRadio:1 of the DUT file was not compared", "the device lacks something of a profile that it claims")
+	run := runIn(t, out)
+	if run.Model.Faults() != 2 || run.Conclusion.Value == result.NotConformant {
+		t.Errorf("%+v, %+v", run.Model, run.Conclusion)
+	}
+	for name, want := range map[string]string{"junit.xml": `<testcase name="Location:1" classname="TR-181"`, "report.html": `id="model"`} {
+		if b, err := os.ReadFile(filepath.Join(out, name)); err != nil || !bytes.Contains(b, []byte(want)) {
+			t.Errorf("%s has no %s, %v", name, want, err)
+		}
+	}
+	if events, err := result.ReadJournal(out, run.Model.Journal); err != nil || len(events) == 0 {
+		t.Errorf("the journal %q: %d events, %v", run.Model.Journal, len(events), err)
+	}
 }

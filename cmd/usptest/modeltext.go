@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/usptest/usptest/harness/model"
 	"github.com/usptest/usptest/harness/result"
@@ -31,7 +29,7 @@ func listProfiles(w io.Writer, format string, m *model.Model) error {
 		listed = append(listed, l)
 		rows = append(rows, []string{l.Name, l.Version, fmt.Sprint(l.Requires), string(l.Status)})
 	}
-	if format == "json" {
+	if format == formatJSON {
 		return writeJSON(w, listed)
 	}
 	return writeTable(w, format, []string{"profile", "since", "requires", "status"}, rows)
@@ -39,7 +37,7 @@ func listProfiles(w io.Writer, format string, m *model.Model) error {
 
 // writeModel writes what a comparison found.
 func writeModel(w io.Writer, format string, r *model.Report) error {
-	if format == "json" {
+	if format == formatJSON {
 		return writeJSON(w, r)
 	}
 	fmt.Fprintln(w, result.VisibleLine(fmt.Sprintf("%q compared with %s", r.Device, r.Model)))
@@ -78,7 +76,7 @@ func writeModel(w io.Writer, format string, r *model.Report) error {
 	for _, n := range r.Notes {
 		fmt.Fprintln(w, "note:", result.VisibleLine(n))
 	}
-	fmt.Fprintln(w, verdict(r))
+	fmt.Fprintln(w, r.Summary())
 	return nil
 }
 
@@ -93,22 +91,6 @@ func claimedOnly(r *model.Report, rows [][]string) [][]string {
 		}
 	}
 	return some
-}
-
-func verdict(r *model.Report) string {
-	faults, advice := 0, 0
-	for _, f := range r.Findings {
-		if f.Advice {
-			advice++
-		} else {
-			faults++
-		}
-	}
-	text := fmt.Sprintf("%d faults, %d of them in claimed profiles; %d pieces of advice", faults, r.Faults(), advice)
-	if len(r.Claimed) == 0 {
-		text = fmt.Sprintf("%d faults, %d pieces of advice; no profile was claimed, so nothing fails", faults, advice)
-	}
-	return text
 }
 
 func lacks(paths []string) string {
@@ -130,38 +112,4 @@ func absentProfiles(r *model.Report) string {
 		}
 	}
 	return strings.Join(names, ", ")
-}
-
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", " ")
-	return e.Encode(v)
-}
-
-// writeTable writes rows as a table of text or Markdown. What stands in them can come from a device.
-func writeTable(w io.Writer, format string, head []string, rows [][]string) error {
-	if format == "markdown" {
-		fmt.Fprintf(w, "| %s |\n|%s\n", strings.Join(head, " | "), strings.Repeat("---|", len(head)))
-		for _, row := range rows {
-			for i, cell := range row {
-				row[i] = markdownCell(cell)
-			}
-			fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
-		}
-		return nil
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.ToUpper(strings.Join(head, "\t")))
-	for _, row := range rows {
-		for i, cell := range row {
-			row[i] = result.VisibleLine(cell)
-		}
-		fmt.Fprintln(t, strings.Join(row, "\t"))
-	}
-	return t.Flush()
-}
-
-// markdownCell takes the meaning from what Markdown and HTML would read in a cell.
-func markdownCell(s string) string {
-	return strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`, "`", "\\`", "[", `\[`).Replace(result.VisibleLine(s))
 }

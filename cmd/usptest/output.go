@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -17,24 +18,28 @@ import (
 
 // The files of a run.
 const (
-	runFile    = result.RunFile
-	junitFile  = "junit.xml"
-	reportFile = "report.html"
-	sumsFile   = result.SumsFile
-	journalDir = "journal"
-	captureDir = "capture"
-	casesFile  = "cases.jsonl"
+	runFile       = result.RunFile
+	junitFile     = "junit.xml"
+	reportFile    = "report.html"
+	sumsFile      = result.SumsFile
+	journalDir    = "journal"
+	captureDir    = "capture"
+	attachmentDir = result.AttachmentDir
+	casesFile     = result.CasesFile
 
 	// reserveFile holds room for the results while the run goes on: journals may fill the disk.
 	reserveFile = ".reserve"
 	reserved    = 1 << 20 // bytes
 
+	workersFile = result.WorkersFile
+
 	// lockFile is held while a run is written.
 	lockFile = ".lock"
 )
 
-// writeReports writes run.json, the reports and the checksums of everything, and returns the names of the files for the summary. It writes
-// what it can: an error for one file does not cost the others.
+// writeReports writes run.json, the reports and the checksums of everything, and returns the names of the files for the summary.
+// report.html is a limited one where the command line of the run asked for that. It writes what it can: an error for one file does not cost
+// the others.
 func writeReports(dir, extraJUnit string, run *result.Run, p *plan.Plan) (files []string, err error) {
 	write := func(path string, render func(io.Writer) error) {
 		if e := writeFile(path, render); e != nil {
@@ -51,7 +56,11 @@ func writeReports(dir, extraJUnit string, run *result.Run, p *plan.Plan) (files 
 	if extraJUnit != "" {
 		write(extraJUnit, junitTo)
 	}
-	write(filepath.Join(dir, reportFile), func(w io.Writer) error { return html.Render(w, run, p) })
+	shown := run
+	if slices.Contains(run.Again, "--"+limitedFlag) {
+		shown = run.OnlyFailures()
+	}
+	write(filepath.Join(dir, reportFile), func(w io.Writer) error { return html.Render(w, shown, p) })
 	if e := writeCaptures(dir, run); e != nil {
 		// there is room for the seals then
 		err = errors.Join(err, e, os.RemoveAll(filepath.Join(dir, captureDir)))
@@ -71,7 +80,7 @@ func writeCaptures(dir string, run *result.Run) error {
 				continue
 			}
 			if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(c.Journal))); errors.Is(err, fs.ErrNotExist) {
-				continue // a full disk can cost a journal, which is told elsewhere
+				continue // a full disk can cost a journal, which is reported elsewhere
 			}
 			path := filepath.Join(dir, captureDir, l.Link, c.ID+".pcapng")
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,21 +15,30 @@ import (
 	"github.com/usptest/usptest/reports/console"
 	"github.com/usptest/usptest/reports/html"
 	"github.com/usptest/usptest/reports/junit"
+	"github.com/usptest/usptest/reports/markdown"
 )
 
 func reportCommand() *cobra.Command {
 	var format, out string
+	var limited bool
 	cmd := &cobra.Command{
 		Use:   "report RUN.json",
 		Short: "Render a run again, without a device",
-		Long: `report writes a run that is over as HTML, as JUnit or as text. It takes run.json or the folder that holds it; the
-journals beside it are used.
+		Long: `report writes a finished run as HTML, as JUnit, as text, or as Markdown for the step summary of a pipeline. It takes
+run.json or the folder that holds it; the journals beside it are used.
 
-A run.json of another schema or one that is cut short is refused, and so is a run whose SHA256SUMS tell that
+If a run was killed and has no run.json, report renders what cases.jsonl has.
+
+--limited writes a limited report: the cases that failed with their evidence, and nothing about the others. The plan's
+terms of use let a member of the Broadband Forum that tests independently hand out no more than that.
+
+A run.json of another schema or one that is cut short is refused, and so is a run whose SHA256SUMS show that
 run.json or a journal was changed. A file that is not a report is never overwritten.`,
 		Example: `  usptest report usptest-runs/latest                              # read it on the terminal
   usptest report usptest-runs/latest/run.json --out report.html
   usptest report usptest-runs/latest --out junit.xml
+  usptest report usptest-runs/latest --limited --out limited.html   # the failed cases alone
+  usptest report usptest-runs/latest --format markdown >> "$GITHUB_STEP_SUMMARY"
   usptest report usptest-runs/latest --format html > report.html`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeRuns,
@@ -38,25 +46,30 @@ run.json or a journal was changed. A file that is not a report is never overwrit
 			if format == "" {
 				format = formatOf(out)
 			}
-			if !slices.Contains(reportFormats(), format) {
-				return fmt.Errorf("--format %q: want one of %s", format, strings.Join(reportFormats(), ", "))
+			if err := knownFormat(format, reportFormats()); err != nil {
+				return err
 			}
 			p, err := plan.Load()
 			if err != nil {
 				return err
 			}
-			run, err := loadEvidence(runPath(args[0]))
+			run, err := loadAny(args[0])
 			if err != nil {
 				return err
 			}
 			if run.Plan.Hash != p.Hash() {
 				fmt.Fprintf(cmd.ErrOrStderr(), "usptest: note: the run was judged by another version of the plan's data; its verdicts stay, texts are those of %s\n", version())
 			}
+			if limited {
+				run = run.OnlyFailures()
+			}
 			return writeReport(cmd.OutOrStdout(), out, format, run, p)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "", "html, junit or console (default: by the name of the file; console without one)")
+	cmd.Flags().StringVar(&format, "format", "", "html, junit, markdown or console (default: by the name of the file; console without one)")
 	cmd.Flags().StringVar(&out, "out", "", "write to this `file` (default: standard output)")
+	cmd.Flags().BoolVar(&limited, "limited", false,
+		"show the failed cases with their evidence, and nothing about the others; see docs/plan-terms.md")
 	must(cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(reportFormats(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
@@ -68,6 +81,8 @@ func formatOf(file string) string {
 		return formatHTML
 	case ".xml":
 		return formatJUnit
+	case ".md":
+		return formatMarkdown
 	}
 	return formatConsole
 }
@@ -88,17 +103,13 @@ func writeReport(stdout io.Writer, out, format string, run *result.Run, p *plan.
 			return html.Render(w, run, p)
 		case formatJUnit:
 			return junit.Render(w, run, p)
+		case formatMarkdown:
+			return markdown.Render(w, run, p)
 		}
 		return console.Render(w, run, p, view)
 	}
-	if out == "" {
-		return render(stdout)
-	}
-	if err := mayReplace(out, format); err != nil {
-		return fmt.Errorf("--out: %w", err)
-	}
-	err := writeFile(out, render)
-	if sameFolder(filepath.Dir(out), run.Dir) {
+	err := writeOut(stdout, out, format, render)
+	if out != "" && sameFolder(filepath.Dir(out), run.Dir) {
 		err = errors.Join(err, result.Reseal(run.Dir, filepath.Base(out)))
 	}
 	return err

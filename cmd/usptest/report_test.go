@@ -105,7 +105,7 @@ func TestARunThatIsNotAsItWasWrittenIsRefused(t *testing.T) {
 	write(t, []byte("{\n \"schema\": \"usptest/v1\",\n \"links\": 7\n}"), dir, runFile)
 	refused("run.json:3:", "links", "got number")
 	usptest(t, "report", filepath.Join(dir, "nowhere")).Want(t, result.ExitUsage, "nowhere")
-	usptest(t, "report", dir, "--format", "pdf").Want(t, result.ExitUsage, "html, junit, console")
+	usptest(t, "report", dir, "--format", "pdf").Want(t, result.ExitUsage, "html, junit, markdown, console")
 	if text := usptest(t, "report", dir).Stdout.String(); !strings.Contains(text, "fail 1.1") {
 		t.Error("the untouched run is refused too")
 	}

@@ -1,11 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -27,9 +26,11 @@ type listedRequirement struct {
 	Cases      []string `json:"cases"`
 	Automated  []string `json:"automated"`
 	Everywhere bool     `json:"everywhere,omitempty"`
+	// Checks of our own test it, too.
+	Checks []plan.Place `json:"checks"`
 	// Seen is who could see it broken where the plan does not test it in full: controller, lab or nobody.
 	Seen string `json:"seen,omitempty"`
-	// Verdicts has the verdicts of its cases in a run, by the link and the case.
+	// Verdicts has the verdicts of its cases and checks in a run, by the link and the case; of a check, that of the metrics about it.
 	Verdicts map[string]map[string]result.Verdict `json:"verdicts,omitempty"`
 }
 
@@ -37,9 +38,10 @@ func requirementsCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "requirements [RUN]",
-		Short: "List the requirements of TR-369, and which cases test them",
-		Long: `requirements lists the live requirements of TR-369 1.4.1: whom each binds, and the cases of TP-469 that test it. With the
-folder or the run.json of a run it shows the verdicts of these cases. A case that fails may fail for another requirement.`,
+		Short: "List the requirements of TR-369, and what tests them",
+		Long: `requirements lists the live requirements of TR-369 1.4.1: whom each binds, the cases of TP-469 that test it, and the checks
+beyond the plan, each with its metrics. With the folder or the run.json of a run it shows the verdicts. A case may fail because of another
+requirement.`,
 		Example: `  usptest requirements
   usptest requirements --format markdown
   usptest requirements usptest-run --format json`,
@@ -60,81 +62,82 @@ folder or the run.json of a run it shows the verdicts of these cases. A case tha
 					return err
 				}
 			}
+			if err := knownFormat(format, listFormats); err != nil {
+				return err
+			}
 			bodies := suites.Bodies()
 			var listed []listedRequirement
 			for _, r := range all {
 				l := listedRequirement{ID: r.ID, Chapter: r.Chapter, Level: r.Level, Binds: r.Binds, Text: r.Text, Plan: r.Coverage,
-					Cases: append([]string{}, r.Cases...), Automated: []string{}, Everywhere: r.Everywhere, Seen: r.Seen}
+					Cases: append([]string{}, r.Cases...), Automated: []string{}, Everywhere: r.Everywhere, Seen: r.Seen,
+					Checks: append([]plan.Place{}, p.Checks(r.ID)...)}
 				for _, id := range r.Cases {
 					if bodies[id] != nil {
 						l.Automated = append(l.Automated, id)
 					}
 				}
-				l.Verdicts = verdictsOf(run, r.Cases)
+				l.Verdicts = verdictsOf(run, r.Cases, l.Checks)
 				listed = append(listed, l)
 			}
 			return writeRequirements(cmd.OutOrStdout(), format, listed, run != nil)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "table", "table, json or markdown")
+	cmd.Flags().StringVar(&format, "format", formatTable, "table, json or markdown")
 	must(cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(listFormats, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
 
-// verdictsOf returns the verdicts of cases in a run, by link and case; nil without a run.
-func verdictsOf(run *result.Run, cases []string) map[string]map[string]result.Verdict {
+// verdictsOf returns the verdicts of cases and of metrics of checks in a run, by link and case; nil without a run.
+func verdictsOf(run *result.Run, cases []string, checks []plan.Place) map[string]map[string]result.Verdict {
 	if run == nil {
 		return nil
 	}
 	verdicts := map[string]map[string]result.Verdict{}
 	for _, link := range run.Links {
+		found := map[string]result.Verdict{}
 		for _, c := range link.Cases {
-			for _, id := range cases {
-				if c.ID != id {
-					continue
-				}
-				if verdicts[link.Link] == nil {
-					verdicts[link.Link] = map[string]result.Verdict{}
-				}
-				verdicts[link.Link][id] = c.Verdict
+			if slices.Contains(cases, c.ID) {
+				found[c.ID] = c.Verdict
 			}
+			for _, check := range checks {
+				if c.ID == check.ID {
+					found[c.ID] = verdictOf(c, check.Metrics)
+				}
+			}
+		}
+		if len(found) > 0 {
+			verdicts[link.Link] = found
 		}
 	}
 	return verdicts
 }
 
+// verdictOf is the verdict of some metrics of a check, or that of the whole where they were not judged.
+func verdictOf(c result.Case, metrics []int) result.Verdict {
+	some := slices.DeleteFunc(slices.Clone(c.Metrics), func(m result.Metric) bool { return !slices.Contains(metrics, m.N) })
+	if v, _ := result.CaseVerdict(some); v != result.Error {
+		return v
+	}
+	return c.Verdict
+}
+
 func writeRequirements(w io.Writer, format string, listed []listedRequirement, run bool) error {
-	head := []string{"ID", "LEVEL", "BINDS", "TESTED BY", "WHAT IT ASKS FOR"}
+	if format == formatJSON {
+		return writeJSON(w, listed)
+	}
+	head := []string{"id", "level", "binds", "tested by", "what it asks for"}
 	if run {
-		head = []string{"ID", "LEVEL", "BINDS", "TESTED BY", "IN THIS RUN", "WHAT IT ASKS FOR"}
+		head = slices.Insert(head, 4, "in this run")
 	}
-	row := func(l listedRequirement) []string {
-		cells := []string{l.ID, l.Level, l.Binds, l.place()}
+	var rows [][]string
+	for _, l := range listed {
+		row := []string{l.ID, l.Level, l.Binds, l.place(), l.Text}
 		if run {
-			cells = append(cells, l.outcome())
+			row = slices.Insert(row, 4, l.outcome())
 		}
-		return append(cells, l.Text)
+		rows = append(rows, row)
 	}
-	switch format {
-	case "json":
-		e := json.NewEncoder(w)
-		e.SetIndent("", " ")
-		return e.Encode(listed)
-	case "markdown":
-		fmt.Fprintf(w, "| %s |\n|%s\n", strings.ToLower(strings.Join(head, " | ")), strings.Repeat("---|", len(head)))
-		for _, l := range listed {
-			fmt.Fprintf(w, "| %s |\n", strings.Join(row(l), " | "))
-		}
-		return nil
-	case "table":
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, strings.Join(head, "\t"))
-		for _, l := range listed {
-			fmt.Fprintln(t, strings.Join(row(l), "\t"))
-		}
-		return t.Flush()
-	}
-	return fmt.Errorf("--format %q: want one of %s", format, strings.Join(listFormats, ", "))
+	return writeTable(w, format, head, rows)
 }
 
 // place says where a requirement is tested, or who could see it broken.
@@ -150,10 +153,18 @@ func (l listedRequirement) place() string {
 	case len(l.Cases) > 0:
 		words = append(words, strings.Join(l.Cases, " "))
 	}
+	for _, check := range l.Checks {
+		numbers := strings.ReplaceAll(strings.Trim(fmt.Sprint(check.Metrics), "[]"), " ", ",")
+		words = append(words, "our check "+check.ID+"/"+numbers)
+	}
 	if l.Everywhere {
 		words = append(words, "every case")
 	}
-	switch l.Seen {
+	seen := l.Seen
+	if len(l.Checks) > 0 {
+		seen = ""
+	}
+	switch seen {
 	case "controller":
 		words = append(words, "not in full: a Controller could")
 	case "lab":

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,10 +13,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/usptest/usptest/fixtures/reference"
-	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -26,22 +27,21 @@ import (
 
 // runFlags are the flags of "usptest run".
 type runFlags struct {
-	dut      string
-	links    []string
-	selects  string
-	profiles []string
-	features []int
+	selection
 	out      string
 	junit    string
 	baseline string
 	failed   string
+	resume   string
 	shard    string
 	defects  []string
 	// instances is 0 when the user left the number to the tool
 	instances      int
 	quiet, verbose bool
-	strict         bool
+	strict, dry    bool
+	adviceFails    bool
 	repeat         int
+	timeout        time.Duration
 	atOnce         <-chan struct{} // closed by the second Ctrl-C
 }
 
@@ -51,49 +51,67 @@ func runCommand(atOnce <-chan struct{}) *cobra.Command {
 		Use:   "run [SELECTOR...]",
 		Short: "Run cases against a device and write the reports",
 		Long: `run carries out the cases that the selectors name (an id, a glob such as '1.*', or the number of a chapter; none
-means all) and writes run.json, junit.xml, report.html and one journal for each case into the output folder: a new one below usptest-runs, where latest is the newest, or that of --out.
-Nothing is overwritten.
+means all) and writes run.json, junit.xml, report.html and one journal for each case into the output folder.
+That is the folder of --out, or a new one below usptest-runs, where the link latest leads to the newest. Nothing is overwritten.
 
-Without --dut it launches the reference agent that is built into usptest, over mqtt5, mqtt3, stomp, websocket
+Without --dut it launches the built-in reference agent, over mqtt5, mqtt3, stomp, websocket
 and mqtt5+tls, with every protocol interval divided so that the run takes seconds.`,
 		Example: `  usptest run
   usptest run --dut lab.yaml --link mqtt5 --link stomp+tls
   usptest run --dut lab.yaml --select 'section:1 && !needs:reboot'
   usptest run --dut lab.yaml --profile mandatory --out results
-  usptest run --dut lab.yaml --baseline known.json   # fail on what is new alone
+  usptest run --dut lab.yaml --profile tp469   # without the checks beyond the plan
+  usptest run --dut lab.yaml --baseline known.json   # fail only on new failures
   usptest run --dut lab.yaml --failed before/run.json  # only what failed or could not be judged
+  usptest run --resume usptest-runs/latest   # the rest of a run that was cut off
+  usptest run --dut lab.yaml --timeout 45m   # then the rest is aborted; --resume carries it out
+  usptest run --dut lab.yaml --dry-run       # what would run, what not and why, and how long it takes
   usptest run --dut lab.yaml --repeat 5 1.52   # is it flaky?
   usptest run --dut lab.yaml --shard 2/4 --out part2   # on the second of four machines
   usptest run --defect add-response-without-id-key 1.1   # see what a failure looks like`,
-		RunE: func(cmd *cobra.Command, selectors []string) error { return f.run(cmd, selectors) },
+		RunE: func(cmd *cobra.Command, selectors []string) error {
+			if f.resume != "" {
+				return f.goOn(cmd, selectors)
+			}
+			return f.run(cmd, selectors, nil, nil)
+		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&f.dut, "dut", "", "DUT `file` that describes the device (default: the reference agent)")
-	flags.StringArrayVar(&f.links, "link", nil, "run over this `link` only: mqtt5, mqtt3, stomp or websocket, each with or without +tls; repeatable")
-	flags.StringVar(&f.selects, "select", "", "label `expression`, such as 'section:1 && !needs:reboot'")
-	flags.StringArrayVar(&f.profiles, "profile", nil, "cases of this `profile`, such as mandatory or Reboot:1; repeatable")
-	flags.IntSliceVar(&f.features, "feature", nil, "cases of this feature `number`; repeatable")
-	flags.StringVar(&f.out, "out", "", "output `folder`, which must not hold a run (default: a new one below usptest-runs)")
-	flags.StringVar(&f.junit, "junit", "", "write the JUnit `file` here as well")
-	flags.StringVar(&f.baseline, "baseline", "", "run.json `file` whose failures are known: new ones fail the run, and so do known ones that pass now")
-	flags.StringVar(&f.failed, "failed", "", "carry out only what failed or could not be judged in this run: its run.json `file` or its folder")
-	flags.StringVar(&f.shard, "shard", "", "carry out the part `I/N` of the run, to spread it over N machines; usptest merge joins the parts")
-	flags.IntVar(&f.instances, "instances", 0, "how many devices to run at once, when usptest launches them (default: one for each link, of the reference agent three)")
-	flags.StringArrayVar(&f.defects, "defect", nil, "break the reference agent in this `way`; repeatable; see usptest agent --list-defects")
-	flags.IntVar(&f.repeat, "repeat", 1, "carry out each case `N` times, 1 to 100; a case whose rounds differ is flaky, which fails the run")
-	flags.BoolVar(&f.strict, "strict-plan", false, "judge by the letter of the plan where it contradicts itself or the standard; see usptest show")
-	flags.BoolVar(&f.quiet, "quiet", false, "print failures and the summary only")
-	flags.BoolVar(&f.verbose, "verbose", false, "print every case, also those that pass or are not run")
+	f.define(cmd.Flags())
 	cmd.MarkFlagsMutuallyExclusive("quiet", "verbose")
 	cmd.MarkFlagsMutuallyExclusive("dut", "defect")
 	must(cmd.MarkFlagFilename("baseline", "json"))
 	must(cmd.MarkFlagFilename("failed", "json"))
-	must(cmd.RegisterFlagCompletionFunc("link", cobra.FixedCompletions(linkNames(), cobra.ShellCompDirectiveNoFileComp)))
-	must(cmd.RegisterFlagCompletionFunc("profile", completeProfiles))
+	must(cmd.MarkFlagDirname("resume"))
 	must(cmd.RegisterFlagCompletionFunc("defect", completeDefects))
-	cmd.ValidArgsFunction = completeCases
+	completeSelection(cmd)
 	return cmd
 }
+
+// define makes the flags of "usptest run".
+func (f *runFlags) define(flags *pflag.FlagSet) {
+	f.selection.define(flags, "DUT `file` that describes the device (default: the reference agent)")
+	flags.StringVar(&f.out, "out", "", "output `folder`, which must not hold a run (default: a new one below usptest-runs)")
+	flags.StringVar(&f.junit, "junit", "", "write the JUnit `file` here as well")
+	flags.StringVar(&f.baseline, "baseline", "", "run.json `file` whose failures are known: new ones fail the run, and so do known ones that pass now")
+	flags.StringVar(&f.failed, "failed", "", "carry out only what failed or could not be judged in this run: its run.json `file` or its folder")
+	flags.StringVar(&f.resume, "resume", "", "continue the run in this `folder`, which was interrupted or killed, with its own settings")
+	flags.StringVar(&f.shard, "shard", "", "carry out the part `I/N` of the run, to spread it over N machines; usptest merge joins the parts")
+	flags.IntVar(&f.instances, "instances", 0,
+		"how many devices to run at once, when usptest launches them (default: one for each link, of the reference agent six)")
+	flags.StringArrayVar(&f.defects, "defect", nil, "break the reference agent in this `way`; repeatable; see usptest agent --list-defects")
+	flags.IntVar(&f.repeat, "repeat", 1, "carry out each case `N` times, 1 to 100; a case whose rounds differ is flaky, which fails the run")
+	flags.DurationVar(&f.timeout, "timeout", 0, "end the run after this `duration`, such as 45m; what was judged is kept (default: no limit)")
+	flags.BoolVar(&f.strict, "strict-plan", false, "judge by the letter of the plan where it contradicts itself or the standard; see usptest show")
+	flags.BoolVar(&f.dry, "dry-run", false, "say what would run, what would not and why, and about how long it takes; carry out nothing")
+	flags.BoolVar(&f.adviceFails, "advice-fails", false, "let the run fail where a check beyond the plan gives advice")
+	flags.Bool(limitedFlag, false, // read from the run, which others render again
+		"make report.html a limited report: the failed cases and their evidence alone; see docs/plan-terms.md")
+	flags.BoolVar(&f.quiet, "quiet", false, "print failures and the summary only")
+	flags.BoolVar(&f.verbose, "verbose", false, "print every case, also those that pass or are not run")
+}
+
+// limitedFlag has a run write a limited report.
+const limitedFlag = "limited"
 
 // maxRepeat bounds --repeat: the events of all rounds of a case are kept until it ends.
 const maxRepeat = 100
@@ -105,57 +123,24 @@ func must(err error) {
 	}
 }
 
-func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
+// run carries out a run, or the rest of resumed in its folder.
+func (f *runFlags) run(cmd *cobra.Command, selectors []string, resumed *result.Run, folder *folder) error {
 	p, err := plan.Load()
 	if err != nil {
 		return err
 	}
-	o := runner.Options{
-		Plan: p, Bodies: suites.Bodies(), Selectors: selectors, Scale: 1, Defects: f.defects, StrictPlan: f.strict,
-		Tool: result.Tool{Name: "usptest", Version: version()}, Again: append([]string{"usptest"}, withoutOut(os.Args[1:])...), AgainCase: f.againCase(),
-	}
-	if err := f.device(&o); err != nil {
+	o, err := f.options(p, selectors, resumed)
+	if err != nil {
 		return err
 	}
-	if err := f.loadFailed(&o); err != nil {
-		return err
-	}
-	if o.Links, err = f.chosenLinks(o.DUT, o.Reference); err != nil {
-		return err
-	}
-	if o.Failed != nil && len(f.links) == 0 {
-		open := o.Failed.OpenLinks()
-		o.Links = slices.DeleteFunc(slices.Clone(o.Links), func(link string) bool { return !slices.Contains(open, link) })
-		if len(o.Links) == 0 {
-			return fmt.Errorf("--failed: the links of %s with failures (%s) are not those of this device", o.FailedOf, strings.Join(open, ", "))
-		}
-	}
-	if o.Filters, err = f.filters(p); err != nil {
-		return err
-	}
-	if o.Shard, err = parseShard(f.shard); err != nil {
-		return err
-	}
-	if o.Instances = f.instances; o.Instances <= 0 {
-		o.Instances = 1
-		if o.DUT.Lab.Launch != nil {
-			o.Instances = len(o.Links)
-		}
-		if o.Reference {
-			o.Instances *= reference.Instances
-		}
-	}
-	if f.repeat < 1 || f.repeat > maxRepeat {
-		return fmt.Errorf("--repeat %d: want 1 to %d", f.repeat, maxRepeat)
-	}
-	if f.repeat > 1 {
-		o.Repeat = f.repeat
-	}
-	if f.baseline != "" {
-		device := result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Reference: o.Reference}
-		if o.Baseline, err = loadBaseline(f.baseline, p, device); err != nil {
+	view := console.Detect(os.Stdout, os.Getenv)
+	view.Quiet, view.Verbose = f.quiet, f.verbose
+	if f.dry {
+		forecast, err := runner.Foresee(o)
+		if err != nil {
 			return err
 		}
+		return console.Forecast(cmd.OutOrStdout(), forecast, view)
 	}
 	if f.junit != "" {
 		if err := mayReplace(f.junit, formatJUnit); err != nil {
@@ -167,35 +152,52 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 		return err
 	}
 	o.Worker = []string{self, "worker"}
-	folder, err := f.folder()
-	if err != nil {
-		return err
+	if folder == nil {
+		if folder, err = f.folder(); err != nil {
+			return err
+		}
+		defer folder.release()
 	}
-	defer folder.release()
 	o.Out = folder.dir
-	view := console.Detect(os.Stdout, os.Getenv)
-	view.Quiet, view.Verbose, view.Report = f.quiet, f.verbose, filepath.Join(o.Out, reportFile)
+	if resumed != nil {
+		err := folder.awaitWorkers(cmd.Context(), runner.Grace(o.DUT), func() {
+			fmt.Fprintln(cmd.ErrOrStderr(), "usptest: a worker of the run that was killed still restores its device; waiting for its end")
+		})
+		switch {
+		case cmd.Context().Err() != nil:
+			return &exitError{result.ExitInterrupted, nil}
+		case err != nil:
+			return fmt.Errorf("--resume: %w", err)
+		}
+	}
+	view.Report = filepath.Join(o.Out, reportFile)
 	progress := console.New(cmd.OutOrStdout(), p, view)
-	o.Progress = watcher{progress, o.Links}
+	o.Progress = watcher{progress, o.Links, folder}
 	if term.IsTerminal(int(os.Stdin.Fd())) {
-		o.Ask = lab.Console(os.Stdin, cmd.OutOrStdout())
+		o.Ask = lab.Console(os.Stdin, progress.Ask)
 	}
 	o.AtOnce = f.atOnce
-	over := context.AfterFunc(cmd.Context(), func() {
-		progress.Note("interrupted: the device is put back as it was; interrupt again to end at once")
+	ctx, cancel := f.limit(cmd.Context())
+	defer cancel()
+	over := context.AfterFunc(ctx, func() {
+		if cmd.Context().Err() != nil {
+			progress.Note("interrupted: restoring the device; interrupt again to end at once")
+			return
+		}
+		progress.Note(fmt.Sprintf("%v: restoring the device; interrupt twice to end at once", context.Cause(ctx)))
 	})
-	run, err := runner.Run(cmd.Context(), o)
+	run, err := runner.Run(ctx, o)
 	over()
 	progress.Stop()
 	select {
 	case <-f.atOnce:
-		return &exitError{result.ExitInterrupted, fmt.Errorf("ended at once: the device was not put back; %s has what was finished", filepath.Join(o.Out, casesFile))}
+		return &exitError{result.ExitInterrupted, fmt.Errorf("ended at once: the device was not restored; %s has what was finished", filepath.Join(o.Out, casesFile))}
 	default:
 	}
 	if run == nil {
 		return err
 	}
-	if f.out == "" {
+	if filepath.Base(filepath.Dir(folder.dir)) == runsDir && exists(runsDir) {
 		folder.latest()
 	}
 	files, writeErr := writeReports(o.Out, f.junit, run, p)
@@ -213,6 +215,73 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string) error {
 	return &exitError{code, err}
 }
 
+// limit ends ctx when the time of --timeout is over.
+func (f *runFlags) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if f.timeout == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("the run reached its --timeout of %s", f.timeout))
+}
+
+// options are those of a run, or of the rest of resumed.
+func (f *runFlags) options(p *plan.Plan, selectors []string, resumed *result.Run) (o runner.Options, err error) {
+	o = runner.Options{
+		Plan: p, Bodies: suites.Bodies(), Selectors: selectors, Scale: 1, Defects: f.defects, StrictPlan: f.strict, AdviceFails: f.adviceFails,
+		Tool:  result.Tool{Name: "usptest", Version: version()},
+		Again: append([]string{"usptest"}, withoutOut(os.Args[1:])...), AgainCase: f.againCase(),
+	}
+	if resumed != nil {
+		o.Resumed, o.Again = resumed, resumed.Again
+	}
+	if err = f.device(&o); err != nil {
+		return o, err
+	}
+	if err = f.loadFailed(&o); err != nil {
+		return o, err
+	}
+	if o.Links, err = f.chosenLinks(o.DUT, o.Reference); err != nil {
+		return o, err
+	}
+	if o.Failed != nil && len(f.links) == 0 {
+		open := o.Failed.OpenLinks()
+		o.Links = slices.DeleteFunc(slices.Clone(o.Links), func(link string) bool { return !slices.Contains(open, link) })
+		if len(o.Links) == 0 {
+			return o, fmt.Errorf("--failed: the links of %s with failures (%s) are not those of this device", o.FailedOf, strings.Join(open, ", "))
+		}
+	}
+	if o.Filters, err = f.filters(p); err != nil {
+		return o, err
+	}
+	if o.Shard, err = parseShard(f.shard); err != nil {
+		return o, err
+	}
+	if o.Instances = f.instances; o.Instances <= 0 {
+		o.Instances = 1
+		if !o.DUT.Together() {
+			o.Instances = len(o.Links)
+		}
+		if o.Reference {
+			o.Instances *= reference.Instances
+		}
+	}
+	if f.timeout < 0 {
+		return o, fmt.Errorf("--timeout %s: want a duration such as 45m", f.timeout)
+	}
+	if f.repeat < 1 || f.repeat > maxRepeat {
+		return o, fmt.Errorf("--repeat %d: want 1 to %d", f.repeat, maxRepeat)
+	}
+	if f.repeat > 1 {
+		o.Repeat = f.repeat
+	}
+	if f.baseline != "" {
+		device := result.Device{Vendor: o.DUT.Device.Vendor, Model: o.DUT.Device.Model, Reference: o.Reference}
+		if o.Baseline, err = loadBaseline(f.baseline, p, device); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
 // loadFailed reads the run of --failed. One of another device is refused, and so is one in which nothing failed.
 func (f *runFlags) loadFailed(o *runner.Options) error {
 	if f.failed == "" {
@@ -228,10 +297,49 @@ func (f *runFlags) loadFailed(o *runner.Options) error {
 		return err
 	}
 	if len(run.OpenLinks()) == 0 {
-		return fmt.Errorf("--failed: in %s no case failed and none could not be judged; there is nothing to repeat", path)
+		return fmt.Errorf("--failed: every case in %s was judged and none failed; there is nothing to repeat", path)
 	}
 	o.Failed, o.FailedOf = run, path
 	return nil
+}
+
+// goOn carries out the rest of the run of --resume, by the command line that began it.
+func (f *runFlags) goOn(cmd *cobra.Command, selectors []string) error {
+	others := ""
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if !slices.Contains([]string{"resume", "timeout", "dry-run", "quiet", "verbose"}, flag.Name) {
+			others = "--" + flag.Name
+		}
+	})
+	if others != "" || len(selectors) > 0 {
+		return fmt.Errorf("--resume continues a run with its own settings; leave out %s", cmp.Or(others, strings.Join(selectors, " ")))
+	}
+	var held *folder
+	if !f.dry {
+		var err error
+		if held, err = retakeFolder(f.resume); err != nil {
+			return fmt.Errorf("--resume: %w", err)
+		}
+		defer held.release()
+	}
+	run, err := loadUnfinished(f.resume)
+	if err != nil {
+		return fmt.Errorf("--resume: %w", err)
+	}
+	if len(run.Again) < 2 || run.Again[1] != "run" {
+		return fmt.Errorf("--resume: %s has no command line of the run; start a new run", f.resume)
+	}
+	begun := runFlags{atOnce: f.atOnce}
+	words := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	begun.define(words)
+	if err := words.Parse(run.Again[2:]); err != nil {
+		return fmt.Errorf("--resume: the command line of %s: %w", f.resume, err)
+	}
+	if cmd.Flags().Changed("timeout") {
+		begun.timeout = f.timeout
+	}
+	begun.dry, begun.quiet, begun.verbose = f.dry, f.quiet, f.verbose
+	return begun.run(cmd, words.Args(), run, held)
 }
 
 // folder is the one of --out, or a new one.
@@ -270,10 +378,12 @@ func parseShard(text string) (*result.Shard, error) {
 // watcher shows a run on the console.
 type watcher struct {
 	*console.Progress
-	links []string
+	links  []string
+	folder *folder
 }
 
 func (w watcher) Start(run *result.Run, cases [][]string) {
+	w.folder.unseal()
 	var totals []console.Total
 	for i, l := range w.links {
 		totals = append(totals, console.Total{Link: l, Cases: cases[i]})
@@ -299,82 +409,13 @@ func (f *runFlags) device(o *runner.Options) error {
 	return err
 }
 
-// chosenLinks are the links of --link, or else those of the DUT file.
-func (f *runFlags) chosenLinks(d *dut.File, isReference bool) ([]string, error) {
-	if len(f.links) == 0 {
-		if isReference {
-			return reference.Links(), nil
-		}
-		return d.LinkNames(), nil
-	}
-	var chosen []string
-	for _, name := range f.links {
-		if _, ok := d.Link(name); !ok {
-			return nil, fmt.Errorf("--link %q: the device has no such link; it has %s", name, strings.Join(d.LinkNames(), ", "))
-		}
-		if !slices.Contains(chosen, name) {
-			chosen = append(chosen, name)
-		}
-	}
-	return chosen, nil
-}
-
-// filters are --select, the profiles (any of them) and the features (any of them).
-func (f *runFlags) filters(p *plan.Plan) ([]plan.Filter, error) {
-	var out []plan.Filter
-	add := func(name, expression string) error {
-		match, err := runner.ParseFilter(expression)
-		if err != nil {
-			return fmt.Errorf("%s: malformed label expression: %w", name, err)
-		}
-		out = append(out, plan.Filter{Name: name, Match: match})
-		return nil
-	}
-	if f.selects != "" {
-		name := fmt.Sprintf("--select %q", f.selects)
-		if err := add(name, f.selects); err != nil {
-			return nil, err
-		}
-		if err := p.CheckLabels(f.selects); err != nil {
-			return nil, fmt.Errorf("--select: %w", err)
-		}
-	}
-	var anyProfile []string
-	for _, name := range f.profiles {
-		profile, err := p.Profile(name)
-		if err != nil {
-			return nil, err
-		}
-		anyProfile = append(anyProfile, "("+profile.Select+")")
-	}
-	var numbers, anyFeature []string
-	for _, number := range f.features {
-		if _, ok := p.Feature(number); !ok {
-			return nil, fmt.Errorf("--feature %d: the plan has features 1 to %d", number, len(p.Features))
-		}
-		numbers = append(numbers, strconv.Itoa(number))
-		anyFeature = append(anyFeature, "feature:"+strconv.Itoa(number))
-	}
-	for _, group := range []struct {
-		flag string
-		any  []string
-	}{{"--profile " + strings.Join(f.profiles, ", "), anyProfile}, {"--feature " + strings.Join(numbers, ", "), anyFeature}} {
-		if len(group.any) > 0 {
-			if err := add(group.flag, strings.Join(group.any, " || ")); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return out, nil
-}
-
 // againCase is the command line that repeats any one case: the user's own, less selectors and filters.
 func (f *runFlags) againCase() []string {
 	words := []string{"usptest", "run"}
 	if f.dut != "" {
 		words = append(words, "--dut", f.dut)
 	}
-	if len(f.links) == 1 { // several are told case by case
+	if len(f.links) == 1 { // several are reported case by case
 		words = append(words, "--link", f.links[0])
 	}
 	for _, d := range f.defects {
@@ -382,6 +423,9 @@ func (f *runFlags) againCase() []string {
 	}
 	if f.strict {
 		words = append(words, "--strict-plan")
+	}
+	if f.adviceFails {
+		words = append(words, "--advice-fails")
 	}
 	if f.repeat > 1 {
 		words = append(words, "--repeat", strconv.Itoa(f.repeat))

@@ -23,6 +23,14 @@ func runPath(name string) string {
 	return name
 }
 
+// runFolder is the folder of the run that the user named by it, or by its run.json.
+func runFolder(name string) string {
+	if filepath.Base(name) == runFile {
+		return filepath.Dir(name)
+	}
+	return name
+}
+
 // loadRun reads a run.json that is as it was written.
 func loadRun(path string) (*result.Run, error) {
 	run, err := result.Load(path)
@@ -42,6 +50,26 @@ func loadEvidence(path string) (*result.Run, error) {
 	return run, result.Unseal(run.Dir, func(name string) bool { return !slices.Contains(rendered, name) })
 }
 
+// loadAny reads the run in a folder, by its run.json or, where it did not come to its end, by what it wrote until then. A run.json is named by itself
+// as well.
+func loadAny(name string) (*result.Run, error) {
+	path := runPath(name)
+	if cases := filepath.Join(filepath.Dir(path), casesFile); filepath.Base(path) == runFile && !exists(path) && exists(cases) {
+		return result.Recover(cases)
+	}
+	return loadEvidence(path)
+}
+
+// loadUnfinished reads the run in a folder as loadAny does; one that was killed while its files were written is read by what it wrote until
+// then.
+func loadUnfinished(name string) (*result.Run, error) {
+	dir := runFolder(name)
+	if cases := filepath.Join(dir, casesFile); exists(cases) && !exists(filepath.Join(dir, sumsFile)) {
+		return result.Recover(cases)
+	}
+	return loadAny(name)
+}
+
 // completeRuns completes the names of run.json files and of folders.
 func completeRuns(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return []string{"json"}, cobra.ShellCompDirectiveFilterFileExt
@@ -55,13 +83,19 @@ const (
 )
 
 // reportFormats are the values of --format of "usptest report".
-func reportFormats() []string { return []string{formatHTML, formatJUnit, formatConsole} }
+func reportFormats() []string {
+	return []string{formatHTML, formatJUnit, formatMarkdown, formatConsole}
+}
 
 // reportSign finds out whether the beginning of a file is that of a report in a format.
 func reportSign(format string) *regexp.Regexp {
 	switch format {
 	case formatHTML:
 		return regexp.MustCompile(`<meta name="generator" content="usptest `)
+	case formatMarkdown:
+		return regexp.MustCompile(`^## TP-\d+ `)
+	case formatJSON, formatTable: // these are no reports: a file is not replaced
+		return regexp.MustCompile(`$^`)
 	case formatJUnit:
 		return regexp.MustCompile(`^<\?xml[^>]*>\s*<testsuites[ >]`)
 	}

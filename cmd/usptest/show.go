@@ -15,7 +15,7 @@ import (
 func showCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "show ID",
-		Short:             "Show a case: purpose, steps, metrics, errata, TR-369 requirements",
+		Short:             "Show a case: labels, purpose, steps, metrics, errata, TR-369 requirements",
 		Example:           "  usptest show 1.1",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeCases,
@@ -57,6 +57,7 @@ func showCase(w io.Writer, p *plan.Plan, c plan.Case) {
 	if len(c.Needs) > 0 {
 		fmt.Fprintf(w, "needs %s\n", strings.Join(c.Needs, ", "))
 	}
+	fmt.Fprintf(w, "labels %s\n", strings.Join(c.Labels(), ", "))
 	if suites.Bodies()[c.ID] == nil && c.Status == plan.Active {
 		fmt.Fprintln(w, "not automated in this version")
 	}

@@ -12,7 +12,7 @@ import (
 func TestAStrictRunSaysSo(t *testing.T) {
 	dir := t.TempDir() + "/out"
 	p := usptest(t, "run", "--strict-plan", "--link", "mqtt5", "--out", dir, "1.91", "1.25")
-	p.Want(t, result.ExitDeviceFault, "judged by the letter of the plan", "in spite of erratum command-without-its-path", "usptest run --link mqtt5 --strict-plan 1.91")
+	p.Want(t, result.ExitDeviceFault, "Verdicts are by the letter of the plan, also where", "in spite of erratum command-without-its-path", "usptest run --link mqtt5 --strict-plan 1.91")
 	r := runIn(t, dir)
 	i := slices.IndexFunc(r.Links[0].Cases, func(c result.Case) bool { return c.ID == "1.91" })
 	if c := r.Links[0].Cases[i]; !r.StrictPlan || !slices.Equal(c.ByLetter, []string{"command-without-its-path"}) || slices.Contains(c.Errata, "command-without-its-path") {

@@ -90,7 +90,7 @@ func TestWhatCarriesNoMessageIsTaken(t *testing.T) {
 func TestWithinASessionContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, l, j := start(t)
-		c.OpenContext()
+		c.OpenContext(nil)
 		agent := &session.Context{Header: session.Header{Version: usp.Version, To: ownID, From: agentID}, NewID: func() uint64 { return 7 }}
 		tell := func(m *usppb.Msg) {
 			payload, err := usp.Marshal(m)
@@ -143,7 +143,10 @@ func TestWithinASessionContext(t *testing.T) {
 			t.Errorf("the response to a Notify within it: got %s", recordText(last))
 		}
 		agent.Restart()
-		r := agent.Empty(0)
+		r, err := agent.Empty(0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		r.GetSessionContext().ExpectedId = 9
 		l.say(t, r)
 		found := c.Violations(0)
@@ -160,7 +163,7 @@ func TestWithinASessionContext(t *testing.T) {
 func TestAContextIsRenewed(t *testing.T) {
 	c, l, _ := start(t)
 	c.RenewContext() // there is none
-	c.OpenContext()
+	c.OpenContext(nil)
 	if _, err := c.Send(t.Context(), usp.NewGet("", "Device.X.")); err != nil {
 		t.Fatal(err)
 	}

@@ -5,9 +5,13 @@ package controller
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -25,6 +29,9 @@ type Options struct {
 	AgentID string        // the Endpoint ID of the Agent under test
 	Version string        // what Records carry as USP version, for example "1.4"
 	Timeout time.Duration // how long a request waits for its reply (waits.response)
+	// Beside are the further links over which the Agent may reach the Controller: it chooses over which of its MTPs a Notify goes. A
+	// request goes over the link under test alone.
+	Beside []link.Link
 }
 
 // Controller is one Controller endpoint. Its methods are safe for concurrent use.
@@ -33,11 +40,12 @@ type Controller struct {
 	id  string
 	end link.End
 
-	plain   session.Plain
-	turn    sync.Mutex       // whose turn it is to use what follows
-	context *session.Context // with the Agent under test; nil until the first was opened
-	within  bool             // requests go within context
-	sending sync.Mutex       // held while a Message and the Records that carry it go out, so that they keep their order
+	plain      session.Plain
+	turn       sync.Mutex       // whose turn it is to use what follows
+	context    *session.Context // with the Agent under test; nil until the first was opened
+	within     bool             // requests go within context
+	restricted bool             // the Agent may hide a part of its data model from it; office.mu guards it
+	sending    sync.Mutex       // held while a Message and the Records that carry it go out, so that they keep their order
 }
 
 // office is what all Controllers on one Link share: a Record that comes in may be for any of them.
@@ -48,6 +56,7 @@ type office struct {
 	acks    chan ack
 
 	mu       sync.Mutex
+	ownIDs   string // what its msg_ids begin with, another one in each run
 	nextID   int
 	sent     map[string]request // our requests by msg_id
 	withheld map[string]bool    // subscription ids whose Notifies are not acknowledged
@@ -55,6 +64,9 @@ type office struct {
 
 	controllers map[string]*Controller // by Endpoint ID; those that have left are still known
 	described   *description           // what the Agent said of itself at first contact; nil while it has not
+	spoken      string                 // the version of the Agent's newest Record
+	conns       map[uint64]bool        // the connections over which the Agent has spoken
+	notifies    map[string]string      // the links over which the newest Notifies came first, by msg_id; see duplicate
 	ackBytes    int                    // what the acks that wait take
 
 	receiving sync.Mutex // held while a Record is written to the journal and judged
@@ -67,12 +79,15 @@ type request struct {
 	carrier   string                // the type of its Record, which is that of the reply's too
 	supported *usppb.GetSupportedDM // the request, if it is one
 	answered  bool
+	copies    int    // how many more times it was sent, each of which may be answered too
+	context   uint64 // session_id of the Record that answered it last, 0 outside session contexts
 }
 
 // ack is a Notify that waits for its NotifyResp, or Records that wait to be sent because of one that came.
 type ack struct {
 	msgID, subscription, controllerID string
-	within                            bool // the Notify came within a session context, and so must its response (R-MSG.0a)
+	within                            bool      // the Notify came within a session context, and so must its response (R-MSG.0a)
+	beside                            link.Link // the Notify came over it, and so must its response go; nil: the link under test
 
 	records []*usppb.Record
 	from    *Controller
@@ -105,10 +120,17 @@ func (a ack) unsent() string {
 // New returns a Controller that listens on l. It works until ctx ends.
 func New(ctx context.Context, j *journal.Journal, l link.Link, o Options) *Controller {
 	c := (&office{
-		opts: o, journal: j, link: l, acks: make(chan ack, maxAcks),
-		sent: map[string]request{}, withheld: map[string]bool{}, controllers: map[string]*Controller{},
+		ownIDs: idPrefix + strings.ToLower(rand.Text()[:runLetters]) + "-",
+		opts:   o, journal: j, link: l, acks: make(chan ack, maxAcks),
+		sent: map[string]request{}, withheld: map[string]bool{}, controllers: map[string]*Controller{}, notifies: map[string]string{}, conns: map[uint64]bool{},
 	}).controller(o.ID, l)
 	l.OnRecord(c.receive)
+	for _, beside := range o.Beside {
+		beside.OnRecord(func(in link.Inbound) {
+			in.Beside = beside
+			c.receive(in)
+		})
+	}
 	go c.acknowledge(ctx)
 	return c
 }
@@ -152,20 +174,48 @@ func (c *Controller) ID() string { return c.id }
 // AgentID returns the Endpoint ID of the Agent under test.
 func (c *Controller) AgentID() string { return c.opts.AgentID }
 
+// Speaks returns the version of USP in the newest Record of the Agent, such as "1.4"; "" while there is none.
+func (c *Controller) Speaks() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.spoken
+}
+
+// SpokeOver reports whether the Agent under test has sent a Record over a connection.
+func (c *Controller) SpokeOver(conn uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conns[conn]
+}
+
 // Timeout returns how long a request waits for its reply.
 func (c *Controller) Timeout() time.Duration { return c.opts.Timeout }
 
 // Connected waits until the Agent can be reached over the Link.
 func (c *Controller) Connected(ctx context.Context) error { return c.end.Connected(ctx) }
 
-// NewMsgID returns a msg_id that this Controller has not used yet.
+// NewMsgID returns a msg_id that this Controller has not used yet, such as "usptest-k3f9-12". Its second part is random, so that an
+// answer to an earlier run is not taken for one to this.
 func (c *Controller) NewMsgID() string { return c.newMsgID() }
 
 func (o *office) newMsgID() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.nextID++
-	return fmt.Sprintf("usptest-%d", o.nextID)
+	return fmt.Sprintf("%s%d", o.ownIDs, o.nextID)
+}
+
+// What msg_ids are made of: their beginning, and how many random letters and digits tell runs apart.
+const (
+	idPrefix   = "usptest-"
+	runLetters = 4
+)
+
+var anyRunsID = regexp.MustCompile(`^` + idPrefix + `[a-z2-7]{4}-[0-9]+$`)
+
+// ofEarlierRun reports whether a msg_id is one of usptest, but of no request of this run.
+func (o *office) ofEarlierRun(id string) bool {
+	return anyRunsID.MatchString(id) && !strings.HasPrefix(id, o.ownIDs)
 }
 
 // Message is a USP Message from the Agent, as the journal keeps it.
@@ -179,6 +229,8 @@ type Message struct {
 	Record   uint64 // number of the event of the Record that carried it, the last one of several
 	Version  string // of that Record, such as "1.4"
 	Within   bool   // whether it came within a session context
+
+	beside link.Link // the link it came over, where that is not the one under test; else nil
 }
 
 // Describe shows the Message as readable text.
@@ -236,10 +288,21 @@ func (e *NoReplyError) Unwrap() error { return e.Cause }
 func (c *Controller) Do(ctx context.Context, msg *usppb.Msg) *Reply {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
+	if msg.GetHeader().GetMsgId() == "" {
+		msg.Header.MsgId = c.newMsgID()
+	}
+	id := msg.GetHeader().GetMsgId()
 	mark := c.journal.Mark()
+	// The journal may have to give up the reply's body for what comes after it, before it is looked at here.
+	var came atomic.Pointer[journal.Event]
+	defer c.journal.Listen(func(e *journal.Event) {
+		if m, ok := e.Body.(*Message); ok && e.Dir == journal.In && m.GetBody().GetRequest() == nil && m.GetHeader().GetMsgId() == id {
+			came.CompareAndSwap(nil, e)
+		}
+	})()
 	reply := &Reply{Request: msg, SentAt: time.Now()}
 	reply.Sent, reply.Err = c.Send(ctx, msg)
-	if errors.Is(reply.Err, link.ErrUnreachable) { // it may be about to connect anew
+	if errors.Is(reply.Err, link.ErrUnreachable) { // it may be about to reconnect
 		if err := c.end.Connected(ctx); err != nil {
 			reply.Err = c.unsent(err)
 		} else {
@@ -249,22 +312,21 @@ func (c *Controller) Do(ctx context.Context, msg *usppb.Msg) *Reply {
 	if reply.Err != nil {
 		return reply
 	}
-	id := msg.GetHeader().GetMsgId()
-	e, err := c.journal.AwaitOn(ctx, journal.LayerMessage, mark, func(e *journal.Event) error {
-		m, ok := e.Body.(*Message)
-		switch {
-		case !ok || e.Dir != journal.In || m.GetBody().GetRequest() != nil:
-			return journal.ErrSkip
-		case m.GetHeader().GetMsgId() != id:
-			return fmt.Errorf("msg_id: want %q, got %.200q", id, m.GetHeader().GetMsgId())
+	_, err := c.journal.AwaitOn(ctx, journal.LayerMessage, mark, func(e *journal.Event) error {
+		if reply := came.Load(); reply != nil && reply.Seq == e.Seq {
+			return nil
 		}
-		return nil
+		m, ok := e.Body.(*Message)
+		if !ok || e.Dir != journal.In || m.GetBody().GetRequest() != nil {
+			return journal.ErrSkip
+		}
+		return fmt.Errorf("msg_id: want %q, got %.200q", id, m.GetHeader().GetMsgId())
 	})
 	if err != nil {
 		reply.Err = &NoReplyError{Request: usp.TypeName(usp.MsgTypeOf(msg)), Timeout: c.opts.Timeout, Cause: err}
 		return reply
 	}
-	reply.Message = received(e)
+	reply.Message = received(came.Load())
 	return reply
 }
 
@@ -333,9 +395,17 @@ func (c *Controller) prepare(h session.Header, msg *usppb.Msg, out func([]byte) 
 		return e.Seq, nil, err
 	}
 	if msg.GetBody().GetRequest() != nil {
+		carrier := "SessionContext" // also of a Message that waits for the end of a TLS handshake
+		if len(records) > 0 {
+			carrier = usp.RecordType(records[0])
+		}
 		c.mu.Lock()
-		c.sent[msg.GetHeader().GetMsgId()] = request{from: h.From, replyTo: c.end.ReplyTo(), carrier: usp.RecordType(records[0]),
+		asked := request{from: h.From, replyTo: c.end.ReplyTo(), carrier: carrier,
 			supported: msg.GetBody().GetRequest().GetGetSupportedDm()}
+		if before, again := c.sent[msg.GetHeader().GetMsgId()]; again {
+			asked.answered, asked.context, asked.copies = before.answered, before.context, before.copies+1
+		}
+		c.sent[msg.GetHeader().GetMsgId()] = asked
 		c.mu.Unlock()
 	}
 	return e.Seq, records, nil
@@ -344,7 +414,7 @@ func (c *Controller) prepare(h session.Header, msg *usppb.Msg, out func([]byte) 
 // SendRecord sends a Record as it is, also one that is against the rules, and returns the number of the packet's event. The Agent may
 // answer it with one Error whose msg_id is that of no request.
 func (c *Controller) SendRecord(ctx context.Context, record *usppb.Record) (uint64, error) {
-	c.expectStray()
+	c.ExpectStray()
 	return c.sendRecord(ctx, record)
 }
 
@@ -361,12 +431,12 @@ func (c *Controller) sendRecord(ctx context.Context, record *usppb.Record) (uint
 // SendRaw sends bytes that need not be a Record, and returns the number of the packet's event. The Agent may answer them with one Error
 // whose msg_id is that of no request.
 func (c *Controller) SendRaw(ctx context.Context, raw []byte) (uint64, error) {
-	c.expectStray()
+	c.ExpectStray()
 	return c.sendRaw(ctx, raw)
 }
 
-// expectStray lets one more Error pass whose msg_id is that of no request.
-func (c *Controller) expectStray() {
+// ExpectStray lets one more Error pass whose msg_id is that of no request: what is sent next holds no Message that can be read.
+func (c *Controller) ExpectStray() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.strays++
@@ -402,7 +472,7 @@ func (c *Controller) Acknowledge(subscription string) {
 // AnswerNotify acknowledges one Notify that was withheld, in the name of the endpoint that it was for.
 func (c *Controller) AnswerNotify(ctx context.Context, m *Message) error {
 	return c.answer(ctx, ack{msgID: m.GetHeader().GetMsgId(), subscription: m.GetBody().GetRequest().GetNotify().GetSubscriptionId(),
-		controllerID: m.To, within: m.Within})
+		controllerID: m.To, within: m.Within, beside: m.beside})
 }
 
 // answer sends a NotifyResp from the Controller that the Notify was for; this one speaks for those that are not known. Or it sends the
@@ -412,6 +482,9 @@ func (c *Controller) answer(ctx context.Context, a ack) error {
 		a.from.sending.Lock()
 		defer a.from.sending.Unlock()
 		for _, r := range a.records {
+			if a.from.superseded(r) {
+				continue
+			}
 			if _, err := a.from.sendRecord(ctx, r); err != nil {
 				return err
 			}
@@ -420,6 +493,9 @@ func (c *Controller) answer(ctx context.Context, a ack) error {
 	}
 	resp := usp.NewNotifyResp(a.msgID, a.subscription)
 	speaker := c.known(a.controllerID)
+	if speaker != nil && a.beside != nil && !a.within {
+		speaker = speaker.Via(a.beside)
+	}
 	if speaker == nil {
 		_, err := c.SendBetween(ctx, a.controllerID, c.opts.AgentID, resp)
 		return err

@@ -59,6 +59,22 @@ func TestTheMsgIDOfTheCallerStays(t *testing.T) {
 	}
 }
 
+// What comes after a reply may leave no room for it in the journal before it is looked at.
+func TestAReplyIsFoundThoughTheJournalHadNoRoomForIt(t *testing.T) {
+	c, l, j := start(t)
+	l.answer = func(_ *usppb.Record, m *usppb.Msg) {
+		l.tell(t, ownID, getResp(m.GetHeader().GetMsgId()))
+		j.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Weight: 2 * journal.MaxBytes})
+		if e := j.At(j.Mark() - 1); e.Layer != journal.LayerMessage || e.Body != nil {
+			t.Errorf("want the event of the reply without its body, got %+v", e)
+		}
+	}
+	reply := c.Get(t.Context(), "Device.X.")
+	if n := len(reply.Body().GetResponse().GetGetResp().GetReqPathResults()); reply.Err != nil || n != 1 {
+		t.Errorf("want the body, got %d results, %v", n, reply.Err)
+	}
+}
+
 // Whoever waits for a reply has it one moment before the time-out, and no longer one moment after it. A late reply is no fault.
 func TestAReplyIsAwaitedUntilTheTimeOut(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -103,7 +119,7 @@ func TestNoReplySaysWhatWasSeenInstead(t *testing.T) {
 			t.Fatalf("got %v", reply.Err)
 		}
 		want := `no reply to Get within 4s (waits.response); from the device meanwhile: 1 message GetResp, 1 record NoSessionContext; ` +
-			`nearest: event 4, GetResp: msg_id: want "usptest-1", got "other"`
+			`nearest: event 4, GetResp: msg_id: want "` + reply.Request.GetHeader().GetMsgId() + `", got "other"`
 		if reply.Err.Error() != want {
 			t.Errorf("\n got %s\nwant %s", reply.Err, want)
 		}

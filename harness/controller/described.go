@@ -57,10 +57,12 @@ func newDescription(seq uint64, resp *usppb.GetSupportedDMResp) *description {
 	return d
 }
 
-// judgeDescribed holds a Message against what the Agent said of its supported data model. asked is the request that it answers, if it does.
-func (c *Controller) judgeDescribed(seq uint64, asked request, m *usppb.Msg) {
+// judgeDescribed holds a Message to a Controller against what the Agent said of its supported data model. asked is the request that it
+// answers, if it does.
+func (c *Controller) judgeDescribed(seq uint64, to string, asked request, m *usppb.Msg) {
 	c.mu.Lock()
 	d := c.described
+	hidden := c.controllers[to] != nil && c.controllers[to].restricted
 	resp := m.GetBody().GetResponse().GetGetSupportedDmResp()
 	if d == nil && resp != nil && isWhole(asked.supported) {
 		c.described = newDescription(seq, resp)
@@ -69,7 +71,7 @@ func (c *Controller) judgeDescribed(seq uint64, asked request, m *usppb.Msg) {
 		c.described = nil
 	}
 	c.mu.Unlock()
-	if d == nil {
+	if d == nil || hidden && resp != nil {
 		return
 	}
 	if err := d.judge(asked, m); err != nil {
@@ -77,7 +79,15 @@ func (c *Controller) judgeDescribed(seq uint64, asked request, m *usppb.Msg) {
 	}
 }
 
-// updatesFirmware reports whether a Message tells of a boot with another firmware, after which the device may be another one.
+// Restrict says that the Agent may hide a part of its data model from this Controller from now on: what is not shown to it contradicts
+// nothing.
+func (c *Controller) Restrict() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.restricted = true
+}
+
+// updatesFirmware reports whether a Message reports a boot with another firmware, after which the device may be another one.
 func updatesFirmware(m *usppb.Msg) bool {
 	e := m.GetBody().GetRequest().GetNotify().GetEvent()
 	updated, err := usp.ParseBool(e.GetParams()["FirmwareUpdated"])

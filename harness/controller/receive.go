@@ -25,22 +25,35 @@ func (c *Controller) receive(in link.Inbound) {
 	}
 	record, wire, err := usp.ReadRecord(in.Raw)
 	if err != nil {
-		seq := c.journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.In, Type: "malformed", Conn: in.Conn,
+		seq := c.journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.In, Type: "malformed", Link: in.BesideName(), Conn: in.Conn,
 			Raw: kept, Text: err.Error()}).Seq
 		c.violation(seq, schemaValid, err)
 		return
 	}
-	seq := c.journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.In, Type: usp.RecordType(record), Conn: in.Conn,
-		Raw: kept, Text: recordText(record), Body: record, Weight: wire.Weight}).Seq
+	seq := c.journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.In, Type: usp.RecordType(record),
+		Link: in.BesideName(), Conn: in.Conn, Raw: kept, Text: recordText(record), Body: record, Weight: wire.Weight}).Seq
 	if wire.Hidden != nil {
 		c.violation(seq, schemaValid, wire.Hidden)
 	}
-	c.judgeRecord(seq, record)
+	if record.GetFromId() == c.opts.AgentID {
+		c.mu.Lock()
+		c.spoken = record.GetVersion()
+		if len(c.conns) >= maxConns {
+			clear(c.conns)
+		}
+		c.conns[in.Conn] = true
+		c.mu.Unlock()
+	}
+	c.judgeRecord(seq, in.Conn, record)
+	over := c.link
+	if in.Beside != nil {
+		over = in.Beside
+	}
 	if topic := record.GetMqttConnect().GetSubscribedTopic(); topic != "" {
-		c.link.SetAgentTopic(topic)
+		over.SetAgentTopic(topic)
 	}
 	if destination := record.GetStompConnect().GetSubscribedDestination(); destination != "" {
-		c.link.SetAgentTopic(destination)
+		over.SetAgentTopic(destination)
 	}
 	taken, err := c.take(record)
 	note := func(kind, text string) {
@@ -56,6 +69,14 @@ func (c *Controller) receive(in link.Inbound) {
 	if err != nil {
 		note("Record not taken", err.Error())
 		c.judgeCarrier(seq, record)
+	}
+	for _, a := range taken.Alerts {
+		c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "TLS alert", Conn: in.Conn,
+			Text: fmt.Sprintf("with event %d: %s", seq, a.Describe()), Body: &a})
+	}
+	if h := taken.Handshake; h != nil {
+		c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "TLS handshake", Conn: in.Conn,
+			Text: fmt.Sprintf("with event %d: %s", seq, h.Describe()), Body: h})
 	}
 	for _, msg := range taken.Msgs {
 		c.receiveMessage(in, seq, record, msg)
@@ -89,9 +110,12 @@ func (c *Controller) receiveMessage(in link.Inbound, seq uint64, record *usppb.R
 	}
 	c.hide(payload, msg)
 	m := &Message{Msg: msg, From: record.GetFromId(), To: record.GetToId(), Conn: in.Conn, Packet: in.Seq, Record: seq,
-		Within: record.GetSessionContext() != nil, Version: record.GetVersion()}
+		Within: record.GetSessionContext() != nil, Version: record.GetVersion(), beside: in.Beside}
+	if c.duplicate(m, in) {
+		return
+	}
 	seq = c.journal.Append(journal.Event{Layer: journal.LayerMessage, Dir: journal.In, Type: usp.TypeName(usp.MsgTypeOf(msg)),
-		Conn: in.Conn, Text: Summary(msg), Body: m, Weight: wire.Weight}).Seq
+		Link: in.BesideName(), Conn: in.Conn, Text: Summary(msg), Body: m, Weight: wire.Weight}).Seq
 	if wire.Hidden != nil {
 		c.violation(seq, schemaValid, wire.Hidden)
 	}
@@ -99,6 +123,41 @@ func (c *Controller) receiveMessage(in link.Inbound, seq uint64, record *usppb.R
 	if notify := msg.GetBody().GetRequest().GetNotify(); notify != nil && notify.GetSendResp() {
 		c.queueAck(m)
 	}
+}
+
+// maxConns bounds how many connections of the Agent are remembered.
+const maxConns = 4096
+
+// maxNotifies bounds how many msg_ids of Notifies are remembered.
+const maxNotifies = 4096
+
+// duplicate acknowledges a Notify that came before over another link, and reports whether it is one: an Agent may send each Notify over all of
+// its MTPs at once. One that is not acknowledged is tried again, over whatever MTP, and is no duplicate.
+func (c *Controller) duplicate(m *Message, in link.Inbound) bool {
+	notify := m.GetBody().GetRequest().GetNotify()
+	if len(c.opts.Beside) == 0 || notify == nil {
+		return false
+	}
+	id, over := m.GetHeader().GetMsgId(), in.BesideName()
+	c.mu.Lock()
+	first, known := c.notifies[id]
+	if !known {
+		if len(c.notifies) >= maxNotifies {
+			clear(c.notifies)
+		}
+		c.notifies[id] = over
+	}
+	withheld := c.withheld[notify.GetSubscriptionId()]
+	c.mu.Unlock()
+	if !known || first == over || withheld {
+		return false
+	}
+	c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "duplicate", Link: over, Conn: in.Conn,
+		Text: Summary(m.Msg) + " came before over another link"})
+	if notify.GetSendResp() {
+		c.queueAck(m)
+	}
+	return true
 }
 
 // hide has the journal mask the secrets in a Message, of which the encoded bytes are given too.
@@ -113,7 +172,7 @@ func (o *office) hide(encoded []byte, msg *usppb.Msg) {
 
 func (c *Controller) queueAck(m *Message) {
 	a := ack{msgID: m.GetHeader().GetMsgId(), subscription: m.GetBody().GetRequest().GetNotify().GetSubscriptionId(),
-		controllerID: m.To, within: m.Within}
+		controllerID: m.To, within: m.Within, beside: m.beside}
 	c.mu.Lock()
 	withheld := c.withheld[a.subscription]
 	c.mu.Unlock()
@@ -156,6 +215,15 @@ func recordText(r *usppb.Record) string {
 		if len(s.GetPayload()) == 0 {
 			text += ", empty"
 		}
+	}
+	if security := r.GetPayloadSecurity(); security != usppb.Record_PLAINTEXT {
+		text += fmt.Sprintf(", payload %s", security)
+	}
+	switch {
+	case len(r.GetMacSignature()) > 0 && len(r.GetSenderCert()) > 0:
+		text += ", signed"
+	case len(r.GetMacSignature()) > 0:
+		text += ", with a MAC"
 	}
 	if d := r.GetDisconnect(); d != nil {
 		text += fmt.Sprintf(", %s: %.200q", usp.ErrCode(d.GetReasonCode()), d.GetReason())

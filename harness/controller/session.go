@@ -8,15 +8,16 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// OpenContext makes requests go within a session context with the Agent from now on, a new one that begins with the next of them.
-// Responses go the way that their requests came (R-MSG.0a).
-func (c *Controller) OpenContext() {
+// OpenContext makes requests go within a session context with the Agent from now on, a new one that begins with the next of them, with TLS in
+// payloads or, when secure is nil, without. Responses go the way that their requests came (R-MSG.0a).
+func (c *Controller) OpenContext(secure *session.TLS) {
 	c.turn.Lock()
 	defer c.turn.Unlock()
 	if c.context == nil {
 		// a session_id is greater than 1 and none that the Agent may still know
 		c.context = &session.Context{Header: c.plain.Header, NewID: func() uint64 { return rand.Uint64()>>1 | 2 }}
 	}
+	c.context.TLS = secure
 	c.context.Restart()
 	c.within = true
 }
@@ -46,13 +47,33 @@ func (c *Controller) InContext(f func(*session.Context)) {
 	f(c.context)
 }
 
+// CatchUp waits until every Record that is in the journal was taken: the session context that it begins is the one there is.
+func (c *Controller) CatchUp() {
+	c.receiving.Lock()
+	defer c.receiving.Unlock()
+}
+
+// superseded reports whether a Record is of a session context after which this side has begun another one: the Agent, which has its first
+// Record, would go back.
+func (c *Controller) superseded(r *usppb.Record) bool {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	body := r.GetSessionContext()
+	return body != nil && c.context != nil && c.context.Superseded(body.GetSessionId())
+}
+
 // Prepare makes the Records that carry a request within the session context and sends none of them: SendPrepared does, in any order and as
 // often as is wanted. The returned number is that of the request's event.
 func (c *Controller) Prepare(msg *usppb.Msg) (uint64, []*usppb.Record, error) {
 	return c.prepare(c.plain.Header, msg, c.outWithin)
 }
 
-// SendPrepared sends a Record of the session context, and returns the number of the packet's event.
+// PrepareOutside makes the Record that carries a request without session context, and does not send it.
+func (c *Controller) PrepareOutside(msg *usppb.Msg) (uint64, []*usppb.Record, error) {
+	return c.prepare(c.plain.Header, msg, c.plain.Out)
+}
+
+// SendPrepared sends a Record that was prepared, and returns the number of the packet's event.
 func (c *Controller) SendPrepared(ctx context.Context, r *usppb.Record) (uint64, error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()

@@ -23,6 +23,7 @@ const (
 	replyAddress   Rule = "a reply goes to the topic or destination that its request named"
 	sameCarrier    Rule = "a reply comes in the type of Record of its request"
 	sameModel      Rule = "what the Agent says agrees with the supported data model that it described"
+	onBoardAnswer  Rule = "R-NOT.6: an OnBoardRequest asks for a response"
 	contextRules   Rule = "Records of a session context follow its rules"
 )
 
@@ -33,19 +34,21 @@ type Violation struct {
 	Err  error
 	// SetUp says that the Agent may be configured so, for another Controller or under another name.
 	SetUp bool
+	// Other says that it came over a connection over which the Agent under test has never spoken: it is another device's.
+	Other bool
 }
 
 // Describe tells rule and finding.
 func (v *Violation) Describe() string { return fmt.Sprintf("%s: %v", v.Rule, v.Err) }
 
-// Violations returns the universal metrics broken since mark, oldest first. Everything in the journal has been judged then: a Record whose
-// event is there may still be with its judges.
+// Violations returns the universal metrics that events after mark broke, oldest first. Everything in the journal has been judged then: a
+// Record whose event is there may still be with its judges, as one from before mark may have been.
 func (c *Controller) Violations(mark uint64) []*Violation {
 	c.receiving.Lock()
 	defer c.receiving.Unlock()
 	var found []*Violation
 	for _, e := range c.journal.Since(mark) {
-		if v, ok := e.Body.(*Violation); ok {
+		if v, ok := e.Body.(*Violation); ok && v.Seq > mark {
 			found = append(found, v)
 		}
 	}
@@ -62,17 +65,20 @@ func (c *Controller) report(v *Violation) {
 }
 
 // judgeRecord holds a Record against the rules that need no Message: Endpoint IDs (R-ARC.3 to R-ARC.5) and the schema (R-ENC.0).
-func (c *Controller) judgeRecord(seq uint64, r *usppb.Record) {
+func (c *Controller) judgeRecord(seq, conn uint64, r *usppb.Record) {
 	if err := usp.ValidateRecord(r); err != nil {
 		c.violation(seq, schemaValid, err)
 	}
 	if _, err := usp.ParseEndpointID(r.GetFromId()); err != nil {
 		c.violation(seq, endpointValid, fmt.Errorf("from_id: %w", err))
 	} else if r.GetFromId() != c.opts.AgentID {
-		c.report(&Violation{endpointValid, seq, differs("from_id", c.opts.AgentID, r.GetFromId()), true})
+		c.mu.Lock()
+		other := !c.conns[conn]
+		c.mu.Unlock()
+		c.report(&Violation{endpointValid, seq, differs("from_id", c.opts.AgentID, r.GetFromId()), true, other})
 	}
 	if c.known(r.GetToId()) == nil {
-		c.report(&Violation{endpointValid, seq, differs("to_id", c.opts.ID, r.GetToId()), !c.answersUs(r)})
+		c.report(&Violation{endpointValid, seq, differs("to_id", c.opts.ID, r.GetToId()), !c.answersUs(r), false})
 	}
 }
 
@@ -102,17 +108,21 @@ func (c *Controller) judgeMessage(seq uint64, record *usppb.Record, m *usppb.Msg
 		c.violation(seq, instanceNumber, addressing)
 	}
 	if m.GetBody().GetRequest() != nil {
-		c.judgeDescribed(seq, request{}, m)
+		c.judgeDescribed(seq, record.GetToId(), request{}, m)
+		c.judgeOnBoarding(seq, record, m.GetBody().GetRequest().GetNotify())
 		return
 	}
-	id, to := m.GetHeader().GetMsgId(), record.GetToId()
+	id, to, context := m.GetHeader().GetMsgId(), record.GetToId(), record.GetSessionContext().GetSessionId()
 	c.mu.Lock()
 	asked, known := c.sent[id]
 	stray := !known && m.GetBody().GetError() != nil && c.strays > 0
 	switch {
 	case known:
 		answered := asked
-		answered.answered = true
+		answered.answered, answered.context = true, context
+		if asked.answered {
+			answered.copies = max(asked.copies-1, 0)
+		}
 		c.sent[id] = answered
 	case stray:
 		c.strays--
@@ -124,18 +134,32 @@ func (c *Controller) judgeMessage(seq uint64, record *usppb.Record, m *usppb.Msg
 		c.violation(seq, endpointValid, differs("to_id of the "+usp.TypeName(usp.MsgTypeOf(m))+" to another Controller's request", asked.from, to))
 	}
 	if known {
-		c.judgeDescribed(seq, asked, m)
+		c.judgeDescribed(seq, to, asked, m)
 		c.judgeReplyCarrier(seq, asked, record, m)
-		if in.To != asked.replyTo {
-			c.violation(seq, replyAddress, differs("address of the "+usp.TypeName(usp.MsgTypeOf(m)), asked.replyTo, in.To))
+		switch kind := usp.TypeName(usp.MsgTypeOf(m)); {
+		case in.Beside != nil:
+			c.violation(seq, replyAddress, differs("link over which the "+kind+" came", c.link.Name(), in.Beside.Name()))
+		case in.To != asked.replyTo:
+			c.violation(seq, replyAddress, differs("address of the "+kind, asked.replyTo, in.To))
 		}
 	}
 	switch {
 	case stray:
+	case !known && c.ofEarlierRun(id):
+		c.noteLateAnswer(seq, m)
 	case !known:
 		c.violation(seq, msgIDEcho, unknownMsgID(m))
+	case asked.answered && context != asked.context: // what was not acknowledged may be sent again in the next session context
+	case asked.answered && asked.copies > 0: // it was sent more than once
 	case asked.answered && !in.Again:
 		c.violation(seq, msgIDEcho, &usp.Mismatch{Where: "replies with the msg_id " + usp.Quote(id), Want: "one", Got: "a second one, " + usp.TypeName(usp.MsgTypeOf(m))})
+	}
+}
+
+// judgeOnBoarding holds an OnBoardRequest against what USP 1.4 asks of it (R-NOT.6).
+func (c *Controller) judgeOnBoarding(seq uint64, record *usppb.Record, n *usppb.Notify) {
+	if n.GetOnBoardReq() != nil && !n.GetSendResp() && !usp.EarlierVersion(record.GetVersion(), "1.4") {
+		c.violation(seq, onBoardAnswer, &usp.Mismatch{Where: "send_resp of the OnBoardRequest", Want: "true", Got: "false"})
 	}
 }
 
@@ -153,9 +177,17 @@ func (c *Controller) judgeCarrier(seq uint64, record *usppb.Record) {
 	case m.GetBody().GetRequest() != nil:
 	case known:
 		c.judgeReplyCarrier(seq, asked, record, m)
+	case c.ofEarlierRun(m.GetHeader().GetMsgId()):
+		c.noteLateAnswer(seq, m)
 	case m.GetBody().GetResponse() != nil: // an Error may answer what was no Record
 		c.violation(seq, msgIDEcho, unknownMsgID(m))
 	}
+}
+
+// noteLateAnswer says in the journal that a reply answers a request of an earlier run, which proves nothing.
+func (c *Controller) noteLateAnswer(seq uint64, m *usppb.Msg) {
+	c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "late answer",
+		Text: fmt.Sprintf("event %d: %s answers a request of an earlier run of usptest", seq, Summary(m))})
 }
 
 // unknownMsgID is the finding of a reply to nothing.

@@ -2,6 +2,8 @@ package controller
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -118,6 +120,32 @@ func TestEachUniversalMetricHasSomethingThatBreaksIt(t *testing.T) {
 	}
 }
 
+// TestAnAnswerToAnEarlierRun: it is taken for no reply of this run, and is no fault of the device.
+func TestAnAnswerToAnEarlierRun(t *testing.T) {
+	earlier, _, _ := start(t)
+	c, l, j := start(t)
+	late, next := earlier.NewMsgID(), c.NewMsgID()
+	if late == next || len(late) != len(next) {
+		t.Fatalf("want two runs to have different ids, got %q and %q", late, next)
+	}
+	for _, m := range []*usppb.Msg{getResp(late), usp.NewError(late, usp.CodeInternalError, "")} {
+		mark := j.Mark()
+		l.tell(t, ownID, m)
+		wantNone(t, c)
+		noted := func(e *journal.Event) bool { return e.Type == "late answer" && strings.Contains(e.Text, late) }
+		if !slices.ContainsFunc(j.Since(mark), noted) {
+			t.Errorf("want a note about %q", late)
+		}
+	}
+	for _, id := range []string{next, late + "-1", "x" + late} { // one that was not sent yet, and two that no run has
+		mark := j.Mark()
+		l.tell(t, ownID, getResp(id))
+		if found := c.Violations(mark); len(found) != 1 || found[0].Rule != msgIDEcho {
+			t.Errorf("%s: want a violation, got %v", id, found)
+		}
+	}
+}
+
 func TestARequestHasOneReply(t *testing.T) {
 	c, l, j := start(t)
 	if _, err := c.Send(t.Context(), usp.NewGet("1", "Device.X.")); err != nil {
@@ -158,6 +186,19 @@ func TestViolationsWaitForTheJudge(t *testing.T) {
 	defer stop()
 	l.tell(t, ownID, getResp("of no request"))
 	if found := <-judged; len(found) != 1 {
+		t.Errorf("want the unknown msg_id, got %v", found)
+	}
+}
+
+// A Record from before mark may be judged after it: that is no finding of what came since.
+func TestViolationsAreThoseOfEventsAfterTheMark(t *testing.T) {
+	c, l, j := start(t)
+	l.tell(t, ownID, getResp("of no request"))
+	before := j.Mark() - 1 // the violation is in the journal behind the Message
+	if found := c.Violations(before); len(found) != 0 {
+		t.Errorf("want none of an event before the mark, got %v", found)
+	}
+	if found := c.Violations(before - 1); len(found) != 1 {
 		t.Errorf("want the unknown msg_id, got %v", found)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/usptest/usptest/harness/model"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -48,7 +49,7 @@ type Role struct {
 
 // described is a device by its supported data model, with the DUT file that speaks of it.
 type described struct {
-	model plan.Model
+	model *model.Model
 	file  *File
 }
 
@@ -94,7 +95,7 @@ func Roles() []Role {
 		{RoleEvent, "Device.Boot!", "an event of the supported data model", pathOf(usp.EventPath, "an event path such as Device.Boot!"), isThere},
 		{RoleBootParameter, "Device.DeviceInfo.BootFirmwareImage", "a parameter that a BootParameter can name, whose value is the same after a reboot",
 			parameter("Device.DeviceInfo.SoftwareVersion"), isThere},
-		{RoleWriteOnce, subscriptionRow + "Alias", "a text parameter of every Subscription that can be set in the Add alone", memberOf(subscriptionRow), isWritable("string")},
+		{RoleWriteOnce, subscriptionRow + "Alias", "a text parameter of every Subscription that can be set only in the Add", memberOf(subscriptionRow), isWritable("string")},
 		{RoleNoObject, "Device.LocalAgent.InvalidObject.", "an object that the device does not have",
 			pathOf(usp.ObjectPath, "an object path such as Device.LocalAgent.InvalidObject."), isAbsent},
 		{RoleNoParameter, "InvalidParameter", "a name that no parameter of a Subscription or of the LocalAgent has", name,
@@ -120,14 +121,14 @@ func (f *File) Element(role string) (element string, substitute bool) {
 
 // CheckElements holds the substitutes of the file against a device's supported data model, and says of each that the device does not have as
 // its role needs it what it has instead.
-func (f *File) CheckElements(model plan.Model) []Problem {
+func (f *File) CheckElements(device *model.Model) []Problem {
 	var problems []Problem
 	for _, r := range Roles() {
 		element, substitute := f.Element(r.Name)
 		if !substitute || r.fits == nil {
 			continue
 		}
-		if err := r.fits(described{model, f}, element); err != nil {
+		if err := r.fits(described{device, f}, element); err != nil {
 			at := f.ElementPlaces[r.Name]
 			problems = append(problems, Problem{File: f.Path, Line: at.Line, Column: at.Column, Key: "elements." + r.Name,
 				Value: strconv.Quote(element), Allowed: r.Text, Remedy: err.Error()})
@@ -157,16 +158,16 @@ func substitutes() []map[string]string {
 
 // SuggestElements looks at a device's supported data model for elements of the plan's procedures that the device lacks. chosen are
 // substitutes for them, lacking are the roles for which there is none.
-func SuggestElements(model plan.Model) (chosen map[string]string, lacking []Role) {
+func SuggestElements(device *model.Model) (chosen map[string]string, lacking []Role) {
 	chosen = map[string]string{}
 	for _, r := range Roles() {
 		own := strings.ReplaceAll(r.Default, "{controller}", "{i}")
-		if _, told := chosen[r.Name]; told || r.fits == nil || r.fits(described{model, &File{}}, own) == nil {
+		if _, told := chosen[r.Name]; told || r.fits == nil || r.fits(described{device, &File{}}, own) == nil {
 			continue
 		}
 		found := slices.IndexFunc(substitutes(), func(s map[string]string) bool {
 			_, plays := s[r.Name]
-			return plays && len((&File{Elements: s}).CheckElements(model)) == 0
+			return plays && len((&File{Elements: s}).CheckElements(device)) == 0
 		})
 		if found < 0 {
 			lacking = append(lacking, r)
@@ -178,26 +179,26 @@ func SuggestElements(model plan.Model) (chosen map[string]string, lacking []Role
 }
 
 // has finds an element by its path, in which rows have numbers or {i}.
-func (d described) has(element string) (plan.Element, error) {
+func (d described) has(element string) (model.Element, error) {
 	schema := element
 	if path, err := usp.ParsePath(element); err == nil {
 		schema = path.Schema()
 	}
-	if e, ok := d.model.Elements[schema]; ok {
+	if e, ok := d.model.Element(schema); ok {
 		return e, nil
 	}
 	object, last := usp.SplitName(schema)
 	var siblings []string
-	for path := range d.model.Elements {
+	for path := range d.model.Paths() {
 		if name, ok := strings.CutPrefix(path, object); ok && name != "" && !strings.Contains(name, ".") {
 			siblings = append(siblings, name)
 		}
 	}
 	slices.Sort(siblings)
 	if near := plan.Near(last, siblings); len(near) > 0 {
-		return plan.Element{}, fmt.Errorf("the device has no %s; did you mean %s?", schema, strings.Join(near, " or "))
+		return model.Element{}, fmt.Errorf("the device has no %s; did you mean %s?", schema, strings.Join(near, " or "))
 	}
-	return plan.Element{}, fmt.Errorf("the device has no %s", schema)
+	return model.Element{}, fmt.Errorf("the device has no %s", schema)
 }
 
 func isThere(d described, element string) error {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/usptest/usptest/harness/result"
@@ -17,6 +18,8 @@ import (
 type File struct {
 	// Path is where it was read from; the paths in it are relative to its folder. Empty for one made in Go.
 	Path string
+	// SHA256 is that of the text it was read from, hexadecimal; empty for one made in Go.
+	SHA256 string
 	// Device says what is tested.
 	Device Identity
 	// Controller is the Endpoint ID the harness has as the device's Controller.
@@ -28,8 +31,13 @@ type File struct {
 	Links     []LinkSpec
 	TLS       TLSSpec
 	Collector CollectorSpec
+	// Firmware are images that the device can run, and FileServer says how it gets them.
+	Firmware   []FirmwareImage
+	FileServer FileServerSpec
 	// Features are the numbers of the plan's features that the vendor declares.
 	Features []int
+	// Profiles are the profiles of TR-181 that the vendor claims, such as LocalAgent:1.
+	Profiles []string
 	// Elements are the substitutes for elements of the plan's procedures, by role (see Roles).
 	Elements map[string]string
 	// ElementPlaces are where Elements stand in the file, so that a device that does not have one can be told of by its line.
@@ -37,6 +45,8 @@ type File struct {
 	Lab           LabSpec
 	Waits         Waits
 	Waivers       []Waiver
+	// Laboratory and Tester are what the first page of a report says of who tested; both may be empty.
+	Laboratory, Tester string
 }
 
 // Place is a line and a column of the file, counted from 1.
@@ -45,6 +55,8 @@ type Place struct{ Line, Column int }
 // Identity is what the report says of the device.
 type Identity struct {
 	Vendor, Model, Software string
+	// Serial is the device's serial number; it may be empty.
+	Serial string
 	// Endpoint is the Agent's Endpoint ID. It may be a template over Instance; see File.AgentID.
 	Endpoint string
 }
@@ -71,6 +83,9 @@ type LinkSpec struct {
 	Port int
 	// AgentTopic and ControllerTopic are the MQTT topics or STOMP destinations. Empty: the harness chooses.
 	AgentTopic, ControllerTopic string
+	// AssignTopic has the broker tell the device its AgentTopic: in subscribe-topic and Response Information of MQTT 5.0 (R-MQTT.15), or in
+	// subscribe-dest of STOMP (R-STOMP.6).
+	AssignTopic bool
 	// Username and Password are what the device logs in with; empty: it need not.
 	Username, Password string
 	// Role is the Agent's on a WebSocket link, else empty.
@@ -116,6 +131,19 @@ type LabSpec struct {
 	// Launch is nil for a device that runs by itself.
 	Launch                      *Launch
 	Reboot, FactoryReset, Power Hook
+	Network                     NetworkSpec
+	Time                        TimeSpec
+}
+
+// TimeSpec is how the lab takes from the device whatever tells it the time, and gives it back. ByLaunch starts it with Vars.NoTime.
+type TimeSpec struct{ Block, Allow Hook }
+
+// NetworkSpec is the network in which discovery is tested.
+type NetworkSpec struct {
+	// Interface is the port of this computer that leads to the device and to nothing else; empty: a network is made for a launched device.
+	Interface string
+	// IP is the version of IP by which the device reaches the Controller before it has discovered anything: 4 or 6; 0 is 4.
+	IP int
 }
 
 // The values of Launch.Fresh.
@@ -163,6 +191,7 @@ type Waits struct {
 	Reconnect time.Duration // the next contact after a reboot or an outage
 	Settle    time.Duration // until a subscription or another setting has taken effect
 	Quiet     time.Duration // how long nothing must come to count as silence
+	Firmware  time.Duration // the transfer of a firmware image, its installation and the boot into it
 	Tolerance time.Duration // how far a measured time may be off
 }
 
@@ -189,6 +218,31 @@ func (k waitKey) high() time.Duration {
 	return maxWait
 }
 
+// Patience is a wait of the file that is not the default.
+type Patience struct {
+	Name           string
+	Default, Value time.Duration
+	Text           string // what is waited for
+	// Lenient says that a device can pass with it that would fail by default: what comes late counts, or silence is held shorter.
+	Lenient bool
+}
+
+// Patience are the waits that are not the defaults.
+func (w Waits) Patience() (all []Patience) {
+	for _, k := range w.keys() {
+		if *k.into == k.def || *k.into == 0 {
+			continue
+		}
+		lenient := *k.into > k.def && k.name != "connect" // which is over before the first case
+		if k.name == "quiet" {
+			lenient = *k.into < k.def
+		}
+		what, _, _ := strings.Cut(k.text, ";")
+		all = append(all, Patience{k.name, k.def, *k.into, what, lenient})
+	}
+	return all
+}
+
 // keys are all waits there are, in the order of the reference.
 func (w *Waits) keys() []waitKey {
 	return []waitKey{
@@ -197,7 +251,8 @@ func (w *Waits) keys() []waitKey {
 		{"notify", &w.Notify, 30 * time.Second, "a Notify after its cause; longer than the interval at which the device looks for changed values"},
 		{"reconnect", &w.Reconnect, 2 * time.Minute, "the contact after a reboot or an outage"},
 		{"settle", &w.Settle, time.Second, "waited out: until a setting has taken effect"},
-		{"quiet", &w.Quiet, 10 * time.Second, "waited out: how long nothing must come, at least, to count as silence; where the plan says longer, it counts"},
+		{"quiet", &w.Quiet, 10 * time.Second, "waited out: the least time without a message that counts as silence; a longer time in the plan takes precedence"},
+		{"firmware", &w.Firmware, 10 * time.Minute, "the transfer of a firmware image, its installation, and the boot into it, each"},
 		{"tolerance", &w.Tolerance, result.Tolerance, "how far a measured time may be off; more than that makes a run partial"},
 	}
 }
@@ -219,6 +274,7 @@ const (
 func (f *File) SetDefaults() {
 	setDefault(&f.Controller, DefaultController)
 	setDefault(&f.Bind, loopback)
+	setDefault(&f.FileServer.Scheme, HTTPS)
 	for i := range f.Links {
 		l := &f.Links[i]
 		if l.MTP != WebSocket {
@@ -261,6 +317,23 @@ func (f *File) Link(name string) (LinkSpec, bool) {
 	return f.Links[i], true
 }
 
+// Beside are the further links over which the device may send while it is tested over one, since it is set up for all of them at once: every
+// other link of a device that runs by itself, and those with a port of their own where the harness launches it.
+func (f *File) Beside(name string) []string {
+	var names []string
+	for _, l := range f.Links {
+		if l.Name() != name && (f.Lab.Launch == nil || l.Port != 0) {
+			names = append(names, l.Name())
+		}
+	}
+	return names
+}
+
+// Together reports whether the links lead to one device at the same time, so that they cannot be tested side by side.
+func (f *File) Together() bool {
+	return f.Lab.Launch == nil || slices.ContainsFunc(f.LinkNames(), func(name string) bool { return len(f.Beside(name)) > 0 })
+}
+
 // Offers says whether the lab provides a need of the plan.
 func (f *File) Offers(need string) bool {
 	switch need {
@@ -268,6 +341,12 @@ func (f *File) Offers(need string) bool {
 		return f.Lab.Reboot.By != ""
 	case "oob-recovery", "cert-store":
 		return f.Lab.Launch != nil || f.Lab.FactoryReset.By != "" && f.Lab.FactoryReset.By != ByUSP
+	case "no-absolute-time":
+		return f.Lab.Time.Block.By != "" && f.Lab.Time.Allow.By != ""
+	case "l2-network":
+		return f.Lab.Network.Interface != "" || f.Lab.Launch != nil && f.Lab.Launch.Image == ""
+	case "firmware-images":
+		return len(f.Firmware) > 0
 	}
 	return false
 }

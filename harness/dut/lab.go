@@ -18,7 +18,29 @@ func (d *fileDecoder) lab() kind {
 		field{"launch", false, "How usptest starts the device; without it the device runs by itself.", d.launch()},
 		field{"reboot", false, "usp sends Device.Reboot(); manual asks you; launch starts the process again; or a command of yours", d.hook(&lab.Reboot, ByUSP, ByHand, ByLaunch)},
 		field{"factoryReset", false, "usp sends Device.FactoryReset(); manual asks you; launch starts with an empty directory; or a command of yours", d.hook(&lab.FactoryReset, ByUSP, ByHand, ByLaunch)},
-		field{"power", false, "how to take the power from the device and give it back", d.hook(&lab.Power, ByHand, ByLaunch)},
+		field{"network", false, "the network in which discovery is tested; without it usptest makes one for a device that it launches as a process", d.aMapping(
+			field{"interface", false, "the port of this computer that leads to the device and to nothing else: while these cases run, only usptest uses it; afterwards it gets its addresses back",
+				d.aLine(&lab.Network.Interface)},
+			field{"ip", false, "the version of IP by which the device reaches usptest before it has discovered anything; 4 without this key",
+				d.then(d.aNumber(&lab.Network.IP, 4, 6), func(v value) {
+					if lab.Network.IP == 5 {
+						d.add(v, "5", "4 or 6", "")
+					}
+				})},
+		)},
+		field{"time", false, "how to keep the time from the device, for the case in which it must do without; usptest reboots it afterwards",
+			d.time()},
+		field{"power", false, "how to switch the device's power off and on", d.hook(&lab.Power, ByHand, ByLaunch)},
+	)
+}
+
+// time is how to keep the time from the device.
+func (d *fileDecoder) time() kind {
+	t := &d.f.Lab.Time
+	return d.aMapping(
+		field{"block", true, "keep the device from learning the time, also from a clock of its own: manual asks you; " +
+			"launch starts the process again, with {{.NoTime}} true; or a command of yours", d.hook(&t.Block, ByHand, ByLaunch)},
+		field{"allow", true, "let the device learn the time again: as for block, with {{.NoTime}} false", d.hook(&t.Allow, ByHand, ByLaunch)},
 	)
 }
 
@@ -189,5 +211,7 @@ func (f *File) MissingPrograms() []error {
 	look("lab.reboot.exec", f.Lab.Reboot.Exec)
 	look("lab.factoryReset.exec", f.Lab.FactoryReset.Exec)
 	look("lab.power.exec", f.Lab.Power.Exec)
+	look("lab.time.block.exec", f.Lab.Time.Block.Exec)
+	look("lab.time.allow.exec", f.Lab.Time.Allow.Exec)
 	return errs
 }

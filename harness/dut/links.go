@@ -39,8 +39,10 @@ func (d *fileDecoder) link() kind {
 		key("mtp", true, "the Message Transfer Protocol", d.aWord(&l.MTP, MQTT, STOMP, WebSocket)),
 		key("version", false, "of MQTT, in quotes; each version is a link of its own", d.aWord(&l.Version, "5.0", "3.1.1")),
 		key("tls", false, "whether the link has TLS", d.aSwitch(&l.TLS)),
-		key("port", false, "where usptest listens; a device that runs by itself needs one that stays the same, for any other 0 is any free one", d.aNumber(&l.Port, 0, maxPort)),
+		key("port", false, "where usptest listens; a device that runs by itself needs a fixed port, for others 0 picks a free one", d.aNumber(&l.Port, 0, maxPort)),
 		key("agentTopic", false, "the MQTT topic or STOMP destination where the device listens", d.topic(&l.AgentTopic)),
+		key("assignTopic", false, "whether the broker assigns the device its agentTopic: subscribe-topic and Response Information of MQTT 5.0, subscribe-dest of STOMP",
+			d.aSwitch(&l.AssignTopic)),
 		key("controllerTopic", false, "the MQTT topic or STOMP destination where usptest listens", d.topic(&l.ControllerTopic)),
 		key("username", false, "what the device logs in with", d.credential(&l.Username)),
 		key("password", false, `what the device logs in with; {{env "NAME"}} takes it from the environment, and it is masked wherever usptest writes`, d.credential(&l.Password)),
@@ -80,7 +82,7 @@ func (d *fileDecoder) lateLink(v value, l LinkSpec, given map[string]value) {
 // linkConditions say which keys a link has no place for, and which it needs, by its MTP and role.
 func linkConditions() []condition {
 	var all []condition
-	for _, l := range []LinkSpec{{MTP: MQTT}, {MTP: STOMP}, {MTP: WebSocket}, {MTP: WebSocket, Role: RoleServer}} {
+	for _, l := range []LinkSpec{{MTP: MQTT}, {MTP: MQTT, Version: "3.1.1"}, {MTP: STOMP}, {MTP: WebSocket}, {MTP: WebSocket, Role: RoleServer}} {
 		var needs []string
 		if l.MTP == MQTT {
 			needs = []string{"version"}
@@ -88,6 +90,8 @@ func linkConditions() []condition {
 		is := map[string]any{"mtp": Schema{Const: l.MTP}}
 		when := map[string]any{"properties": is, "required": []string{"mtp"}}
 		switch {
+		case l.Version != "":
+			is["version"] = Schema{Const: l.Version}
 		case l.Role == RoleServer:
 			needs = []string{"url"}
 			is["role"] = Schema{Const: RoleServer}
@@ -135,8 +139,11 @@ func (l LinkSpec) unknownKeys() map[string]string {
 	if l.MTP != MQTT {
 		forbid("it is for mtp: mqtt", "version")
 	}
+	if l.MTP == MQTT && l.Version == "3.1.1" {
+		forbid("a broker of MQTT 3.1.1 tells a device nothing", "assignTopic")
+	}
 	if l.MTP == WebSocket {
-		forbid("it is for mtp: mqtt and stomp", "agentTopic", "controllerTopic", "username", "password")
+		forbid("it is for mtp: mqtt and stomp", "agentTopic", "assignTopic", "controllerTopic", "username", "password")
 	}
 	return unknown
 }

@@ -1,11 +1,14 @@
 package dut
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,7 +39,7 @@ func reason(err error) string {
 
 // Parse is Load for a text that has been read, or is about to be written to path.
 func Parse(path string, text []byte, p *plan.Plan, now time.Time) (*File, error) {
-	d := &fileDecoder{decoder: decoder{file: path}, plan: p, now: now, f: &File{Path: path}, root: filepath.Dir(path)}
+	d := &fileDecoder{decoder: decoder{file: path}, plan: p, now: now, f: &File{Path: path, SHA256: hash(text)}, root: filepath.Dir(path)}
 	if top := d.parse(text); top.node != nil {
 		d.file().read(top)
 	}
@@ -44,6 +47,12 @@ func Parse(path string, text []byte, p *plan.Plan, now time.Time) (*File, error)
 		return nil, &Problems{d.sorted()}
 	}
 	return d.f, nil
+}
+
+// hash is the SHA-256 of a text, hexadecimal.
+func hash(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // fileDecoder fills in a File.
@@ -62,10 +71,10 @@ func (d *fileDecoder) file() kind {
 	f := d.f
 	k := d.aMapping(
 		field{"device", true, "Who is tested; the report says so.", d.device()},
-		field{"controller", false, "The Controller that usptest is for the device, which must know it and give it full access.", d.aMapping(
+		field{"controller", false, "The Controller that usptest plays; the device must know it and give it full access.", d.aMapping(
 			field{"endpoint", true, "its Endpoint ID; " + string(DefaultController) + " without this key", d.endpoint(&f.Controller)},
 		)},
-		field{"bind", false, "The IP address on which usptest listens. Name the one of the network card that leads to the device: while a test runs, everybody who can reach that address can reach the brokers.",
+		field{"bind", false, "The IP address on which usptest listens. Use that of the network card that leads to the device: while a test runs, anyone who can reach that address can reach the brokers.",
 			d.bind()},
 		field{"host", false, "The name or address by which the device reaches this computer, when it is not bind.", d.aLine(&f.Host)},
 		field{"links", true, "The MTPs to test, one after the other unless --link picks one.", d.links()},
@@ -73,11 +82,20 @@ func (d *fileDecoder) file() kind {
 		field{"collector", false, "The bulk data collector.", d.aMapping(
 			field{"http", false, "its port; 0 is any free one", d.aNumber(&f.Collector.HTTP, 0, maxPort)},
 		)},
+		field{"firmware", false, "Images of the device's firmware, for the cases that replace it: at least one of another version than the one that runs. A device with one bank needs an image of that version too, to get it back.",
+			d.aList(d.firmware)},
+		field{"fileServer", false, "How usptest serves the images.", d.fileServer()},
 		field{"features", false, "The numbers of the plan's feature table that the device supports. usptest compares them with what the device shows.", d.features()},
-		field{"elements", false, "Elements that stand in for those of the plan's procedures, which allow it; the report names them.", d.elements()},
+		field{"profiles", false, "The profiles of TR-181 that the device has, such as LocalAgent:1. What it lacks of them is a fault, apart from the plan's cases.",
+			d.aList(d.profile)},
+		field{"elements", false, "Substitutes for elements of the plan's procedures, which the plan allows; the report names them.", d.elements()},
 		field{"lab", false, "What the lab can do to the device. Cases that need more are left out or in error, and the report says so.", d.lab()},
-		field{"waits", false, "How long to wait for the device. A device that is quicker than a time-out is not waited for.", d.waits()},
-		field{"waivers", false, "Cases whose failure is excused until the end of a day. They are carried out; a failure is told as waived, and such a run is never conformant.", d.aList(d.waiver)},
+		field{"waits", false, "How long to wait for the device. A time-out ends early when the device is quicker.", d.waits()},
+		field{"report", false, "What the first page of the report says of who tested.", d.aMapping(
+			field{"laboratory", false, "the laboratory", d.aLine(&f.Laboratory)},
+			field{"tester", false, "the person who tested", d.aLine(&f.Tester)},
+		)},
+		field{"waivers", false, "Cases whose failure is excused until the end of a day. They are carried out; a failure is reported as waived, and such a run is never conformant.", d.aList(d.waiver)},
 	)
 	read := k.read
 	k.read = func(v value) {
@@ -99,6 +117,7 @@ func (d *fileDecoder) device() kind {
 		field{"vendor", true, "who makes it", d.aLine(&id.Vendor)},
 		field{"model", true, "its model", d.aLine(&id.Model)},
 		field{"software", true, `the version of its software, in quotes: without them, 4.20 would be read as the number 4.2`, d.aLine(&id.Software)},
+		field{"serial", false, "its serial number, in quotes", d.aLine(&id.Serial)},
 		field{"endpoint", true, "the Endpoint ID of its Agent; {{.Instance}} in it is the number of the instance", kind{endpointSchema(), func(v value) {
 			if !d.filled(v, &id.Endpoint) {
 				return
@@ -181,6 +200,25 @@ func (d *fileDecoder) feature(v value, high int) {
 		d.f.Features = append(d.f.Features, n)
 	}
 }
+
+// profile reads the name of a profile.
+func (d *fileDecoder) profile() kind {
+	return kind{Schema{Type: "string", Pattern: profilePattern}, func(v value) {
+		var name string
+		switch {
+		case !d.filled(v, &name):
+		case !regexp.MustCompile(profilePattern).MatchString(name):
+			d.add(v, strconv.Quote(name), "the name of a profile with its version, such as LocalAgent:1", "")
+		case slices.Contains(d.f.Profiles, name):
+			d.add(v, strconv.Quote(name)+" again", "each profile once", "")
+		default:
+			d.f.Profiles = append(d.f.Profiles, name)
+		}
+	}}
+}
+
+// profilePattern is the name of a profile that a device can claim (TR-106, 2.3).
+const profilePattern = `^[A-Za-z][A-Za-z0-9_-]*:[0-9]+$`
 
 // The bounds of a wait.
 const (

@@ -70,6 +70,9 @@ links:
 tls: {certificate: server.pem, key: server.key, trust: ca.pem}
 collector: {http: 8080}
 features: [1, 36]
+profiles: ["LocalAgent:1", "Reboot:1"]
+firmware: [{file: server.pem, version: "4.2"}, {url: "https://h.example/5.bin", version: "5.0", bank: 2}]
+fileServer: {scheme: http, port: 8081}
 elements: {readable: Device.DeviceInfo.ModelName, async-command: Device.X(), async-arguments: "A=1,B=x=y"}
 lab:
   launch:
@@ -80,7 +83,7 @@ lab:
   reboot: {exec: [./power.sh, cycle]}
   factoryReset: usp
   power: manual
-waits: {connect: 1m, response: 5s, notify: 6s, reconnect: 7s, settle: 8s, quiet: 9s, tolerance: 500ms}
+waits: {connect: 1m, response: 5s, notify: 6s, reconnect: 7s, settle: 8s, quiet: 9s, firmware: 10s, tolerance: 500ms}
 waivers:
   - {case: "1.10", reason: rounds TTL, issue: "https://tracker.example/17", until: 2026-06-01}
 `
@@ -95,7 +98,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 	}
 	want := &File{
 		Path:       path,
-		Device:     Identity{"ACME", "X1", "4.2", "os::012345-A{{.Instance}}"},
+		Device:     Identity{"ACME", "X1", "4.2", "", "os::012345-A{{.Instance}}"},
 		Controller: "self::lab", Bind: "192.0.2.1", Host: "lab.example",
 		Links: []LinkSpec{
 			{MTP: MQTT, Version: "5.0", TLS: true, Port: 8883, AgentTopic: "a/os::012345-A1", ControllerTopic: "c:1", Username: "usr", Password: "p:w"},
@@ -105,15 +108,19 @@ func TestLoadReadsEveryKey(t *testing.T) {
 			{MTP: WebSocket, Role: RoleServer, TLS: true, URL: "wss://{{.Host}}:{{.AgentPort}}/usp"},
 		},
 		TLS: TLSSpec{Certificate: "server.pem", Key: "server.key", Trust: "ca.pem"}, Collector: CollectorSpec{8080}, Features: []int{1, 36},
+		Profiles:      []string{"LocalAgent:1", "Reboot:1"},
+		Firmware:      []FirmwareImage{{File: "server.pem", Version: "4.2"}, {URL: "https://h.example/5.bin", Version: "5.0", Bank: 2}},
+		FileServer:    FileServerSpec{HTTP, 8081},
 		Elements:      map[string]string{RoleReadable: "Device.DeviceInfo.ModelName", RoleAsyncCommand: "Device.X()", RoleAsyncArguments: "A=1,B=x=y"},
-		ElementPlaces: map[string]Place{RoleReadable: {14, 22}, RoleAsyncCommand: {14, 66}, RoleAsyncArguments: {14, 95}},
+		ElementPlaces: map[string]Place{RoleReadable: {17, 22}, RoleAsyncCommand: {17, 66}, RoleAsyncArguments: {17, 95}},
 		Lab: LabSpec{
 			Launch: &Launch{Exec: []string{"./agent", "{{.Dir}}/db"}, Env: map[string]string{"HOME": "{{.Dir}}"},
 				Files: map[string]string{"agent.conf": "{{.MTP}}.conf"}, Fresh: FreshPerRun},
 			Reboot: Hook{ByExec, []string{"./power.sh", "cycle"}}, FactoryReset: Hook{By: ByUSP}, Power: Hook{By: ByHand},
 		},
-		Waits:   Waits{time.Minute, 5 * time.Second, 6 * time.Second, 7 * time.Second, 8 * time.Second, 9 * time.Second, 500 * time.Millisecond},
+		Waits:   Waits{time.Minute, 5 * time.Second, 6 * time.Second, 7 * time.Second, 8 * time.Second, 9 * time.Second, 10 * time.Second, 500 * time.Millisecond},
 		Waivers: []Waiver{{"1.10", "rounds TTL", "https://tracker.example/17", time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)}},
+		SHA256:  hash([]byte(fullFile)),
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

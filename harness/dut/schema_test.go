@@ -12,7 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// upToDate compares a file of docs with what it is made of, or writes it anew under USPTEST_UPDATE=1.
+// upToDate compares a file of docs with what it is made of, or writes it again under USPTEST_UPDATE=1.
 func upToDate(t *testing.T, name string, want []byte) {
 	t.Helper()
 	path := filepath.Join("../../docs", name)
@@ -22,7 +22,7 @@ func upToDate(t *testing.T, name string, want []byte) {
 		}
 	}
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%s is not what the code says now (%v); USPTEST_UPDATE=1 go test ./harness/dut writes it anew", path, err)
+		t.Errorf("%s is not what the code says now (%v); USPTEST_UPDATE=1 go test ./harness/dut writes it again", path, err)
 	}
 }
 
@@ -106,6 +106,11 @@ func TestTheSchema(t *testing.T) {
 		{`]`, "]\nwaivers: [{case: \"1.1\", until: 2099-01-01}]"},
 		{`]`, "]\ntls: {ca: x}"},
 		{`]`, "]\ncollector: {http: -1}"},
+		{`]`, "]\nfirmware: [{version: \"2\"}]"},
+		{`]`, "]\nfirmware: [{url: \"https://h/x\"}]"},
+		{`]`, "]\nfirmware: [{url: \"ftp://h/x\", version: \"2\"}]"},
+		{`]`, "]\nfirmware: [{url: \"https://h/x\", version: \"2\", bank: 0}]"},
+		{`]`, "]\nfileServer: {scheme: ftp}"},
 		{`]`, "]\nextra: 1"},
 	} {
 		if !strings.Contains(shortFile, bad.old) {
@@ -131,7 +136,7 @@ func TestTheReferenceIsUpToDate(t *testing.T) {
 Every key of a DUT file and every variable of its templates. This page is made from the table that usptest reads the file with;
 [dut.schema.json](dut.schema.json) is the same for editors. [example.yaml](../fixtures/duts/example.yaml) has them all in use.
 
-A key that is marked * has to be there. A value that stands where another is allowed is told with its line, and so is a key that does not exist.
+A key that is marked * has to be there. A value that is not allowed is reported with its line, and so is a key that does not exist.
 `)
 	s := FileSchema(loadPlan(t))
 	for _, k := range s.Keys {

@@ -26,6 +26,10 @@ type Vars struct {
 	Path string
 	// AgentPort is a free port for a device that is a WebSocket server itself.
 	AgentPort int
+	// Interface is that of a device in a network of its own, on which it acquires its addresses; empty elsewhere.
+	Interface string
+	// NoTime says that the device is to be started without the time, where lab.time leaves that to its launch.
+	NoTime bool
 
 	AgentID, ControllerID       string // Endpoint IDs
 	AgentTopic, ControllerTopic string // MQTT topics or STOMP destinations
@@ -69,6 +73,8 @@ func Variables() []Variable {
 		{"Port", "the broker's port"},
 		{"Path", "what a WebSocket client asks for"},
 		{"AgentPort", "a free port for a device that is a WebSocket server"},
+		{"Interface", "the network interface of a device whose network usptest makes, for the cases of chapter 8; empty for any other case"},
+		{"NoTime", "`true` while the device is to have no time, where `lab.time` is `launch`; else `false`"},
 		{"AgentID", "the Endpoint ID of the device's Agent"},
 		{"ControllerID", "the Endpoint ID of the Controller"},
 		{"AgentTopic", "the MQTT topic or STOMP destination where the device listens"},
@@ -78,7 +84,7 @@ func Variables() []Variable {
 		{"CollectorURL", "the bulk data collector, without a path"},
 		{"Dir", "the device's own directory"},
 		{"CA", "a PEM file: the authority to trust, which signs what the brokers and the collector over HTTPS show"},
-		{"ClientCert", "a PEM file: the device's own certificate, on a link with TLS"},
+		{"ClientCert", "a PEM file: the device's own certificate, for links with TLS and for TLS in USP Records"},
 		{"ClientKey", "a PEM file: its key"},
 		{"ClientPEM", "a PEM file: both"},
 	}

@@ -31,10 +31,76 @@ func (f *File) Write(p *plan.Plan, schema string, unsure map[int]string) []byte 
 	return w.b.Bytes()
 }
 
+// Masked is the File as YAML for whoever reads a report: what it says or what a default is not, without comments, and asterisks for its secrets:
+// passwords, environment variables and arguments with a telling name, and what a URL has before its host.
+func (f *File) Masked(p *plan.Plan) string {
+	open := *f
+	open.Links = slices.Clone(f.Links)
+	for i := range open.Links {
+		l := &open.Links[i]
+		l.Password, l.URL = masked(l.Password), userInfo.ReplaceAllString(l.URL, "//"+mask+"@")
+	}
+	for _, h := range []*Hook{&open.Lab.Reboot, &open.Lab.FactoryReset, &open.Lab.Power, &open.Lab.Time.Block, &open.Lab.Time.Allow} {
+		*h = h.masked()
+	}
+	if f.Lab.Launch != nil {
+		l := *f.Lab.Launch
+		l.Exec, l.Env = maskedArguments(l.Exec), maps.Clone(l.Env)
+		for name, text := range l.Env {
+			if secretName.MatchString(name) {
+				l.Env[name] = masked(text)
+			}
+		}
+		open.Lab.Launch = &l
+	}
+	w := &writer{bare: true}
+	tree := open.tree()
+	for _, k := range FileSchema(p).Keys {
+		if v, used := tree[k.Name]; used {
+			w.key("", "", k, v, true)
+		}
+	}
+	return w.b.String()
+}
+
+// mask stands for a secret, whatever its length.
+const mask = "********"
+
+var (
+	secretName = regexp.MustCompile(`(?i)pass|secret|token|key|credential|auth`)
+	userInfo   = regexp.MustCompile(`//[^/@\s]*@`)
+)
+
+func masked(secret string) string {
+	if secret == "" {
+		return ""
+	}
+	return mask
+}
+
+// maskedArguments are those of a command: what follows the equals sign of an option with a telling name is masked, or else the next argument.
+func maskedArguments(words []string) []string {
+	out := slices.Clone(words)
+	for i, w := range out {
+		name, _, assigned := strings.Cut(w, "=")
+		switch {
+		case !secretName.MatchString(name) || !strings.HasPrefix(name, "-") && !assigned:
+			out[i] = userInfo.ReplaceAllString(w, "//"+mask+"@")
+		case assigned:
+			out[i] = name + "=" + mask
+		case i+1 < len(out) && !strings.HasPrefix(out[i+1], "-"):
+			out[i+1] = mask
+		}
+	}
+	return out
+}
+
+func (h Hook) masked() Hook { return Hook{h.By, maskedArguments(h.Exec)} }
+
 // tree is the File as the mapping that a DUT file is, without what is empty or a default.
 func (f *File) tree() map[string]any {
 	tree := map[string]any{
-		"device": filled("vendor", f.Device.Vendor, "model", f.Device.Model, "software", f.Device.Software, "endpoint", f.Device.Endpoint),
+		"device": filled("vendor", f.Device.Vendor, "model", f.Device.Model, "software", f.Device.Software, "serial", f.Device.Serial, "endpoint", f.Device.Endpoint),
 	}
 	put := func(name string, v map[string]any) {
 		if len(v) > 0 {
@@ -53,13 +119,21 @@ func (f *File) tree() map[string]any {
 	if len(f.Features) > 0 {
 		tree["features"] = f.Features
 	}
+	if len(f.Profiles) > 0 {
+		tree["profiles"] = f.Profiles
+	}
 	elements := map[string]any{}
 	for role, element := range f.Elements {
 		elements[role] = element
 	}
+	put("fileServer", f.FileServer.tree())
+	if images := f.firmwareTree(); images != nil {
+		tree["firmware"] = images
+	}
 	put("elements", elements)
 	put("lab", f.Lab.tree())
 	put("waits", f.Waits.tree())
+	put("report", filled("laboratory", f.Laboratory, "tester", f.Tester))
 	var waivers []any
 	for _, v := range f.Waivers {
 		waivers = append(waivers, filled("case", v.Case, "reason", v.Reason, "issue", v.Issue, "until", v.Until.Format(time.DateOnly)))
@@ -71,7 +145,7 @@ func (f *File) tree() map[string]any {
 }
 
 func (l LinkSpec) tree() map[string]any {
-	return filled("mtp", l.MTP, "version", l.Version, "tls", l.TLS, "port", l.Port, "agentTopic", l.AgentTopic, "controllerTopic", l.ControllerTopic,
+	return filled("mtp", l.MTP, "version", l.Version, "tls", l.TLS, "port", l.Port, "agentTopic", l.AgentTopic, "assignTopic", l.AssignTopic, "controllerTopic", l.ControllerTopic,
 		"username", l.Username, "password", l.Password, "role", l.Role, "path", l.Path, "url", l.URL)
 }
 
@@ -92,7 +166,18 @@ func (l LabSpec) tree() map[string]any {
 		}
 		tree["launch"] = launch
 	}
-	for name, h := range map[string]Hook{"reboot": l.Reboot, "factoryReset": l.FactoryReset, "power": l.Power} {
+	hooks(tree, map[string]Hook{"reboot": l.Reboot, "factoryReset": l.FactoryReset, "power": l.Power})
+	if l.Time.Block.By != "" {
+		times := map[string]any{}
+		hooks(times, map[string]Hook{"block": l.Time.Block, "allow": l.Time.Allow})
+		tree["time"] = times
+	}
+	return tree
+}
+
+// hooks puts those that are set into a mapping.
+func hooks(tree map[string]any, all map[string]Hook) {
+	for name, h := range all {
 		switch h.By {
 		case "":
 		case ByExec:
@@ -101,7 +186,6 @@ func (l LabSpec) tree() map[string]any {
 			tree[name] = h.By
 		}
 	}
-	return tree
 }
 
 func (w Waits) tree() map[string]any {
@@ -129,6 +213,7 @@ func filled(pairs ...any) map[string]any {
 type writer struct {
 	b      bytes.Buffer
 	unsure map[int]string
+	bare   bool // no comments; of the keys those that are used
 }
 
 // commentWidth is how wide comments are, in columns.
@@ -205,6 +290,9 @@ func (w *writer) key(indent, first string, k Key, v any, used bool) {
 func (w *writer) keys(indent, first string, s Schema, m map[string]any) {
 	for _, k := range s.Keys {
 		v, used := m[k.Name]
+		if w.bare && !used {
+			continue
+		}
 		w.key(indent, first, k, v, used)
 		indent, first = indent+strings.Repeat(" ", len(first)), ""
 	}
@@ -242,7 +330,7 @@ func (w *writer) features(head, indent string, k Key, v any) {
 // line writes a line with a comment behind it.
 func (w *writer) line(text, comment string) {
 	w.b.WriteString(text)
-	if comment != "" {
+	if comment != "" && !w.bare {
 		// a comment ends with its line, whatever the device put into it
 		w.b.WriteString(" # " + strings.Map(func(r rune) rune {
 			if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\ufeff' {

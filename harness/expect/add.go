@@ -40,7 +40,7 @@ func refusedWith(r *controller.Reply, code usp.ErrCode) bool {
 	return has(e.GetErrCode())
 }
 
-// Created wants an AddResp with so many successes, each without parameter errors, and so many failures, each with a lawful code, in any
+// Created wants an AddResp with this many successes, each without parameter errors, and this many failures, each with a lawful code, in any
 // order and each for a path that was asked for. It returns the new rows in the order of the AddResp; beside an error those that came before
 // it.
 func Created(r *controller.Reply, successes, failures int) ([]usp.Created, error) {

@@ -38,7 +38,7 @@ func OneParamError(r *controller.Reply, accepts func(path string) error) error {
 	return Code("param_errs[0].err_code", errs[0].GetErrCode(), usp.MsgTypeOf(r.Request))
 }
 
-// Denied wants an Error that tells of a missing permission (7006), as its own code or as that of a parameter.
+// Denied wants an Error that reports a missing permission (7006), as its own code or as that of a parameter.
 func Denied(r *controller.Reply) error {
 	if err := Type(r, usp.Error); err != nil {
 		return err

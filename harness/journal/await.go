@@ -16,6 +16,7 @@ var ErrSkip = errors.New("not this event")
 type TimeoutError struct {
 	Mark    uint64         // the event after which it was awaited
 	Seen    map[string]int // what came from the device since, by "mqtt CONNECT" and the like
+	Broken  string         // what was wrong with the first packet that could not be read; empty: all could
 	Nearest *Event         // the last event that nearly matched, or nil
 	Miss    error          // why it did not match
 	Cause   error          // the context's error
@@ -32,6 +33,9 @@ func (e *TimeoutError) Error() string {
 // Meanwhile tells what came from the device instead, most frequent first. That it ended the connection explains most.
 func (e *TimeoutError) Meanwhile() string {
 	text := "from the device meanwhile: " + seenText(e.Seen)
+	if e.Broken != "" {
+		text += " (" + shortened(e.Broken, bareText) + ")"
+	}
 	if slices.ContainsFunc(ends, func(kind string) bool { return e.Seen[kind] > 0 }) {
 		return "the device ended its connection meanwhile; " + text
 	}
@@ -40,6 +44,9 @@ func (e *TimeoutError) Meanwhile() string {
 
 // Unwrap gives the context's error, so that errors.Is finds DeadlineExceeded and Canceled.
 func (e *TimeoutError) Unwrap() error { return e.Cause }
+
+// broken are the types of events about what could not be read.
+var broken = []string{"malformed", "bad frame"}
 
 // ends are the kinds of event with which a device ends its connection.
 var ends = []string{"tcp close", "mqtt DISCONNECT", "stomp DISCONNECT", "websocket CLOSE"}
@@ -98,6 +105,9 @@ func (j *Journal) await(ctx context.Context, layer Layer, mark uint64, match fun
 			}
 			if e.Dir == In {
 				timeout.Seen[string(e.Layer)+" "+e.Type]++
+				if slices.Contains(broken, e.Type) && timeout.Broken == "" {
+					timeout.Broken = e.Text
+				}
 			}
 			if !errors.Is(err, ErrSkip) {
 				timeout.Nearest, timeout.Miss = e, err

@@ -5,6 +5,7 @@ package journal
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +28,9 @@ const (
 	LayerHTTP      Layer = "http"      // a bulk-data request or its answer
 	LayerTLS       Layer = "tls"       // a handshake or an alert
 	LayerUDP       Layer = "udp"       // a probe of a diagnostic
+	LayerDHCP      Layer = "dhcp"      // a message of DHCPv4 or DHCPv6
+	LayerDNS       Layer = "dns"       // a query to the harness's DNS server, or its answer
+	LayerMDNS      Layer = "mdns"      // a message of multicast DNS
 	LayerTCP       Layer = "tcp"       // a connection opened or closed
 )
 
@@ -50,6 +54,7 @@ type Event struct {
 	Layer  Layer
 	Dir    Dir
 	Type   string // CONNECT, SUBSCRIBE, GetResp, ClientHello …
+	Link   string // over which it came or went, where that is not the link under test
 	Conn   uint64 // number of the transport connection, from NextConn; 0 when there is none
 	Local  string // host:port of the harness's end
 	Remote string // host:port of the device's end
@@ -70,6 +75,12 @@ const minSecret = 4
 
 // Journal keeps the events of one worker. All methods are safe for concurrent use.
 type Journal struct {
+	*memory
+	link string // of which it is the Beside; "" for the link under test
+}
+
+// memory is what a journal and those beside it share.
+type memory struct {
 	mu        sync.Mutex
 	events    []*Event
 	first     uint64 // Seq of events[0], when there is one
@@ -78,9 +89,9 @@ type Journal struct {
 	whole     uint64 // no event before this Seq has bytes to give up
 	conns     uint64
 	wakes     map[Layer]chan struct{} // of those who wait: closed at the next event of the layer, or of any
-	listeners map[int]func(*Event)
-	nextID    int
+	listeners []*func(*Event)
 	secrets   map[string]struct{}
+	beside    bool // there are events of links that are not under test
 }
 
 // MaxBytes bounds what the journal keeps until the next Forget: packets as they were on the wire and decoded. Beyond it the oldest events
@@ -99,7 +110,17 @@ const (
 
 // New returns an empty journal.
 func New() *Journal {
-	return &Journal{first: 1, wakes: map[Layer]chan struct{}{}, listeners: map[int]func(*Event){}, secrets: map[string]struct{}{}}
+	return &Journal{memory: &memory{first: 1, wakes: map[Layer]chan struct{}{}, secrets: map[string]struct{}{}}}
+}
+
+// Beside returns the same journal for a link that is there besides the one under test: what is appended to it is marked with the link's
+// name. Readers of the journal see of that only Records and Messages, which a device may send over any link; readers of the one beside
+// see what is marked with its link.
+func (j *Journal) Beside(link string) *Journal { return &Journal{j.memory, link} }
+
+// shows reports whether readers see an event.
+func (j *Journal) shows(e *Event) bool {
+	return e.Link == j.link || j.link == "" && (e.Layer == LayerRecord || e.Layer == LayerMessage)
 }
 
 // Append numbers e, keeps it, calls the listeners in order and wakes whoever waits. It never waits for a reader. A listener must
@@ -109,6 +130,10 @@ func (j *Journal) Append(e Event) *Event {
 	defer j.mu.Unlock()
 	j.last++
 	e.Seq = j.last
+	if e.Link == "" {
+		e.Link = j.link
+	}
+	j.beside = j.beside || e.Link != ""
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
@@ -122,10 +147,8 @@ func (j *Journal) Append(e Event) *Event {
 	if j.size > MaxBytes {
 		j.strip(MaxBytes * 3 / 4)
 	}
-	for id := 0; id < j.nextID; id++ {
-		if f := j.listeners[id]; f != nil {
-			f(kept)
-		}
+	for _, f := range j.listeners {
+		(*f)(kept)
 	}
 	j.wake(e.Layer)
 	j.wake(anyLayer)
@@ -133,7 +156,7 @@ func (j *Journal) Append(e Event) *Event {
 }
 
 // wake tells whoever waits for events of a layer.
-func (j *Journal) wake(layer Layer) {
+func (j *memory) wake(layer Layer) {
 	if wake := j.wakes[layer]; wake != nil {
 		close(wake)
 		delete(j.wakes, layer)
@@ -141,7 +164,7 @@ func (j *Journal) wake(layer Layer) {
 }
 
 // drop forgets the n oldest events.
-func (j *Journal) drop(n int) {
+func (j *memory) drop(n int) {
 	for _, e := range j.events[:n] {
 		j.size -= e.size()
 	}
@@ -150,7 +173,7 @@ func (j *Journal) drop(n int) {
 }
 
 // strip takes the bytes of the oldest events until the rest has the given size, or only the newest is whole.
-func (j *Journal) strip(size int) {
+func (j *memory) strip(size int) {
 	events := append([]*Event(nil), j.events...) // readers hold the old list
 	from := 0
 	if j.whole > j.first {
@@ -217,8 +240,30 @@ func (j *Journal) since(mark uint64, layer Layer) ([]*Event, <-chan struct{}) {
 	return j.after(mark), j.wakes[layer]
 }
 
-// after are the events after mark. The caller holds mu.
+// Everything returns the events of all links after mark, oldest first.
+func (j *Journal) Everything(mark uint64) []*Event {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.all(mark)
+}
+
+// after are the events after mark that readers see. The caller holds mu.
 func (j *Journal) after(mark uint64) []*Event {
+	all := j.all(mark)
+	if !j.beside {
+		return all
+	}
+	var shown []*Event
+	for _, e := range all {
+		if j.shows(e) {
+			shown = append(shown, e)
+		}
+	}
+	return shown
+}
+
+// all are the events after mark. The caller holds mu.
+func (j *memory) all(mark uint64) []*Event {
 	from := 0
 	if mark >= j.first {
 		from = min(int(mark-j.first)+1, len(j.events))
@@ -226,12 +271,12 @@ func (j *Journal) after(mark uint64) []*Event {
 	return j.events[from:len(j.events):len(j.events)]
 }
 
-// At returns the event with that number, or nil when it was forgotten or does not exist yet.
+// At returns the event with that number, of whatever link, or nil when it was forgotten or does not exist yet.
 func (j *Journal) At(seq uint64) *Event {
 	if seq == 0 {
 		return nil
 	}
-	if events := j.Since(seq - 1); len(events) > 0 && events[0].Seq == seq {
+	if events := j.Everything(seq - 1); len(events) > 0 && events[0].Seq == seq {
 		return events[0]
 	}
 	return nil
@@ -250,13 +295,12 @@ func (j *Journal) Forget(mark uint64) {
 func (j *Journal) Listen(f func(*Event)) (stop func()) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	id := j.nextID
-	j.nextID++
-	j.listeners[id] = f
+	listener := &f
+	j.listeners = append(j.listeners, listener)
 	return func() {
 		j.mu.Lock()
 		defer j.mu.Unlock()
-		delete(j.listeners, id)
+		j.listeners = slices.DeleteFunc(j.listeners, func(l *func(*Event)) bool { return l == listener })
 	}
 }
 

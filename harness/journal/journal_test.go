@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -226,5 +227,43 @@ func BenchmarkAppend(b *testing.B) {
 		if e.Seq%10_000 == 0 {
 			j.Forget(e.Seq)
 		}
+	}
+}
+
+// TestLinksBeside: readers see Records and Messages of every link, and packets of their own; what is written has all.
+func TestLinksBeside(t *testing.T) {
+	j := New()
+	beside := j.Beside("stomp")
+	j.Append(Event{Layer: LayerMQTT, Type: "CONNECT"})
+	beside.Append(Event{Layer: LayerSTOMP, Type: "CONNECT"})
+	j.Append(Event{Layer: LayerRecord, Type: "NoSessionContext", Link: "stomp"})
+	for _, test := range []struct {
+		name string
+		got  []*Event
+		want []uint64
+	}{{"the link under test", j.Since(0), []uint64{1, 3}}, {"the one beside", beside.Since(0), []uint64{2, 3}}, {"everything", j.Everything(0), []uint64{1, 2, 3}}} {
+		var got []uint64
+		for _, e := range test.got {
+			got = append(got, e.Seq)
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: want %v, got %v", test.name, test.want, got)
+		}
+	}
+	if e := j.At(2); e == nil || e.Link != "stomp" {
+		t.Errorf("want the event with its link, got %+v", e)
+	}
+}
+
+// TestATimeoutSaysWhatCouldNotBeRead: a packet that is too large explains why nothing else came.
+func TestATimeoutSaysWhatCouldNotBeRead(t *testing.T) {
+	j := New()
+	j.Append(Event{Layer: LayerMQTT, Dir: In, Type: "malformed", Text: "a PUBLISH of 64 MB"})
+	j.Append(Event{Layer: LayerMQTT, Dir: In, Type: "malformed", Text: "another"})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := j.Await(ctx, 0, func(*Event) error { return ErrSkip })
+	if want := "from the device meanwhile: 2 mqtt malformed (a PUBLISH of 64 MB)"; err == nil || err.Error() != want {
+		t.Errorf("want %q, got %v", want, err)
 	}
 }

@@ -3,22 +3,22 @@ package lab
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"sync"
 )
 
-// Console makes an Options.Ask that writes its plea to out and waits for a line from in. It may be shared by many devices: they ask one
-// after the other. A line that nobody waits for is dropped. Once called, it keeps reading in until that ends.
-func Console(in io.Reader, out io.Writer) func(ctx context.Context, what string) error {
-	c := &console{in: in, out: out, turn: make(chan struct{}, 1)}
+// Console makes an Options.Ask for a person at a terminal. show shows what to do, until the function that it returns is called with whether
+// the person has answered, which is a line from in. It may be shared by many devices: they ask one after the other. A line that nobody
+// waits for is dropped. Once called, it keeps reading in until that ends.
+func Console(in io.Reader, show func(what string) (over func(answered bool))) func(ctx context.Context, what string) error {
+	c := &console{in: in, show: show, turn: make(chan struct{}, 1)}
 	return c.ask
 }
 
 // console is an operator at a terminal.
 type console struct {
 	in   io.Reader
-	out  io.Writer
+	show func(what string) (over func(answered bool))
 	turn chan struct{} // holds a value while somebody asks
 	read sync.Once
 
@@ -27,7 +27,7 @@ type console struct {
 	ended  bool       // there is nothing more to read
 }
 
-// ask writes a plea and waits for the answer.
+// ask shows a plea and waits for the answer.
 func (c *console) ask(ctx context.Context, what string) error {
 	select {
 	case c.turn <- struct{}{}:
@@ -43,13 +43,13 @@ func (c *console) ask(ctx context.Context, what string) error {
 	}
 	c.mu.Unlock()
 	c.read.Do(func() { go c.listen() })
-	if _, err := fmt.Fprintf(c.out, "\nusptest: please %s now, then press Enter: ", what); err != nil {
-		return err
-	}
+	over := c.show(what)
 	select {
 	case err := <-answer:
+		over(err == nil)
 		return err
 	case <-ctx.Done():
+		over(false)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.answer = nil

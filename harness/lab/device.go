@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,8 @@ type Options struct {
 	CA []byte
 	// Client is the device's own certificate; nil without TLS.
 	Client *tls.Certificate
+	// Start starts a process of the device; nil: as any other process.
+	Start func(*exec.Cmd) error
 	// Ask has an operator do something and returns when it is done; nil: there is no operator. See Console.
 	Ask func(ctx context.Context, what string) error
 }
@@ -46,6 +49,9 @@ type Device struct {
 // NewDevice makes the device of a DUT file for one link. It starts nothing.
 func NewDevice(j *journal.Journal, f *dut.File, vars dut.Vars, opts Options) *Device {
 	j.Secret(vars.Password)
+	if opts.Start == nil {
+		opts.Start = (*exec.Cmd).Start
+	}
 	return &Device{j: j, file: *f, opts: opts, log: newLogTail(), vars: vars}
 }
 
@@ -298,7 +304,7 @@ func (d *Device) launchError(cause error, remedy string) error {
 func (d *Device) clear() error {
 	d.mu.Lock()
 	dir := d.vars.Dir
-	d.vars.Dir = ""
+	d.vars.Dir, d.vars.NoTime = "", false
 	d.mu.Unlock()
 	if dir == "" {
 		return nil

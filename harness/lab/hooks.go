@@ -29,6 +29,27 @@ func (d *Device) PowerCycle(ctx context.Context) error {
 	return d.hook(ctx, "power", d.file.Lab.Power, "take the power from the device, and give it back", d.restart)
 }
 
+// BlockTime has the lab keep the time from the device. What it has learned already may last until it reboots, which starting its process
+// again does too.
+func (d *Device) BlockTime(ctx context.Context) error {
+	return d.hook(ctx, "time.block", d.file.Lab.Time.Block, "keep the time from the device", d.restartTimed(true))
+}
+
+// AllowTime has the lab give the device the time back.
+func (d *Device) AllowTime(ctx context.Context) error {
+	return d.hook(ctx, "time.allow", d.file.Lab.Time.Allow, "give the device the time back", d.restartTimed(false))
+}
+
+// restartTimed is restart with or without the time.
+func (d *Device) restartTimed(without bool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		d.mu.Lock()
+		d.vars.NoTime = without
+		d.mu.Unlock()
+		return d.restart(ctx)
+	}
+}
+
 // restart kills the process and starts it in the same directory.
 func (d *Device) restart(ctx context.Context) error {
 	d.stop()

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -86,20 +87,25 @@ func TestHooksThatTheLabDoesNotCarryOut(t *testing.T) {
 
 func TestAnOperatorIsAsked(t *testing.T) {
 	in, keyboard := io.Pipe()
-	screen, out := io.Pipe()
-	ask := Console(in, out)
+	screen := make(chan string, 1)
+	ask := Console(in, func(what string) func(bool) {
+		screen <- what
+		return func(answered bool) { screen <- fmt.Sprint("answered ", answered) }
+	})
 	b := newBench(t)
 	d := b.device("stay", func(f *dut.File, o *Options) { f.Lab.Reboot, o.Ask = dut.Hook{By: dut.ByHand}, ask })
 	reboot := func(ctx context.Context, answer func()) error {
 		result := make(chan error, 1)
 		go func() { result <- d.Reboot(ctx) }()
-		want := "\nusptest: please reboot the device now, then press Enter: "
-		plea := make([]byte, len(want))
-		if _, err := io.ReadFull(screen, plea); err != nil || string(plea) != want {
-			t.Errorf("the operator reads %q, %v", plea, err)
+		if plea := <-screen; plea != "reboot the device" {
+			t.Errorf("the operator reads %q", plea)
 		}
 		answer()
-		return <-result
+		err := <-result
+		if over := <-screen; over != fmt.Sprint("answered ", err == nil) {
+			t.Errorf("%v, but the screen shows %q", err, over)
+		}
+		return err
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	expectError(t, reboot(ctx, cancel), "lab.reboot", "reboot the device", "canceled")

@@ -169,7 +169,7 @@ func (d *Device) processLauncher(model *exec.Cmd) launcher {
 		}
 		defer w.Close()
 		cmd := &exec.Cmd{Path: model.Path, Args: model.Args, Env: model.Env, Dir: model.Dir, Stdout: w, Stderr: w, SysProcAttr: model.SysProcAttr}
-		if err := cmd.Start(); err != nil {
+		if err := d.opts.Start(cmd); err != nil {
 			w.Close()
 			out.finish()
 			return nil, err

@@ -68,7 +68,7 @@ func TestExplain(t *testing.T) {
 		"MQTT, right at last": {overMQTT, []any{connect("other", "x"), connect("user", "secret"), subscribe("a"), subscribe("agent")}, nil, ""},
 		"MQTT, otherwise": {overMQTT, []any{connect("other", "x"), subscribe("a"), publish("c", "self::c")}, []string{
 			`it logs in as "other", and the link's username is "user"`,
-			`it logs in with another password than the link's`,
+			`its password is not the link's`,
 			`it subscribes to "a", and the link's agentTopic is "agent"`,
 			`it sends its Records to "c", and the link's controllerTopic is "controller"`}, listensElsewhere},
 		"MQTT, for another Controller": {overMQTT, []any{publish("c", "self::d")}, nil, ""},
@@ -115,20 +115,29 @@ func TestBreaches(t *testing.T) {
 	opening := func(status int, protocols ...string) *websocket.Handshake {
 		return &websocket.Handshake{Path: "/usp", Status: status, Header: map[string][]string{"Sec-Websocket-Protocol": protocols}}
 	}
+	stompIn := func(command string, headers ...stomp.Pair) *journal.Event {
+		return in(journal.LayerSTOMP, command, frame(command, headers...))
+	}
+	subscribes := func(topic string) *journal.Event {
+		return in(journal.LayerMQTT, mqtt.Subscribe, &mqtt.Packet{Type: mqtt.Subscribe, Filters: []mqtt.Filter{{Topic: topic}}})
+	}
+	greeted, refused := out(frame("CONNECTED")), out(frame("ERROR"))
 	connect := in(journal.LayerMQTT, mqtt.Connect, &mqtt.Packet{Type: mqtt.Connect, Version: mqtt.V5})
 	for name, test := range map[string]struct {
 		link   Link
 		events []*journal.Event
 		want   string
 	}{
-		"a packet that is none":          {mqtt5, []*journal.Event{connect, in(journal.LayerMQTT, mqtt.Malformed, nil)}, "MQTT 5.0"},
-		"bytes of another protocol":      {mqtt5, []*journal.Event{in(journal.LayerMQTT, mqtt.Malformed, nil)}, ""},
-		"another version":                {mqtt3, []*journal.Event{connect, in(journal.LayerMQTT, mqtt.Malformed, nil)}, ""},
-		"no reply-to":                    {mqtt3, []*journal.Event{in(journal.LayerMQTT, mqtt.Subscribe, &mqtt.Packet{Type: mqtt.Subscribe, Filters: []mqtt.Filter{{Topic: "agent"}}})}, "R-MQTT.24"},
-		"a reply-to":                     {mqtt3, []*journal.Event{in(journal.LayerMQTT, mqtt.Subscribe, &mqtt.Packet{Type: mqtt.Subscribe, Filters: []mqtt.Filter{{Topic: "agent/#"}}})}, ""},
-		"another version of STOMP":       {overSTOMP, []*journal.Event{in(journal.LayerSTOMP, "STOMP", frame("STOMP", stomp.Pair{Name: "accept-version", Value: "1.0"})), out(frame("ERROR"))}, "R-STOMP.2"},
-		"SUBSCRIBE without an id":        {overSTOMP, []*journal.Event{in(journal.LayerSTOMP, "SUBSCRIBE", frame("SUBSCRIBE")), out(frame("ERROR"))}, "R-STOMP.13"},
-		"SEND without a destination":     {overSTOMP, []*journal.Event{in(journal.LayerSTOMP, "SEND", frame("SEND")), out(frame("ERROR"))}, "R-STOMP.18"},
+		"a packet that is none":     {mqtt5, []*journal.Event{connect, in(journal.LayerMQTT, mqtt.Malformed, nil)}, "MQTT 5.0"},
+		"bytes of another protocol": {mqtt5, []*journal.Event{in(journal.LayerMQTT, mqtt.Malformed, nil)}, ""},
+		"another version":           {mqtt3, []*journal.Event{connect, in(journal.LayerMQTT, mqtt.Malformed, nil)}, ""},
+		"no reply-to":               {mqtt3, []*journal.Event{subscribes("agent")}, "R-MQTT.24"},
+		"a reply-to":                {mqtt3, []*journal.Event{subscribes("agent/#")}, ""},
+		"another version of STOMP": {overSTOMP,
+			[]*journal.Event{stompIn("STOMP", stomp.Pair{Name: "accept-version", Value: "1.0"}), refused}, "R-STOMP.2"},
+		"SUBSCRIBE without an id":        {overSTOMP, []*journal.Event{greeted, stompIn("SUBSCRIBE"), refused}, "R-STOMP.13"},
+		"SEND without a destination":     {overSTOMP, []*journal.Event{greeted, stompIn("SEND"), refused}, "R-STOMP.18"},
+		"SUBSCRIBE at first":             {overSTOMP, []*journal.Event{stompIn("SUBSCRIBE"), refused}, "R-STOMP.2"},
 		"no frame of STOMP":              {overSTOMP, []*journal.Event{out(frame("ERROR"))}, ""},
 		"a server without a subprotocol": {overWebSocket, []*journal.Event{in(journal.LayerWebSocket, "HANDSHAKE", opening(101))}, "R-WS.11"},
 		"a client without a subprotocol": {overWebSocket, []*journal.Event{in(journal.LayerWebSocket, "HANDSHAKE", opening(0)), out(opening(400))}, "R-WS.10"},

@@ -26,6 +26,15 @@ type Inbound struct {
 	To      string // the topic or destination it was sent to, without a reply-to suffix; "" over WebSocket
 	ReplyTo string // where the Agent wants the answer: its topic or destination; "" when the packet did not say
 	Again   bool   // the packet says that it may have come before (MQTT: DUP)
+	Beside  Link   // the link it came over, where that is not the one under test; else nil
+}
+
+// BesideName is the name of the link that a Record came over where that is not the one under test; else "".
+func (in Inbound) BesideName() string {
+	if in.Beside == nil {
+		return ""
+	}
+	return in.Beside.Name()
 }
 
 // Link is one way to one Agent, and as an End that of its first Controller. It owns whatever differs between MTPs: nothing above
@@ -62,6 +71,10 @@ type Link interface {
 	// connection.
 	EndsSession(e *journal.Event) bool
 
+	// Announced holds the Endpoint ID that the Agent sends when it opens a session against the right one. It returns nil where e is no such
+	// event, or nothing is wrong. version is that of USP which the Agent speaks.
+	Announced(e *journal.Event, agent, version string) *Breach
+
 	// Emitted returns the Record that an event of the Agent shows, and the topic or destination that it was sent to, also
 	// where nobody listens; nil when the event shows none. Each Record is shown by one event.
 	Emitted(e *journal.Event) (to string, record *usppb.Record)
@@ -69,7 +82,7 @@ type Link interface {
 	// Explain says what came of a device's attempts to connect that are among events.
 	Explain(events []*journal.Event) Explanation
 
-	// Join opens an end of its own for a further Controller, which the Agent must be told of. id is its Endpoint ID. The link is
+	// Join opens an end of its own for a further Controller, which the Agent must be given. id is its Endpoint ID. The link is
 	// started.
 	Join(id string) Joined
 
@@ -129,6 +142,20 @@ func (e brokerEnd) Send(ctx context.Context, record []byte) (uint64, error) {
 func Within(topic, controller string) bool {
 	below, ok := strings.CutPrefix(topic, controller)
 	return ok && (below == "" || below[0] == '/')
+}
+
+// announced is the Breach of an Endpoint ID that is not there, or another one; nil when it is right.
+func announced(rule string, e *journal.Event, where, got, agent string) *Breach {
+	if got == agent {
+		return nil
+	}
+	shown := usp.Quote(got)
+	if got == "" {
+		shown = "none"
+	}
+	b := breach(rule, e, where, usp.Quote(agent), shown)
+	b.Named = got
+	return &b
 }
 
 // readRecord reads a payload that may be a Record. Others, for example of bulk data, may parse as one without a type.

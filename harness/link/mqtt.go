@@ -58,7 +58,7 @@ func (l *MQTT) Name() string { return l.o.Name }
 // MTP implements Link.
 func (l *MQTT) MTP() MTP {
 	return MTP{Name: "MQTT", Version: mqtt.VersionName(l.o.Version), ControllerAddress: "Topic",
-		BrokerHost: "BrokerAddress", BrokerPort: "BrokerPort", AgentAddress: "ResponseTopicConfigured"}
+		BrokerHost: "BrokerAddress", BrokerPort: "BrokerPort", AgentAddress: "ResponseTopicConfigured", TLSRule: "R-MQTT.48"}
 }
 
 // Broker returns the broker, to be scripted, once the link is started.
@@ -109,6 +109,19 @@ func (l *MQTT) StartsSession(e *journal.Event) bool {
 	return e.Dir == journal.In && e.Layer == journal.LayerMQTT && e.Type == mqtt.Connect
 }
 
+// Announced implements Link. That the property is there is for a case of the plan to judge (11.2).
+func (l *MQTT) Announced(e *journal.Event, agent, _ string) *Breach {
+	p, ok := e.Body.(*mqtt.Packet)
+	if !ok || !l.StartsSession(e) {
+		return nil
+	}
+	ids := p.UserProp("usp-endpoint-id")
+	if len(ids) == 0 {
+		return nil
+	}
+	return announced("R-MQTT.6", e, "usp-endpoint-id of the CONNECT", ids[0], agent)
+}
+
 // EndsSession implements Link.
 func (l *MQTT) EndsSession(e *journal.Event) bool {
 	return closesTCP(e) || e.Dir == journal.In && e.Layer == journal.LayerMQTT && e.Type == mqtt.Disconnect
@@ -129,13 +142,20 @@ func (l *MQTT) Explain(events []*journal.Event) Explanation {
 	if l.o.Version < mqtt.V5 {
 		a.answerRule = "R-MQTT.25"
 	}
-	var subscribe *journal.Event
-	greeted, spoken := map[uint64]bool{}, byte(0)
+	var sessions []subscribed
+	greeted, spoken, ended := map[uint64]bool{}, byte(0), endedBy(events)
+	broke := func(e *journal.Event, where, want, got string) {
+		a.breaches = append(a.breaches, breach("MQTT "+mqtt.VersionName(l.o.Version), e, where, want, got))
+	}
 	for _, e := range events {
 		p, ok := e.Body.(*mqtt.Packet)
 		switch {
 		case e.Dir == journal.In && e.Layer == journal.LayerMQTT && e.Type == mqtt.Malformed && greeted[e.Conn]:
-			a.breaches = append(a.breaches, breach("MQTT "+mqtt.VersionName(l.o.Version), e, "a packet after the CONNECT", "a well-formed one", e.Text))
+			broke(e, "a packet after the CONNECT", "a well-formed one", e.Text)
+		case e.Dir == journal.In && e.Layer == journal.LayerMQTT && e.Type == mqtt.Malformed && mqtt.IsConnect(e.Raw):
+			broke(e, "the CONNECT of the device", "a well-formed one", strings.TrimPrefix(e.Text, mqtt.Connect+": "))
+		case e.Layer == journal.LayerTCP && strings.HasPrefix(ended[e.Conn], mqtt.Silent) && e.Type == "close":
+			broke(e, "the packets of the device", "one within each Keep Alive that its CONNECT announces", ended[e.Conn])
 		case !ok:
 		case e.Dir == journal.Out && p.Type == mqtt.Publish:
 			if l.o.Version >= mqtt.V5 {
@@ -146,6 +166,9 @@ func (l *MQTT) Explain(events []*journal.Event) Explanation {
 			}
 		case e.Dir != journal.In:
 		case p.Type == mqtt.Connect:
+			if greeted[e.Conn] {
+				broke(e, "a packet after the CONNECT", "any but a further CONNECT", "a further CONNECT")
+			}
 			greeted[e.Conn], spoken = true, p.Version
 			var c credentials
 			if p.HasUsername {
@@ -156,22 +179,29 @@ func (l *MQTT) Explain(events []*journal.Event) Explanation {
 			}
 			a.logins = append(a.logins, c)
 		case p.Type == mqtt.Subscribe:
-			subscribe = e
+			at := slices.IndexFunc(sessions, func(s subscribed) bool { return s.newest.Conn == e.Conn })
+			if at < 0 {
+				at, sessions = len(sessions), append(sessions, subscribed{})
+			}
+			sessions[at].newest = e
 			for _, f := range p.Filters {
 				a.subscribed = append(a.subscribed, f.Topic)
+				sessions[at].filters = append(sessions[at].filters, f.Topic)
 			}
 		case p.Type == mqtt.Publish:
 			to, _ := SplitReplyTo(p.Topic)
 			a.sent(e, to, p.Payload)
 		}
 	}
-	if l.o.Version < mqtt.V5 && subscribe != nil {
-		a.takesReplyTo(subscribe, l.o.AgentTopic, JoinReplyTo(l.o.AgentTopic, l.o.ControllerTopic))
+	for _, s := range sessions {
+		if l.o.Version < mqtt.V5 {
+			a.takesReplyTo(s.newest, s.filters, l.o.AgentTopic, JoinReplyTo(l.o.AgentTopic, l.o.ControllerTopic))
+		}
 	}
 	x := a.explain(l.o.Login, l.o.AgentTopic, l.o.ControllerTopic, func(filter string) bool {
 		return mqtt.Covers(filter, l.o.AgentTopic) || mqtt.Covers(filter, JoinReplyTo(l.o.AgentTopic, l.o.ControllerTopic))
 	})
-	if spoken != 0 && (spoken == mqtt.V5) != (l.o.Version == mqtt.V5) {
+	if spoken != 0 && spoken != l.o.Version {
 		x.Breaches, x.Final = nil, true // what it says is that of another version
 		x.Mismatches = append([]string{fmt.Sprintf("it connects with MQTT %s, and the link's version is %s",
 			mqtt.VersionName(spoken), mqtt.VersionName(l.o.Version))}, x.Mismatches...)
@@ -181,15 +211,21 @@ func (l *MQTT) Explain(events []*journal.Event) Explanation {
 
 // takesReplyTo finds a device that listens at its topic, and not at what a Controller of MQTT 3.1.1 publishes to: its topic with the
 // reply-to topic at the end (R-MQTT.24).
-func (a *approach) takesReplyTo(subscribe *journal.Event, topic, published string) {
+func (a *approach) takesReplyTo(subscribe *journal.Event, filters []string, topic, published string) {
 	covers := func(topic string) bool {
-		return slices.ContainsFunc(a.subscribed, func(filter string) bool { return mqtt.Covers(filter, topic) })
+		return slices.ContainsFunc(filters, func(filter string) bool { return mqtt.Covers(filter, topic) })
 	}
 	if covers(topic) && !covers(published) {
 		a.breaches = append(a.breaches, breach("R-MQTT.24", subscribe, "what the device subscribes to",
 			fmt.Sprintf("%q with a reply-to topic behind it too, such as %q: a Controller publishes there with MQTT 3.1.1", topic, published),
-			quoted(a.subscribed...)))
+			quoted(filters...)))
 	}
+}
+
+// subscribed is what a device subscribed to over one connection, and the newest SUBSCRIBE of it.
+type subscribed struct {
+	newest  *journal.Event
+	filters []string
 }
 
 // SetAgentTopic implements Link.
@@ -308,8 +344,11 @@ func (l *MQTT) send(ctx context.Context, replyTo string, record []byte) (uint64,
 	}
 	published, o := l.address(topic, replyTo)
 	seq, err := l.broker.Publish(published, record, o)
-	if errors.Is(err, mqtt.ErrNoSubscriber) { // it has gone since
+	switch {
+	case errors.Is(err, mqtt.ErrNoSubscriber): // it has gone since
 		err = fmt.Errorf("%w: nobody has subscribed to %q", ErrUnreachable, published)
+	case errors.Is(err, mqtt.ErrEnding):
+		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("link %s: %w", l.o.Name, err)

@@ -1,6 +1,8 @@
 package link
 
 import (
+	"strings"
+
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -16,6 +18,9 @@ type MTP struct {
 	// BrokerHost and BrokerPort are parameters of the row that LocalAgent.MTP.{i}.<Name>.Reference names, and AgentAddress is
 	// the one of LocalAgent.MTP.{i}.<Name>. with the Agent's topic or destination. All are "" without a broker.
 	BrokerHost, BrokerPort, AgentAddress string
+
+	// TLSRule is the requirement to speak TLS 1.2 or later.
+	TLSRule string
 
 	// EndsOnBadRecord says that an Agent may end the connection over a Record that it cannot take (R-WS.16).
 	EndsOnBadRecord bool
@@ -43,9 +48,22 @@ type Breach struct {
 	Rule string // the requirement of TR-369, such as "R-WS.10", or the part of another standard
 	Seq  uint64 // the event that shows it
 	Err  error  // what was wanted and what came, most often a *usp.Mismatch
+	// Named is the other Endpoint ID by which a device opened a session; "" where it is about something else.
+	Named string
+}
+
+// endedBy returns why the harness has ended each connection that it ended, by its number.
+func endedBy(events []*journal.Event) map[uint64]string {
+	why := map[uint64]string{}
+	for _, e := range events {
+		if e.Layer == journal.LayerTCP && e.Dir == journal.Out && e.Type == "close" {
+			why[e.Conn] = strings.TrimPrefix(e.Text, "closed by the harness: ")
+		}
+	}
+	return why
 }
 
 // breach is a Breach of which both sides can be named.
 func breach(rule string, e *journal.Event, where, want, got string) Breach {
-	return Breach{rule, e.Seq, &usp.Mismatch{Where: where, Want: want, Got: got}}
+	return Breach{Rule: rule, Seq: e.Seq, Err: &usp.Mismatch{Where: where, Want: want, Got: got}}
 }

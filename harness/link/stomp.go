@@ -1,9 +1,11 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/usptest/usptest/brokers/stomp"
@@ -53,7 +55,8 @@ func (l *STOMP) Name() string { return l.o.Name }
 
 // MTP implements Link.
 func (l *STOMP) MTP() MTP {
-	return MTP{Name: "STOMP", ControllerAddress: "Destination", BrokerHost: "Host", BrokerPort: "Port", AgentAddress: "Destination"}
+	return MTP{Name: "STOMP", ControllerAddress: "Destination", BrokerHost: "Host", BrokerPort: "Port", AgentAddress: "Destination",
+		TLSRule: "R-STOMP.36"}
 }
 
 // Broker returns the server, to be scripted, once the link is started.
@@ -101,6 +104,16 @@ func (l *STOMP) StartsSession(e *journal.Event) bool {
 	return e.Dir == journal.In && e.Layer == journal.LayerSTOMP && opens(e.Type)
 }
 
+// Announced implements Link.
+func (l *STOMP) Announced(e *journal.Event, agent, _ string) *Breach {
+	f, ok := e.Body.(*stomp.Frame)
+	if !ok || !l.StartsSession(e) {
+		return nil
+	}
+	id, _ := f.Header("endpoint-id")
+	return announced("R-STOMP.4", e, "endpoint-id of the "+f.Command+" frame", id, agent)
+}
+
 // opens reports whether a command opens a session; STOMP is the newer of the two.
 func opens(command string) bool { return command == "CONNECT" || command == "STOMP" }
 
@@ -122,8 +135,13 @@ func (l *STOMP) Emitted(e *journal.Event) (string, *usppb.Record) {
 // Explain implements Link.
 func (l *STOMP) Explain(events []*journal.Event) Explanation {
 	a := approach{controllerID: l.o.ControllerID, answerRule: "R-STOMP.23"}
-	last := map[uint64]*journal.Event{} // the newest frame of the device, by connection
+	newest, greeted := map[uint64]*journal.Event{}, map[uint64]bool{} // frames of the device, by connection
 	for _, e := range events {
+		if e.Type == stomp.BadFrame && (greeted[e.Conn] || stompBegins(e.Raw)) {
+			a.breaches = append(a.breaches, Breach{Rule: "STOMP 1.2", Seq: e.Seq,
+				Err: fmt.Errorf("a frame of the device is not valid: %s", e.Text)})
+			delete(newest, e.Conn) // the ERROR that follows is about the bad one
+		}
 		f, ok := e.Body.(*stomp.Frame)
 		if !ok {
 			continue
@@ -137,7 +155,7 @@ func (l *STOMP) Explain(events []*journal.Event) Explanation {
 		destination := header("destination")
 		switch {
 		case e.Dir == journal.Out && f.Command == "ERROR":
-			a.refused(last[e.Conn], f)
+			a.refused(newest[e.Conn], f, greeted[e.Conn])
 		case e.Dir == journal.Out && f.Command == "MESSAGE":
 			if replyTo := header(replyToDest); replyTo != nil {
 				a.request(*replyTo, f.Body)
@@ -150,8 +168,11 @@ func (l *STOMP) Explain(events []*journal.Event) Explanation {
 		case f.Command == "SEND" && destination != nil:
 			a.sent(e, *destination, f.Body)
 		}
+		if e.Dir == journal.Out && f.Command == "CONNECTED" {
+			greeted[e.Conn] = true
+		}
 		if e.Dir == journal.In {
-			last[e.Conn] = e
+			newest[e.Conn] = e
 		}
 	}
 	return a.explain(l.o.Login, l.o.AgentDestination, l.o.ControllerDestination, func(destination string) bool {
@@ -159,27 +180,34 @@ func (l *STOMP) Explain(events []*journal.Event) Explanation {
 	})
 }
 
-// refused notes a frame that the server has refused with an ERROR; nil when nothing came that is a frame of STOMP, which another MTP
-// explains as well.
-func (a *approach) refused(e *journal.Event, answer *stomp.Frame) {
+// stompBegins reports whether bytes that are no frame begin as that of a client which opens a session does.
+func stompBegins(raw []byte) bool {
+	command, _, _ := strings.Cut(string(raw[:min(len(raw), 16)]), "\n")
+	return opens(strings.TrimSuffix(command, "\r"))
+}
+
+// refused notes a frame that the server has refused with an ERROR; nil when none came that can be read. greeted says that the session is
+// open.
+func (a *approach) refused(e *journal.Event, answer *stomp.Frame, greeted bool) {
 	if e == nil {
 		return
 	}
 	f := e.Body.(*stomp.Frame)
-	if version, ok := f.Header("accept-version"); opens(f.Command) {
+	problem, _ := answer.Header("message")
+	switch version, ok := f.Header("accept-version"); {
+	case greeted:
+		rule := cmp.Or(map[string]string{"SUBSCRIBE": "R-STOMP.13", "SEND": "R-STOMP.18"}[f.Command], "STOMP 1.2")
+		a.breaches = append(a.breaches, Breach{Rule: rule, Seq: e.Seq,
+			Err: fmt.Errorf("the %s frame of the device is not valid: %s", f.Command, problem)})
+	case !opens(f.Command):
+		a.breaches = append(a.breaches, breach("R-STOMP.2", e, "the first frame of the device", "STOMP", f.Command))
+	default:
 		got := usp.Quote(version)
 		if !ok {
 			got = "no such header"
 		}
 		a.breaches = append(a.breaches, breach("R-STOMP.2", e, "accept-version of the "+f.Command+" frame", `"1.2" among the versions`, got))
-		return
 	}
-	rule, ok := map[string]string{"SUBSCRIBE": "R-STOMP.13", "SEND": "R-STOMP.18"}[f.Command]
-	if !ok {
-		rule = "STOMP 1.2"
-	}
-	problem, _ := answer.Header("message")
-	a.breaches = append(a.breaches, breach(rule, e, "the frames of the device, the last one "+f.Command, "what STOMP 1.2 allows a client", problem))
 }
 
 // SetAgentTopic implements Link; the topic is a destination.

@@ -1,12 +1,14 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,7 +87,7 @@ func (l *WebSocket) Name() string { return l.o.Name }
 
 // MTP implements Link.
 func (l *WebSocket) MTP() MTP {
-	return MTP{Name: "WebSocket", ControllerAddress: "Path", EndsOnBadRecord: true}
+	return MTP{Name: "WebSocket", ControllerAddress: "Path", EndsOnBadRecord: true, TLSRule: "R-WS.22"}
 }
 
 // Broker returns the server, to be scripted, once the link is started. A connection that the link has dialled is among its own.
@@ -123,6 +125,22 @@ func (l *WebSocket) StartsSession(e *journal.Event) bool {
 	return e.Dir == journal.In && e.Layer == journal.LayerWebSocket && e.Type == websocket.HandshakeEvent
 }
 
+// Announced implements Link. An Agent before USP 1.3 need not have its Endpoint ID in the query, and one that is the server need not answer with
+// it; but where it is, it is the right one.
+func (l *WebSocket) Announced(e *journal.Event, agent, version string) *Breach {
+	h, ok := e.Body.(*websocket.Handshake)
+	if !ok || !l.StartsSession(e) {
+		return nil
+	}
+	if id, there := h.ExtensionEID(); h.Status != 0 && there {
+		return announced("R-WS.11a", e, "eid of "+websocket.Extension+" in the device's response", id, agent)
+	}
+	if id := h.EID(); h.Status == 0 && (id != "" || !usp.EarlierVersion(version, "1.3")) {
+		return announced("R-WS.10b", e, "eid in the query of the device's opening request", id, agent)
+	}
+	return nil
+}
+
 // EndsSession implements Link.
 func (l *WebSocket) EndsSession(e *journal.Event) bool {
 	f, ok := e.Body.(*websocket.Frame)
@@ -141,7 +159,7 @@ func (l *WebSocket) Emitted(e *journal.Event) (string, *usppb.Record) {
 // Explain implements Link.
 func (l *WebSocket) Explain(events []*journal.Event) Explanation {
 	var x Explanation
-	asked := map[uint64]*journal.Event{} // the opening requests, by connection
+	asked, ended, answered := map[uint64]*journal.Event{}, endedBy(events), false // the opening requests, by connection
 	for _, e := range events {
 		h, ok := e.Body.(*websocket.Handshake)
 		switch {
@@ -154,14 +172,39 @@ func (l *WebSocket) Explain(events []*journal.Event) Explanation {
 				x.mismatch("it asks for the path %s, and the link's path is %q", usp.Quote(h.Path), l.o.Broker.Path)
 			}
 		case e.Dir == journal.Out:
-			x.Breaches = append(x.Breaches, l.refusedRequest(asked[e.Conn], h)...)
+			x.Breaches = append(x.Breaches, refusedRequest(asked[e.Conn], h, ended[e.Conn])...)
 		case h.Status != http.StatusSwitchingProtocols:
+			answered = true
 			x.mismatch("its WebSocket server answers the opening request with %d %s, and the link's url is %q", h.Status, http.StatusText(h.Status), l.o.Dial.URL)
-		case !slices.Contains(h.Subprotocols(), websocket.Subprotocol):
-			x.Breaches = append(x.Breaches, breach("R-WS.11", e, "Sec-WebSocket-Protocol of the device's response", strconv.Quote(websocket.Subprotocol), offered(h)))
+		default:
+			answered = true
+			x.Breaches = append(x.Breaches, wrongResponse(asked[e.Conn], e, h)...)
 		}
 	}
+	if l.o.Dial != nil && !answered {
+		x.Remedy = fmt.Sprintf("the device's WebSocket server must listen at %q and answer as RFC 6455 says", l.o.Dial.URL)
+	}
 	return x
+}
+
+// wrongResponse is what is wrong with the response of a device that takes the WebSocket.
+func wrongResponse(asked, e *journal.Event, h *websocket.Handshake) []Breach {
+	if !slices.Contains(h.Subprotocols(), websocket.Subprotocol) {
+		return []Breach{breach("R-WS.11", e, "Sec-WebSocket-Protocol of the device's response", strconv.Quote(websocket.Subprotocol), offered(h))}
+	}
+	for _, name := range h.Extensions() {
+		if name != websocket.Extension {
+			return []Breach{breach("R-WS.7", e, "Sec-WebSocket-Extensions of the device's response", "none that was not asked for", usp.Quote(name))}
+		}
+	}
+	if asked == nil {
+		return nil
+	}
+	want, got := websocket.Accept(asked.Body.(*websocket.Handshake).Header.Get("Sec-Websocket-Key")), h.Header.Get("Sec-Websocket-Accept")
+	if got != want {
+		return []Breach{breach("R-WS.7", e, "Sec-WebSocket-Accept of the device's response", usp.Quote(want), usp.Quote(got))}
+	}
+	return nil
 }
 
 // mismatch adds a mismatch that is not told yet.
@@ -171,8 +214,9 @@ func (x *Explanation) mismatch(format string, args ...any) {
 	}
 }
 
-// refusedRequest is what is wrong with an opening request that was answered with a refusal; nothing when its path alone is.
-func (l *WebSocket) refusedRequest(asked *journal.Event, answer *websocket.Handshake) []Breach {
+// refusedRequest is what is wrong with an opening request that was answered with a refusal, for the reason why; nothing when its path alone
+// is.
+func refusedRequest(asked *journal.Event, answer *websocket.Handshake, why string) []Breach {
 	if asked == nil || answer.Status == http.StatusSwitchingProtocols || answer.Status == http.StatusNotFound {
 		return nil
 	}
@@ -181,8 +225,11 @@ func (l *WebSocket) refusedRequest(asked *journal.Event, answer *websocket.Hands
 		return []Breach{breach("R-WS.10", asked, "Sec-WebSocket-Protocol of the device's opening request",
 			strconv.Quote(websocket.Subprotocol), offered(request))}
 	}
-	return []Breach{breach("R-WS.7", asked, "the device's opening request", "one that RFC 6455 allows",
-		fmt.Sprintf("one that is answered with %d %s", answer.Status, http.StatusText(answer.Status)))}
+	got := fmt.Sprintf("one that is answered with %d %s", answer.Status, http.StatusText(answer.Status))
+	if why = strings.TrimPrefix(why, "websocket: "); why != "" {
+		got += ": " + why
+	}
+	return []Breach{breach("R-WS.7", asked, "the device's opening request", "one that RFC 6455 allows", got)}
 }
 
 // offered shows the subprotocols of a handshake.
@@ -376,7 +423,8 @@ func (e *webSocketEnd) Connected(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", err, ctx.Err())
+			_, err := e.conn() // an attempt to dial that fails changes nothing
+			return fmt.Errorf("%w: %w", cmp.Or(err, ErrUnreachable), ctx.Err())
 		}
 	}
 }

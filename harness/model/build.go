@@ -170,6 +170,9 @@ func (b *builder) member(d *document, e *element, o *Object) error {
 			names = append(names, k.get("ref"))
 		}
 		o.addKey(names)
+		if e.get("functional") == "false" {
+			o.Always = append(o.Always, slices.Sorted(slices.Values(names)))
+		}
 		return nil
 	}
 	name, changes, err := nameOf(e)
@@ -214,52 +217,23 @@ func (b *builder) param(d *document, e *element, p *Param) error {
 		if k.name != "syntax" {
 			continue
 		}
-		t, err := b.typeOf(d, k)
+		var s Syntax
+		t, err := b.syntax(d, k, &s)
 		if err != nil {
 			return err
+		}
+		if p.Syntax != nil { // an element that is changed keeps the values that it had
+			s.Values, s.Patterns = append(s.Values, p.Syntax.Values...), append(s.Patterns, p.Syntax.Patterns...)
 		}
 		if t != "" {
 			p.Type = t
 		}
-	}
-	return nil
-}
-
-// typeOf is the type of a syntax or a data type. A list of anything is a string (TR-106, 3.2.3).
-func (b *builder) typeOf(d *document, e *element) (string, error) {
-	for _, k := range e.kids {
-		switch {
-		case k.name == "list":
-			return "string", nil
-		case isType(k.name):
-			return k.name, nil
-		case k.name == "dataType":
-			name := k.get("ref")
-			if name == "" {
-				name = k.get("base")
-			}
-			return b.dataType(d, name, k)
+		s.Hidden = k.get("hidden") == "true" || k.get("secured") == "true"
+		if p.Syntax = nil; !s.isZero() {
+			p.Syntax = &s
 		}
 	}
-	if base := e.get("base"); base != "" && e.name == "dataType" {
-		return b.dataType(d, base, e)
-	}
-	return "", nil
-}
-
-func (b *builder) dataType(d *document, name string, at *element) (string, error) {
-	if isType(name) {
-		return name, nil
-	}
-	from, e, err := d.lookup("dataType "+name, at)
-	if err != nil {
-		return "", err
-	}
-	if err := b.enter(at); err != nil {
-		return "", err
-	}
-	defer func() { b.nested-- }()
-	return b.typeOf(from, e)
+	return nil
 }
 
 func (b *builder) command(d *document, e *element, c *Command) (err error) {
@@ -329,7 +303,7 @@ func (b *builder) addArguments(d *document, e *element, prefix string, into map[
 }
 
 func (b *builder) profile(e *element, prefix string) error {
-	p := &Profile{Name: e.get("name"), Base: words(e.get("base")), Extends: words(e.get("extends"))}
+	p := &Profile{at: e.at, Name: e.get("name"), Base: words(e.get("base")), Extends: words(e.get("extends"))}
 	if p.Name == "" {
 		return e.at.errorf("a profile without name")
 	}
@@ -391,7 +365,7 @@ func (m *Model) checkProfiles() (notes []string, err error) {
 		p := m.Profiles[name]
 		for _, other := range slices.Concat(p.Base, p.Extends) {
 			if m.Profiles[other] == nil {
-				return nil, p.place().errorf("profile %s includes %s, which is not there", name, other)
+				return nil, p.at.errorf("profile %s includes %s, which is not there", name, other)
 			}
 		}
 		for _, r := range p.Requirements {
@@ -401,13 +375,6 @@ func (m *Model) checkProfiles() (notes []string, err error) {
 		}
 	}
 	return notes, nil
-}
-
-func (p *Profile) place() place {
-	if len(p.Requirements) == 0 {
-		return place{}
-	}
-	return p.Requirements[0].at
 }
 
 // has reports whether the model has what is required, whatever its access.

@@ -21,6 +21,7 @@ const (
 	Outdated     Kind = "outdated"        // an element that is deprecated, obsoleted or deleted; advice
 	Unknown      Kind = "unknown"         // an element that is not in the model and has no vendor's prefix; advice
 	Twice        Kind = "twice"           // an object that is reported more than once
+	Divergence   Kind = "divergence"      // an object with divergent paths that contradict each other or the rest of the reply
 	VersionBelow Kind = "claimed-version" // a claimed version below that of what is served
 )
 
@@ -32,6 +33,7 @@ type Finding struct {
 	Got     string `json:"got"`
 	Profile string `json:"profile,omitempty"` // the first claimed profile that requires the element
 	Advice  bool   `json:"advice,omitempty"`  // worth knowing, no fault
+	Event   uint64 `json:"event,omitempty"`   // of the journal that shows it, where there is one
 }
 
 // The states of a profile.
@@ -58,18 +60,44 @@ type Report struct {
 	Claimed  []string  `json:"claimed,omitempty"`
 	Profiles []State   `json:"profiles"`
 	Findings []Finding `json:"findings"`
+	Values   int       `json:"values,omitempty"`  // how many values were checked; 0 when none were read
+	Journal  string    `json:"journal,omitempty"` // the file with the events that findings name
 	Notes    []string  `json:"notes,omitempty"`
 }
 
-// Faults counts the findings that make a claim false: those about an element that a claimed profile requires and that are no advice.
+// Faults counts the findings that make a claim false, and those about values: those about an element that a claimed profile requires, or
+// about what the device shows, that are no advice. Without a report there are none.
 func (r *Report) Faults() int {
+	if r == nil {
+		return 0
+	}
 	n := 0
 	for _, f := range r.Findings {
-		if f.Profile != "" && !f.Advice {
+		if (f.Profile != "" || f.Kind.ofValues()) && !f.Advice {
 			n++
 		}
 	}
 	return n
+}
+
+// Summary is the outcome in a line.
+func (r *Report) Summary() string {
+	faults, advice := 0, 0
+	for _, f := range r.Findings {
+		if f.Advice {
+			advice++
+		} else {
+			faults++
+		}
+	}
+	text := fmt.Sprintf("%d faults, %d of them in claimed profiles or values; %d pieces of advice", faults, r.Faults(), advice)
+	switch {
+	case r.Values > 0:
+		text = fmt.Sprintf("%d values checked; ", r.Values) + text
+	case len(r.Claimed) == 0 && r.Faults() == 0:
+		text = fmt.Sprintf("%d faults, %d pieces of advice; no profile was claimed, so nothing fails", faults, advice)
+	}
+	return text
 }
 
 // comparison is one device held against one model.
@@ -79,11 +107,15 @@ type comparison struct {
 	seen          map[string]bool   // kind and path of each finding
 	owner         map[string]string // element to the first claimed profile that requires it
 	typed         bool              // whether the device tells types at all
+	kept          map[bool]int      // findings so far, advice or not
+	omitted       int               // findings beyond maxFindings
 }
 
-// Compare holds a device against a model. The error names a claimed profile that the model does not have.
+// Compare holds a device against a model, in the version that the device claims where the model knows more than one. The error names a
+// claimed profile that the model does not have.
 func Compare(device, m *Model, claim ...string) (*Report, error) {
-	c := comparison{device: device, model: m, seen: map[string]bool{}, owner: map[string]string{}}
+	m = m.For(device.Name)
+	c := comparison{device: device, model: m, seen: map[string]bool{}, owner: map[string]string{}, kept: map[bool]int{}}
 	c.report = Report{Device: device.Name, Model: m.Name, Claimed: claim, Findings: []Finding{}}
 	for _, name := range claim {
 		if p := m.Profiles[name]; p == nil || !p.Visible() {
@@ -103,9 +135,16 @@ func Compare(device, m *Model, claim ...string) (*Report, error) {
 	for _, path := range slices.Sorted(maps.Keys(device.Objects)) {
 		c.object(path, device.Objects[path])
 	}
+	c.divergence()
 	c.version()
+	if c.omitted > 0 {
+		c.report.Notes = append(c.report.Notes, fmt.Sprintf("%d more findings are left out", c.omitted))
+	}
 	return &c.report, nil
 }
+
+// maxFindings bounds the faults and the advice of a comparison each: a device may describe any number of elements.
+const maxFindings = 10_000
 
 // tellsTypes finds whether the device tells types and unique keys, which came with later versions of USP.
 func (c *comparison) tellsTypes() {
@@ -130,6 +169,11 @@ func (c *comparison) add(f Finding, element string) {
 	if c.seen[key] {
 		return
 	}
+	if c.kept[f.Advice] == maxFindings {
+		c.omitted++
+		return
+	}
+	c.kept[f.Advice]++
 	c.seen[key] = true
 	if f.Profile == "" {
 		f.Profile = c.owner[element]
@@ -201,6 +245,9 @@ func implied() *Finding { return &Finding{} }
 
 // lacks returns what is wrong with an element that a profile requires, nil when nothing is.
 func (c *comparison) lacks(r Requirement) *Finding {
+	if c.device.conceals(r) {
+		return nil
+	}
 	if c.device.has(r) {
 		return c.narrow(r)
 	}
@@ -284,8 +331,15 @@ func (c *comparison) version() {
 		c.report.Notes = append(c.report.Notes, fmt.Sprintf("the device's data_model_inst_uri %q does not name a version of TR-181", c.device.Name))
 		return
 	}
-	if of := strings.TrimPrefix(c.model.Name, "Device:"); newer(says, of) && of != c.model.Name {
+	switch of := c.model.version(); {
+	case c.model.as != "":
+		c.report.Notes = append(c.report.Notes, fmt.Sprintf("where versions of TR-181 differ, %s decides, which the device claims", c.model.as))
+	case of == "":
+	case newer(says, of):
 		c.report.Notes = append(c.report.Notes, fmt.Sprintf("the device claims TR-181 %s, the model is %s: what is unknown may be newer", says, of))
+	case newer(of, says):
+		c.report.Notes = append(c.report.Notes, fmt.Sprintf("the device claims TR-181 %s, the model is %s: "+
+			"what differs may be of another version; --model takes the XML of %s", says, of, says))
 	}
 	var first, since string
 	count := 0

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,39 +51,51 @@ func TestFindings(t *testing.T) {
 		breaks func(*Model)
 		want   Finding
 	}{
-		"no object":         {func(d *Model) { delete(d.Objects, table) }, Finding{Missing, table, "object", "missing", "All:1", false}},
-		"no parameter":      {func(d *Model) { delete(d.Objects["Device."].Params, "Name") }, Finding{Missing, "Device.Name", "parameter, readWrite", "missing", "All:1", false}},
-		"no command":        {func(d *Model) { delete(d.Objects["Device."].Commands, "Act()") }, Finding{Missing, "Device.Act()", "command", "missing", "All:1", false}},
-		"no event":          {func(d *Model) { delete(d.Objects["Device."].Events, "Done!") }, Finding{Missing, "Device.Done!", "event", "missing", "All:1", false}},
-		"no output":         {func(d *Model) { delete(d.Objects["Device."].Commands["Act()"].Out, "What") }, Finding{Missing, "Device.Act() What", "output argument", "missing", "All:1", false}},
-		"no input":          {func(d *Model) { delete(d.Objects["Device."].Commands["Act()"].In, "How") }, Finding{Missing, "Device.Act() How", "mandatory input argument", "missing", "All:1", false}},
-		"no event argument": {func(d *Model) { delete(d.Objects["Device."].Events["Done!"].Args, "Cause") }, Finding{Missing, "Device.Done! Cause", "event argument", "missing", "All:1", false}},
-		"read only":         {param("Device.", "Name", Param{Type: "string", Access: ReadOnly}), Finding{Narrower, "Device.Name", "readWrite", "readOnly", "All:1", false}},
-		"write only":        {param(table, "ID", Param{Type: "string", Access: WriteOnly}), Finding{Narrower, table + "ID", "readOnly", "writeOnly", "All:1", false}},
-		"writable":          {param("Device.", "Rows", Param{Type: "unsignedInt", Access: ReadWrite}), Finding{Wider, "Device.Rows", "readOnly", "readWrite", "", true}},
-		"fixed rows":        {func(d *Model) { d.Objects[table].Create, d.Objects[table].Delete = false, false }, Finding{Narrower, table, "rows that can be created and deleted", "rows that can be read only", "All:1", false}},
-		"rows for ever":     {func(d *Model) { d.Objects[table].Delete = false }, Finding{Narrower, table, "rows that can be created and deleted", "rows that can be created", "All:1", false}},
-		"another type":      {param("Device.", "Rows", Param{Type: "int", Access: ReadOnly}), Finding{OtherType, "Device.Rows", "unsignedInt", "int", "", false}},
-		"no type":           {param("Device.", "Rows", Param{Access: ReadOnly}), Finding{OtherType, "Device.Rows", "unsignedInt", "PARAM_UNKNOWN", "", false}},
+		"no object":         {func(d *Model) { delete(d.Objects, table) }, Finding{Missing, table, "object", "missing", "All:1", false, 0}},
+		"no parameter":      {func(d *Model) { delete(d.Objects["Device."].Params, "Name") }, Finding{Missing, "Device.Name", "parameter, readWrite", "missing", "All:1", false, 0}},
+		"no command":        {func(d *Model) { delete(d.Objects["Device."].Commands, "Act()") }, Finding{Missing, "Device.Act()", "command", "missing", "All:1", false, 0}},
+		"no event":          {func(d *Model) { delete(d.Objects["Device."].Events, "Done!") }, Finding{Missing, "Device.Done!", "event", "missing", "All:1", false, 0}},
+		"no output":         {func(d *Model) { delete(d.Objects["Device."].Commands["Act()"].Out, "What") }, Finding{Missing, "Device.Act() What", "output argument", "missing", "All:1", false, 0}},
+		"no input":          {func(d *Model) { delete(d.Objects["Device."].Commands["Act()"].In, "How") }, Finding{Missing, "Device.Act() How", "mandatory input argument", "missing", "All:1", false, 0}},
+		"no event argument": {func(d *Model) { delete(d.Objects["Device."].Events["Done!"].Args, "Cause") }, Finding{Missing, "Device.Done! Cause", "event argument", "missing", "All:1", false, 0}},
+		"read only":         {param("Device.", "Name", Param{Type: "string", Access: ReadOnly}), Finding{Narrower, "Device.Name", "readWrite", "readOnly", "All:1", false, 0}},
+		"write only":        {param(table, "ID", Param{Type: "string", Access: WriteOnly}), Finding{Narrower, table + "ID", "readOnly", "writeOnly", "All:1", false, 0}},
+		"writable":          {param("Device.", "Rows", Param{Type: "unsignedInt", Access: ReadWrite}), Finding{Wider, "Device.Rows", "readOnly", "readWrite", "", true, 0}},
+		"fixed rows":        {func(d *Model) { d.Objects[table].Create, d.Objects[table].Delete = false, false }, Finding{Narrower, table, "rows that can be created and deleted", "rows that can be read only", "All:1", false, 0}},
+		"rows for ever":     {func(d *Model) { d.Objects[table].Delete = false }, Finding{Narrower, table, "rows that can be created and deleted", "rows that can be created", "All:1", false, 0}},
+		"another type":      {param("Device.", "Rows", Param{Type: "int", Access: ReadOnly}), Finding{OtherType, "Device.Rows", "unsignedInt", "int", "", false, 0}},
+		"no type":           {param("Device.", "Rows", Param{Access: ReadOnly}), Finding{OtherType, "Device.Rows", "unsignedInt", "PARAM_UNKNOWN", "", false, 0}},
 		"asynchronous": {func(d *Model) {
 			c := d.Objects["Device."].Commands["Act()"]
 			c.Kind = Async
 			d.Objects["Device."].Commands["Act()"] = c
-		}, Finding{OtherKind, "Device.Act()", "sync", "async", "All:1", false}},
+		}, Finding{OtherKind, "Device.Act()", "sync", "async", "All:1", false, 0}},
 		"unknown argument": {func(d *Model) { d.Objects["Device."].Commands["Act()"].In["Huh"] = Argument{} },
-			Finding{Unknown, "Device.Act() Huh", "an element of Device:2.16, or the prefix X_<vendor>_", "input argument that is not in the model", "", true}},
+			Finding{Unknown, "Device.Act() Huh", "an element of Device:2.16, or the prefix X_<vendor>_", "input argument that is not in the model", "", true, 0}},
 		"unknown parameter": {param("Device.", "Huh", Param{Type: "int", Access: ReadOnly}),
-			Finding{Unknown, "Device.Huh", "an element of Device:2.16, or the prefix X_<vendor>_", "parameter that is not in the model", "", true}},
+			Finding{Unknown, "Device.Huh", "an element of Device:2.16, or the prefix X_<vendor>_", "parameter that is not in the model", "", true, 0}},
 		"unknown objects": {func(d *Model) { d.Objects["Device.Huh."], d.Objects["Device.Huh.Hm."] = newObject(), newObject() },
-			Finding{Unknown, "Device.Huh.", "an element of Device:2.16, or the prefix X_<vendor>_", "object that is not in the model", "", true}},
-		"deprecated":    {param("Device.", "Old", Param{Type: "string", Access: ReadOnly}), Finding{Outdated, "Device.Old", "an element of the current model", "deprecated", "", true}},
-		"an old claim":  {func(d *Model) { d.Name = "urn:broadband-forum-org:tr-181-2-12-0" }, Finding{VersionBelow, "data_model_inst_uri", "at least 2.16", "2.12, with Device.New of 2.16", "", false}},
-		"twice":         {func(d *Model) { d.twice = []string{table, table} }, Finding{Twice, table, "each object once", "more than once", "All:1", false}},
-		"no key":        {func(d *Model) { d.Objects[table].Keys = [][]string{{"Alias"}} }, Finding{UniqueKey, table + " ID+Recipient", "a unique key of ID+Recipient", "missing", "All:1", false}},
-		"a split key":   {func(d *Model) { d.Objects[table].Keys = [][]string{{"Alias"}, {"ID"}, {"Recipient"}} }, Finding{UniqueKey, table + " ID+Recipient", "a unique key of ID+Recipient", "split into ID and Recipient", "All:1", false}},
-		"a narrow key":  {func(d *Model) { d.Objects[table].Keys = [][]string{{"Alias"}, {"ID"}} }, Finding{UniqueKey, table + " ID+Recipient", "a unique key of ID+Recipient", "the key ID", "All:1", false}},
-		"one more key":  {func(d *Model) { d.Objects[table].addKey([]string{"ID"}) }, Finding{UniqueKey, table + " ID", "the unique keys Alias, ID+Recipient", "the key ID as well", "All:1", false}},
+			Finding{Unknown, "Device.Huh.", "an element of Device:2.16, or the prefix X_<vendor>_", "object that is not in the model", "", true, 0}},
+		"deprecated":    {param("Device.", "Old", Param{Type: "string", Access: ReadOnly}), Finding{Outdated, "Device.Old", "an element of the current model", "deprecated", "", true, 0}},
+		"an old claim":  {func(d *Model) { d.Name = "urn:broadband-forum-org:tr-181-2-12-0" }, Finding{VersionBelow, "data_model_inst_uri", "at least 2.16", "2.12, with Device.New of 2.16", "", false, 0}},
+		"twice":         {func(d *Model) { d.twice = []string{table, table} }, Finding{Twice, table, "each object once", "more than once", "All:1", false, 0}},
+		"no key":        {func(d *Model) { d.Objects[table].Keys = [][]string{{"Alias"}} }, Finding{UniqueKey, table + " ID+Recipient", "a unique key of ID+Recipient", "missing", "All:1", false, 0}},
+		"a split key":   {func(d *Model) { d.Objects[table].Keys = [][]string{{"Alias"}, {"ID"}, {"Recipient"}} }, Finding{UniqueKey, table + " ID+Recipient", "a unique key of ID+Recipient", "split into ID and Recipient", "All:1", false, 0}},
+		"a narrow key":  {func(d *Model) { d.Objects[table].Keys = [][]string{{"Alias"}, {"ID"}} }, Finding{UniqueKey, table + " ID+Recipient", "a unique key of ID+Recipient", "the key ID", "All:1", false, 0}},
+		"one more key":  {func(d *Model) { d.Objects[table].addKey([]string{"ID"}) }, Finding{UniqueKey, table + " ID", "the unique keys Alias, ID+Recipient", "the key ID as well", "All:1", false, 0}},
 		"vendor's name": {param("Device.", "X_ACME_Huh", Param{Type: "int", Access: ReadOnly}), Finding{}},
+
+		"described rows": {func(d *Model) { d.Objects[table].Diverging = []string{"Device.Row.1."} },
+			Finding{Divergence, table, divergent, "divergent_paths, and 5 parameters, commands, events or unique keys", "All:1", false, 0}},
+		"another's row": {func(d *Model) { d.Objects[table] = diverging("Device.Row.1.", "Device.Line.1.") },
+			Finding{Divergence, table, divergent, `"Device.Line.1.", which is no instance of it`, "All:1", false, 0}},
+		"a row twice": {func(d *Model) { d.Objects[table] = diverging("Device.Row.1.", "Device.Row.1.") },
+			Finding{Divergence, table, divergent, `"Device.Row.1." more than once`, "All:1", false, 0}},
+		"within a row": {func(d *Model) {
+			d.Objects[table] = diverging("Device.Row.1.", "Device.Row.2.")
+			d.Objects[table+"X_ACME_Lamp."] = newObject()
+		}, Finding{Divergence, table + "X_ACME_Lamp.", "nothing of what is in an object with divergent_paths", "described", "", false, 0}},
+		"diverging rows": {func(d *Model) { d.Objects[table] = diverging("Device.Row.1.", "Device.Row.2.") }, Finding{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -101,6 +114,16 @@ func TestFindings(t *testing.T) {
 	if _, err := Compare(small(), small(), "None:1"); err == nil {
 		t.Error("a profile that is not there can be claimed")
 	}
+}
+
+// divergent is what is wanted of an object with divergent paths.
+const divergent = "divergent_paths that name instances of the object, each once, and no elements"
+
+// diverging is a table whose rows differ in what they have.
+func diverging(rows ...string) *Object {
+	o := newObject()
+	o.Create, o.Delete, o.Diverging = true, true, rows
+	return o
 }
 
 // TestStates: complete, partial and absent.
@@ -146,6 +169,9 @@ func TestBadXML(t *testing.T) {
 		"import in circles": {begin + `<import file="m.xml"><component name="A"/></import>` + end, "m.xml:2: the import of m.xml goes in a circle", ""},
 		"no component":      {begin + `<model name="D:1"><component ref="A"/></model>` + end, "m.xml:2: component A is neither defined nor imported", ""},
 		"component circles": {begin + `<component name="A"><component ref="A"/></component><model name="D:1"><component ref="A"/></model>` + end, "leads to itself", ""},
+		"no such profile":   {begin + `<model name="D:1"><profile name="A:1" extends="B:1"/></model>` + end, "m.xml:2: profile A:1 includes", ""},
+		"endless":           {begin + "<description>" + strings.Repeat("x", maxXML), "m.xml:2: the file is larger than 64 MB", ""},
+		"many elements":     {begin + strings.Repeat("<dataType/>", maxElements+1), "m.xml:2: more than 500000 elements", ""},
 		"model circles":     {begin + `<model name="D:1" base="D:1"></model>` + end, "leads to itself", ""},
 		"type circles":      {begin + `<dataType name="T" base="T"/>` + device + `<parameter name="P"><syntax><dataType ref="T"/></syntax></parameter></object></model>` + end, "leads to itself", ""},
 		"base missing":      {begin + `<model name="D:1"><object base="Device."/></model>` + end, "m.xml:2: object Device. is to be changed, but is not there", ""},
@@ -198,7 +224,7 @@ func TestVendorXML(t *testing.T) {
 		t.Fatal(err, notes)
 	}
 	root, lamp := m.Objects["Device."], m.Objects["Device.X_ACME_Lamp.{i}."]
-	if root == nil || root.Params["A"] != (Param{Type: "unsignedInt", Access: ReadOnly}) || root.Params["B"] != (Param{Type: "string", Access: ReadWrite}) {
+	if root == nil || root.Params["A"] != (Param{Type: "unsignedInt", Access: ReadOnly}) || root.Params["B"].Type != "string" || root.Params["B"].Access != ReadWrite || root.Params["B"].Syntax.Item != "int" {
 		t.Errorf("Device.: %+v", root)
 	}
 	if lamp == nil || !lamp.Create || !lamp.Delete {
@@ -206,5 +232,32 @@ func TestVendorXML(t *testing.T) {
 	}
 	if _, _, err := Load(t.TempDir()); err == nil {
 		t.Error("an empty folder is a model")
+	}
+}
+
+func TestFindingsAreBounded(t *testing.T) {
+	facts, err := Facts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	device := newModel("Device:2")
+	o := newObject()
+	const more = 5
+	for i := range maxFindings + more {
+		o.Params[fmt.Sprintf("Unknown%d", i)] = Param{Access: ReadOnly}
+	}
+	device.Objects["Device."] = o
+	r, err := Compare(device, facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	advice := 0
+	for _, f := range r.Findings {
+		if f.Advice {
+			advice++
+		}
+	}
+	if want := fmt.Sprintf("%d more findings are left out", more); advice != maxFindings || !slices.Contains(r.Notes, want) {
+		t.Errorf("want %d pieces of advice and %q, got %d and %q", maxFindings, want, advice, r.Notes)
 	}
 }

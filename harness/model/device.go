@@ -41,8 +41,18 @@ func FromReply(r *usppb.GetSupportedDMResp) (*Model, error) {
 	return m, nil
 }
 
+// objectOf makes no map where there is nothing to put into it: a device may describe many objects, and most have few kinds of elements.
 func objectOf(r *replyObject) *Object {
-	o := newObject()
+	o := &Object{Diverging: r.GetDivergentPaths()}
+	if n := len(r.GetSupportedParams()); n > 0 {
+		o.Params = make(map[string]Param, n)
+	}
+	if n := len(r.GetSupportedCommands()); n > 0 {
+		o.Commands = make(map[string]Command, n)
+	}
+	if n := len(r.GetSupportedEvents()); n > 0 {
+		o.Events = make(map[string]Event, n)
+	}
 	switch r.GetAccess() {
 	case usppb.GetSupportedDMResp_OBJ_ADD_DELETE:
 		o.Create, o.Delete = true, true

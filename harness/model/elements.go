@@ -88,7 +88,7 @@ func (c *comparison) command(path, name string, k Command, in *Object) {
 	if known.Status != "" && in.Status == "" {
 		c.outdated(path+name, known.Status)
 	}
-	if k.Kind != known.Kind {
+	if known.Kind != "" && k.Kind != known.Kind {
 		got := k.Kind
 		if got == "" {
 			got = "CMD_UNKNOWN"

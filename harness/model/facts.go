@@ -55,15 +55,20 @@ func (m *Model) Subset() *Model {
 	return s
 }
 
-// The lines of a written model: one head, then one for each object and each profile.
+// The lines of a written model: one head, then one for each object and each profile, and for what older versions had otherwise.
 type (
 	head struct {
 		Model  string   `json:"model"`
 		Covers []string `json:"covers,omitempty"`
 	}
 	objectLine struct {
-		Path string `json:"object"`
+		Until string `json:"until,omitempty"` // the version that changed it
+		Path  string `json:"object"`
 		*Object
+	}
+	profileLine struct {
+		Until string `json:"until,omitempty"`
+		*Profile
 	}
 )
 
@@ -73,14 +78,16 @@ func (m *Model) Write(w io.Writer) error {
 	if err := out.Encode(head{m.Name, m.Covers}); err != nil {
 		return err
 	}
-	for _, path := range slices.Sorted(maps.Keys(m.Objects)) {
-		if err := out.Encode(objectLine{path, m.Objects[path]}); err != nil {
-			return err
+	for _, part := range append([]earlier{{"", m.Objects, m.Profiles}}, m.earlier...) {
+		for _, path := range slices.Sorted(maps.Keys(part.objects)) {
+			if err := out.Encode(objectLine{part.until, path, part.objects[path]}); err != nil {
+				return err
+			}
 		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(m.Profiles)) {
-		if err := out.Encode(m.Profiles[name]); err != nil {
-			return err
+		for _, name := range slices.Sorted(maps.Keys(part.profiles)) {
+			if err := out.Encode(profileLine{part.until, part.profiles[name]}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -100,22 +107,37 @@ func read(r io.Reader) (*Model, error) {
 }
 
 func (m *Model) readLine(n int, b []byte) error {
+	rest := b
+	if bytes.HasPrefix(b, []byte(`{"until":`)) {
+		_, rest, _ = bytes.Cut(b, []byte(","))
+	}
 	switch {
 	case n == 1:
 		var h head
 		err := json.Unmarshal(b, &h)
 		m.Name, m.Covers = h.Model, h.Covers
 		return err
-	case bytes.HasPrefix(b, []byte(`{"object":`)):
+	case bytes.HasPrefix(bytes.TrimPrefix(rest, []byte("{")), []byte(`"object":`)):
 		o := objectLine{Object: newObject()}
 		err := json.Unmarshal(b, &o)
-		m.Objects[o.Path] = o.Object
+		m.part(o.Until).objects[o.Path] = o.Object
 		return err
 	}
-	var p Profile
+	p := profileLine{Profile: &Profile{}}
 	err := json.Unmarshal(b, &p)
-	m.Profiles[p.Name] = &p
+	m.part(p.Until).profiles[p.Name] = p.Profile
 	return err
+}
+
+// part is what the model has, or had until a version.
+func (m *Model) part(until string) earlier {
+	if until == "" {
+		return earlier{"", m.Objects, m.Profiles}
+	}
+	if n := len(m.earlier); n == 0 || m.earlier[n-1].until != until {
+		m.earlier = append(m.earlier, earlier{until, map[string]*Object{}, map[string]*Profile{}})
+	}
+	return m.earlier[len(m.earlier)-1]
 }
 
 // MarshalText writes a requirement as its parts with spaces between: "parameter Device.LocalAgent. EndpointID - readOnly". A part that is

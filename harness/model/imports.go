@@ -223,6 +223,30 @@ func Load(paths ...string) (m *Model, notes []string, err error) {
 	return m, notes, nil
 }
 
+// LoadVersions reads all versions of TR-181 for USP in a folder, the newest first, of each its last corrigendum.
+func LoadVersions(dir string) (versions []*Model, notes []string, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "tr-181-*-usp*.xml"))
+	if err != nil {
+		return nil, nil, err
+	}
+	seen := map[string]bool{}
+	for _, file := range files {
+		number := regexp.MustCompile(`^tr-181-\d+-\d+`).FindString(filepath.Base(file))
+		last := newest(dir, regexp.MustCompile("^"+number+`-(\d+)-usp(?:-full)?\.xml$`))
+		if last == "" || seen[last] {
+			continue
+		}
+		seen[last] = true
+		m, some, err := Load(last)
+		if err != nil {
+			return nil, nil, err
+		}
+		versions, notes = append(versions, m), append(notes, some...)
+	}
+	slices.SortFunc(versions, func(a, b *Model) int { return slices.Compare(numbers(b.version()), numbers(a.version())) })
+	return versions, notes, nil
+}
+
 func filesOf(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -16,7 +16,9 @@ type Model struct {
 	Objects  map[string]*Object  // by supported path: Device.LocalAgent.MTP.{i}.
 	Profiles map[string]*Profile // by name and version: LocalAgent:1
 
-	twice []string // objects that a device reports more than once
+	twice   []string  // objects that a device reports more than once
+	as      string    // the version that decides where versions differ; empty: that of the name
+	earlier []earlier // what older versions had otherwise, the newest change first
 }
 
 // Object is an object or, when its path ends with {i}., a table.
@@ -29,15 +31,18 @@ type Object struct {
 	Commands  map[string]Command `json:"commands,omitempty"` // by name with its parentheses
 	Events    map[string]Event   `json:"events,omitempty"`   // by name with its exclamation mark
 	Keys      [][]string         `json:"keys,omitempty"`     // the unique keys, the names of each sorted
+	Always    [][]string         `json:"always,omitempty"`   // those of Keys that hold for disabled rows, too
 	KeysKnown bool               `json:"-"`                  // of a device: whether its reply has unique keys at all
+	Diverging []string           `json:"-"`                  // of a device: the instances that differ in what they have, as it says
 }
 
 // Param is a parameter.
 type Param struct {
-	Type    string `json:"type,omitempty"` // in TR-106's words: unsignedInt; empty when unknown
-	Access  Access `json:"access"`
-	Version string `json:"version,omitempty"`
-	Status  Status `json:"status,omitempty"`
+	Type    string  `json:"type,omitempty"` // in TR-106's words: unsignedInt; empty when unknown
+	Access  Access  `json:"access"`
+	Version string  `json:"version,omitempty"`
+	Status  Status  `json:"status,omitempty"`
+	Syntax  *Syntax `json:"syntax,omitempty"` // nil when any value of the type is good
 }
 
 // Command is a command.
@@ -96,6 +101,8 @@ type Profile struct {
 	Base         []string      `json:"base,omitempty"`    // the profiles whose next version it is
 	Extends      []string      `json:"extends,omitempty"` // other profiles that it includes
 	Requirements []Requirement `json:"requires,omitempty"`
+
+	at place
 }
 
 // Visible reports whether a device can claim the profile: names with an underscore are for use inside the XML.
@@ -188,6 +195,17 @@ func (m *Model) Count() Counts {
 	return c
 }
 
+// diverges reports whether an object, or one around it, has instances that differ in what they have, so that the model has nothing of what
+// is in it.
+func (m *Model) diverges(path string) bool {
+	for ; path != ""; path = parent(path) {
+		if o := m.Objects[path]; o != nil && len(o.Diverging) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // covers reports whether the model says everything about what is below the path.
 func (m *Model) covers(path string) bool {
 	return len(m.Covers) == 0 || slices.ContainsFunc(m.Covers, func(tree string) bool { return strings.HasPrefix(path, tree) })
@@ -208,6 +226,7 @@ func (m *Model) merge(other *Model) {
 			for _, key := range o.Keys {
 				mine.addKey(key)
 			}
+			mine.Always = append(mine.Always, o.Always...)
 			mine.Create, mine.Delete = mine.Create || o.Create, mine.Delete || o.Delete
 			continue
 		}

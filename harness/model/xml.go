@@ -16,7 +16,9 @@ import (
 const (
 	maxXML      = 64 << 20 // bytes
 	maxDepth    = 64       // elements within elements
+	maxElements = 500_000  // that are kept
 	maxEntities = 1000
+	maxEntity   = 256 // bytes
 )
 
 // place is where something is in the XML.
@@ -52,7 +54,7 @@ func (e *element) get(name string) string {
 func kept(name string) bool {
 	switch name {
 	case "document", "import", "component", "model", "dataType", "object", "parameter", "command", "event", "input", "output",
-		"uniqueKey", "profile", "syntax", "list":
+		"uniqueKey", "profile", "syntax", "list", "size", "range", "enumeration", "pattern", "default", "pathRef", "enumerationRef":
 		return true
 	}
 	return isType(name)
@@ -69,8 +71,8 @@ func isType(name string) bool {
 
 // passed are the elements that say nothing about what is compared.
 func passed(name string) bool {
-	return slices.Contains([]string{"description", "bibliography", "template", "glossary", "abbreviations", "enumeration", "size", "range", "pattern", "units",
-		"default", "reference", "pathRef", "enumerationRef", "instanceRef", "format", "schema"}, name)
+	return slices.Contains([]string{"description", "bibliography", "template", "glossary", "abbreviations", "units",
+		"reference", "instanceRef", "format", "schema"}, name)
 }
 
 // parse reads one file as a stream of tokens.
@@ -90,6 +92,13 @@ type parser struct {
 	d     *xml.Decoder
 	stack []*element
 	root  *element
+
+	limited *io.LimitedReader // what d reads from
+	kept    int               // elements so far
+}
+
+func (p *parser) tooLarge() error {
+	return p.at().errorf("the file is larger than %d MB; give the data model alone", maxXML>>20)
 }
 
 func (p *parser) at() place {
@@ -99,12 +108,12 @@ func (p *parser) at() place {
 
 func (p *parser) read(r io.Reader) (*element, error) {
 	limited := &io.LimitedReader{R: r, N: maxXML}
-	p.d = xml.NewDecoder(limited)
+	p.d, p.limited = xml.NewDecoder(limited), limited
 	for {
 		t, err := p.d.RawToken()
 		switch {
-		case errors.Is(err, io.EOF) && limited.N <= 0:
-			return nil, p.at().errorf("the file is larger than %d MB; give the data model alone", maxXML>>20)
+		case err != nil && limited.N <= 0:
+			return nil, p.tooLarge()
 		case errors.Is(err, io.EOF) && p.root == nil:
 			return nil, p.at().errorf("no XML element; want a data model as the Broadband Forum publishes it")
 		case errors.Is(err, io.EOF) && len(p.stack) > 0:
@@ -144,14 +153,18 @@ func (p *parser) token(t xml.Token) error {
 	return nil
 }
 
-// entities makes the entities that a document type declares stand for their own names, so that nothing is ever expanded. TR-106 uses some in
-// patterns, which are not read.
+// entities takes the entities that a document type declares. TR-106 has short ones, for parts of patterns; one that is long or has
+// entities itself is replaced by its name, so that nothing is ever expanded twice.
 func (p *parser) entities(directive string) {
-	for _, found := range regexp.MustCompile(`<!ENTITY\s+([\w.-]+)`).FindAllStringSubmatch(directive, maxEntities) {
+	for _, found := range regexp.MustCompile(`<!ENTITY\s+([\w.-]+)(?:\s+"([^"]*)")?`).FindAllStringSubmatch(directive, maxEntities) {
 		if p.d.Entity == nil {
 			p.d.Entity = map[string]string{}
 		}
-		p.d.Entity[found[1]] = "&" + found[1] + ";"
+		name, value := found[1], found[2]
+		if value == "" || len(value) > maxEntity || strings.ContainsAny(value, "&<") {
+			value = "&" + name + ";"
+		}
+		p.d.Entity[name] = value
 	}
 }
 
@@ -174,6 +187,9 @@ func (p *parser) start(t xml.StartElement) error {
 		}
 		return p.skip(e)
 	}
+	if p.kept++; p.kept > maxElements {
+		return e.at.errorf("more than %d elements; give the data model alone", maxElements)
+	}
 	above := p.stack[len(p.stack)-1]
 	above.kids = append(above.kids, e)
 	p.stack = append(p.stack, e)
@@ -185,6 +201,9 @@ func (p *parser) skip(e *element) error {
 	for depth := 1; depth > 0; {
 		t, err := p.d.RawToken()
 		if err != nil {
+			if p.limited.N <= 0 {
+				return p.tooLarge()
+			}
 			if errors.Is(err, io.EOF) {
 				return p.at().errorf("the file ends within <%s>; is it cut short?", e.name)
 			}

@@ -44,6 +44,11 @@ type Decision struct {
 	Need   string // the missing need when Choice is ChooseLacksNeed
 }
 
+// Applies reports whether the case is for this device and link, whether or not the run can or shall carry it out.
+func (d Decision) Applies() bool {
+	return !slices.Contains([]Choice{ChooseDeprecated, ChooseOtherLink, ChooseUnsupported}, d.Choice)
+}
+
 // Decide says what a run does with a case. What the device cannot do is considered before what the user left out, so that a case which
 // could not run anyway is never counted as left out.
 func (p *Plan) Decide(c Case, s Setup) Decision {

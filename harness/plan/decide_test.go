@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/usptest/usptest/harness/model"
 )
 
 func TestDecide(t *testing.T) {
@@ -48,51 +50,56 @@ func TestDecide(t *testing.T) {
 
 func TestDetect(t *testing.T) {
 	p := mustLoad(t)
-	type elements = map[string]Element
-	const create, write = "Device.LocalAgent.Controller.{i}.", "Device.LocalAgent.Subscription.{i}.TriggerConfigSettings"
+	const table, subscription = "Device.LocalAgent.Controller.{i}.", "Device.LocalAgent.Subscription.{i}."
+	argument := map[string]model.Argument{"A": {}}
+	param := func(names ...string) *model.Object {
+		o := &model.Object{Params: map[string]model.Param{}}
+		for _, name := range names {
+			o.Params[name] = model.Param{Access: model.ReadOnly}
+		}
+		return o
+	}
+	reboot := func(c model.Command) *model.Object {
+		return &model.Object{Commands: map[string]model.Command{"Reboot()": c}}
+	}
+	mqtt := objects{"Device.LocalAgent.MTP.{i}.MQTT.": param("Reference"), "Device.MQTT.Client.{i}.": param("ProtocolVersion")}
+	versions := map[string]string{"Device.MQTT.Capabilities.ProtocolVersionsSupported": "3.1, 3.1.1"}
 	for _, test := range []struct {
 		name    string
 		feature int
-		model   Model
+		objects objects
+		values  map[string]string
 		want    Detected
 		text    string
 	}{
-		{"nothing there", 10, Model{}, No, "Device.Reboot()"},
-		{"removed", 11, Model{}, Unknown, "removed"},
-		{"creatable", 7, Model{Elements: elements{create: {Creatable: true}}}, Yes, ""},
-		{"not creatable", 7, Model{Elements: elements{create: {}}}, No, create + " with rows that can be added"},
-		{"not writable", 37, Model{Elements: elements{write: {}, "Device.LocalAgent.Subscription.{i}.TriggerAction": {}}}, No, write + " that can be set"},
-		{"either role", 19, Model{Elements: elements{"Device.LocalAgent.MTP.{i}.WebSocket.Port": {}}}, Yes, ""},
-		{"command", 1, Model{Elements: elements{"Device.Reboot()": {}}}, Yes, ""},
-		{"command without arguments", 2, Model{Elements: elements{"Device.Reboot()": {}}}, No, "command-arguments"},
-		{"synchronous", 3, Model{Elements: elements{"Device.Reboot()": {Arguments: []string{"A"}}}}, No, "async-command"},
-		{"event", 39, Model{Elements: elements{"Device.Boot!": {Arguments: []string{"A"}}}}, Yes, ""},
-		{"table", 31, Model{Elements: elements{"Device.A.{i}.": {}, "Device.A.{i}.B.C": {}}}, No, "nested-table"},
-		{"nested table", 31, Model{Elements: elements{"Device.A.{i}.B.{i}.": {}}}, Yes, ""},
-		{"value not read", 36, mqttModel(""), Unknown, "ProtocolVersionsSupported was not read"},
-		{"value lacks", 36, mqttModel("3.1, 3.1.1"), No, `want "5.0" in the list, got "3.1, 3.1.1"`},
-		{"value has", 35, mqttModel("3.1, 3.1.1"), Yes, ""},
+		{"nothing there", 10, nil, nil, No, "Device.Reboot()"},
+		{"removed", 11, nil, nil, Unknown, "removed"},
+		{"creatable", 7, objects{table: {Create: true}}, nil, Yes, ""},
+		{"not creatable", 7, objects{table: {}}, nil, No, table + " with rows that can be added"},
+		{"not writable", 37, objects{subscription: param("TriggerConfigSettings", "TriggerAction")}, nil, No,
+			subscription + "TriggerConfigSettings that can be set"},
+		{"either role", 19, objects{"Device.LocalAgent.MTP.{i}.WebSocket.": param("Port")}, nil, Yes, ""},
+		{"command", 1, objects{"Device.": reboot(model.Command{})}, nil, Yes, ""},
+		{"command without arguments", 2, objects{"Device.": reboot(model.Command{})}, nil, No, "command-arguments"},
+		{"synchronous", 3, objects{"Device.": reboot(model.Command{Kind: model.Sync, In: argument})}, nil, No, "async-command"},
+		{"event", 39, objects{"Device.": {Events: map[string]model.Event{"Boot!": {Args: argument}}}}, nil, Yes, ""},
+		{"table", 31, objects{"Device.A.{i}.": {}, "Device.A.{i}.B.": param("C")}, nil, No, "nested-table"},
+		{"nested table", 31, objects{"Device.A.{i}.B.{i}.": {}}, nil, Yes, ""},
+		{"value not read", 36, mqtt, nil, Unknown, "ProtocolVersionsSupported was not read"},
+		{"value lacks", 36, mqtt, versions, No, `want "5.0" in the list, got "3.1, 3.1.1"`},
+		{"value has", 35, mqtt, versions, Yes, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f, ok := p.Feature(test.feature)
 			if !ok {
 				t.Fatalf("there is no feature %d", test.feature)
 			}
-			if got, text := f.DetectIn(test.model); got != test.want || !strings.Contains(text, test.text) {
+			if got, text := f.DetectIn(&model.Model{Objects: test.objects}, test.values); got != test.want || !strings.Contains(text, test.text) {
 				t.Errorf("want %s (%s), got %s (%s)", test.want, test.text, got, text)
 			}
 		})
 	}
 }
 
-// mqttModel is the model of a device with MQTT; versions empty: not read.
-func mqttModel(versions string) Model {
-	m := Model{
-		Elements: map[string]Element{"Device.LocalAgent.MTP.{i}.MQTT.Reference": {}, "Device.MQTT.Client.{i}.ProtocolVersion": {}},
-		Values:   map[string]string{},
-	}
-	if versions != "" {
-		m.Values["Device.MQTT.Capabilities.ProtocolVersionsSupported"] = versions
-	}
-	return m
-}
+// objects are those of a data model, by their paths.
+type objects = map[string]*model.Object

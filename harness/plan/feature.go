@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/usptest/usptest/harness/model"
 )
 
 // Feature is one row of the plan's feature table.
@@ -48,24 +50,6 @@ const (
 	NestedTable      Kind = "nested-table"
 )
 
-// Model is what a device says of itself: its supported data model, and the values of the parameters that rules ask for.
-type Model struct {
-	// Elements are all objects, parameters, commands and events by their schema path, such as Device.LocalAgent.Subscription.{i}.ID.
-	Elements map[string]Element
-	// Values are by full parameter path. A parameter that nobody read is missing.
-	Values map[string]string
-}
-
-// Element is one element of a Model.
-type Element struct {
-	Type      string   // of a parameter: its name in TR-106, such as unsignedInt; empty when the device does not tell
-	Writable  bool     // a parameter can be set
-	Creatable bool     // rows of a table can be added
-	Deletable bool     // rows of a table can be deleted
-	Async     bool     // a command runs asynchronously
-	Arguments []string // the input arguments of a command, the arguments of an event
-}
-
 // Detected says whether a device shows a feature.
 type Detected string
 
@@ -87,29 +71,29 @@ func (p *Plan) DetectableValues() []string {
 	return slices.Sorted(maps.Keys(paths))
 }
 
-// DetectIn applies the feature's rule to a model. The text says what settled the matter: what is missing, or why nothing can be said.
-func (f Feature) DetectIn(m Model) (Detected, string) {
+// DetectIn applies the feature's rule to what a device says of itself: its supported data model, and the values of parameters, of which one
+// that nobody read is missing. The text says what settled the matter: what is missing, or why nothing can be said.
+func (f Feature) DetectIn(m *model.Model, values map[string]string) (Detected, string) {
 	r := f.Detect
+	lacks := func(want string) bool { return !has(m, want) }
 	if r.None != "" {
 		return Unknown, r.None
 	}
-	for _, want := range r.All {
-		if !m.has(want) {
-			return No, "not in the supported data model: " + spelled(want)
-		}
+	if i := slices.IndexFunc(r.All, lacks); i >= 0 {
+		return No, "not in the supported data model: " + spelled(r.All[i])
 	}
-	if len(r.Any) > 0 && !slices.ContainsFunc(r.Any, m.has) {
+	if len(r.Any) > 0 && !slices.ContainsFunc(r.Any, func(want string) bool { return !lacks(want) }) {
 		var wants []string
 		for _, want := range r.Any {
 			wants = append(wants, spelled(want))
 		}
 		return No, "not in the supported data model: " + strings.Join(wants, " or ")
 	}
-	if r.Shows != "" && !m.shows(r.Shows) {
+	if r.Shows != "" && !shows(m, r.Shows) {
 		return No, fmt.Sprintf("not in the supported data model: any %s", r.Shows)
 	}
 	for _, path := range slices.Sorted(maps.Keys(r.Values)) {
-		value, read := m.Values[path]
+		value, read := values[path]
 		if !read {
 			return Unknown, path + " was not read"
 		}
@@ -147,15 +131,16 @@ func spelled(want string) string {
 }
 
 // has says whether the model has what one line of a rule wants.
-func (m Model) has(want string) bool {
+func has(m *model.Model, want string) bool {
 	access, path := splitWant(want)
-	e, ok := m.Elements[path]
+	e, ok := m.Element(path)
 	return ok && (access != wantCreate || e.Creatable) && (access != wantWrite || e.Writable)
 }
 
 // shows says whether anything of a kind is in the model.
-func (m Model) shows(k Kind) bool {
-	for path, e := range m.Elements {
+func shows(m *model.Model, k Kind) bool {
+	for path := range m.Paths() {
+		e, _ := m.Element(path)
 		command, event := strings.HasSuffix(path, ")"), strings.HasSuffix(path, "!")
 		switch {
 		case k == AnyCommand && command,

@@ -295,33 +295,38 @@ func (l *loader) entry(s source, where string, chapter int, e caseEntry) {
 	if wait < 0 || wait > e.Budget {
 		l.bad(s, where+".wait", "want seconds, at most those of the budget, got %d", wait)
 	}
-	for _, f := range slices.Concat(e.Requires.Any, e.Requires.All) {
-		if row, ok := l.plan.Feature(f); !ok || row.Status == FeatureRemoved {
-			l.bad(s, where+".requires", "there is no feature %d", f)
-		}
-	}
-	for _, m := range e.MTPs {
-		if !slices.Contains([]string{"mqtt", "mqtt5", "stomp", "websocket", "coap"}, m) {
-			l.bad(s, where+".mtps", "want mqtt, mqtt5, stomp, websocket or coap, got %q", m)
-		}
-	}
-	if !slices.Contains([]TLS{TLSEither, TLSRequired, TLSForbidden}, e.TLS) {
-		l.bad(s, where+".tls", "want required or forbidden, got %q", e.TLS)
-	}
-	for _, n := range e.Needs {
-		if _, ok := l.plan.Need(n); !ok {
-			l.bad(s, where+".needs", "%q is not in needs.yaml", n)
-		}
-	}
 	c := Case{
 		ID: e.ID, Chapter: chapter, Title: e.Title, Status: e.Status, Obligation: e.Obligation,
 		Requires: e.Requires, MTPs: e.MTPs, TLS: e.TLS, Needs: e.Needs, Budget: time.Duration(e.Budget) * time.Second,
 		Wait: time.Duration(wait) * time.Second,
 	}
+	l.applicable(s, where, c)
 	for n := range e.Metrics {
 		c.Metrics = append(c.Metrics, Metric{N: n + 1})
 	}
 	l.plan.Cases = append(l.plan.Cases, c)
+}
+
+// applicable checks what a case says of where it applies and what it needs.
+func (l *loader) applicable(s source, where string, c Case) {
+	for _, f := range c.Features() {
+		if row, ok := l.plan.Feature(f); !ok || row.Status == FeatureRemoved {
+			l.bad(s, where+".requires", "there is no feature %d", f)
+		}
+	}
+	for _, m := range c.MTPs {
+		if !slices.Contains([]string{"mqtt", "mqtt5", "stomp", "websocket", "coap"}, m) {
+			l.bad(s, where+".mtps", "want mqtt, mqtt5, stomp, websocket or coap, got %q", m)
+		}
+	}
+	if !slices.Contains([]TLS{TLSEither, TLSRequired, TLSForbidden}, c.TLS) {
+		l.bad(s, where+".tls", "want required or forbidden, got %q", c.TLS)
+	}
+	for _, n := range c.Needs {
+		if _, ok := l.plan.Need(n); !ok {
+			l.bad(s, where+".needs", "%q is not in needs.yaml", n)
+		}
+	}
 }
 
 // texts adds purpose, steps, metrics and requirements to the cases that have them.

@@ -1,5 +1,6 @@
 // Package plan is the test plan TP-469 as data: its cases, features, profiles and errata, and the decision which of them a run carries
-// out. Titles, ids, obligations and numbers of metrics are the plan's; every other text is the project's own.
+// out. Titles, ids, obligations and numbers of metrics are the plan's; every other text is the project's own. Beside the cases of the
+// plan there are checks of our own, for requirements of TR-369 that the plan does not test.
 package plan
 
 import (
@@ -20,7 +21,7 @@ var data embed.FS
 type Plan struct {
 	ID      string // TP-469
 	Version string // of the plan, such as 1.4.0
-	// Chapters and Cases are in the plan's order.
+	// Chapters and Cases are in the plan's order. The checks of our own are the last of them, in the chapter ChecksChapter.
 	Chapters []Chapter
 	Cases    []Case
 	Features []Feature
@@ -90,6 +91,10 @@ type Case struct {
 type Metric struct {
 	N    int
 	Text string
+	// Requirements are those that the metric of a check tests; none for a case of the plan, which has them as a whole.
+	Requirements []string
+	// Advice says that none of them is a MUST: a device that does otherwise is not at fault.
+	Advice bool
 }
 
 // Requires names the features that make a case apply: one of Any, and every one of All. Both empty: the case always applies.
@@ -134,7 +139,11 @@ func Load() (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return load(sub)
+	p, err := load(sub)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.addChecks(requirementData)
 }
 
 // Hash is the SHA-256 of the plan's data, hexadecimal: two runs with the same hash judged by the same data.
@@ -208,14 +217,15 @@ func (c Case) Features() []int {
 	return all
 }
 
-// Labels are what label expressions select by: case:1.1, section:1, status:active, obligation:mandatory, feature:36, mtp:mqtt,
-// tls:required, needs:reboot. A case that belongs to all MTPs has no mtp label.
+// Labels are what label expressions select by: case:1.1, plan:tp469, section:1, status:active, obligation:mandatory, feature:36,
+// mtp:mqtt, tls:required, needs:reboot. A case that belongs to all MTPs has no mtp label. A check of our own has plan:tr369, and neither
+// section nor obligation.
 func (c Case) Labels() []string {
-	labels := []string{
-		"case:" + c.ID,
-		fmt.Sprintf("section:%d", c.Chapter),
-		"status:" + string(c.Status),
-		"obligation:" + string(c.Obligation),
+	labels := []string{"case:" + c.ID}
+	if c.IsCheck() {
+		labels = append(labels, "status:"+string(c.Status), LabelChecks)
+	} else {
+		labels = append(labels, fmt.Sprintf("section:%d", c.Chapter), "status:"+string(c.Status), "obligation:"+string(c.Obligation), LabelPlan)
 	}
 	for _, f := range c.Features() {
 		labels = append(labels, fmt.Sprintf("feature:%d", f))

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type Requirement struct {
 	Level   string // must, should or may
 	Binds   string // agent, controller, server (a broker or collector), nobody (a permission, or a policy of deployment)
 	Text    string // what it asks for
+	Since   string // the version of USP that it came with, such as 1.2; or in which it became what it asks for now
 	// Coverage says how far TP-469 tests a requirement that binds Agents: full, part or none. Empty for the others.
 	Coverage string
 	// Cases are the ids of the cases of TP-469 that test it. Everywhere says that every case does.
@@ -50,6 +52,23 @@ func (p *Plan) requirements(fsys fs.FS) ([]Requirement, error) {
 	return all, nil
 }
 
+// firstVersion is the version of USP that most requirements came with.
+const firstVersion = "1.0"
+
+// Since returns the version of USP with which the first of a case's requirements came: a device of an earlier one cannot be held to the
+// case.
+func Since(c Case, all []Requirement) string {
+	first := ""
+	for _, id := range c.Requirements {
+		for _, r := range all {
+			if r.ID == id && (first == "" || r.Since < first) {
+				first = r.Since
+			}
+		}
+	}
+	return cmp.Or(first, firstVersion)
+}
+
 // requirementsOf reads one file.
 func (l *loader) requirementsOf(name string) []Requirement {
 	var file struct {
@@ -63,6 +82,7 @@ func (l *loader) requirementsOf(name string) []Requirement {
 			Everywhere bool     `yaml:"everywhere"`
 			Cases      []string `yaml:"cases"`
 			Text       string   `yaml:"text"`
+			Since      string   `yaml:"since"`
 		} `yaml:"requirements"`
 	}
 	if _, ok := l.decode(name, &file); !ok {
@@ -70,7 +90,7 @@ func (l *loader) requirementsOf(name string) []Requirement {
 	}
 	var read []Requirement
 	for _, e := range file.Requirements {
-		r := Requirement{ID: e.ID, Chapter: file.Chapter, Level: e.Level, Binds: e.Binds, Text: e.Text,
+		r := Requirement{ID: e.ID, Chapter: file.Chapter, Level: e.Level, Since: cmp.Or(e.Since, firstVersion), Binds: e.Binds, Text: e.Text,
 			Coverage: e.Plan, Cases: e.Cases, Everywhere: e.Everywhere, Seen: e.Seen}
 		for _, problem := range l.wrongWith(r) {
 			l.problems = append(l.problems, fmt.Errorf("%s: %s: %s", name, r.ID, problem))
@@ -92,6 +112,7 @@ func (l *loader) wrongWith(r Requirement) []string {
 		}
 	}
 	oneOf("level", r.Level, "must", "should", "may")
+	oneOf("since", r.Since, "1.0", "1.1", "1.2", "1.3", "1.4", "1.5")
 	oneOf("binds", r.Binds, "agent", "controller", "server", "nobody")
 	switch {
 	case r.Binds != "agent":

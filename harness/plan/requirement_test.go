@@ -82,6 +82,19 @@ func TestRequirementsOfTR369(t *testing.T) {
 	}
 }
 
+// TestSince: a case came with the first of its requirements.
+func TestSince(t *testing.T) {
+	all := []Requirement{{ID: "R-A.1", Since: "1.2"}, {ID: "R-A.2", Since: "1.4"}, {ID: "R-A.3", Since: "1.0"}}
+	for want, ids := range map[string][]string{"1.2": {"R-A.2", "R-A.1"}, "1.4": {"R-A.2"}, "1.0": {"R-A.1", "R-A.3"}} {
+		if got := Since(Case{Requirements: ids}, all); got != want {
+			t.Errorf("%v: want %s, got %s", ids, want, got)
+		}
+	}
+	if got := Since(Case{}, all); got != "1.0" {
+		t.Errorf("want the first version for a case without requirements, got %s", got)
+	}
+}
+
 func TestBrokenRequirements(t *testing.T) {
 	p, err := Load()
 	if err != nil {
@@ -91,6 +104,7 @@ func TestBrokenRequirements(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"good":            {good, ""},
 		"level":           {strings.Replace(good, "must", "shall", 1), `R-GET.0: level: want one of must, should, may, got "shall"`},
+		"since":           {strings.Replace(good, "must", `must, since: "0.9"`, 1), `since: want one of`},
 		"binds":           {strings.Replace(good, "agent", "router", 1), `binds: want one of`},
 		"no place":        {strings.Replace(good, `, cases: ["1.36"]`, "", 1), "cases: name the cases"},
 		"no such case":    {strings.Replace(good, "1.36", "1.999", 1), "1.999 is no case of the plan"},

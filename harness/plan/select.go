@@ -26,8 +26,9 @@ func (e *UnknownError) Error() string {
 	return text
 }
 
-// Select returns the cases that match any of the selectors, in the plan's order and each once: an id (1.10), a glob (1.*), or the number of
-// a chapter (11). No selector selects everything. The error joins one *UnknownError for each selector that matches nothing, and one error
+// Select returns the cases that match any of the selectors, in the plan's order and each once: an id (1.10), a glob (1.*), the number of
+// a chapter (11), or the id of a requirement (R-GIN.0), for the checks that test it. No selector selects everything.
+// The error joins one *UnknownError for each selector that matches nothing, and one error
 // for each malformed glob.
 func (p *Plan) Select(selectors []string) ([]Case, error) {
 	if len(selectors) == 0 {
@@ -43,7 +44,9 @@ func (p *Plan) Select(selectors []string) ([]Case, error) {
 		found := false
 		for i, c := range p.Cases {
 			// An id has no slash, so path.Match's * spans all of it.
-			if match, _ := path.Match(s, c.ID); match || s == strconv.Itoa(c.Chapter) {
+			match, _ := path.Match(s, c.ID)
+			chapter, requirement := s == strconv.Itoa(c.Chapter), slices.Contains(c.Requirements, s)
+			if match || chapter && !c.IsCheck() || requirement && c.IsCheck() {
 				chosen[i], found = true, true
 			}
 		}
@@ -81,7 +84,7 @@ func (p *Plan) nearCases(selector string) []string {
 
 // Labels are all labels that any case has, sorted.
 func (p *Plan) Labels() []string {
-	var all []string
+	all := []string{LabelPlan, LabelChecks} // also before there are cases
 	for _, c := range p.Cases {
 		all = append(all, c.Labels()...)
 	}

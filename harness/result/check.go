@@ -12,8 +12,14 @@ const (
 	maxMS    = 366 * 24 * 60 * 60 * 1000 // a year
 )
 
+// ModelJournal has the place of a case's id in the name of the journal in which the device describes its data model.
+const ModelJournal = "model"
+
 // JournalName is the file of a case's events, relative to run.json, with forward slashes.
 func JournalName(link, id string) string { return path.Join("journal", link, id+".jsonl") }
+
+// CaptureName is the file of a case's packets, relative to run.json, with forward slashes.
+func CaptureName(link, id string) string { return path.Join("capture", link, id+".pcapng") }
 
 // check finds what no run can have written. Of a run that passed, links and ids can be names of files.
 func (r *Run) check() error {
@@ -26,6 +32,9 @@ func (r *Run) check() error {
 	}
 	if err := lasts("wallMs", r.WallMS); err != nil {
 		return err
+	}
+	if r.Model != nil && r.Model.Journal != "" && !slices.ContainsFunc(r.Links, func(l Link) bool { return r.Model.Journal == JournalName(l.Link, ModelJournal) }) {
+		return fmt.Errorf("model: journal: want one of a link, got %q", short(r.Model.Journal))
 	}
 	type key struct{ link, id string }
 	seen := map[key]bool{}
@@ -64,6 +73,9 @@ func (c Case) check(link string) error {
 	}
 	if own := JournalName(link, c.ID); c.Journal != "" && c.Journal != own {
 		return fmt.Errorf("journal: want %s, got %q", own, short(c.Journal))
+	}
+	if err := c.checkByHand(link); err != nil {
+		return err
 	}
 	for _, m := range c.Metrics {
 		if m.N < 0 || !slices.Contains(MetricVerdicts(), m.Verdict) {

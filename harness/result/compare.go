@@ -18,21 +18,53 @@ const (
 	Changed    ChangeKind = "changed"    // it does not pass for another reason than before, or a waiver excuses that
 )
 
-// ChangeKinds are all kinds, in the order in which they are told.
+// ChangeKinds are all kinds, in the order in which they are reported.
 func ChangeKinds() []ChangeKind { return []ChangeKind{Regression, Fix, Changed, Appeared, Vanished} }
 
 // Change is how one case differs between two runs over one link.
 type Change struct {
-	Kind     ChangeKind
-	ID       string
-	Old, New Verdict // empty where a run does not have the case
-	Reason   string  // why it is as it is in the newer run; may be empty
+	Kind ChangeKind `json:"kind"`
+	ID   string     `json:"id"`
+	// Old and New are empty where a run does not have the case.
+	Old Verdict `json:"old,omitempty"`
+	New Verdict `json:"new,omitempty"`
+	// Reason is why it is as it is in the newer run; may be empty.
+	Reason string `json:"reason,omitempty"`
 }
 
 // LinkDiff is what differs over one link, in the order of the cases in the newer run; vanished ones come last.
 type LinkDiff struct {
-	Link    string
-	Changes []Change
+	Link    string   `json:"link"`
+	Changes []Change `json:"changes"`
+}
+
+// DiffSchema names the version of the JSON of a Diff.
+const DiffSchema = "usptest-diff/v1"
+
+// Diff is what differs between two runs.
+type Diff struct {
+	Schema string             `json:"schema"`
+	Old    RunHead            `json:"old"`
+	New    RunHead            `json:"new"`
+	Counts map[ChangeKind]int `json:"counts"`
+	Links  []LinkDiff         `json:"links"`
+}
+
+// NewDiff compares two runs, whose files are named so.
+func NewDiff(older, newer *Run, oldFile, newFile string) *Diff {
+	d := &Diff{
+		Schema: DiffSchema, Old: older.Head(oldFile), New: newer.Head(newFile),
+		Counts: map[ChangeKind]int{}, Links: Compare(older, newer),
+	}
+	for _, kind := range ChangeKinds() {
+		d.Counts[kind] = 0
+	}
+	for _, l := range d.Links {
+		for _, c := range l.Changes {
+			d.Counts[c.Kind]++
+		}
+	}
+	return d
 }
 
 // Compare tells link by link how cases differ between two runs. A link of either run is there, also without changes.
@@ -40,7 +72,7 @@ func Compare(older, newer *Run) []LinkDiff {
 	var out []LinkDiff
 	was, is := index(older), index(newer)
 	for _, name := range linkNames(newer, older) {
-		d := LinkDiff{Link: name}
+		d := LinkDiff{Link: name, Changes: []Change{}}
 		for _, c := range cases(newer, name) {
 			if change, ok := change(was[place{name, c.ID}], c); ok {
 				d.Changes = append(d.Changes, change)
@@ -90,10 +122,10 @@ func cases(r *Run, link string) []Case {
 }
 
 func judged(v Verdict) bool {
-	return slices.Contains([]Verdict{Pass, Fail, Flaky, Waived, Error, Aborted}, v)
+	return slices.Contains([]Verdict{Pass, Fail, Flaky, Advice, Waived, Error, Aborted, PassByHand, FailByHand}, v)
 }
 
-// change compares one case; was is the zero value when it was not there. ok is false when nothing is to be told.
+// change compares one case; was is the zero value when it was not there. ok is false when nothing is to be reported.
 func change(was, is Case) (c Change, ok bool) {
 	c = Change{ID: is.ID, Old: was.Verdict, New: is.Verdict, Reason: is.Reason}
 	newly := newlyFailed(was, is)
@@ -111,14 +143,23 @@ func change(was, is Case) (c Change, ok bool) {
 		}
 	case is.Verdict == was.Verdict:
 		return c, false
+	case is.sameByHand(was):
+		c.Kind = Changed
 	case is.Verdict == Pass:
 		c.Kind = Fix
-	case is.Verdict == Fail || is.Verdict == Flaky && was.Verdict != Fail || was.Verdict == Pass && is.Verdict != Waived:
+	case is.Verdict == Fail || is.Verdict == FailByHand ||
+		is.Verdict == Flaky && was.Verdict != Fail || was.Verdict == Pass && is.Verdict != Waived && is.Verdict != Advice:
 		c.Kind = Regression
 	default:
 		c.Kind = Changed
 	}
 	return c, true
+}
+
+// sameByHand reports whether usptest judged one of two cases and a person the other, and both pass or both fail.
+func (c Case) sameByHand(other Case) bool {
+	byHand := map[Verdict]Verdict{Pass: PassByHand, Fail: FailByHand}
+	return other.Verdict == byHand[c.Verdict] || c.Verdict == byHand[other.Verdict]
 }
 
 // newlyFailed are the numbers of the metrics that fail and were fine. A universal metric (0) is there only where it was broken.

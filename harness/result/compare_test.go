@@ -29,6 +29,22 @@ func TestChange(t *testing.T) {
 		{Pass, Waived}: Changed, {Fail, Waived}: Changed, {Error, Waived}: Changed, {Aborted, Waived}: Changed,
 	}
 	for _, v := range []Verdict{Pass, Fail, Flaky, Waived, Error, Aborted} {
+		want[[2]Verdict{v, Advice}], want[[2]Verdict{Advice, v}] = Changed, Changed
+	}
+	want[[2]Verdict{Advice, Pass}], want[[2]Verdict{Advice, Fail}], want[[2]Verdict{Advice, Flaky}] = Fix, Regression, Regression
+	for _, v := range []Verdict{Pass, Fail, Flaky, Advice, Waived, Error, Aborted, PassByHand, FailByHand} {
+		for _, hand := range []Verdict{PassByHand, FailByHand} {
+			want[[2]Verdict{v, hand}], want[[2]Verdict{hand, v}] = Changed, Changed
+		}
+	}
+	for _, v := range []Verdict{Pass, Flaky, Advice, Waived, Error, Aborted, PassByHand} {
+		want[[2]Verdict{v, FailByHand}] = Regression
+	}
+	want[[2]Verdict{FailByHand, Pass}], want[[2]Verdict{PassByHand, Fail}] = Fix, Regression
+	for _, hand := range []Verdict{PassByHand, FailByHand} {
+		want[[2]Verdict{hand, Flaky}], want[[2]Verdict{hand, hand}] = Regression, ""
+	}
+	for _, v := range []Verdict{Pass, Fail, Flaky, Advice, Waived, Error, Aborted, PassByHand, FailByHand} {
 		for _, none := range notRun {
 			want[[2]Verdict{none, v}], want[[2]Verdict{v, none}] = Appeared, Vanished
 		}

@@ -61,6 +61,7 @@ func Load(path string) (*Run, error) {
 		return nil, unreadable(path, data, err)
 	}
 	r.Dir = filepath.Dir(path)
+	r.Causes = r.causes() // whoever wrote the file
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -108,7 +109,7 @@ func objects(data []byte) (n int) {
 	return n
 }
 
-// Events returns what happened in a case: its Timeline, or else what its journal file says, read anew each time. A journal that is missing
+// Events returns what happened in a case: its Timeline, or else what its journal file says, read again each time. A journal that is missing
 // has no events.
 func (r *Run) Events(c Case) ([]Event, error) {
 	if c.Timeline != nil || c.Journal == "" || r.Dir == "" {

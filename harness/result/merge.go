@@ -55,15 +55,15 @@ func Merge(parts []Part, order func(a, b string) int) (*Run, error) {
 	return join(parts, order), nil
 }
 
-// unlike are the differences that two shards of one run cannot have.
-func (r *Run) unlike(other *Run) []Difference {
+// settings compares all that decides the verdicts of two runs, apart from the device and its DUT file. What is the same is in it, too.
+func (r *Run) settings(other *Run) []Difference {
 	baseline := func(r *Run) string {
 		if r.Baseline == nil {
 			return ""
 		}
 		return fmt.Sprintf("%s %s", r.Baseline.Software, r.Baseline.Started)
 	}
-	all := []Difference{
+	return []Difference{
 		{"tool", r.Tool.Name + " " + r.Tool.Version, other.Tool.Name + " " + other.Tool.Version},
 		{"plan", r.Plan.ID + " " + r.Plan.Version, other.Plan.ID + " " + other.Plan.Version},
 		{"plan hash", r.Plan.Hash, other.Plan.Hash},
@@ -72,10 +72,14 @@ func (r *Run) unlike(other *Run) []Difference {
 		{"--strict-plan", fmt.Sprint(r.StrictPlan), fmt.Sprint(other.StrictPlan)},
 		{"--repeat", fmt.Sprint(r.Repeat), fmt.Sprint(other.Repeat)},
 		{"--failed", r.FailedOf, other.FailedOf},
-		{"number of shards", fmt.Sprint(r.Shard.Of), fmt.Sprint(other.Shard.Of)},
 		{"baseline", baseline(r), baseline(other)},
 		{"waivers", fmt.Sprint(r.Waivers), fmt.Sprint(other.Waivers)},
 	}
+}
+
+// unlike are the differences that two shards of one run cannot have.
+func (r *Run) unlike(other *Run) []Difference {
+	all := append(r.settings(other), Difference{"number of shards", fmt.Sprint(r.Shard.Of), fmt.Sprint(other.Shard.Of)})
 	all = slices.DeleteFunc(all, func(d Difference) bool { return d.One == d.Other })
 	for _, d := range r.Device.Differences(other.Device, FieldVendor, FieldModel, FieldSoftware, FieldEndpoint, FieldReference, FieldDefects) {
 		d.Field = "device: " + d.Field
@@ -135,10 +139,14 @@ func join(parts []Part, order func(a, b string) int) *Run {
 		}
 		run.WallMS = max(run.WallMS, p.WallMS)
 		MergeFeatures(run.Features, p.Features)
+		run.Model = cmp.Or(run.Model, p.Model)
 		for _, l := range p.Links {
 			to := &run.Links[slices.IndexFunc(run.Links, func(o Link) bool { return o.Link == l.Link })]
 			to.Cases = append(to.Cases, l.Cases...)
 			to.WallMS = max(to.WallMS, l.WallMS)
+			if l.LeftOn != "" {
+				to.LeftOn = strings.TrimPrefix(fmt.Sprintf("%s; shard %s: %s", to.LeftOn, p.Shard, l.LeftOn), "; ")
+			}
 			if l.Trouble != "" {
 				to.Trouble = strings.TrimPrefix(fmt.Sprintf("%s; shard %s: %s", to.Trouble, p.Shard, l.Trouble), "; ")
 				to.DeviceLog = append(to.DeviceLog, l.DeviceLog...)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/usptest/usptest/harness/model"
 )
 
 // shards are two parts of a run over two links.
@@ -27,6 +29,7 @@ func shards() []Part {
 
 func TestMerge(t *testing.T) {
 	parts := shards()
+	parts[1].Model = &model.Report{Device: "uri"}
 	run, err := Merge(parts, strings.Compare)
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +54,9 @@ func TestMerge(t *testing.T) {
 	}
 	if run.Links[1].Trouble != "shard 2/2: no contact" || run.Features[0].Detected != Yes {
 		t.Errorf("trouble or detection are lost: %+v", run)
+	}
+	if run.Model == nil || run.Model.Device != "uri" {
+		t.Errorf("the data model: %+v", run.Model)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"fmt"
 	"time"
+
+	"github.com/usptest/usptest/harness/model"
 )
 
 // Schema names the version of run.json. A file of another schema is refused.
@@ -27,6 +29,10 @@ type Run struct {
 	ToleranceMS int64 `json:"toleranceMs,omitempty"`
 	// StrictPlan says that the run judged by the plan's letter; each case names in ByLetter the errata that it therefore did not apply.
 	StrictPlan bool `json:"strictPlan,omitempty"`
+	// GateChecks says that the checks beyond the plan count for the exit code: they were named, or there was nothing else to run.
+	GateChecks bool `json:"gateChecks,omitempty"`
+	// AdviceFails says that what is advice alone counts as a failure for the exit code.
+	AdviceFails bool `json:"adviceFails,omitempty"`
 	// Again is the command line that repeats this run.
 	Again []string `json:"again,omitempty"`
 	// AgainCase is the same without selectors and links: AgainFor appends those of one case.
@@ -38,6 +44,18 @@ type Run struct {
 	FailedOf string `json:"failedOf,omitempty"`
 	// Shard says which part of the run this is; nil when it is the whole.
 	Shard *Shard `json:"shard,omitempty"`
+	// Laboratory is where the device was tested, and Tester by whom, as the DUT file says; empty where it does not.
+	Laboratory string `json:"laboratory,omitempty"`
+	Tester     string `json:"tester,omitempty"`
+	// Filters are the selections by label of the command line, and OtherLinks the links of the DUT file that the command line left out.
+	Filters    []string `json:"filters,omitempty"`
+	OtherLinks []string `json:"otherLinks,omitempty"`
+	// DUT is the DUT file; nil for the reference agent. Patience are its waits that are not the defaults.
+	DUT      *DUTFile   `json:"dut,omitempty"`
+	Patience []Patience `json:"patience,omitempty"`
+	// Conditions are all that bent the run, and Coverage how much of the plan was judged; Conclude fills them in.
+	Conditions []Condition `json:"conditions,omitempty"`
+	Coverage   *Coverage   `json:"coverage,omitempty"`
 	// Waivers and Features are what the DUT file declared and what was found, Alternates what cases used of its elements.
 	Waivers    []Waiver    `json:"waivers,omitempty"`
 	Alternates []Alternate `json:"alternates,omitempty"`
@@ -47,6 +65,12 @@ type Run struct {
 	// Repeat is how many rounds of each case were asked for; 0 when cases were not repeated.
 	Repeat int    `json:"repeat,omitempty"`
 	Links  []Link `json:"links"`
+	// Model is how the device's data model compares with TR-181, apart from the plan; nil when no device described it.
+	Model *model.Report `json:"model,omitempty"`
+	// Causes are the root causes of what went wrong, those of the device first, then by how often each was seen; Conclude fills them in.
+	Causes []Cause `json:"causes,omitempty"`
+	// Limited says that this is what a limited report shows of a run, and not the run; see OnlyFailures. It is not part of run.json.
+	Limited bool `json:"-"`
 	// Dir is the folder that holds the journals; empty when there are none. It is not part of run.json.
 	Dir string `json:"-"`
 }
@@ -90,8 +114,12 @@ type Device struct {
 	Model    string `json:"model,omitempty"`
 	Software string `json:"software,omitempty"`
 	Endpoint string `json:"endpoint,omitempty"`
+	// Serial is the serial number that the DUT file gives; empty without it.
+	Serial string `json:"serial,omitempty"`
 	// Says is what the device says of itself at first contact; nil when it was not asked. The fields beside it are the DUT file's where it has them.
 	Says *Identity `json:"says,omitempty"`
+	// USP is the version of USP in its Records, such as 1.4; empty while there was none.
+	USP string `json:"usp,omitempty"`
 	// Firmware are the banks that the device showed at first contact, at most 16; none without the Firmware:1 profile.
 	Firmware []FirmwareBank `json:"firmware,omitempty"`
 	// Reference is true when the device is the project's own reference agent.
@@ -121,11 +149,13 @@ type FirmwareBank struct {
 // Alternate is an element the plan allows to substitute: which one, and what stood in for it.
 type Alternate struct {
 	Role string `json:"role"`
-	Path string `json:"path"`
+	// Instead is the plan's own element; empty in runs of earlier versions.
+	Instead string `json:"instead,omitempty"`
+	Path    string `json:"path"`
 }
 
 func (a Alternate) String() string {
-	return fmt.Sprintf("in the place of %s: %s", a.Role, cmp.Or(a.Path, "nothing"))
+	return fmt.Sprintf("%s: %s in the place of %s", a.Role, cmp.Or(a.Path, "nothing"), cmp.Or(a.Instead, "the plan's own"))
 }
 
 // Feature is one row of the plan's feature table, as declared and as detected. Why says what settled the detection: what the device lacks,
@@ -166,15 +196,19 @@ type Link struct {
 	Trouble string `json:"trouble,omitempty"`
 	// DeviceLog are the last lines of the device's own output, when the harness launched it and there was trouble.
 	DeviceLog []string `json:"deviceLog,omitempty"`
-	Cases     []Case   `json:"cases"`
+	// LeftOn says that the device does not run the firmware that it had before the cases replaced it, or may not; empty when it does.
+	LeftOn string `json:"leftOn,omitempty"`
+	Cases  []Case `json:"cases"`
 }
 
-// Case is one case of the plan over one link.
+// Case is one case of the plan, or one check beyond it, over one link.
 type Case struct {
 	ID      string  `json:"id"`
 	Title   string  `json:"title"`
 	Verdict Verdict `json:"verdict"`
 	Reason  string  `json:"reason,omitempty"`
+	// ByHand are the verdicts that persons gave to a case that usptest did not judge; the last one counts.
+	ByHand []ByHand `json:"byHand,omitempty"`
 	// Baseline is how the case stands to Run.Baseline; empty when it neither fails nor is a known failure.
 	Baseline   Standing  `json:"baseline,omitempty"`
 	Started    time.Time `json:"started,omitzero"`
@@ -185,10 +219,14 @@ type Case struct {
 	// Rounds are the rounds of a case that was repeated, in order; Metrics and Steps are those of the first that did not pass, or of the first.
 	Rounds []Round `json:"rounds,omitempty"`
 	Steps  []Step  `json:"steps,omitempty"`
+	// Retries are the attempts of a device to connect, or to deliver, after the harness had refused the one before.
+	Retries []Retry `json:"retries,omitempty"`
 	// Notes are remarks for the reader: a procedure that was adapted, what was seen besides.
 	Notes []string `json:"notes,omitempty"`
 	// Alternates are the elements that stood in for the plan's own.
 	Alternates []Alternate `json:"alternates,omitempty"`
+	// Relaxed are the ids of those that decided: where the plan's letter judges otherwise, the case went by what the erratum accepts.
+	Relaxed []string `json:"relaxed,omitempty"`
 	// Errata are the ids of the plan's errata that touched a verdict of this case.
 	Errata []string `json:"errata,omitempty"`
 	// ByLetter are the ids of those that would have, had the run not judged by the plan's letter.
@@ -218,6 +256,16 @@ type Step struct {
 	Seq  uint64 `json:"seq"` // the event that marks its beginning
 }
 
+// Retry is one attempt after a failure, and the range in which its wait had to be.
+type Retry struct {
+	N       int     `json:"n"`       // counts from 1
+	Failure uint64  `json:"failure"` // the event from which the wait counts
+	Attempt uint64  `json:"attempt"` // the event with which it ended
+	WaitMS  float64 `json:"waitMs"`
+	LeastMS float64 `json:"leastMs"`
+	MostMS  float64 `json:"mostMs"`
+}
+
 // CleanUp is one act that put the device back, and how it ended.
 type CleanUp struct {
 	Name  string `json:"name"`
@@ -231,6 +279,7 @@ type Event struct {
 	Layer   string  `json:"layer"`
 	Dir     string  `json:"dir"` // in: from the device, out: to the device, own: the harness's act
 	Type    string  `json:"type,omitempty"`
+	Link    string  `json:"link,omitempty"` // over which it came or went, where that is not the link under test
 	Conn    uint64  `json:"conn,omitempty"`
 	Local   string  `json:"local,omitempty"`
 	Remote  string  `json:"remote,omitempty"`

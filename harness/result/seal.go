@@ -81,7 +81,7 @@ func Unseal(dir string, matters func(name string) bool) error {
 	return fmt.Errorf("%s: the run is not as it was written:\n%s\ntake the files that usptest wrote, or run again", filepath.Join(dir, SumsFile), strings.Join(broken, "\n"))
 }
 
-// Reseal renews the seal of one file of dir, which was written anew. A file without a seal stays without.
+// Reseal renews the seal of one file of dir, which was written again. A file without a seal stays without.
 func Reseal(dir, name string) error {
 	seals, err := readSeals(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -23,21 +23,27 @@ const (
 	NotAutomated  Verdict = "not-automated"  // usptest has no body for it yet
 	Aborted       Verdict = "aborted"        // the run ended before the case did
 	Flaky         Verdict = "flaky"          // it was repeated, and its rounds differ
+	Advice        Verdict = "advice"         // a check beyond the plan found what TR-369 only advises against
+	PassByHand    Verdict = "pass-by-hand"   // usptest could not judge it, and a person says that it passed
+	FailByHand    Verdict = "fail-by-hand"   // the same for a failure
 )
 
 // CaseVerdicts are the verdicts a case can have, in the order in which reports count them: what was judged first.
 func CaseVerdicts() []Verdict {
-	return []Verdict{Pass, Fail, Flaky, Error, Aborted, Waived, Deselected, Unsupported, NotAutomated, Deprecated}
+	return []Verdict{Pass, Fail, Flaky, Advice, Error, Aborted, Waived, PassByHand, FailByHand,
+		Deselected, Unsupported, NotAutomated, Deprecated}
 }
 
 // MetricVerdicts are the verdicts that a metric can have.
-func MetricVerdicts() []Verdict { return []Verdict{Pass, Fail, Error, NotReached, NotApplicable} }
+func MetricVerdicts() []Verdict {
+	return []Verdict{Pass, Fail, Advice, Error, NotReached, NotApplicable}
+}
 
 // CaseVerdict rolls up the verdicts of a case's metrics. A proven device fault stays proven, so fail beats error; pass needs every
-// metric judged, and at least one.
+// metric judged, and at least one. Advice is less than a fault, and more than nothing.
 func CaseVerdict(metrics []Metric) (Verdict, string) {
 	count := map[Verdict]int{}
-	var firstFail, firstError, firstOpen Metric
+	var firstFail, firstAdvice, firstError, firstOpen Metric
 	for i := len(metrics) - 1; i >= 0; i-- {
 		m := metrics[i]
 		switch m.Verdict {
@@ -45,6 +51,8 @@ func CaseVerdict(metrics []Metric) (Verdict, string) {
 			count[m.Verdict]++
 		case Fail:
 			count[Fail], firstFail = count[Fail]+1, m
+		case Advice:
+			count[Advice], firstAdvice = count[Advice]+1, m
 		case NotReached:
 			count[NotReached], firstOpen = count[NotReached]+1, m
 		default:
@@ -58,6 +66,8 @@ func CaseVerdict(metrics []Metric) (Verdict, string) {
 		return Error, fmt.Sprintf("metric %d: %s", firstError.N, firstError.Finding())
 	case count[NotReached] > 0:
 		return Error, fmt.Sprintf("case body ended without judging metric %d", firstOpen.N)
+	case count[Advice] > 0:
+		return Advice, fmt.Sprintf("metric %d: %s", firstAdvice.N, firstAdvice.Finding())
 	case count[Pass] == 0:
 		return Error, "case body judged no metric"
 	}
@@ -79,8 +89,10 @@ func (m Metric) Finding() string {
 
 // Conclusion is the verdict over a whole run.
 type Conclusion struct {
-	Value  string `json:"value"` // conformant, partial or not-conformant
-	Reason string `json:"reason"`
+	Value  string `json:"value"`  // conformant, partial or not-conformant
+	Reason string `json:"reason"` // all Reasons in a line
+	// Reasons are every reason by itself, failures first, then what of the plan was not judged, then the rest.
+	Reasons []string `json:"reasons,omitempty"`
 }
 
 // The values of a Conclusion.
@@ -90,12 +102,16 @@ const (
 	NotConformant = "not-conformant"
 )
 
-// Counts says how many cases have each verdict, over all links.
-func (r *Run) Counts() map[Verdict]int {
+// Counts says how many cases of the plan have each verdict, over all links.
+func (r *Run) Counts() map[Verdict]int { return r.count(func(c Case) bool { return !c.IsCheck() }) }
+
+func (r *Run) count(which func(Case) bool) map[Verdict]int {
 	count := map[Verdict]int{}
 	for _, l := range r.Links {
 		for _, c := range l.Cases {
-			count[c.Verdict]++
+			if which(c) {
+				count[c.Verdict]++
+			}
 		}
 	}
 	return count
@@ -124,86 +140,147 @@ func (r *Run) WaitLine() string {
 		r.Waits.TotalMS/1000, r.Waits.LongestMS/1000, r.Waits.Longest, took)
 }
 
-// Conclude fills in the waits and the conclusion: not-conformant when any case failed that no waiver excuses, conformant when everything that the
-// plan asks of this device passed in real time, partial otherwise.
-func (r *Run) Conclude() {
-	r.Waits = r.waits()
-	count := r.Counts()
-	reservation := r.reservation(count)
-	switch waived := count[Waived]; {
-	case count[Fail] > 0 || r.failedOnce():
-		var reasons []string
-		if count[Fail] > 0 {
-			reasons = append(reasons, plural(count[Fail], "case")+" failed")
-		}
-		if flaky := count[Flaky]; flaky > 0 {
-			reasons = append(reasons, fmt.Sprintf("%s %s flaky", plural(flaky, "case"), choose(flaky, "is", "are")))
-		}
-		reason := strings.Join(reasons, ", ")
-		if known := r.Standing(Known); known > 0 {
-			reason += fmt.Sprintf(", of which the baseline knows %d", known)
-		}
-		if waived > 0 {
-			reason += fmt.Sprintf("; %d more failed and %s waived", waived, choose(waived, "is", "are"))
-		}
-		r.Conclusion = Conclusion{NotConformant, reason}
-	case waived > 0:
-		reason := fmt.Sprintf("%s failed and %s waived", plural(waived, "case"), choose(waived, "is", "are"))
-		if reservation != "" {
-			reason += "; besides, " + reservation
-		}
-		r.Conclusion = Conclusion{Partial, reason}
-	case reservation != "":
-		r.Conclusion = Conclusion{Partial, "no case failed, but " + reservation}
-	default:
-		r.Conclusion = Conclusion{Conformant, "every case that applies to this device passed"}
-	}
+// Coverage says how much of the plan a run judged; every case counts once, whatever the number of links.
+type Coverage struct {
+	Plan      int `json:"plan"`      // active cases of the plan
+	Apply     int `json:"apply"`     // of them, those that apply to the device by its declared features
+	Automated int `json:"automated"` // of those, the ones that this version of usptest has a body for
+	Judged    int `json:"judged"`    // of those, the ones that passed, failed, are flaky, waived or turned out not to apply, over any link
 }
 
-// reservation is the first reason why a run without a failure proves no conformance; empty when there is none.
-func (r *Run) reservation(count map[Verdict]int) string {
+// judgedCases counts the cases of which the run says something, each once.
+func (r *Run) judgedCases() int {
+	seen := map[string]bool{}
+	for _, l := range r.Links {
+		for _, c := range l.Cases {
+			if !c.IsCheck() && (c.Verdict == Pass || c.Failed() || c.Verdict == Unsupported && !c.Started.IsZero()) {
+				seen[c.ID] = true
+			}
+		}
+	}
+	return len(seen)
+}
+
+// String says it in a line.
+func (c Coverage) String() string {
+	text := fmt.Sprintf("judged %d of the %s that apply to this device (%d in the plan)", c.Judged, plural(c.Apply, "case"), c.Plan)
+	if gap := c.Apply - c.Automated; gap > 0 {
+		text += fmt.Sprintf("; usptest does not automate %d of them", gap)
+	}
+	return text
+}
+
+// Conclude fills in the waits, the conditions, the coverage, the causes and the conclusion: not-conformant when any case failed that no waiver
+// excuses, conformant when everything that the plan asks of this device passed in real time, partial otherwise.
+func (r *Run) Conclude() {
+	r.Waits, r.Conditions, r.Causes = r.waits(), r.conditions(), r.causes()
+	if r.Coverage != nil {
+		r.Coverage.Judged = r.judgedCases()
+	}
+	reasons := append(r.failures(), r.reservations()...)
+	r.Conclusion = Conclusion{Value: Partial, Reasons: reasons}
+	count := r.Counts()
+	switch {
+	case count[Fail]+count[FailByHand] > 0 || r.failedOnce():
+		r.Conclusion.Value = NotConformant
+	case len(reasons) == 0:
+		r.Conclusion.Value = Conformant
+		r.Conclusion.Reasons = []string{"every case that applies to this device passed"}
+	}
+	if left := r.LeftOn(); left != "" {
+		r.Conclusion.Reasons = slices.Insert(r.Conclusion.Reasons, 0, left)
+	}
+	r.Conclusion.Reason = strings.Join(r.Conclusion.Reasons, "; ")
+}
+
+// LeftOn says which devices do not run the firmware that they had before the run, by link; empty when all do. Whoever shows a run shows it first.
+func (r *Run) LeftOn() string {
+	var left []string
+	for _, l := range r.Links {
+		if l.LeftOn != "" {
+			left = append(left, l.Link+": "+l.LeftOn)
+		}
+	}
+	return strings.Join(left, "; ")
+}
+
+// failures say how many cases failed, excused or not.
+func (r *Run) failures() (reasons []string) {
+	count := r.Counts()
+	if n := count[Fail]; n > 0 {
+		reasons = append(reasons, plural(n, "case")+" failed")
+	}
+	if n := count[Flaky]; n > 0 {
+		reasons = append(reasons, fmt.Sprintf("%s %s flaky", plural(n, "case"), choose(n, "is", "are")))
+	}
+	if known := r.Standing(Known); known > 0 {
+		reasons[len(reasons)-1] += fmt.Sprintf(", of which the baseline knows %d", known)
+	}
+	if text := r.byHand(); count[FailByHand] > 0 {
+		reasons = append(reasons, text)
+	}
+	if n := count[Waived]; n > 0 {
+		more := plural(n, "case")
+		if count[Fail] > 0 {
+			more = fmt.Sprintf("%d more", n)
+		}
+		reasons = append(reasons, fmt.Sprintf("%s failed and %s waived", more, choose(n, "is", "are")))
+	}
+	return reasons
+}
+
+// reservations are all reasons why the run, without a failure, would prove no conformance; the gaps of the plan's coverage first.
+func (r *Run) reservations() (reasons []string) {
+	add := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
+	count := r.Counts()
+	switch c := r.Coverage; {
+	case c != nil && c.Judged < c.Apply:
+		add("%s", c)
+	case c == nil && count[NotAutomated] > 0:
+		add("%s %s not automated yet", plural(count[NotAutomated], "case"), choose(count[NotAutomated], "is", "are"))
+	}
+	if text := r.byHand(); text != "" && count[FailByHand] == 0 {
+		add("%s", text)
+	}
+	if n := count[Error] + count[Aborted]; n > 0 {
+		add("%s could not be judged", plural(n, "case"))
+	}
+	if count[Pass]+count[Fail]+count[Flaky]+count[Waived] == 0 {
+		add("no case passed, so nothing is proven")
+	}
 	for _, l := range r.Links {
 		if l.Trouble != "" {
-			return fmt.Sprintf("there was trouble over %s: %s", l.Link, l.Trouble)
+			text, _, _ := strings.Cut(l.Trouble, "; ")
+			add("there was trouble over %s: %s", l.Link, text)
 		}
 	}
-	switch n := count[Error] + count[Aborted]; {
-	case count[Flaky] > 0:
-		return fmt.Sprintf("%s passed in some rounds and could not be judged in others", plural(count[Flaky], "case"))
-	case n > 0:
-		return fmt.Sprintf("%s could not be judged", plural(n, "case"))
-	case count[Pass] == 0:
-		return "no case passed, so nothing is proven"
-	case r.Shard != nil:
-		return fmt.Sprintf("this is shard %s alone; usptest merge joins all of them", r.Shard)
-	case r.FailedOf != "":
-		return "the run was limited to what failed or could not be judged in " + r.FailedOf
-	case len(r.Selectors) > 0:
-		return "the run was limited to " + strings.Join(r.Selectors, " ")
-	case count[Deselected] > 0:
-		return fmt.Sprintf("%s %s left out of the run", plural(count[Deselected], "case"), choose(count[Deselected], "was", "were"))
-	case count[NotAutomated] > 0:
-		return fmt.Sprintf("%s %s not automated yet", plural(count[NotAutomated], "case"), choose(count[NotAutomated], "is", "are"))
-	case r.TimeScale != 1:
-		return fmt.Sprintf("protocol intervals were divided by %g", r.TimeScale)
-	case r.Tolerant() != "":
-		return r.Tolerant()
+	if n := count[Deselected]; n > 0 {
+		add("%s %s left out of the run", plural(n, "case"), choose(n, "was", "were"))
 	}
-	if m := r.Device.Mismatches(); len(m) > 0 {
-		return m[0].Mismatch()
+	for _, c := range r.Conditions {
+		if c.Widens && !strings.HasPrefix(c.Text, waives) {
+			add("%s", clause(c.Text))
+		}
 	}
+	for _, m := range r.Device.Mismatches() {
+		add("%s", m.Mismatch())
+	}
+	var features []string
 	for _, f := range r.Features {
-		if differs := f.Disagreement(); differs != "" {
-			return fmt.Sprintf("feature %d (%s): %s", f.Number, f.Name, differs)
+		if f.Disagreement() != "" {
+			features = append(features, fmt.Sprint(f.Number))
 		}
 	}
-	return ""
+	if n := len(features); n > 0 {
+		add("%s %s not what the DUT file declares: %s", plural(n, "feature"), choose(n, "is", "are"), strings.Join(features, ", "))
+	}
+	return reasons
 }
 
 // failedOnce reports whether the device failed a round of a case that is flaky.
 func (r *Run) failedOnce() bool {
 	return slices.ContainsFunc(r.Links, func(l Link) bool {
-		return slices.ContainsFunc(l.Cases, func(c Case) bool { return c.Verdict == Flaky && c.failedOnce() })
+		return slices.ContainsFunc(l.Cases, func(c Case) bool { return !c.IsCheck() && c.Verdict == Flaky && c.failedOnce() })
 	})
 }
 
@@ -214,7 +291,7 @@ func plural(n int, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
-// choose is the word that fits so many things.
+// choose is the word that fits this many things.
 func choose(n int, one, more string) string {
 	if n == 1 {
 		return one
@@ -231,11 +308,11 @@ const (
 	ExitInterrupted = 130
 )
 
-// ExitCode is what the run as a whole means to a pipeline: 0 everything selected passed, 1 a device fault or a flaky case, 3
-// errors but no device fault. A waived failure is none; with a baseline, a known one is none, and a stale one is. A run in which nothing was judged is an error:
-// nothing is silently green.
+// ExitCode is what the run as a whole means to a pipeline: 0 everything selected passed, 1 a device fault, a flaky case or a profile that is
+// claimed and lacks something, 3 errors but no device fault. A waived failure is none; with a baseline, a known one is none, and a stale one is. A run in which nothing was judged is an error:
+// nothing is silently green. Checks beyond the plan count when GateChecks or, for what they advise, AdviceFails says so.
 func (r *Run) ExitCode() int {
-	count := r.Counts()
+	count := r.Deciding()
 	for _, l := range r.Links {
 		if l.Trouble != "" {
 			count[Error]++
@@ -243,7 +320,7 @@ func (r *Run) ExitCode() int {
 	}
 	known := r.Standing(Known)
 	switch {
-	case count[Fail]+count[Flaky]-known+r.Standing(Stale) > 0:
+	case count[Fail]+count[Flaky]+count[FailByHand]-known+r.Standing(Stale)+r.Model.Faults() > 0:
 		return ExitDeviceFault
 	case count[Error]+count[Aborted] > 0 || count[Pass]+count[Waived]+known == 0:
 		return ExitError

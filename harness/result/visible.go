@@ -41,6 +41,18 @@ func visible(s string, lines bool) string {
 	return b.String()
 }
 
+// CutWords shortens s to about limit bytes at a space, with an ellipsis in the place of the rest. A word that is too long is cut itself.
+func CutWords(s string, limit int) string {
+	head, left := Cut(s, limit)
+	if left == 0 {
+		return s
+	}
+	if at := strings.LastIndexByte(head, ' '); at > limit/2 && s[len(head)] != ' ' {
+		head = head[:at]
+	}
+	return strings.TrimRight(head, " ,;:") + " …"
+}
+
 // Cut shortens s to at most limit bytes without splitting a character, and says how many bytes it left out.
 func Cut(s string, limit int) (head string, left int) {
 	if len(s) <= limit {

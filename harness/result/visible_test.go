@@ -52,3 +52,21 @@ func TestCut(t *testing.T) {
 		t.Errorf("want 99 bytes of valid UTF-8, got %d", len(head))
 	}
 }
+
+func TestCutWords(t *testing.T) {
+	for _, test := range []struct {
+		s     string
+		limit int
+		want  string
+	}{
+		{"as it is", 8, "as it is"},
+		{"cut at a word, and not within", 16, "cut at a word …"},
+		{"cut after a word", 9, "cut after …"},
+		{"Ünbroken-and-much-too-long", 10, "Ünbroken- …"},
+		{"a much-too-long-word", 12, "a much-too-l …"},
+	} {
+		if got := CutWords(test.s, test.limit); got != test.want {
+			t.Errorf("%q: want %q, got %q", test.s, test.want, got)
+		}
+	}
+}

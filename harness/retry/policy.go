@@ -1,6 +1,6 @@
 // Package retry judges how long an Agent waits before it tries again: the range that TR-369 and
 // TR-181 give each wait, whether a wait kept to it, and whether a series of waits can have come
-// about by chance. It knows times alone; what an attempt and a failure are is told by who watches
+// about by chance. It knows times alone; what an attempt and a failure are is known to who watches
 // the device.
 package retry
 

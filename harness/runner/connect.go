@@ -2,18 +2,21 @@ package runner
 
 import (
 	"fmt"
-	"net"
+	"time"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/brokers/stomp"
 	"github.com/usptest/usptest/brokers/websocket"
+	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
 )
 
-// connect makes the Link of the MTP, the one place that tells MTPs apart. Its broker is there for scripts once the Link is started and
-// scripts was called.
-func (r *rig) connect(spec dut.LinkSpec, vars *dut.Vars, s security) (scripts func(), err error) {
+// connect makes the Link of the MTP, the one place that distinguishes MTPs. Its broker is there for the scripts of a bench once the Link is
+// started and scripts was called.
+func (r *rig) connect(j *journal.Journal, spec dut.LinkSpec, vars *dut.Vars, s security) (made link.Link, scripts func(*harness.Bench), err error) {
 	addr, login := address(r.DUT.Bind, spec.Port), link.Login{Username: spec.Username, Password: spec.Password}
 	switch spec.MTP {
 	case dut.MQTT:
@@ -21,36 +24,41 @@ func (r *rig) connect(spec dut.LinkSpec, vars *dut.Vars, s security) (scripts fu
 		if spec.Version == "3.1.1" {
 			version = mqtt.V311
 		}
-		l := link.NewMQTT(r.Journal, link.MQTTOptions{Name: r.name, Version: version, AgentTopic: vars.AgentTopic,
+		broker := mqtt.Options{Addr: addr, TLS: s.server}
+		if spec.AssignTopic {
+			broker.SubscribeTopics, broker.ResponseInfo = []string{vars.AgentTopic}, vars.AgentTopic
+		}
+		l := link.NewMQTT(j, link.MQTTOptions{Name: spec.Name(), Version: version, AgentTopic: vars.AgentTopic,
 			ControllerTopic: vars.ControllerTopic, ControllerID: vars.ControllerID, Login: login,
-			Broker: mqtt.Options{Addr: addr, TLS: s.server}})
-		r.Link = l
-		return func() { r.MQTT = l.Broker() }, nil
+			Broker: broker})
+		return l, func(b *harness.Bench) { b.MQTT = l.Broker() }, nil
 	case dut.STOMP:
-		l := link.NewSTOMP(r.Journal, link.STOMPOptions{Name: r.name, AgentDestination: vars.AgentTopic,
+		broker := stomp.Options{Addr: addr, TLS: s.server, TimeScale: r.Scale, Patience: min(r.DUT.Waits.Connect/2, time.Minute)}
+		if spec.AssignTopic {
+			broker.SubscribeDest = vars.AgentTopic
+		}
+		l := link.NewSTOMP(j, link.STOMPOptions{Name: spec.Name(), AgentDestination: vars.AgentTopic,
 			ControllerDestination: vars.ControllerTopic, ControllerID: vars.ControllerID, Login: login,
-			Broker: stomp.Options{Addr: addr, TLS: s.server, TimeScale: r.Scale}})
-		r.Link = l
-		return func() { r.STOMP = l.Broker() }, nil
+			Broker: broker})
+		return l, func(b *harness.Bench) { b.STOMP = l.Broker() }, nil
 	case dut.WebSocket:
-		o := link.WebSocketOptions{Name: r.name, KeepAwake: true,
+		o := link.WebSocketOptions{Name: spec.Name(), KeepAwake: true,
 			Broker: websocket.Options{Addr: addr, TLS: s.server, DialTLS: s.client, Path: vars.Path, EndpointID: vars.ControllerID}}
 		if spec.Role == dut.RoleServer {
 			if o.Dial, err = r.dial(spec, vars, s); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
-		l := link.NewWebSocket(r.Journal, o)
-		r.Link = l
-		return func() { r.WebSocket, r.KeepAwake = l.Broker(), l.SetKeepAwake }, nil
+		l := link.NewWebSocket(j, o)
+		return l, func(b *harness.Bench) { b.WebSocket, b.KeepAwake = l.Broker(), l.SetKeepAwake }, nil
 	}
-	return nil, fmt.Errorf("link %q has the unknown MTP %q", r.name, spec.MTP)
+	return nil, nil, fmt.Errorf("link %q has the unknown MTP %q", spec.Name(), spec.MTP)
 }
 
 // dial says how a device that is a WebSocket server is dialled, and gives it a port that it may listen on.
 func (r *rig) dial(spec dut.LinkSpec, vars *dut.Vars, s security) (*websocket.DialOptions, error) {
 	var err error
-	if vars.AgentPort, err = freePort(r.DUT.Bind); err != nil {
+	if vars.AgentPort, err = gate.FreePort(r.DUT.Bind); err != nil {
 		return nil, err
 	}
 	url, err := spec.Endpoint(*vars)
@@ -58,14 +66,4 @@ func (r *rig) dial(spec dut.LinkSpec, vars *dut.Vars, s security) (*websocket.Di
 		return nil, err
 	}
 	return &websocket.DialOptions{URL: url.String(), TLS: s.client}, nil
-}
-
-// freePort finds a port that nobody listens on now.
-func freePort(host string) (int, error) {
-	l, err := net.Listen("tcp", address(host, 0))
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

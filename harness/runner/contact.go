@@ -2,13 +2,16 @@ package runner
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/usptest/usptest/brokers/gate"
+	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/lab"
@@ -19,8 +22,8 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// contact starts the device and waits until it can be reached and answers. A device that does not get in because it breaks a rule is a
-// *faultError. One that is there but set up otherwise than the DUT file says is told by that, whether it answered or not.
+// contact starts the device and waits until it can be reached and answers. A device that cannot connect because it breaks a rule is a
+// *faultError. One that is there but not set up as the DUT file says is reported so, whether it answered or not.
 func (r *rig) contact(ctx context.Context) error {
 	mark := r.Journal.Mark()
 	if err := r.Device.Start(ctx); err != nil {
@@ -34,15 +37,19 @@ func (r *rig) contact(ctx context.Context) error {
 	if ctx.Err() != nil || errors.As(err, &launch) {
 		return err
 	}
-	x := r.Link.Explain(r.Journal.Since(mark))
+	gaveUp := waiting.Err() != nil
+	x := r.explain(mark)
 	if breaches := append(x.Breaches, r.broken(mark)...); err != nil && len(breaches) > 0 {
-		return &faultError{breach: breaches[0], setUp: x.Mismatches}
+		return &faultError{breach: breaches[0], setUp: x.Mismatches, again: gaveUp || errors.Is(err, errWrongAgain)}
 	}
 	if other := r.otherDevice(mark); err == nil && other != "" {
 		return errors.New(other)
 	}
 	if err == nil {
 		err = r.mayRead(ctx)
+	}
+	if err != nil && gaveUp && len(x.Mismatches) == 0 {
+		return r.absent(err, mark, "the device does not get in, and it did the same again, so usptest waited no longer")
 	}
 	if len(x.Mismatches) > 0 {
 		return fmt.Errorf("the device is not set up as the DUT file says: %s; make them the same, there or here", strings.Join(x.Mismatches, "; "))
@@ -60,31 +67,145 @@ func (r *rig) mayRead(ctx context.Context) error {
 	if object := r.Agent.Get(ctx, "Device.LocalAgent."); len(shown(object)) > 0 {
 		return nil
 	}
-	return fmt.Errorf("the device answers, but does not show %s to the Controller %q: it answers %s; give that Controller a Role with full access",
-		endpointID, r.Agent.ID(), controller.Summary(reply.Msg))
+	answer := controller.Summary(reply.Msg)
+	if reply.Msg.GetBody().GetError() == nil {
+		answer = "a " + usp.TypeName(usp.MsgTypeOf(reply.Msg)) + " without it"
+	}
+	return fmt.Errorf("the device answers, but does not show %s to the Controller %q: it answers %s; "+
+		"give that Controller (controller.endpoint in the DUT file) a Role with full access%s",
+		endpointID, r.Agent.ID(), answer, r.otherController())
 }
 
-// watch gives up the wait for a device as soon as it cannot help any more.
-func (r *rig) watch(ctx context.Context, mark uint64, giveUp func()) {
-	_, err := r.Journal.Await(ctx, mark, func(e *journal.Event) error {
-		if e.Dir == journal.In && r.Link.StartsSession(e) && r.Link.Explain([]*journal.Event{e}).Final {
-			return nil
+// otherController says to which other Controller the device speaks; "" when it speaks to no other.
+func (r *rig) otherController() string {
+	for _, e := range r.Journal.Since(0) {
+		record, ok := e.Body.(*usppb.Record)
+		if ok && e.Dir == journal.In && record.GetToId() != r.Agent.ID() && !answers(record) {
+			return fmt.Sprintf("; it sends Records to the Controller %s: compare controller.endpoint in the DUT file with the device",
+				usp.Quote(record.GetToId()))
 		}
-		return journal.ErrSkip
-	})
-	if err == nil {
-		giveUp()
+	}
+	return ""
+}
+
+// watch gives up the wait for a device as soon as it cannot help any more: the device is set up for another version of the MTP, or it has
+// come again and broken the same rule in the same way, or got no further for the same reason. Once is not enough: a device may try
+// otherwise what was refused. One that has broken a rule and then stays connected in silence is disconnected once, so that it comes again.
+func (r *rig) watch(ctx context.Context, mark uint64, giveUp func()) {
+	dropped := false
+	for from := mark; ; {
+		silence, cancel := context.WithTimeout(ctx, r.DUT.Waits.Response)
+		e, err := r.Journal.Await(silence, from, func(e *journal.Event) error {
+			if e.Link != "" {
+				return journal.ErrSkip
+			}
+			return nil
+		})
+		cancel()
+		x := r.explain(mark)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case x.Final || repeated(x.Breaches) || stuckAgain(r.Journal.Since(mark)):
+			giveUp()
+			return
+		case err == nil:
+			from = e.Seq
+		case len(x.Breaches) > 0 && !dropped:
+			dropped = true
+			r.Link.Drop()
+		}
+		select {
+		case <-time.After(lookAgain): // what came meanwhile is looked at together
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
-// faultError is a device that does not get in because it breaks a rule.
+// lookAgain is the pause between two looks at what has come from a device.
+const lookAgain = 100 * time.Millisecond
+
+// repeated reports whether two of the breaches are the same.
+func repeated(breaches []link.Breach) bool {
+	seen := map[string]bool{}
+	for _, b := range breaches {
+		key := b.Rule + " " + b.Err.Error()
+		if seen[key] {
+			return true
+		}
+		seen[key] = true
+	}
+	return false
+}
+
+// stuckAgain reports whether two connections of the device ended for the same reason that only another setup can mend.
+func stuckAgain(events []*journal.Event) bool {
+	conns := map[string]uint64{} // by the reason
+	for _, e := range events {
+		why := stuck(e)
+		if why == "" || e.Link != "" {
+			continue
+		}
+		if conn, known := conns[why]; known && conn != e.Conn {
+			return true
+		}
+		conns[why] = e.Conn
+	}
+	return false
+}
+
+// stuck says why a device gets no further, if an event shows that; else "". A certificate that the device does not take is none where the
+// reason may be a clock that it has not set yet (some clients show it as a bad record MAC), nor is the answer of a device's own server,
+// which may still be starting.
+func stuck(e *journal.Event) string {
+	switch h, isHandshake := e.Body.(*websocket.Handshake); {
+	case isMalformed(e), e.Layer == journal.LayerTLS && e.Type == gate.HandshakeFailed && !strings.Contains(e.Text, "bad record MAC"):
+		return fmt.Sprintf("%s %s %s", e.Layer, e.Type, e.Text)
+	case e.Layer == journal.LayerTLS && e.Type == "alert" && strings.Contains(e.Text, "unknown certificate authority"):
+		return e.Text
+	case isHandshake && e.Dir == journal.Out && h.Status == http.StatusNotFound:
+		return "not found"
+	}
+	return ""
+}
+
+// explain is what the link makes of all that came since mark, and of the versions of TLS that the device offers.
+func (r *rig) explain(mark uint64) link.Explanation {
+	events := r.Journal.Since(mark)
+	x := r.Link.Explain(events)
+	x.Breaches = append(x.Breaches, oldTLS(events, r.Link.MTP().TLSRule)...)
+	return x
+}
+
+// oldTLS are the attempts of a device that never offers TLS 1.2 or later, as the rule demands.
+func oldTLS(events []*journal.Event, rule string) (breaches []link.Breach) {
+	for _, e := range events {
+		hello, ok := e.Body.(*gate.ClientHello)
+		switch {
+		case !ok || e.Link != "":
+		case hello.Newest() >= tls.VersionTLS12:
+			return nil
+		default:
+			breaches = append(breaches, link.Breach{Rule: rule, Seq: e.Seq, Err: &usp.Mismatch{Where: "versions in the ClientHello of the device",
+				Want: "TLS 1.2 or later among them", Got: hello.Offers()}})
+		}
+	}
+	return breaches
+}
+
+// faultError is a device that cannot connect because it breaks a rule.
 type faultError struct {
 	breach link.Breach
 	setUp  []string // what is set up otherwise besides
+	again  bool     // it did the same again, so that the wait for it ended early
 }
 
 func (e *faultError) Error() string {
 	text := fmt.Sprintf("the device is at fault before the first case: %v (%s)", e.breach.Err, e.breach.Rule)
+	if e.again {
+		text += "; it did the same again, so usptest waited no longer"
+	}
 	if len(e.setUp) > 0 {
 		text += "; besides, it is not set up as the DUT file says: " + strings.Join(e.setUp, "; ")
 	}
@@ -136,10 +257,10 @@ func (r *rig) reachable(ctx context.Context, mark uint64, patience time.Duration
 	case errors.As(err, &launch):
 		return err
 	default:
-		return r.absent(err, mark, patience, wait)
+		return r.absent(err, mark, notWithin(patience, wait))
 	}
 	for {
-		reply := r.Agent.Get(waiting, endpointID)
+		reply := r.ask(waiting)
 		switch {
 		case reply.Message != nil:
 			return nil
@@ -147,21 +268,79 @@ func (r *rig) reachable(ctx context.Context, mark uint64, patience time.Duration
 			return ctx.Err()
 		case waiting.Err() != nil:
 			if name := r.stranger(mark); name != "" {
-				return fmt.Errorf("the device calls itself %q; device.endpoint in the DUT file is %q: make them the same", name, r.Agent.AgentID())
+				return fmt.Errorf("the device calls itself %q, and device.endpoint in the DUT file is %q: make them the same",
+					name, r.Agent.AgentID())
+			}
+			if other := r.announcesOther(mark); other != "" {
+				return fmt.Errorf("the device is connected but does not answer, and names itself otherwise: %s; "+
+					"make it and device.endpoint in the DUT file the same", other)
 			}
 			if late := r.late(mark); late != "" {
 				return fmt.Errorf("the device answers too late: %s; raise waits.response in the DUT file, now %s", late, r.DUT.Waits.Response)
 			}
-			return fmt.Errorf("the device is connected but does not answer within %s (waits.%s): %w; it must know the Controller %q and grant it full access",
-				patience, wait, reply.Err, r.Agent.ID())
+			return fmt.Errorf("the device is connected but does not answer within %s (waits.%s): %w; "+
+				"it must know the Controller %q and grant it full access%s",
+				patience, wait, reply.Err, r.Agent.ID(), r.otherController())
+		}
+		if r.wrongAnswers(mark) > 1 {
+			return errWrongAgain
 		}
 		if err := r.Agent.Connected(waiting); err != nil {
-			return r.absent(err, mark, patience, wait)
+			return r.absent(err, mark, notWithin(patience, wait))
 		}
 	}
 }
 
-// late tells of an answer that came after waits.response, or "".
+// ask asks the device for its Endpoint ID. It gives up when the device begins another session: it may know nothing of the request then.
+func (r *rig) ask(ctx context.Context) *controller.Reply {
+	asking, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	mark := r.Journal.Mark()
+	go func() {
+		defer giveUp()
+		_, _ = r.Journal.Await(asking, mark, func(e *journal.Event) error {
+			if e.Link == "" && r.Link.StartsSession(e) {
+				return nil
+			}
+			return journal.ErrSkip
+		})
+	}()
+	return r.Agent.Get(asking, endpointID)
+}
+
+// errWrongAgain is a device that has answered two requests so that a rule is broken and neither answer could be taken.
+var errWrongAgain = errors.New("the device answers wrongly")
+
+// wrongAnswers counts the answers since mark with which the device broke a rule.
+func (r *rig) wrongAnswers(mark uint64) (n int) {
+	broken := map[uint64]bool{}
+	for _, b := range r.broken(mark) {
+		broken[b.Seq] = true
+	}
+	for _, b := range r.Link.Explain(r.Journal.Since(mark)).Breaches {
+		broken[b.Seq] = true
+	}
+	for seq := range broken {
+		if e := r.Journal.At(seq); e != nil && answers(e.Body) {
+			n++
+		}
+	}
+	return n
+}
+
+// answers reports whether the body of an event holds a Message that is no request.
+func answers(body any) bool {
+	switch b := body.(type) {
+	case *controller.Message:
+		return b.GetBody().GetRequest() == nil
+	case *usppb.Record:
+		m, err := usp.ParseMessage(usp.PayloadOf(b))
+		return err == nil && m.GetBody().GetRequest() == nil
+	}
+	return false
+}
+
+// late describes an answer that came after waits.response; "" when there is none.
 func (r *rig) late(mark uint64) string {
 	asked := map[string]time.Time{}
 	for _, e := range r.Journal.Since(mark) {
@@ -179,23 +358,54 @@ func (r *rig) late(mark uint64) string {
 	return ""
 }
 
-// absent says that no device came in time. That the wait ended is said by how long it was.
-func (r *rig) absent(err error, mark uint64, patience time.Duration, wait string) error {
-	why := strings.TrimSuffix(err.Error(), ": "+context.DeadlineExceeded.Error())
-	text := r.seen(mark)
-	if strings.HasPrefix(text, unseen) && wait == "connect" && !r.Device.Launched() {
-		text += "; a device that tried before usptest listened waits before it tries again, often a minute and more: restart it, or raise waits.connect"
-	}
-	return fmt.Errorf("no device within %s (waits.%s): %s; %s", patience, wait, why, text)
+// notWithin begins the error about a device that did not come in time.
+func notWithin(patience time.Duration, wait string) string {
+	return fmt.Sprintf("no device within %s (waits.%s)", patience, wait)
 }
 
-// otherDevice tells of a second device on the link: a connection over which nothing but another Endpoint ID is heard; "" when there is none.
+// absent says that no device came, after what, and most telling of all why.
+func (r *rig) absent(err error, mark uint64, after string) error {
+	why := strings.TrimSuffix(err.Error(), ": "+context.DeadlineExceeded.Error())
+	text, remedy := r.seen(mark)
+	if errors.Is(err, context.Canceled) { // the wait ended early, which says nothing about the device
+		why = remedy
+	}
+	nothing := strings.HasPrefix(text, unseen)
+	if nothing && strings.HasSuffix(after, "(waits.connect)") && !r.Device.Launched() {
+		text += "; a device that tried before usptest listened waits before it tries again, often a minute and more: restart it, or raise waits.connect"
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if beside := r.connectedBeside(ended); len(beside) > 0 {
+		text += "; the device is connected over " + strings.Join(beside, " and ")
+	}
+	switch {
+	case nothing:
+		return fmt.Errorf("%s, %s; %s", after, text, why)
+	case remedy != "" && why != remedy:
+		return fmt.Errorf("%s: %s; %s; %s", after, remedy, why, text)
+	}
+	return fmt.Errorf("%s: %s; %s", after, why, text)
+}
+
+// otherDevice describes a second device on the link: a connection over which nothing but another Endpoint ID is heard, in a Record or where
+// the session opens; "" when there is none.
 func (r *rig) otherDevice(mark uint64) string {
 	var conns []uint64
 	names, from := map[uint64]string{}, map[uint64]string{}
+	own := map[string]bool{} // other names by which the device under test itself opens sessions
 	for _, e := range r.Journal.Since(mark) {
 		if e.Remote != "" {
 			from[e.Conn] = e.Remote
+		}
+		if b := r.Link.Announced(e, r.Agent.AgentID(), usp.Version); b != nil && b.Named != "" && e.Conn != 0 {
+			if r.Agent.SpokeOver(e.Conn) {
+				own[b.Named] = true
+				continue
+			}
+			if _, known := names[e.Conn]; !known {
+				conns, names[e.Conn] = append(conns, e.Conn), b.Named
+			}
 		}
 		record, ok := e.Body.(*usppb.Record)
 		if !ok || e.Dir != journal.In {
@@ -209,7 +419,7 @@ func (r *rig) otherDevice(mark uint64) string {
 		}
 	}
 	for _, conn := range conns {
-		if names[conn] != r.Agent.AgentID() {
+		if names[conn] != r.Agent.AgentID() && !own[names[conn]] {
 			return fmt.Sprintf("another device is connected over this link, from %s, with the Endpoint ID %s; the one under test is %q: disconnect the other one, "+
 				"or give it another port", from[conn], usp.Quote(names[conn]), r.Agent.AgentID())
 		}
@@ -227,13 +437,23 @@ func (r *rig) stranger(mark uint64) string {
 	return ""
 }
 
+// announcesOther is how a device that has sent no Record names itself, if that is another Endpoint ID than the expected one; else "".
+func (r *rig) announcesOther(mark uint64) string {
+	for _, e := range r.Journal.Since(mark) {
+		if b := r.Link.Announced(e, r.Agent.AgentID(), usp.Version); b != nil {
+			return b.Err.Error()
+		}
+	}
+	return ""
+}
+
 const unseen = "seen: no TCP connection to "
 
-// seen tells what came over the wire since mark, for a device that is not there.
-func (r *rig) seen(mark uint64) string {
+// seen describes what came over the wire since mark, for a device that is not there, and what to do about it, "" when nothing tells.
+func (r *rig) seen(mark uint64) (text, remedy string) {
 	counts, order, events := map[string]int{}, []string{}, r.Journal.Since(mark)
 	for _, e := range events {
-		if e.Dir != journal.In {
+		if e.Dir != journal.In || e.Link != "" {
 			continue
 		}
 		kind := fmt.Sprintf("%s %s", e.Layer, e.Type)
@@ -243,22 +463,22 @@ func (r *rig) seen(mark uint64) string {
 		counts[kind]++
 	}
 	if len(order) == 0 {
-		return fmt.Sprintf(unseen+"%s; check that the device is configured for this address", r.Link.Addr())
+		if remedy := r.Link.Explain(events).Remedy; remedy != "" {
+			return "seen: nothing", remedy
+		}
+		return fmt.Sprintf(unseen+"%s; check that the device is configured for this address", r.Link.Addr()), ""
 	}
+	remedy = r.remedy(order, counts, events)
 	for i, kind := range order {
 		order[i] = fmt.Sprintf("%d %s", counts[kind], kind)
 	}
-	text := "seen: " + strings.Join(order, ", ")
-	if remedy := r.remedy(order, counts, events); remedy != "" {
-		text += "; " + remedy
-	}
-	return text
+	return "seen: " + strings.Join(order, ", "), remedy
 }
 
-// remedy says what to do about a device of which so much was seen, by its event that tells most.
+// remedy says what to do about a device, by the most telling event that was seen of it.
 func (r *rig) remedy(seen []string, counts map[string]int, events []*journal.Event) string {
 	spec, _ := r.DUT.Link(r.name)
-	malformed := slices.ContainsFunc(seen, func(kind string) bool { return strings.HasSuffix(kind, " malformed") })
+	malformed := slices.ContainsFunc(events, isMalformed)
 	switch {
 	case counts["tls alert"] > 0:
 		return fmt.Sprintf("the device refuses the broker's certificate: it must trust the issuer (tls.authority in the DUT file), and look for the name %q", r.host())
@@ -267,9 +487,34 @@ func (r *rig) remedy(seen []string, counts map[string]int, events []*journal.Eve
 	case spec.TLS && counts["tls handshake"] == 0 && counts["tcp open"] > 0:
 		return "the device does not begin with TLS, or does not finish: configure it for TLS, or remove tls: true from the link"
 	case malformed, len(seen) == 1 && counts["tcp open"] > 0:
-		return fmt.Sprintf("what came is not %s: the device speaks another MTP, or TLS on one side only", r.Link.MTP().Name)
+		text := fmt.Sprintf("what came is not %s: the device speaks another MTP, or TLS on one side only", r.Link.MTP().Name)
+		if at := slices.IndexFunc(events, isMalformed); at >= 0 {
+			text += " (" + events[at].Text + begunAs(events[at].Raw) + ")"
+		}
+		return text
 	}
 	return r.Link.Explain(events).Remedy
+}
+
+// begunAs says which other protocol bytes begin like; "" when none that is known.
+func begunAs(raw []byte) string {
+	begins := func(text string) bool { return strings.HasPrefix(string(raw), text) }
+	switch {
+	case begins("\x16\x03"):
+		return ", which begins like TLS"
+	case begins("\x10") && strings.Contains(string(raw[:min(len(raw), 12)]), "MQ"):
+		return ", which begins like MQTT"
+	case begins("STOMP\n"), begins("CONNECT\n"), begins("STOMP\r\n"), begins("CONNECT\r\n"):
+		return ", which begins like STOMP"
+	case begins("GET "):
+		return ", which begins like HTTP, on which WebSocket is opened"
+	}
+	return ""
+}
+
+// isMalformed reports whether an event is about bytes of a device that are no packet, frame or request.
+func isMalformed(e *journal.Event) bool {
+	return e.Dir == journal.In && e.Link == "" && (e.Type == "malformed" || e.Layer == journal.LayerNote && strings.HasPrefix(e.Type, "bad "))
 }
 
 // brokeOff says why a TLS handshake that the device began did not come to its end.

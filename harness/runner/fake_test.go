@@ -67,7 +67,7 @@ func fakeWorker(script []string) int {
 			say.Encode(report{Trouble: &trouble{Text: arg, DeviceLog: []string{"its log"}}})
 		case "note":
 			say.Encode(report{Note: arg})
-		case "ask": // what came back is told as a note
+		case "ask": // what came back becomes a note
 			say.Encode(report{Ask: &plea{N: 7, What: arg}})
 			text, _ := input.ReadString('\n')
 			say.Encode(report{Note: "answer " + strings.TrimSpace(text)})

@@ -11,7 +11,7 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// maxBanks is how many firmware banks of a device are told.
+// maxBanks is how many firmware banks of a device are reported.
 const maxBanks = 16
 
 // firmware asks the device for its firmware banks. A device without the Firmware:1 profile has none.
@@ -19,7 +19,7 @@ func (r *rig) firmware(ctx context.Context) []result.FirmwareBank {
 	return banks(shown(r.Agent.Get(ctx, deviceInfo+"FirmwareImage.", deviceInfo+"ActiveFirmwareImage", deviceInfo+"BootFirmwareImage")))
 }
 
-// banks are the rows of Device.DeviceInfo.FirmwareImage. in what a device told, by instance number.
+// banks are the rows of Device.DeviceInfo.FirmwareImage. in the values of a device, by instance number.
 func banks(told usp.Params) []result.FirmwareBank {
 	rows := map[int]bool{}
 	for path := range told {

@@ -13,17 +13,17 @@ import (
 // maxIdentity is how many bytes of a name the device may have.
 const maxIdentity = 200
 
-// deviceInfo is the object in which a device says who it is.
+// deviceInfo is the object with the device's identity.
 const deviceInfo = "Device.DeviceInfo."
 
-// identify asks the device who it is. What it does not tell stays empty.
+// identify reads the device's identity. What it does not report stays empty.
 func (r *rig) identify(ctx context.Context) *identity {
 	told := shown(r.Agent.Get(ctx, deviceInfo+"Manufacturer", deviceInfo+"ModelName", deviceInfo+"SoftwareVersion"))
 	name := func(param string) string {
 		value, _ := result.Cut(told[deviceInfo+param], maxIdentity)
 		return value
 	}
-	return &identity{Vendor: name("Manufacturer"), Model: name("ModelName"), Software: name("SoftwareVersion"), Endpoint: r.Agent.AgentID(),
+	return &identity{Vendor: name("Manufacturer"), Model: name("ModelName"), Software: name("SoftwareVersion"), Endpoint: r.Agent.AgentID(), USP: r.Agent.Speaks(),
 		Firmware: r.firmware(ctx)}
 }
 

@@ -4,41 +4,51 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
-	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/model"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// inspection is what the supported data model of a device says of what the DUT file declares.
+// inspection is what the supported data model of a device says about the declarations of the DUT file.
 type inspection struct {
 	Features []result.Feature `json:"features"`
 	// Elements are the substitutes that the device does not have, or not as their roles need them.
 	Elements []dut.Problem `json:"elements,omitempty"`
 	// Blind says why the supported data model is not known; empty when it is.
 	Blind string `json:"blind,omitempty"`
-	// model is what the device has; empty when it is not known. It stays in the process that asked.
-	model plan.Model
+	// model is what the device has; nil when it is not known. It stays in the process that asked.
+	model *model.Model
+	// Compared is how the data model compares with TR-181, when the job asks for it.
+	Compared *model.Report `json:"compared,omitempty"`
+	// described is the reply with the supported data model; it stays in the process that asked.
+	described *controller.Reply
 }
 
 // inspect asks the device once for its whole supported data model and for the values that rules of features need.
 func (r *rig) inspect(ctx context.Context, p *plan.Plan) inspection {
 	got := r.Agent.GetSupportedDM(ctx, controller.WholeModel())
-	model, err := modelOf(got)
+	device, err := describedBy(got)
+	if wrong := misdescribed(got); err == nil && wrong != nil { // for the cases to judge; it says nothing of the DUT file
+		why := "the device's description of its data model is not valid: " + wrong.Error()
+		boundTexts(r.Journal.Masker(), &why)
+		return inspection{Features: unknownFeatures(p, r.DUT, why), Blind: why}
+	}
 	if err != nil {
 		why := "the device does not tell its supported data model: " + err.Error() +
 			fmt.Sprintf("; its Role for the Controller %q must allow to read all of Device.", r.Agent.ID())
 		boundTexts(r.Journal.Masker(), &why)
 		return inspection{Features: unknownFeatures(p, r.DUT, why), Blind: why}
 	}
-	model.Values = shown(r.Agent.Get(ctx, p.DetectableValues()...))
+	values := shown(r.Agent.Get(ctx, p.DetectableValues()...))
 	found := inspection{
-		Features: features(p, r.DUT, func(f plan.Feature) (plan.Detected, string) { return f.DetectIn(model) }),
-		Elements: r.DUT.CheckElements(model), model: model,
+		Features: features(p, r.DUT, func(f plan.Feature) (plan.Detected, string) { return f.DetectIn(device, values) }),
+		Elements: r.DUT.CheckElements(device), model: device, described: got,
 	}
 	for i := range found.Features {
 		boundTexts(r.Journal.Masker(), &found.Features[i].Why)
@@ -49,47 +59,27 @@ func (r *rig) inspect(ctx context.Context, p *plan.Plan) inspection {
 	return found
 }
 
-// modelOf reads a GetSupportedDMResp about the root object.
-func modelOf(got *controller.Reply) (plan.Model, error) {
-	model := plan.Model{Elements: map[string]plan.Element{}}
-	if err := expect.Type(got, usp.GetSupportedDMResp); err != nil {
-		return model, err
-	}
+// misdescribed is the first element that a GetSupportedDMResp describes as TR-369 does not allow it, of those that a DUT file may name.
+func misdescribed(got *controller.Reply) error {
 	for _, q := range got.Body().GetResponse().GetGetSupportedDmResp().GetReqObjResults() {
-		if err := expect.NoError("err_code", q.GetErrCode(), q.GetErrMsg()); err != nil {
-			return model, err
-		}
 		for _, o := range q.GetSupportedObjs() {
-			addObject(model.Elements, o)
+			path := o.GetSupportedObjPath()
+			for _, k := range o.GetSupportedCommands() {
+				switch {
+				case !strings.HasSuffix(k.GetCommandName(), "()"):
+					return &usp.Mismatch{Where: "command_name in " + usp.Quote(path), Want: "a name that ends with ()", Got: usp.Quote(k.GetCommandName())}
+				case k.GetCommandType() == usppb.GetSupportedDMResp_CMD_UNKNOWN:
+					return &usp.Mismatch{Where: "command_type of " + usp.Quote(path+k.GetCommandName()), Want: "CMD_SYNC or CMD_ASYNC", Got: "none"}
+				}
+			}
+			for _, e := range o.GetSupportedEvents() {
+				if !strings.HasSuffix(e.GetEventName(), "!") {
+					return &usp.Mismatch{Where: "event_name in " + usp.Quote(path), Want: "a name that ends with !", Got: usp.Quote(e.GetEventName())}
+				}
+			}
 		}
 	}
-	if len(model.Elements) == 0 {
-		return model, fmt.Errorf("the %s names no object", usp.TypeName(usp.GetSupportedDMResp))
-	}
-	return model, nil
-}
-
-// addObject adds an object with all it has. The zero of a protobuf enumeration stands for what the device leaves out, too.
-func addObject(elements map[string]plan.Element, o *usppb.GetSupportedDMResp_SupportedObjectResult) {
-	path := o.GetSupportedObjPath()
-	access := o.GetAccess()
-	elements[path] = plan.Element{
-		Creatable: access == usppb.GetSupportedDMResp_OBJ_ADD_DELETE || access == usppb.GetSupportedDMResp_OBJ_ADD_ONLY,
-		Deletable: access == usppb.GetSupportedDMResp_OBJ_ADD_DELETE || access == usppb.GetSupportedDMResp_OBJ_DELETE_ONLY,
-	}
-	for _, p := range o.GetSupportedParams() {
-		e := plan.Element{Writable: p.GetAccess() != usppb.GetSupportedDMResp_PARAM_READ_ONLY}
-		if p.GetValueType() != usp.TypeUnknown {
-			e.Type = usp.ValueTypeName(p.GetValueType())
-		}
-		elements[path+p.GetParamName()] = e
-	}
-	for _, k := range o.GetSupportedCommands() {
-		elements[path+k.GetCommandName()] = plan.Element{Async: k.GetCommandType() == usppb.GetSupportedDMResp_CMD_ASYNC, Arguments: k.GetInputArgNames()}
-	}
-	for _, e := range o.GetSupportedEvents() {
-		elements[path+e.GetEventName()] = plan.Element{Arguments: e.GetArgNames()}
-	}
+	return nil
 }
 
 // features lists the feature rows that the plan still has, with what the DUT file says of them and what is detected.
@@ -109,7 +99,7 @@ func features(p *plan.Plan, f *dut.File, detect func(plan.Feature) (plan.Detecte
 func unknownFeatures(p *plan.Plan, f *dut.File, why string) []result.Feature {
 	return features(p, f, func(row plan.Feature) (plan.Detected, string) {
 		if row.Detect.None != "" {
-			return row.DetectIn(plan.Model{})
+			return row.DetectIn(&model.Model{}, nil)
 		}
 		return plan.Unknown, why
 	})

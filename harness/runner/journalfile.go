@@ -72,7 +72,7 @@ func written(e *journal.Event, began time.Time, mask journal.Masker, room int) r
 	}
 	return result.Event{
 		Seq: e.Seq, AtMS: float64(e.At.Sub(began).Microseconds()) / 1000, Layer: string(e.Layer), Dir: string(e.Dir), Type: e.Type,
-		Conn: e.Conn, Local: e.Local, Remote: e.Remote, Text: mask.Text(e.Text), Decoded: decoded, Raw: mask.Bytes(e.Raw),
+		Link: e.Link, Conn: e.Conn, Local: e.Local, Remote: e.Remote, Text: mask.Text(e.Text), Decoded: decoded, Raw: mask.Bytes(e.Raw),
 	}
 }
 

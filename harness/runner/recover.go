@@ -20,6 +20,7 @@ func (r *rig) relaunch(ctx context.Context) error {
 	if err := r.Device.Fresh(ctx); err != nil {
 		return err
 	}
+	r.ForgetFirmware()
 	return r.reachable(ctx, mark, r.DUT.Waits.Connect, "connect")
 }
 

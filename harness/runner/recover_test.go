@@ -61,10 +61,11 @@ func TestOneCaseAfterTheOther(t *testing.T) {
 		"all is well": {pass, nil, "started 1.1; pass 1.1 ; started 1.2; pass 1.2 "},
 		"a failure":   {fail, nil, "started 1.1; fail 1.1 refused; started 1.2; pass 1.2 "},
 		"the device is gone": {fail, func(s *simple) { s.away = true },
-			"started 1.1; trouble the device did not come back after case 1.1: no device within 6s (waits.reconnect): no Agent can be reached; " +
-				"seen: no TCP connection to 127.0.0.1:7; check that the device is configured for this address; fail 1.1 refused; " +
-				"error 1.2 the device did not come back after case 1.1: no device within 6s (waits.reconnect): no Agent can be reached; " +
-				"seen: no TCP connection to 127.0.0.1:7; check that the device is configured for this address"},
+			"started 1.1; trouble the device did not come back after case 1.1: no device within 6s (waits.reconnect), " +
+				"seen: no TCP connection to 127.0.0.1:7; check that the device is configured for this address; no Agent can be reached; " +
+				"fail 1.1 refused; " +
+				"error 1.2 the device did not come back after case 1.1: no device within 6s (waits.reconnect), " +
+				"seen: no TCP connection to 127.0.0.1:7; check that the device is configured for this address; no Agent can be reached"},
 		"gone, but the case passed": {pass, func(s *simple) { s.away = true }, "started 1.1; pass 1.1 ; started 1.2; pass 1.2 "}, // the next case will tell
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,7 +105,7 @@ func TestADeviceThatStaysAwayIsBroughtBackByTheLab(t *testing.T) {
 		"by its reset": {dut.LabSpec{Power: dut.Hook{By: dut.ByHand}, FactoryReset: dut.Hook{By: dut.ByHand}}, "reset the device",
 			"the lab reset the device to its factory settings", 2},
 		"by a reset over USP, which is no way": {dut.LabSpec{FactoryReset: dut.Hook{By: dut.ByUSP}}, "reset the device",
-			"check that the device is configured for this address", 0},
+			"no Agent can be reached", 0},
 		"by nobody": {dut.LabSpec{Power: dut.Hook{By: dut.ByHand}}, "", "lab.power: the operator was asked to take the power from the device, and give it back: out for lunch", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -137,7 +138,7 @@ func TestAnInterruptedWorkerStartsNoCase(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w, out := working(t, &simple{}, nil)
-	if r := w.one(ctx, planned("1.1")); r.Verdict != result.Aborted || told(t, out) != "aborted 1.1 "+interrupted {
+	if r := w.one(ctx, planned("1.1")); r.Verdict != result.Aborted || told(t, out) != "aborted 1.1 "+result.Interrupted {
 		t.Errorf("got %+v, told %s", r, told(t, out))
 	}
 }

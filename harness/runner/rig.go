@@ -12,15 +12,18 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/lab"
+	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/network"
 	"github.com/usptest/usptest/harness/usp"
 )
 
 // rig is a harness.Bench with what has to be put together and taken down for it.
 type rig struct {
 	*harness.Bench
-	name   string // of the link: mqtt5, mqtt3, stomp or websocket, with "+tls" when it is protected
-	names  string // in the certificate that the device is shown
-	cancel context.CancelFunc
+	name    string // of the link: mqtt5, mqtt3, stomp or websocket, with "+tls" when it is protected
+	names   string // in the certificate that the device is shown
+	cancel  context.CancelFunc
+	network *network.Network // nil without one of its own
 }
 
 // newRig starts the broker of the Link, the collector and the Controller, and prepares the device without starting it. The error is one
@@ -30,48 +33,88 @@ func newRig(ctx context.Context, j job, ask func(context.Context, string) error)
 	if !ok {
 		return nil, fmt.Errorf("the DUT file has no link %q", j.Link)
 	}
-	vars, err := j.DUT.Vars(spec, j.Instance)
-	if err != nil {
+	events, asking := journal.New(), ctx
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the clean-up after an interrupt still needs the brokers
+	r := &rig{name: j.Link, cancel: cancel, Bench: &harness.Bench{Journal: events, DUT: j.DUT, Scale: j.Scale, StrictPlan: j.Strict}}
+	if err := r.wire(&j); err != nil {
+		r.close()
 		return nil, err
 	}
-	events := journal.New()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the clean-up after an interrupt still needs the brokers
-	r := &rig{name: j.Link, cancel: cancel, Bench: &harness.Bench{
-		Journal: events, DUT: j.DUT, Scale: j.Scale, StrictPlan: j.Strict,
-		AgentAddress: vars.AgentTopic, ControllerAddress: vars.ControllerTopic,
-	}}
-	if j.Scale != 1 {
-		r.Pulse = harness.StartPulse(ctx)
-	}
-	security, err := newSecurity(j.DUT, spec, vars)
+	vars, err := j.DUT.Vars(spec, j.Instance)
 	if err != nil {
 		r.close()
 		return nil, err
 	}
-	r.names = security.names()
+	r.AgentAddress, r.ControllerAddress, vars.Interface = vars.AgentTopic, vars.ControllerTopic, r.wireFor(j.DUT)
+	if j.Scale != 1 {
+		r.Pulse = harness.StartPulse(ctx)
+	}
+	security, err := newSecurity(j.DUT, spec, vars, r.also()...)
+	if err != nil {
+		r.close()
+		return nil, err
+	}
+	r.names, r.Identity = security.names(), security.own
 	if err := r.collectors(ctx, &vars, security); err != nil {
 		r.close()
 		return nil, err
 	}
-	scripts, err := r.connect(spec, &vars, security)
-	if err != nil {
+	if err := r.files(ctx, &vars, security); err != nil {
 		r.close()
 		return nil, err
 	}
-	r.Device = lab.NewDevice(events, j.DUT, vars, lab.Options{CA: security.trust, Client: security.device, Ask: ask})
-	r.Agent = controller.New(ctx, events, r.Link, controller.Options{
-		ID: vars.ControllerID, AgentID: vars.AgentID, Version: usp.Version, Timeout: j.DUT.Waits.Response,
-	})
-	if err := r.Link.Start(ctx); err != nil {
+	var scripts func(*harness.Bench)
+	if r.Link, scripts, err = r.connect(events, spec, &vars, security); err != nil {
 		r.close()
-		return nil, fmt.Errorf("%w; %s", err, listenRemedy(err, "free the port or change it in the DUT file"))
+		return nil, err
 	}
-	scripts()
+	if err := r.besides(j, security); err != nil {
+		r.close()
+		return nil, err
+	}
+	byHand := ask
+	if ask != nil { // the person is waited for as long as the run goes on
+		byHand = func(_ context.Context, what string) error {
+			return r.ByHand(func() error { return ask(asking, what) })
+		}
+	}
+	r.Device = lab.NewDevice(events, j.DUT, vars, lab.Options{CA: security.trust, Client: security.device, Ask: byHand, Start: r.starter()})
+	r.Agent = controller.New(ctx, events, r.Link, controller.Options{
+		ID: vars.ControllerID, AgentID: vars.AgentID, Version: usp.Version, Timeout: j.DUT.Waits.Response, Beside: r.Beside,
+	})
+	for _, l := range append([]link.Link{r.Link}, r.Beside...) {
+		if err := l.Start(ctx); err != nil {
+			r.close()
+			return nil, fmt.Errorf("%w; %s", err, listenRemedy(err, "free the port or change it in the DUT file"))
+		}
+	}
+	scripts(r.Bench)
 	if _, port, err := net.SplitHostPort(r.Link.Addr()); err == nil {
 		vars.Port, _ = strconv.Atoi(port)
 	}
 	r.Device.SetVars(vars)
 	return r, nil
+}
+
+// besides makes the links over which the device may reach the harness while another one is tested.
+func (r *rig) besides(j job, s security) error {
+	for _, name := range j.Beside {
+		spec, _ := j.DUT.Link(name)
+		vars, err := j.DUT.Vars(spec, j.Instance)
+		if err != nil {
+			return err
+		}
+		own, err := s.of(j.DUT, spec)
+		if err != nil {
+			return err
+		}
+		l, _, err := r.connect(r.Journal.Beside(name), spec, &vars, own)
+		if err != nil {
+			return err
+		}
+		r.Beside = append(r.Beside, l)
+	}
+	return nil
 }
 
 // listenRemedy says what to do when a server cannot listen; inUse is for a port that is taken.
@@ -95,10 +138,17 @@ func (r *rig) close() {
 	if r.Link != nil {
 		_ = r.Link.Close()
 	}
+	for _, l := range r.Beside {
+		_ = l.Close()
+	}
 	for _, c := range []harness.Collector{r.Collectors.HTTP, r.Collectors.HTTPS, r.Collectors.WrongName, r.Collectors.UnknownIssuer} {
 		if c.Server != nil {
 			_ = c.Close()
 		}
+	}
+	r.unwire()
+	if r.Files.Server != nil {
+		_ = r.Files.Close()
 	}
 	r.cancel()
 }

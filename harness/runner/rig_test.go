@@ -29,9 +29,11 @@ type simple struct {
 	deleted []string
 	refuses bool // it answers everything with an Error
 	mute    bool
+	forbids bool          // it lets nobody add anything
 	late    time.Duration // how long it takes to answer; 0: none
 	away    bool
 	arrives func() // what it does when it connects; may be nil
+	drops   func() // what it does when it is disconnected; may be nil
 	named   string // it answers nothing, and speaks of its own accord under this Endpoint ID
 }
 
@@ -42,6 +44,12 @@ func (s *simple) Name() string { return "memory" }
 func (s *simple) Addr() string { return "127.0.0.1:7" }
 
 func (s *simple) Reset() {}
+
+func (s *simple) Drop() {
+	if s.drops != nil {
+		s.drops()
+	}
+}
 
 func (s *simple) ReplyTo() string { return "" }
 
@@ -85,6 +93,9 @@ func (s *simple) answer(id string, request *usppb.Request) *usppb.Msg {
 	defer s.mu.Unlock()
 	if s.refuses {
 		return usp.NewError(id, usp.CodeRequestDenied, "no")
+	}
+	if request.GetAdd() != nil && s.forbids {
+		return usp.NewError(id, usp.CodePermissionDenied, "no")
 	}
 	if request.GetDelete() != nil {
 		s.deleted = append(s.deleted, request.GetDelete().GetObjPaths()...)

@@ -172,6 +172,15 @@ func TestDealSpreadsTheLongCases(t *testing.T) {
 	}
 }
 
+func TestASimulatedDeviceRestartsAtOnce(t *testing.T) {
+	slow := plan.Case{ID: "1.1", Budget: 160 * time.Second, Needs: []string{"reboot"}}
+	for scale, want := range map[float64]time.Duration{1: 161 * time.Second, 25: 4250 * time.Millisecond} {
+		if got := (Options{Scale: scale}).estimate(slow); got != want {
+			t.Errorf("divided by %v: want %s, got %s", scale, want, got)
+		}
+	}
+}
+
 func TestCasesThatMayLoseTheDeviceComeLast(t *testing.T) {
 	lost := []string{"reboot", "oob-recovery"}
 	cases := []plan.Case{
@@ -269,15 +278,15 @@ func TestFinishedCasesAreLoggedAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.write("mqtt5", result.Case{ID: "1.1", Verdict: result.Pass})
-	l.write("stomp", result.Case{ID: "6.1", Verdict: result.Fail, Reason: "a\nb"})
+	l.write(result.Logged{Link: "mqtt5", Case: &result.Case{ID: "1.1", Verdict: result.Pass}})
+	l.write(result.Logged{Link: "stomp", Case: &result.Case{ID: "6.1", Verdict: result.Fail, Reason: "a\nb"}})
 	data, err := os.ReadFile(path) // before close
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []loggedCase
+	var got []result.Logged
 	for line := range bytes.Lines(data) {
-		var c loggedCase
+		var c result.Logged
 		if err := json.Unmarshal(line, &c); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
@@ -289,7 +298,7 @@ func TestFinishedCasesAreLoggedAtOnce(t *testing.T) {
 	if err := l.close(); err != nil {
 		t.Error(err)
 	}
-	l.write("mqtt5", result.Case{ID: "1.2"})
+	l.write(result.Logged{Link: "mqtt5", Case: &result.Case{ID: "1.2"}})
 	if err := l.close(); err == nil {
 		t.Error("a case that could not be written: want an error at the end")
 	}

@@ -9,23 +9,25 @@ import (
 	"strings"
 	"time"
 
+	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/pki"
 )
 
-// security is what the two ends show and trust. Those of a Link without TLS are nil.
+// security is what the two ends show and trust. server is nil for a Link without TLS.
 type security struct {
 	server *tls.Config
-	client *tls.Config // when the harness dials a device that is a WebSocket server
-	device *tls.Certificate
-	trust  []byte // PEM: what the device has to trust
+	client *tls.Config      // when the harness dials a device that is a WebSocket server, which may want TLS over any Link
+	device *tls.Certificate // on any Link, since TLS may be in payloads too
+	own    harness.Identity // what the Controller shows in payloads
+	trust  []byte           // PEM: what the device has to trust
 
 	collector     *tls.Config // what a collector over HTTPS shows
 	wrongName     *tls.Config // the same for another host; nil when the authority is not the harness's own
-	unknownIssuer *tls.Config // the same from an authority that nobody trusts
+	unknownIssuer *tls.Config // the same from an authority that no device trusts
 }
 
-func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars) (security, error) {
+func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars, also ...string) (security, error) {
 	ca, err := f.Authority(time.Now())
 	if err != nil {
 		return security{}, fmt.Errorf("tls.authority: %w", err)
@@ -44,7 +46,7 @@ func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars) (security, error
 	if err != nil {
 		return security{}, err
 	}
-	name := reachable(f.Bind, vars.Host)
+	name := reachable(f.Bind, vars.Host, also...)
 	name.EndpointID, name.Client = vars.ControllerID, true // it also dials a device that is a server
 	var certs [3]tls.Certificate
 	for i, issue := range []struct {
@@ -58,19 +60,34 @@ func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars) (security, error
 	if own != nil {
 		certs[0] = *own
 	}
-	s := security{trust: ca.PEM(), collector: shows(certs[0]), unknownIssuer: shows(certs[2])}
+	// a device that is a server may show any certificate: other cases are about its identity
+	shown := pki.Show(certs[0])
+	client := &tls.Config{GetClientCertificate: shown.ToServer, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
+	s := security{client: client, trust: ca.PEM(), collector: shows(certs[0]), unknownIssuer: shows(certs[2]),
+		own: harness.Identity{Certificate: certs[0], Shown: shown}}
 	if ours {
-		s.wrongName = shows(certs[1])
+		s.wrongName, s.own.Authority = shows(certs[1]), ca
 	}
+	device, err := ca.Issue(pki.Spec{CommonName: "usptest device", EndpointID: vars.AgentID, Client: true, DNS: []string{"localhost"}})
+	if err != nil {
+		return security{}, err
+	}
+	s.device = &device
+	return s.of(f, spec)
+}
+
+// of is the same for another link of the device.
+func (s security) of(f *dut.File, spec dut.LinkSpec) (security, error) {
+	s.server = nil
 	if !spec.TLS {
 		return s, nil
 	}
-	return s, s.protect(f, ca, certs[0], vars)
+	return s, s.protect(f)
 }
 
 // reachable is the certificate of the brokers: with every name and address by which the device may reach them.
-func reachable(bind, host string) pki.Spec {
-	hosts := []string{host, bind}
+func reachable(bind, host string, also ...string) pki.Spec {
+	hosts := append([]string{host, bind}, also...)
 	if ip := net.ParseIP(bind); ip.IsLoopback() || ip.IsUnspecified() {
 		hosts = append(hosts, "localhost")
 	}
@@ -82,7 +99,7 @@ func (s security) names() string {
 	if s.server == nil {
 		return ""
 	}
-	cert, err := x509.ParseCertificate(s.server.Certificates[0].Certificate[0])
+	cert, err := x509.ParseCertificate(s.own.Certificate.Certificate[0])
 	if err != nil {
 		return ""
 	}
@@ -113,20 +130,15 @@ func shows(c tls.Certificate) *tls.Config {
 }
 
 // protect adds what a Link with TLS needs.
-func (s *security) protect(f *dut.File, ca *pki.CA, server tls.Certificate, vars dut.Vars) error {
-	device, err := ca.Issue(pki.Spec{CommonName: "usptest device", EndpointID: vars.AgentID, Client: true, DNS: []string{"localhost"}})
-	if err != nil {
-		return err
-	}
-	s.device, s.server = &device, shows(server)
-	s.server.ClientAuth = tls.RequestClientCert
+func (s *security) protect(f *dut.File) (err error) {
+	// a session that is resumed shows no certificate
+	s.server = &tls.Config{GetCertificate: s.own.Shown.ToClient, SessionTicketsDisabled: true,
+		MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert}
 	if s.server.ClientCAs, err = f.ClientAuthorities(); err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}
 	if s.server.ClientCAs != nil {
 		s.server.ClientAuth = tls.VerifyClientCertIfGiven
 	}
-	// a device that is a server shows what certificate it likes: who it is, the plan asks elsewhere
-	s.client = &tls.Config{Certificates: []tls.Certificate{server}, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
 	return nil
 }

@@ -25,14 +25,22 @@ func even[T any](items []T, n int, takes func(T) time.Duration) [][]T {
 	return parts
 }
 
-// estimate is about how long a case takes: what its procedure waits for, and a second for everything else. A simulated device is the faster the
-// more its intervals are divided.
+// estimate is about how long a case takes: what its procedure waits for, and a little for everything else. A simulated device is the faster
+// the more its intervals are divided, and restarts at once.
 func (o Options) estimate(c plan.Case) time.Duration {
-	return time.Duration(float64(c.Budget+time.Second)/max(1, o.Scale)) * time.Duration(max(1, o.Repeat))
+	waits, besides := c.Budget, time.Second
+	if o.Scale > 1 {
+		besides = time.Second / 4
+		if slices.Contains(c.Needs, "reboot") {
+			waits = max(0, waits-time.Minute) // as long as the plan's budgets reckon for a reboot
+		}
+		waits = time.Duration(float64(waits) / o.Scale)
+	}
+	return (waits + besides) * time.Duration(max(1, o.Repeat))
 }
 
 // takeShard keeps what this machine has to do of a run that is spread over several, and notes what was dealt. The cases that are not carried
-// out are told by the first.
+// out are reported by the first.
 func (o Options) takeShard(whole []linkPlan) ([]linkPlan, *result.Shard, error) {
 	if o.Shard == nil {
 		return whole, nil, nil

@@ -61,7 +61,7 @@ func TestWhateverAWorkerDoesEveryCaseHasAResult(t *testing.T) {
 			"1.1 pass; 1.2 error; 1.6 aborted", "worker process died: exit status 3; its last words: panic: oh no"},
 		"dies at once":         {[]string{"exit"}, "1.1 aborted; 1.2 aborted; 1.6 aborted", "worker process died: exit status 3"},
 		"ends without a word":  {[]string{"note hello"}, "1.1 aborted; 1.2 aborted; 1.6 aborted", "worker process died: unexpected EOF"},
-		"forgets a case":       {[]string{"pass 1.1", "pass 1.6", "done"}, "1.1 pass; 1.2 aborted; 1.6 pass", "without a word about case 1.2"},
+		"forgets a case":       {[]string{"pass 1.1", "pass 1.6", "done"}, "1.1 pass; 1.2 aborted; 1.6 pass", "without a result of case 1.2"},
 		"unreadable report":    {[]string{"pass 1.1", "started 1.2", "raw {", "hang"}, "1.1 pass; 1.2 error; 1.6 aborted", "unreadable report of a worker: unexpected end"},
 		"speaks on, unheard":   {[]string{"raw nonsense", "flood"}, "1.1 aborted; 1.2 aborted; 1.6 aborted", "unreadable report of a worker: invalid character"},
 		"endless report":       {[]string{"flood"}, "1.1 aborted; 1.2 aborted; 1.6 aborted", "unreadable report of a worker: bufio.Scanner: token too long"},
@@ -198,6 +198,26 @@ func TestAnInterruptEndsTheWorker(t *testing.T) {
 	}
 }
 
+// TestATimeLimitIsTheReason: the worker knows only that it is to stop, and its supervisor knows why.
+func TestATimeLimitIsTheReason(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	run, _ := scripted(t, ctx, func(o *Options) {
+		o.Progress = &hearing{on: func(line string) {
+			if line == "mqtt5 started 1.2" {
+				cancel(errors.New("the run reached its --timeout of 45m0s"))
+			}
+		}}
+	}, "pass 1.1", "started 1.2", "end-of-input", `raw {"case":{"id":"1.2","verdict":"aborted","reason":"`+result.Interrupted+`"}}`, "done")
+	if got := verdicts(run); got != "1.1 pass; 1.2 aborted; 1.6 aborted" || run.ExitCode() != result.ExitError {
+		t.Errorf("got %s, exit %d", got, run.ExitCode())
+	}
+	for _, c := range run.Links[0].Cases[1:] {
+		if c.Reason != "the run reached its --timeout of 45m0s" {
+			t.Errorf("%s: got %q", c.ID, c.Reason)
+		}
+	}
+}
+
 func TestAnInterruptedRunStartsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -212,8 +232,9 @@ func TestAnOperatorIsAskedForAWorker(t *testing.T) {
 		ask  func(context.Context, string) error
 		want string
 	}{
-		"done":        {func(context.Context, string) error { return nil }, `mqtt5 note answer {"n":7}`},
-		"refused":     {func(_ context.Context, what string) error { return errors.New("not " + what) }, `mqtt5 note answer {"n":7,"error":"not mqtt5: reboot it"}`},
+		"done": {func(context.Context, string) error { return nil }, `mqtt5 note answer {"n":7}`},
+		"refused": {func(_ context.Context, what string) error { return errors.New("not " + what) },
+			`mqtt5 note answer {"n":7,"error":"not mqtt5: please reboot it"}`},
 		"no operator": {nil, `mqtt5 note answer {"n":7,"error":"there is no operator to ask"}`},
 	} {
 		t.Run(name, func(t *testing.T) {

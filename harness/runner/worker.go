@@ -8,13 +8,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/usp"
 )
 
 // Work is the worker process: it reads one job from in, carries it out and reports to out, one JSON line each. It stops early, with
@@ -46,6 +50,10 @@ func Work(ctx context.Context, p *plan.Plan, bodies harness.Bodies, in io.Reader
 			w.answers <- a
 		}
 	}()
+	if w.Try {
+		w.try()
+		return nil
+	}
 	if err := w.run(ctx); err != nil {
 		return err
 	}
@@ -65,6 +73,7 @@ type worker struct {
 	asked   int // how many pleas there were
 
 	rig  *rig
+	all  []plan.Requirement
 	lost string // why the device cannot be reached any more; every later case is an error
 }
 
@@ -108,6 +117,14 @@ func (w *worker) run(ctx context.Context) error {
 		}
 		cases = append(cases, c)
 	}
+	lock := flock.New(filepath.Join(w.Out, result.WorkersFile))
+	switch free, err := lock.TryRLock(); {
+	case err != nil:
+		return err
+	case !free:
+		return fmt.Errorf("another run has taken %s over", w.Out)
+	}
+	defer lock.Unlock()
 	r, err := newRig(ctx, w.job, w.ask)
 	if err != nil {
 		w.giveUp(ctx, cases, err)
@@ -122,25 +139,40 @@ func (w *worker) run(ctx context.Context) error {
 	}
 	w.report(report{Device: r.identify(ctx)})
 	found := r.inspect(ctx, w.plan)
+	if w.Compare && found.Blind == "" {
+		if found.Compared, err = r.compareEarly(ctx, found.described, w.Out, began); err != nil {
+			w.note("the data model was not compared with TR-181: %v", err)
+		}
+	}
 	w.report(report{Inspect: &found})
 	if len(found.Elements) > 0 {
 		return nil // the supervisor ends the run before its first case
+	}
+	if w.all, err = w.plan.Requirements(); err != nil {
+		return err
 	}
 	if err := r.Purge(ctx); err != nil {
 		w.note("leftovers of an earlier run stay on the device: %v", err)
 	}
 	runTree(ctx, w.Link, cases, w.one)
+	// a run that was interrupted reports it, too
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.DUT.Waits.Response)
+	defer cancel()
+	if left := r.LeftOn(asking); left != "" {
+		boundTexts(r.Journal.Masker(), &left)
+		w.report(report{LeftOn: left})
+	}
 	return nil
 }
 
-// deviceLogLines is how much of the device's own log stands in the report when there is trouble.
+// deviceLogLines is how much of the device's own log is in the report when there is trouble.
 const deviceLogLines = 20
 
 // giveUp books a Link that cannot be run: found once, not once per case.
 func (w *worker) giveUp(ctx context.Context, cases []plan.Case, why error) {
 	verdict, text := result.Error, why.Error()
 	if ctx.Err() != nil {
-		verdict, text = result.Aborted, interrupted
+		verdict, text = result.Aborted, result.Interrupted
 	} else {
 		w.report(report{Trouble: &trouble{Text: text}})
 	}
@@ -149,7 +181,7 @@ func (w *worker) giveUp(ctx context.Context, cases []plan.Case, why error) {
 	}
 }
 
-// giveUpContact books a device that did not get in. One that is at fault fails the cases that are about the rule, or else the first one;
+// giveUpContact books a device that could not connect. One that is at fault fails the cases that are about the rule, or else the first one;
 // the others are aborted. The first case, or the first that fails, has the journal of the wait.
 func (w *worker) giveUpContact(ctx context.Context, cases []plan.Case, why error, began time.Time) {
 	text := why.Error()
@@ -191,6 +223,13 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 		w.report(report{Case: &r})
 		return r
 	}
+	speaks := w.rig.Agent.Speaks()
+	if since := plan.Since(p, w.all); usp.EarlierVersion(speaks, since) {
+		r := result.Case{ID: p.ID, Title: p.Title, Verdict: result.Unsupported,
+			Reason: fmt.Sprintf("what it tests came with USP %s; the device speaks USP %s", since, speaks)}
+		w.report(report{Case: &r})
+		return r
+	}
 	w.report(report{Started: p.ID})
 	mark := w.rig.Journal.Mark()
 	var rounds []result.Case
@@ -210,6 +249,11 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 		}
 	}
 	r := result.Together(rounds, seq)
+	if slices.ContainsFunc(r.Metrics, func(m result.Metric) bool {
+		return slices.ContainsFunc(m.Evidence, func(seq uint64) bool { return seq <= mark })
+	}) {
+		mark = 0 // it was at fault when it came
+	}
 	w.keepJournal(&r, mark)
 	if dirty && ctx.Err() == nil && w.lost == "" {
 		w.recover(ctx, p.ID)
@@ -218,12 +262,12 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 	return r
 }
 
-// cannot is the result of a case that cannot begin any more.
+// cannot is the result of a case that can no longer start.
 func (w *worker) cannot(ctx context.Context, p plan.Case) (r result.Case, ok bool) {
 	r = result.Case{ID: p.ID, Title: p.Title}
 	switch {
 	case ctx.Err() != nil:
-		r.Verdict, r.Reason = result.Aborted, interrupted
+		r.Verdict, r.Reason = result.Aborted, result.Interrupted
 	case w.lost != "":
 		r.Verdict, r.Reason = result.Error, w.lost
 	default:
@@ -234,7 +278,7 @@ func (w *worker) cannot(ctx context.Context, p plan.Case) (r result.Case, ok boo
 
 // round carries out a case once. dirty says that the device may not be as it was.
 func (w *worker) round(ctx context.Context, p plan.Case) (r result.Case, dirty bool) {
-	r = result.Case{ID: p.ID, Title: p.Title, Verdict: result.Aborted, Reason: interrupted}
+	r = result.Case{ID: p.ID, Title: p.Title, Verdict: result.Aborted, Reason: result.Interrupted}
 	switch err := w.rig.prepare(ctx); {
 	case err == nil:
 		r, dirty = w.rig.Run(ctx, p, w.bodies[p.ID])
@@ -245,8 +289,8 @@ func (w *worker) round(ctx context.Context, p plan.Case) (r result.Case, dirty b
 	return r, dirty
 }
 
-// keepJournal writes the case's events, masks the secrets that crossed the wire, and forgets the events. A disk that is full costs the
-// journal, not the verdict of the case; but a run without all its evidence is not in order.
+// keepJournal writes the case's events, masks the secrets that crossed the wire, and forgets the events. A full disk loses the
+// journal, not the verdict of the case, but a run without all its evidence is in trouble.
 func (w *worker) keepJournal(r *result.Case, mark uint64) {
 	began := r.Started
 	if began.IsZero() {
@@ -254,7 +298,7 @@ func (w *worker) keepJournal(r *result.Case, mark uint64) {
 	}
 	mask := w.rig.Journal.Masker()
 	boundCase(r, mask)
-	name, err := writeJournal(w.Out, w.Link, r.ID, began, w.rig.Journal.Since(mark), mask)
+	name, err := writeJournal(w.Out, w.Link, r.ID, began, w.rig.Journal.Everything(mark), mask)
 	if err != nil {
 		r.Notes = append(r.Notes, "the journal could not be written: "+err.Error())
 		w.report(report{Trouble: &trouble{Text: fmt.Sprintf("%s: the journal could not be written: %v; make room or choose another folder with --out", r.ID, err)}})

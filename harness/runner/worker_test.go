@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/result"
 )
 
 // worked is what a worker reports about a job for a device that runs by itself, in this process.
@@ -93,7 +94,7 @@ func TestAWorkerWhoseInputEndsAbortsTheRest(t *testing.T) {
 		t.Fatalf("want two cases and the end, got %+v, %v", reports, err)
 	}
 	for _, r := range reports[:2] {
-		if r.Case == nil || r.Case.Verdict != "aborted" || r.Case.Reason != interrupted {
+		if r.Case == nil || r.Case.Verdict != "aborted" || r.Case.Reason != result.Interrupted {
 			t.Errorf("got %+v", r.Case)
 		}
 	}

@@ -31,11 +31,12 @@ var (
 	ErrNotSent        = errors.New("it asks for a Record again that was never sent: a new session context is needed (R-E2E.21)")
 	ErrExhausted      = errors.New("its sequence_id is within 10,000 of the greatest: a new session context is needed (R-E2E.8)")
 	ErrNoSegments     = errors.New("its segments do not make a payload: a new session context is needed (R-E2E.21)")
+	ErrIntegrity      = errors.New("it does not pass the integrity check: a new session context is needed (R-E2E.23)")
 )
 
-// Context is the exchange of Records within a session context with plain payloads: they are numbered, acknowledged, kept for the
-// case that they are asked for again, and segmented where they are too large (TR-369, section "Exchange of USP Records within an
-// E2E Session Context").
+// Context is the exchange of Records within a session context: they are numbered, acknowledged, kept for the case that they are
+// asked for again, and segmented where they are too large (TR-369, section "Exchange of USP Records within an E2E Session
+// Context").
 type Context struct {
 	Header
 	// NewID returns the session_id of a session context that this side begins, greater than 1 and another one each time
@@ -46,8 +47,13 @@ type Context struct {
 	// Holds keeps Records from being sent again that the other side asks for: a lie, for a case that wants to see what it does
 	// without them.
 	Holds bool
+	// Spares is a Record of the other side that no Record of this side acknowledges, 0 for none: a lie, for a case that asks for it again.
+	Spares uint64
+	// TLS secures payloads and protects Records; nil for payloads in the clear. It counts from the next session context on.
+	TLS *TLS
 
 	id       uint64   // session_id, 0 when there is no session context
+	own      bool     // this side has begun it, and is the client of TLS
 	before   []uint64 // the last of those that have ended
 	next     uint64   // sequence_id of the next Record to be sent
 	expected uint64   // sequence_id of the next Record to be taken
@@ -56,11 +62,18 @@ type Context struct {
 	sentBytes int
 	msgs      []outgoing // the Messages in sent
 
-	early      map[uint64]*usppb.SessionContextRecord // that came before their turn
+	early      map[uint64]*usppb.Record // that came before their turn
 	earlyBytes int
 	asked      uint64 // sequence_id of the Record that was asked for last
 	segments   []byte // of a Message that is not whole yet
 	segmenting bool
+
+	tunnel       *tunnel  // of TLS; nil without, and before the first Record
+	waiting      [][]byte // Messages that wait for the end of the handshake
+	waitingBytes int
+	inPiece      bool // a TLS record has begun whose other pieces are in the Records that follow
+	finishing    bool // what is sent completes the handshake
+	maced        bool // the other side has sent a MAC
 }
 
 // outgoing is a Message that was sent, and the sequence_id of its last Record.
@@ -78,24 +91,43 @@ func (c *Context) Next() uint64 { return c.next }
 // Expected returns the sequence_id of the next Record that this side takes.
 func (c *Context) Expected() uint64 { return c.expected }
 
+// Superseded reports whether a later session context than id has begun with a Record of this side: a Record of id would end it (R-E2E.4).
+func (c *Context) Superseded(id uint64) bool { return id != c.id && c.next > 1 }
+
+// Secured reports whether the TLS handshake of the session context is complete.
+func (c *Context) Secured() bool { return c.tunnel != nil && c.tunnel.done && c.tunnel.err == nil }
+
+// Hello returns the Records that begin a new session context with TLS, without a Message that waits for it.
+func (c *Context) Hello() ([]*usppb.Record, error) {
+	c.Restart()
+	c.openTunnel()
+	return c.flush()
+}
+
 // Restart begins a session context with a new session_id. It returns the Messages that were not acknowledged in the one before.
 // The other side learns of it with the next Record.
-func (c *Context) Restart() (lost [][]byte) { return c.begin(c.NewID()) }
+func (c *Context) Restart() (lost [][]byte) { return c.begin(c.NewID(), true) }
 
 // End forgets the session context, as a Disconnect Record asks for (R-MTP.7).
-func (c *Context) End() (lost [][]byte) { return c.begin(0) }
+func (c *Context) End() (lost [][]byte) { return c.begin(0, false) }
 
-func (c *Context) begin(id uint64) (lost [][]byte) {
+// begin begins a session context that is this side's own or the other's.
+func (c *Context) begin(id uint64, own bool) (lost [][]byte) {
 	for _, m := range c.msgs {
 		lost = append(lost, m.msg)
 	}
 	if c.id != 0 {
 		c.before = append(c.before[max(len(c.before)-maxBefore+1, 0):], c.id)
 	}
-	c.id, c.next, c.expected = id, 1, 1
+	c.Spares = 0
+	c.id, c.own, c.next, c.expected = id, own, 1, 1
 	c.sent, c.sentBytes, c.msgs = nil, 0, nil
 	c.early, c.earlyBytes, c.asked = nil, 0, 0
 	c.segments, c.segmenting = nil, false
+	lost = append(lost, c.waiting...)
+	c.waiting, c.waitingBytes, c.inPiece, c.maced = nil, 0, false, false
+	c.tunnel.close()
+	c.tunnel = nil
 	return lost
 }
 
@@ -104,6 +136,9 @@ func (c *Context) Out(msg []byte) ([]*usppb.Record, error) {
 	if c.id == 0 || c.next > nearEnd { // R-E2E.9
 		c.Restart()
 	}
+	if c.TLS != nil {
+		return c.outTLS(msg)
+	}
 	parts := c.split(msg)
 	if len(c.sent)+len(parts) > maxUnacknowledged || c.sentBytes+len(msg) > maxHeld {
 		return nil, ErrUnacknowledged
@@ -111,7 +146,10 @@ func (c *Context) Out(msg []byte) ([]*usppb.Record, error) {
 	var records []*usppb.Record
 	for i, part := range parts {
 		state := sarState(i, len(parts))
-		r := c.numbered(&usppb.SessionContextRecord{PayloadSarState: state, PayloadrecSarState: state, Payload: [][]byte{part}})
+		r, err := c.numbered(&usppb.SessionContextRecord{PayloadSarState: state, PayloadrecSarState: state, Payload: [][]byte{part}})
+		if err != nil {
+			return nil, err
+		}
 		records = append(records, r)
 	}
 	c.msgs = append(c.msgs, outgoing{c.next - 1, msg})
@@ -120,39 +158,63 @@ func (c *Context) Out(msg []byte) ([]*usppb.Record, error) {
 
 // Empty returns a Record without payload, which acknowledges what has come; retransmit is the sequence_id of a Record to be sent
 // again, 0 for none.
-func (c *Context) Empty(retransmit uint64) *usppb.Record {
+func (c *Context) Empty(retransmit uint64) (*usppb.Record, error) {
 	if c.id == 0 {
 		c.Restart()
 	}
 	return c.numbered(&usppb.SessionContextRecord{RetransmitId: retransmit})
 }
 
+// Ask returns a Record without payload that asks for one of the other side's again and does not acknowledge that one.
+func (c *Context) Ask(again uint64) (*usppb.Record, error) {
+	r, err := c.Empty(again)
+	if err != nil {
+		return nil, err
+	}
+	r.GetSessionContext().ExpectedId = again
+	return r, c.protect(r)
+}
+
 // Unacknowledged returns the Records that the other side has not acknowledged, to be sent again where it may have missed them:
 // what it asks for may be in one that this side is missing itself.
-func (c *Context) Unacknowledged() []*usppb.Record {
-	var all []*usppb.Record
-	for _, r := range c.sent {
-		all = append(all, c.again(r))
+func (c *Context) Unacknowledged() (all []*usppb.Record, err error) {
+	for _, sent := range c.sent {
+		r, err := c.again(sent)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
 	}
-	return all
+	return all, nil
 }
 
 // again is a Record that was sent before, with what this side expects now.
-func (c *Context) again(sent *usppb.Record) *usppb.Record {
+func (c *Context) again(sent *usppb.Record) (*usppb.Record, error) {
 	r := proto.Clone(sent).(*usppb.Record)
-	r.GetSessionContext().ExpectedId = c.expected
-	return r
+	r.GetSessionContext().ExpectedId = c.expects()
+	return r, c.protect(r)
+}
+
+// expects is the expected_id of a Record that is sent now.
+func (c *Context) expects() uint64 {
+	if c.Spares != 0 {
+		return min(c.expected, c.Spares)
+	}
+	return c.expected
 }
 
 // numbered makes body the next Record and keeps it (R-E2E.14 to R-E2E.17).
-func (c *Context) numbered(body *usppb.SessionContextRecord) *usppb.Record {
-	body.SessionId, body.SequenceId, body.ExpectedId = c.id, c.next, c.expected
+func (c *Context) numbered(body *usppb.SessionContextRecord) (*usppb.Record, error) {
+	body.SessionId, body.SequenceId, body.ExpectedId = c.id, c.next, c.expects()
 	c.next++
 	r := c.record()
+	if c.TLS != nil {
+		r.PayloadSecurity = usppb.Record_TLS12
+	}
 	r.RecordType = &usppb.Record_SessionContext{SessionContext: body}
 	c.sent = append(c.sent, r)
 	c.sentBytes += payloadSize(body)
-	return r
+	return r, c.protect(r)
 }
 
 // sarState is that of part i of n.
@@ -173,16 +235,21 @@ func (c *Context) split(msg []byte) [][]byte {
 	if c.MaxRecord == 0 {
 		return [][]byte{msg}
 	}
+	room := c.room()
+	if len(msg) <= room {
+		return [][]byte{msg}
+	}
+	return slices.Collect(slices.Chunk(msg, room))
+}
+
+// room is how many bytes of payload a Record of MaxRecord bytes has room for.
+func (c *Context) room() int {
 	largest := c.record()
 	largest.RecordType = &usppb.Record_SessionContext{SessionContext: &usppb.SessionContextRecord{SessionId: math.MaxUint64,
 		SequenceId: math.MaxUint64, ExpectedId: math.MaxUint64, PayloadSarState: usppb.SessionContextRecord_COMPLETE,
 		PayloadrecSarState: usppb.SessionContextRecord_COMPLETE, Payload: [][]byte{nil}}}
 	const lengths = 8 // of the payload and what is around it, beyond those of an empty one
-	room := max(c.MaxRecord-proto.Size(largest)-lengths, 1)
-	if len(msg) <= room {
-		return [][]byte{msg}
-	}
-	return slices.Collect(slices.Chunk(msg, room))
+	return max(c.MaxRecord-proto.Size(largest)-lengths-c.protection(), 1)
 }
 
 func payloadSize(body *usppb.SessionContextRecord) (n int) {
@@ -204,9 +271,15 @@ func (c *Context) In(r *usppb.Record) (Taken, error) {
 }
 
 func (c *Context) take(r *usppb.Record, body *usppb.SessionContextRecord) (t Taken, err error) {
+	security := usppb.Record_PLAINTEXT
+	if c.TLS != nil {
+		security = usppb.Record_TLS12
+	}
+	// when both sides begin a session context at the same time, the answer in ours comes after we have gone over to theirs
+	crossed := body.GetSessionId() != c.id && slices.Contains(c.before, body.GetSessionId())
 	switch {
-	case r.GetPayloadSecurity() != usppb.Record_PLAINTEXT: // R-E2E.19, R-E2E.21
-		err := fmt.Errorf("payload_security is %s in a session context with PLAINTEXT", r.GetPayloadSecurity())
+	case r.GetPayloadSecurity() != security: // R-E2E.19, R-E2E.21
+		err := fmt.Errorf("payload_security is %s in a session context with %s", r.GetPayloadSecurity(), security)
 		if body.GetSessionId() == c.id {
 			t.Broken = fmt.Errorf("%w (R-E2E.18)", err)
 		}
@@ -219,14 +292,14 @@ func (c *Context) take(r *usppb.Record, body *usppb.SessionContextRecord) (t Tak
 		t.Note = fmt.Sprintf("the Record %d of session context %d came after its end", body.GetSequenceId(), body.GetSessionId())
 		return t, nil
 	case body.GetSessionId() != c.id: // R-E2E.4, R-E2E.6
-		t.Lost = c.begin(body.GetSessionId())
+		t.Lost = c.begin(body.GetSessionId(), false)
 		t.Note = fmt.Sprintf("the other side has begun the session context %d", c.id)
 		if body.GetSequenceId() != 1 {
 			t.Broken = fmt.Errorf("the first Record of the session context %d has the sequence_id %d, want 1 (R-E2E.14)", c.id,
 				body.GetSequenceId())
 		}
 	}
-	if body.GetExpectedId() > c.next {
+	if body.GetExpectedId() > c.next && !crossed {
 		t.Broken = fmt.Errorf("expected_id is %d, but the last Record that was sent in this session context has %d (R-E2E.17)",
 			body.GetExpectedId(), c.next-1)
 	}
@@ -239,22 +312,23 @@ func (c *Context) take(r *usppb.Record, body *usppb.SessionContextRecord) (t Tak
 		t.Note = fmt.Sprintf("the Record %d has come before and is ignored (R-E2E.25)", seq)
 		return t, nil
 	case seq > c.expected: // R-E2E.20 rule 1
-		return c.keep(body, t)
+		return c.keep(r, t)
 	}
-	for body != nil {
-		if err := c.process(body, &t); err != nil {
+	for r != nil {
+		if err := c.process(r, &t); err != nil {
 			t.Lost = append(t.Lost, c.Restart()...) // R-E2E.21
 			return t, err
 		}
-		body = c.early[c.expected]
+		r = c.early[c.expected]
 		delete(c.early, c.expected)
-		c.earlyBytes -= payloadSize(body)
+		c.earlyBytes -= payloadSize(r.GetSessionContext())
 	}
 	return t, nil
 }
 
 // keep puts a Record that came before its turn aside, and asks for the one that is missing.
-func (c *Context) keep(body *usppb.SessionContextRecord, t Taken) (Taken, error) {
+func (c *Context) keep(r *usppb.Record, t Taken) (Taken, error) {
+	body := r.GetSessionContext()
 	seq := body.GetSequenceId()
 	if _, twice := c.early[seq]; twice {
 		t.Note = fmt.Sprintf("the Record %d has come before and is ignored (R-E2E.25)", seq)
@@ -265,14 +339,18 @@ func (c *Context) keep(body *usppb.SessionContextRecord, t Taken) (Taken, error)
 		return t, ErrNoRoom
 	}
 	if c.early == nil {
-		c.early = map[uint64]*usppb.SessionContextRecord{}
+		c.early = map[uint64]*usppb.Record{}
 	}
-	c.early[seq] = body
+	c.early[seq] = r
 	c.earlyBytes += payloadSize(body)
 	t.Note = fmt.Sprintf("the Record %d waits for %d", seq, c.expected)
 	if c.asked != c.expected {
 		c.asked = c.expected
-		t.Reply = append(t.Reply, c.Empty(c.expected))
+		empty, err := c.Empty(c.expected)
+		if err != nil {
+			return t, err
+		}
+		t.Reply = append(t.Reply, empty)
 	}
 	return t, nil
 }
@@ -289,9 +367,14 @@ func (c *Context) acknowledged(expected uint64) {
 }
 
 // process takes the Record whose turn it is (R-E2E.20 rules 3 and 4).
-func (c *Context) process(body *usppb.SessionContextRecord, t *Taken) error {
+func (c *Context) process(r *usppb.Record, t *Taken) error {
+	body := r.GetSessionContext()
 	c.expected++
-	if len(body.GetPayload()) > 0 {
+	if c.TLS != nil {
+		if err := c.inTLS(r, t); err != nil {
+			return err
+		}
+	} else if len(body.GetPayload()) > 0 {
 		msg, err := c.assemble(body)
 		if err != nil {
 			t.Broken = err
@@ -316,8 +399,9 @@ func (c *Context) process(body *usppb.SessionContextRecord, t *Taken) error {
 		t.Note = fmt.Sprintf("the Record %d is asked for, and held back", again)
 		return nil
 	}
-	t.Reply = append(t.Reply, c.again(c.sent[at]))
-	return nil
+	repeated, err := c.again(c.sent[at])
+	t.Reply = append(t.Reply, repeated)
+	return err
 }
 
 // assemble returns the Message that is whole with a Record, or nil. The error says which rule of segmentation is broken.

@@ -24,7 +24,7 @@ func TestProtectedFields(t *testing.T) {
 		"312e34" + "74" + "66" + "00000001" + "0000000000000102" + "0000000000000003" + "0000000000000004" + "0000000000000005" +
 			"00000001" + "00000003": within,
 	} {
-		if got := hex.EncodeToString(Protected(r)); got != want {
+		if got := hex.EncodeToString(Protected(r, false)); got != want {
 			t.Errorf("\nwant %s\n got %s", want, got)
 		}
 	}
@@ -36,11 +36,11 @@ func TestASignatureCoversTheFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &usppb.Record{Version: "1.4", ToId: "t", FromId: "f"}
-	if err := Sign(r, tls.Certificate{Certificate: [][]byte{[]byte("leaf")}, PrivateKey: key}); err != nil {
+	if err := Sign(r, tls.Certificate{Certificate: [][]byte{[]byte("leaf")}, PrivateKey: key}, false); err != nil {
 		t.Fatal(err)
 	}
 	valid := func() bool {
-		digest := sha256.Sum256(Protected(r))
+		digest := sha256.Sum256(Protected(r, false))
 		return ecdsa.VerifyASN1(&key.PublicKey, digest[:], r.MacSignature)
 	}
 	if !valid() {
@@ -54,7 +54,7 @@ func TestASignatureCoversTheFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if Sign(r, tls.Certificate{PrivateKey: other}) == nil {
+	if Sign(r, tls.Certificate{PrivateKey: other}, false) == nil {
 		t.Error("a key on another curve signs")
 	}
 }

@@ -36,6 +36,10 @@ type Taken struct {
 	Lost [][]byte
 	// Broken is the rule of TR-369 that the Record breaks, nil when it breaks none.
 	Broken error
+	// Alerts went through the TLS of the session context, and Handshake is how its handshake has ended with the Record; nil
+	// when it has not.
+	Alerts    []Alert
+	Handshake *Handshake
 	// Note says what else was made of the Record, for a reader; "" when there is nothing to say.
 	Note string
 }

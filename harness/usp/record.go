@@ -2,6 +2,7 @@ package usp
 
 import (
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -118,4 +119,18 @@ func RecordType(r *usppb.Record) string {
 		return "Disconnect"
 	}
 	return "no record type"
+}
+
+// EarlierVersion reports whether a version of USP such as "1.3" came before another one. A text that is no version came before none.
+func EarlierVersion(version, than string) bool {
+	var a, b [2]int
+	for _, v := range []struct {
+		text string
+		into *[2]int
+	}{{version, &a}, {than, &b}} {
+		if n, err := fmt.Sscanf(v.text, "%d.%d", &v.into[0], &v.into[1]); n != 2 || err != nil {
+			return false
+		}
+	}
+	return slices.Compare(a[:], b[:]) < 0
 }

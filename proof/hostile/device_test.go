@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -26,11 +27,13 @@ type hostile struct {
 	collector    string // URL
 	agent, owner string // Endpoint IDs of the agent and of its Controller
 	state        string // file that outlives this process
+	path         string // of a WebSocket
 
 	mu      sync.Mutex
 	cue     string // msg_id of the request that the mode waits for
 	asker   string // the Endpoint ID of the Controller that sent it
 	cued    bool   // its reply has been on its way
+	lost    bool   // the connection has ended since
 	silent  bool   // nothing goes out any more
 	deaf    bool   // nothing is read any more
 	respond func(*usppb.Msg) *usppb.Msg
@@ -57,6 +60,7 @@ func hostileDevice(args []string) int {
 	flags.StringVar(&h.collector, "collector", "", "")
 	flags.Parse(args)
 	h.mode, h.wire, h.harness, h.state = modeOf(*name), wireOf(*link), net.JoinHostPort(*host, *port), *dir+"/state.json"
+	h.path = m.Path
 	switch *link {
 	case "mqtt5":
 		m.Protocol, m.Version = "mqtt", "5.0"
@@ -107,6 +111,7 @@ func (h *hostile) run(m agent.MTP) error {
 type session struct {
 	*hostile
 	up   net.Conn // to the harness
+	down net.Conn // to the agent
 	head []byte   // what the agent sent before its first packet
 
 	writing sync.Mutex
@@ -119,7 +124,7 @@ func (h *hostile) serve(down net.Conn) {
 		return
 	}
 	defer up.Close()
-	s := &session{hostile: h, up: up}
+	s := &session{hostile: h, up: up, down: down}
 	go func() {
 		defer down.Close()
 		s.pass(up, func(p packet) bool {
@@ -129,6 +134,9 @@ func (h *hostile) serve(down net.Conn) {
 			_, err := down.Write(p.raw)
 			return err == nil
 		})
+		if s.mode.lost != nil && s.ended() {
+			s.mode.lost(h)
+		}
 	}()
 	s.pass(down, func(p packet) bool { return s.says(p) })
 }
@@ -145,13 +153,22 @@ func (s *session) pass(from net.Conn, take func(packet) bool) {
 		deaf := s.deaf
 		s.mu.Unlock()
 		if deaf {
-			select {} // the process is killed in the end
+			select {} // the process is killed at the end
 		}
 		p, err := s.wire.read(r)
 		if err != nil || !take(p) {
 			return
 		}
 	}
+}
+
+// ended reports, once, that a connection has ended after the mode's cue.
+func (s *session) ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := s.cued && !s.lost
+	s.lost = s.lost || first
+	return first
 }
 
 // hears looks at a packet of the harness. It is true when the agent shall not get it.
@@ -266,9 +283,9 @@ func (h *hostile) opening() []byte {
 		raw[1] = byte(len(raw) - 2)
 		return raw
 	case stompWire:
-		return []byte("STOMP\naccept-version:1.2\nhost:h\n\n\x00")
+		return []byte("STOMP\naccept-version:1.2\nhost:h\nendpoint-id:" + strings.ReplaceAll(h.agent, ":", `\c`) + "\n\n\x00")
 	}
-	return []byte(strings.ReplaceAll("GET /usp/more HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n"+
+	return []byte(strings.ReplaceAll("GET /usp/more?eid="+url.QueryEscape(h.agent)+" HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n"+
 		"Sec-WebSocket-Key: "+"MDEyMzQ1Njc4OWFiY2RlZg=="+"\nSec-WebSocket-Protocol: v1.usp\n\n", "\n", "\r\n"))
 }
 

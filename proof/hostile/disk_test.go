@@ -77,6 +77,51 @@ func TestAFullDiskKeepsTheFinishedCases(t *testing.T) {
 	}
 }
 
+// TestAFullDiskLosesNothingOfARunThatGoesOn interrupts a run by its time limit, fills the disk, and wants all that was judged still to be
+// there when the run has gone on without room, and then with it.
+func TestAFullDiskLosesNothingOfARunThatGoesOn(t *testing.T) {
+	t.Parallel()
+	if err := exec.CommandContext(t.Context(), "unshare", "-rm", "true").Run(); err != nil {
+		t.Skipf("SKIPPED, NOT PROVEN: this system lets nobody mount a file system of his own: %v", err)
+	}
+	for name, left := range map[string]string{"no room at all": "0", "room for less than it writes": "1100k"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out, kept := t.TempDir(), t.TempDir()
+			p := &program.Program{}
+			cmd := p.Command(t, "unshare", "-rm", "sh", "-c", `out=$1; kept=$2; left=$3; usptest=$4
+				mount -t tmpfs -o size=8m tmpfs "$out" || exit 99
+				"$usptest" run --link mqtt5 --instances=1 --timeout 2s --out "$out/run" 1.36 1.53 1.54 || cp -R "$out/run" "$kept/before"
+				head -c "$left" /dev/zero >"$out/room"; cat /dev/zero >"$out/filled" 2>/dev/null; rm "$out/room"
+				"$usptest" run --resume "$out/run" --timeout 0; echo "resumed without room: exit $?"; cp -R "$out/run" "$kept/full"
+				rm "$out/filled"; "$usptest" run --resume "$out/run" --timeout 0; code=$?; cp -R "$out/run" "$kept/after"; exit $code`,
+				"sh", out, kept, left, path(t))
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			p.Wait(t, cmd)
+			before, after := runIn(t, filepath.Join(kept, "before")), runIn(t, filepath.Join(kept, "after"))
+			between, err := result.Load(filepath.Join(kept, "full", runFile))
+			if err != nil {
+				between, err = result.Recover(filepath.Join(kept, "full", result.CasesFile))
+			}
+			if err != nil {
+				t.Fatalf("%v\n%s%s", err, &p.Stdout, &p.Stderr)
+			}
+			for i, was := range before.Links[0].Cases {
+				for _, run := range []*result.Run{between, after} {
+					if c := run.Links[0].Cases[i]; was.Verdict == result.Pass && (c.Verdict != result.Pass || !c.Started.Equal(was.Started)) {
+						t.Errorf("%s was %s, and is %s: %s", was.ID, was.Verdict, c.Verdict, c.Reason)
+					}
+				}
+			}
+			if counts := after.Counts(); counts[result.Pass] != 3 {
+				t.Errorf("want 3 cases passed after all, got %v\n%s%s", counts, &p.Stdout, &p.Stderr)
+			}
+		})
+	}
+}
+
 func TestADiskWithoutRoomIsFoundAtOnce(t *testing.T) {
 	t.Parallel()
 	p, _ := onSmallDisk(t, noRoom)

@@ -19,19 +19,22 @@ import (
 
 // mode is one way to be hostile. Unless it says otherwise it waits for the Add of case 1.1, and acts instead of the reply to it.
 type mode struct {
+	link  string // the only one that it is tried over; mqtt5 when empty
 	in    string // the case in which it turns hostile; 1.1 when empty
 	start func(h *hostile)
 	waits func(request *usppb.Msg) bool // nil: for the Add
 	act   func(s *session, reply packet, msg *usppb.Msg) bool
+	// lost is called when the harness has ended the connection after that, before the agent gets to know; nil: nothing is done.
+	lost func(h *hostile)
 	// requests says that what changes every reply changes the agent's own requests as well.
 	requests bool
 
 	// What the run has to say: the verdict of that case, pass when empty, and words of its findings.
 	verdict  result.Verdict
 	findings string
-	late     bool // its replies come, however late: each wait is patient
-	// contradicts says that other cases may fail as well: what the device shows is not what it described at first contact.
-	contradicts bool
+	late     bool              // its replies come, however late: each wait is patient
+	brief    bool              // it stays away: the wait for it to reconnect is short
+	also     map[string]string // further cases that fail, and what is found in each
 }
 
 // hostileTag is in every request of case 1.1 that its own mode waits for.
@@ -61,7 +64,7 @@ func modes() map[string]mode {
 		"well-behaved": {late: true},
 	}
 	for _, some := range []map[string]mode{wireModes(), recordModes(), messageModes(), modelModes(), processModes(), floodModes(),
-		secondModes(), probeModes()} {
+		secondModes(), probeModes(), retryModes()} {
 		maps.Copy(all, some)
 	}
 	for name, m := range all {
@@ -345,26 +348,30 @@ func modelModes() map[string]mode {
 		return m
 	}
 	return map[string]mode{
-		"huge model": {late: true, verdict: result.Fail, findings: "as described at first contact", contradicts: true, waits: waits, act: model(func() []*object {
-			return []*object{{SupportedObjPath: "Device.", SupportedParams: params(400_000)}}
-		})},
-		"a model of objects": {late: true, verdict: result.Fail, findings: "as described at first contact", contradicts: true, waits: waits, act: model(func() (all []*object) {
-			for i := range 200_000 {
-				all = append(all, &object{SupportedObjPath: nth("Device.X.{i}.Y.{i}.Z", i) + ".", Access: 999, IsMultiInstance: true})
-			}
-			return all
-		})},
-		"endless paths in the model": {late: true, waits: waits, act: model(func() []*object {
-			return []*object{{SupportedObjPath: strings.Repeat("Device.", mib/2), SupportedParams: params(200_000)}}
-		})},
-		"evil model": {late: true, verdict: result.Fail, findings: "as described at first contact", contradicts: true, waits: waits, act: model(func() (all []*object) {
-			for i := range 1_000 {
-				all = append(all, &object{SupportedObjPath: evilText + nth("Device.", i), Access: -1, SupportedParams: []*param{{ParamName: evilText, Access: -1, ValueType: -1}},
-					SupportedCommands: []*usppb.GetSupportedDMResp_SupportedCommandResult{{CommandName: evilText + "()", CommandType: -1, InputArgNames: []string{evilText}}},
-					SupportedEvents:   []*usppb.GetSupportedDMResp_SupportedEventResult{{EventName: evilText + "!", ArgNames: []string{evilText}}}})
-			}
-			return all
-		})},
+		"huge model": {late: true, verdict: result.Fail, findings: "want a known ParamAccessType, got unknown value 999",
+			also: map[string]string{"1.36": "as described at first contact"}, waits: waits, act: model(func() []*object {
+				return []*object{{SupportedObjPath: "Device.", SupportedParams: params(400_000)}}
+			})},
+		"a model of objects": {late: true, verdict: result.Fail, findings: "want a known ObjAccessType, got unknown value 999",
+			also: map[string]string{"1.36": "as described at first contact"}, waits: waits, act: model(func() (all []*object) {
+				for i := range 200_000 {
+					all = append(all, &object{SupportedObjPath: nth("Device.X.{i}.Y.{i}.Z", i) + ".", Access: 999, IsMultiInstance: true})
+				}
+				return all
+			})},
+		"endless paths in the model": {late: true, verdict: result.Fail, findings: endlessPaths, waits: waits,
+			act: thenHonest(model(func() []*object {
+				return []*object{{SupportedObjPath: strings.Repeat("Device.", mib/2), SupportedParams: params(200_000)}}
+			}))},
+		"evil model": {late: true, verdict: result.Fail, findings: "want a known ObjAccessType, got unknown value -1",
+			also: map[string]string{"1.36": "as described at first contact"}, waits: waits, act: model(func() (all []*object) {
+				for i := range 1_000 {
+					all = append(all, &object{SupportedObjPath: evilText + nth("Device.", i), Access: -1, SupportedParams: []*param{{ParamName: evilText, Access: -1, ValueType: -1}},
+						SupportedCommands: []*usppb.GetSupportedDMResp_SupportedCommandResult{{CommandName: evilText + "()", CommandType: -1, InputArgNames: []string{evilText}}},
+						SupportedEvents:   []*usppb.GetSupportedDMResp_SupportedEventResult{{EventName: evilText + "!", ArgNames: []string{evilText}}}})
+				}
+				return all
+			})},
 		"no model": {waits: waits, act: func(*session, packet, *usppb.Msg) bool { return true }},
 		"an error for a model": {late: true, waits: waits, act: func(s *session, p packet, m *usppb.Msg) bool {
 			return s.message(p, usp.NewError(m.GetHeader().GetMsgId(), usp.CodeInternalError, strings.Repeat(evilText, largest/len(evilText))))
@@ -374,11 +381,12 @@ func modelModes() map[string]mode {
 		}, act: func(s *session, p packet, m *usppb.Msg) bool {
 			return s.message(p, replace(m, strings.Repeat("\x1b", 4*mib)))
 		}},
-		"endless paths of values": {late: true, waits: func(m *usppb.Msg) bool { return strings.Contains(m.String(), "LocalAgent.Subscription.*.ID") },
-			act: func(s *session, p packet, m *usppb.Msg) bool {
+		"endless paths of values": {late: true, verdict: result.Fail, findings: endlessPaths,
+			waits: func(m *usppb.Msg) bool { return strings.Contains(m.String(), "LocalAgent.Subscription.*.ID") },
+			act: thenHonest(func(s *session, p packet, m *usppb.Msg) bool {
 				return s.message(p, usp.NewMsg(m.GetHeader().GetMsgId(), &usppb.GetResp{ReqPathResults: []*usppb.GetResp_RequestedPathResult{{
 					ResolvedPathResults: []*usppb.GetResp_ResolvedPathResult{{ResolvedPath: strings.Repeat("Device.", mib/2), ResultParams: manyParams(100_000, "X")}}}}}))
-			}},
+			})},
 		"endless rows of leftovers": {late: true, waits: func(m *usppb.Msg) bool { return strings.Contains(m.String(), "LocalAgent.Subscription.*.ID") },
 			act: func(s *session, p packet, m *usppb.Msg) bool {
 				q := &usppb.GetResp_RequestedPathResult{}
@@ -389,6 +397,14 @@ func modelModes() map[string]mode {
 				return s.message(p, usp.NewMsg(m.GetHeader().GetMsgId(), &usppb.GetResp{ReqPathResults: []*usppb.GetResp_RequestedPathResult{q}}))
 			}},
 	}
+}
+
+// endlessPaths is what is found of paths that would take all memory with the names below them.
+const endlessPaths = "bytes of paths with the names below them"
+
+// thenHonest lets the agent's own reply follow a Record that nobody can take, so that the request is answered.
+func thenHonest(act func(*session, packet, *usppb.Msg) bool) func(*session, packet, *usppb.Msg) bool {
+	return func(s *session, reply packet, m *usppb.Msg) bool { return act(s, reply, m) && s.bytes(reply.raw) }
 }
 
 // replies changes every reply from now on.

@@ -25,7 +25,7 @@ type wire interface {
 	// greet reads what comes before the first packet.
 	greet(r *bufio.Reader) ([]byte, error)
 	read(r *bufio.Reader) (packet, error)
-	// claim begins a packet that says it has so many bytes.
+	// claim begins a packet that says it has this many bytes.
 	claim(size int) []byte
 }
 

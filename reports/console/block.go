@@ -35,9 +35,9 @@ func (o Options) block(b *strings.Builder, run *result.Run, p *plan.Plan, link s
 		shown = true
 		o.metric(b, known, c, m)
 		for _, e := range p.ErrataFor(c.ID, m.N) {
-			// the report tells the others too; here only what can explain the verdict has room
+			// the report has the others too; here is only room for what can explain the verdict
 			switch {
-			case e.Weight != plan.ChangesVerdict:
+			case e.Weight != plan.ChangesVerdict || m.N == 0: // none is about a universal metric
 			case slices.Contains(c.Errata, e.ID):
 				fmt.Fprintf(b, "    erratum %s: %s\n", e.ID, e.Accept)
 			case slices.Contains(c.ByLetter, e.ID):
@@ -51,7 +51,10 @@ func (o Options) block(b *strings.Builder, run *result.Run, p *plan.Plan, link s
 	if tail := join("; ", append(rest(c.Metrics), cleanUp(c.CleanUp)...)...); tail != "" {
 		fmt.Fprintf(b, "  %s\n", tail)
 	}
-	where := []string{fmt.Sprintf("plan %s %s / %s", run.Plan.ID, run.Plan.Version, c.ID)}
+	var where []string
+	if !c.IsCheck() {
+		where = append(where, fmt.Sprintf("plan %s %s / %s", run.Plan.ID, run.Plan.Version, c.ID))
+	}
 	if len(known.Requirements) > 0 {
 		where = append(where, "TR-369 "+strings.Join(known.Requirements, " "))
 	}
@@ -85,7 +88,7 @@ func (o Options) metric(b *strings.Builder, known plan.Case, c result.Case, m re
 	fmt.Fprintf(b, "  %s\n", result.VisibleLine(head))
 	compared := m.Want != "" || m.Got != ""
 	word := "in"
-	if !compared { // what did not come is told by what it ought to have followed
+	if !compared { // a missing event is placed after the one that it should have followed
 		word = since
 	}
 	seen := evidence(c.Timeline, word, m.Evidence)
@@ -140,6 +143,9 @@ func evidence(timeline []result.Event, word string, numbers []uint64) string {
 		if before.Layer == "message" && before.Dir == "in" && before.Type != "" && before.Type != e.Type {
 			return fmt.Sprintf("%s, %s after the %s", text, seconds(e.AtMS-before.AtMS), value(before.Type))
 		}
+	}
+	if e.AtMS < 0 {
+		return fmt.Sprintf("%s, %s before the case", text, seconds(-e.AtMS))
 	}
 	return fmt.Sprintf("%s, %s into the case", text, seconds(e.AtMS))
 }
@@ -228,6 +234,36 @@ func value(s string) string {
 		head += fmt.Sprintf("… (%d bytes more)", left)
 	}
 	return head
+}
+
+// maxWrapped is how many bytes of a text that is wrapped are shown.
+const maxWrapped = 1200
+
+// wrap is text that may come from the device, on a terminal in lines that fit it: the first one already has some columns, the others
+// are indented. A word is never broken. In a file it is one line, which a search finds.
+func (o Options) wrap(s string, begun int) string {
+	const indent = 8
+	head, left := result.Cut(s, maxWrapped)
+	if left > 0 {
+		head += fmt.Sprintf("… (%d bytes more)", left)
+	}
+	var b strings.Builder
+	column := begun
+	for i, word := range strings.Split(result.VisibleLine(head), " ") {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case !o.Terminal, column+1+n < o.width():
+			b.WriteByte(' ')
+			column++
+		default:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
 
 // join joins what is not empty.

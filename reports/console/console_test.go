@@ -16,7 +16,7 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // golden compares got with a file in testdata.
 func golden(t *testing.T, name, got string) {
@@ -62,7 +62,7 @@ func TestBlock(t *testing.T) {
 	}
 }
 
-// A reply is told from what the device said before it, and not from its own like.
+// A reply is distinguished from what the device said before it.
 func TestTheTimeOfAReplyIsToldSinceAnotherMessage(t *testing.T) {
 	message := func(seq uint64, at float64, kind string) result.Event {
 		return result.Event{Seq: seq, AtMS: at, Layer: "message", Dir: "in", Type: kind}
@@ -76,7 +76,7 @@ func TestTheTimeOfAReplyIsToldSinceAnotherMessage(t *testing.T) {
 	}
 }
 
-// What did not come has no event; the one after which it was awaited is told.
+// What did not come has no event; the one after which it was awaited is shown.
 func TestSilenceIsToldSinceAnEvent(t *testing.T) {
 	for name, test := range map[string]struct {
 		event result.Event
@@ -110,6 +110,23 @@ func TestRender(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, name, b.String())
+	}
+}
+
+func TestOtherFirmwareIsToldOnce(t *testing.T) {
+	run := runs.Clean()
+	run.Links[0].LeftOn = "the device is left on a firmware of the test"
+	var b bytes.Buffer
+	if err := Render(&b, run, runs.Plan(), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if line := "firmware " + run.LeftOn(); !strings.HasPrefix(b.String(), line) || strings.Count(b.String(), line) != 1 {
+		t.Errorf("want one line %q, the first, got\n%s", line, b.String())
+	}
+	b.Reset()
+	New(&b, runs.Plan(), Options{}).Done(run, result.ExitError, nil)
+	if line := "firmware " + run.LeftOn(); strings.Count(b.String(), line) != 1 {
+		t.Errorf("want one line %q, got\n%s", line, b.String())
 	}
 }
 
@@ -175,7 +192,7 @@ func TestProgressOnATerminal(t *testing.T) {
 		t.Errorf("the bar does not show how far the run is: %q", got)
 	}
 	if !regexp.MustCompile(`17/50  \d+:\d\d, about \d+:\d\d left`).MatchString(got) || strings.Contains(got, "0/50  0:01, about") {
-		t.Errorf("want the time that is left as soon as it can be told: %q", got)
+		t.Errorf("want the time that is left as soon as it can be reported: %q", got)
 	}
 	for _, part := range strings.Split(got, eraseLine) {
 		lines := strings.Split(part, "\n")
@@ -190,6 +207,48 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 	if strings.Contains(got, "\npass ") {
 		t.Error("a passed case has a line of its own on a terminal")
+	}
+}
+
+// TestAPersonOwnsTheTerminal: what is to be done stays the last text until it is answered, whatever else happens and however often the
+// status line is drawn again; what happened meanwhile follows.
+func TestAPersonOwnsTheTerminal(t *testing.T) {
+	for name, o := range map[string]Options{"on a terminal": {Terminal: true}, "in a file": {}, "quiet": {Quiet: true, Terminal: true}} {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			run := runs.Example()
+			p := New(&b, runs.Plan(), o)
+			p.Start(run, []Total{{Link: "mqtt5", Cases: []string{"1.1", "1.2"}}})
+			over := p.Ask("mqtt5: please reboot the device")
+			before := b.Len()
+			p.Note("the device is up")
+			p.CaseStarted("stomp", "1.1")
+			p.CaseDone("stomp", result.Case{ID: "1.1", Title: "Add", Verdict: result.Fail})
+			const plea = "mqtt5: please reboot the device now, then press Enter\n"
+			if meanwhile := b.String()[before:]; strings.Contains(meanwhile, "\n") || !strings.Contains(b.String()[:before], plea) {
+				t.Errorf("want the plea alone before the answer, got %q and then %q", b.String()[:before], meanwhile)
+			}
+			if waits := strings.Count(b.String(), eraseLine+"waiting for a person, 0:0") > 0; waits != (o.Terminal && !o.Quiet) {
+				t.Errorf("a status line says that a person is waited for: %v", waits)
+			}
+			before = b.Len()
+			over(true)
+			after := b.String()[before:]
+			noted := strings.Contains(after, "the device is up")
+			if !strings.Contains(after, "fail 1.1") || noted == o.Quiet || strings.Contains(after, "waiting for") {
+				t.Errorf("got %q after the answer", after)
+			}
+			if up := strings.HasPrefix(after, backUp); up != (o.Terminal && !o.Quiet) {
+				t.Errorf("the line that Enter left behind is cleared: %v", up)
+			}
+			p.Ask("mqtt5: please reboot the device")
+			before = b.Len()
+			p.Note("interrupted")
+			p.Stop() // the run was interrupted
+			if last := b.String()[before:]; strings.Contains(last, "interrupted") == o.Quiet {
+				t.Errorf("got %q at the end", last)
+			}
+		})
 	}
 }
 
@@ -211,6 +270,27 @@ func TestOneTroubleIsToldOnce(t *testing.T) {
 	}
 	if n := strings.Count(b.String(), l.Trouble); n != 2 { // in the first block and in the summary
 		t.Errorf("the reason stands there %d times, want 2", n)
+	}
+}
+
+// TestALongCauseIsReadInFull: on a terminal in lines that fit it, in a file in one.
+func TestALongCauseIsReadInFull(t *testing.T) {
+	headline := "The setup: " + strings.Repeat("the device refuses the certificate ", 15) + "for good."
+	run := &result.Run{TimeScale: 1, Causes: []result.Cause{{Verdict: result.Error, Headline: headline}}}
+	for name, o := range map[string]Options{"terminal": {Terminal: true, Width: func() int { return 60 }}, "file": {}} {
+		var b strings.Builder
+		o.causes(&b, run)
+		if got := strings.Join(strings.Fields(b.String()), " "); !strings.Contains(got, headline) {
+			t.Errorf("%s: want the whole headline, got %s", name, got)
+		}
+		for line := range strings.Lines(b.String()) {
+			if n := utf8.RuneCountInString(line); o.Terminal && n > 60 {
+				t.Errorf("%s: a line of %d columns: %s", name, n, line)
+			}
+		}
+		if whole := strings.Contains(b.String(), headline); whole == o.Terminal {
+			t.Errorf("%s: in one line: %v", name, whole)
+		}
 	}
 }
 
@@ -299,5 +379,24 @@ func TestBaseline(t *testing.T) {
 		if got := exit(run, code); got != want {
 			t.Errorf("exit %d: want %q, got %q", code, want, got)
 		}
+	}
+}
+
+func TestForecast(t *testing.T) {
+	run := *runs.Clean()
+	run.Links = []result.Link{
+		{Link: "mqtt5", Cases: []result.Case{{ID: "1.5", Verdict: result.Error, Reason: "needs reboot"},
+			{ID: "1.4", Verdict: result.Unsupported, Reason: "needs feature 2"}}},
+		{Link: "stomp", Cases: []result.Case{{ID: "1.5", Verdict: result.Error, Reason: "needs reboot"}}}}
+	f := &result.Forecast{Run: &run, AtOnce: 2, Takes: 3 * time.Hour, Notes: []string{"8.1: a network is tried when the run begins"},
+		ToRun: []result.Planned{{Link: "mqtt5", ID: "1.10", Title: "Ten", Takes: time.Second},
+			{Link: "stomp", ID: "1.10", Title: "Ten", Takes: time.Second},
+			{Link: "stomp", ID: "1.2", Title: "Two", Takes: 179 * time.Minute}}}
+	for name, o := range map[string]Options{"forecast.txt": {}, "forecast-quiet.txt": {Quiet: true}} {
+		var b bytes.Buffer
+		if err := Forecast(&b, f, o); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.String())
 	}
 }

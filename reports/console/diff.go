@@ -66,7 +66,7 @@ func grouped(all []result.Change, kind result.ChangeKind) [][]result.Change {
 	return groups
 }
 
-// changes tells one group.
+// changes writes one group.
 func (o Options) changes(b *strings.Builder, p *plan.Plan, group []result.Change) {
 	c := group[0]
 	name := result.VisibleLine(c.ID)

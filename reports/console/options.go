@@ -27,7 +27,7 @@ type Options struct {
 	Now func() time.Time
 }
 
-// fileWidth is how wide lines are that no terminal limits.
+// fileWidth is the width of lines that no terminal limits.
 const fileWidth = 95
 
 // Detect finds out what f is. A status line is for a terminal that can redraw it and that nobody keeps as a log, colours besides for
@@ -96,9 +96,9 @@ func verdictColour(v result.Verdict) string {
 	switch v {
 	case result.Pass:
 		return green
-	case result.Fail, result.Flaky:
+	case result.Fail, result.Flaky, result.FailByHand:
 		return red
-	case result.Error, result.Aborted:
+	case result.Error, result.Aborted, result.Advice:
 		return yellow
 	}
 	return faint

@@ -39,6 +39,8 @@ type Progress struct {
 	reasons map[string]string // by link: the reason of its newest error
 	status  bool              // the status line is on the screen
 	stop    chan struct{}     // ends the redrawing
+	asked   time.Time         // since when a person is waited for; zero while nobody is
+	held    strings.Builder   // what is shown when that is over
 }
 
 // running is a case that has begun.
@@ -99,6 +101,7 @@ func (p *Progress) CaseDone(link string, c result.Case) {
 		p.behind += p.expected(c.ID)
 	}
 	switch {
+	case c.IsCheck(): // the summary has them
 	case (c.Verdict == result.Fail || c.Verdict == result.Flaky) && c.Baseline != result.Known, c.Baseline == result.Stale:
 		p.failed++
 	case c.Verdict == result.Error:
@@ -118,6 +121,36 @@ func (p *Progress) Note(line string) {
 	}
 }
 
+// Ask shows what a person has to do, as a sentence without its end, such as "mqtt5: please reboot the device". It stays the last text on
+// the screen, above the status line, until over is called with whether the person has pressed Enter; whatever else is to be shown comes
+// then.
+func (p *Progress) Ask(what string) (over func(answered bool)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.print(p.o.paint(bold, value(what+" now, then press Enter")) + "\n")
+	p.asked = p.o.now()
+	p.print("")
+	return func(answered bool) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if answered && p.status {
+			io.WriteString(p.w, backUp)
+		}
+		p.release()
+	}
+}
+
+// backUp goes to the left edge of the line above, which a status line is on when Enter was pressed, and clears the screen from there.
+const backUp = "\x1b[A\r\x1b[J"
+
+// release shows what was held back for a person.
+func (p *Progress) release() {
+	text := p.held.String()
+	p.held.Reset()
+	p.asked = time.Time{}
+	p.print(text)
+}
+
 // Stop takes the status line away for good. It may be called more than once.
 func (p *Progress) Stop() {
 	p.mu.Lock()
@@ -125,6 +158,9 @@ func (p *Progress) Stop() {
 	if p.stop != nil {
 		close(p.stop)
 		p.stop = nil
+	}
+	if !p.asked.IsZero() {
+		p.release()
 	}
 	p.erase()
 	p.o.Terminal = false
@@ -136,7 +172,17 @@ func (p *Progress) Done(run *result.Run, code int, files []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var b strings.Builder
-	p.o.summary(&b, run)
+	if p.o.Quiet && code == result.ExitPassed {
+		p.o.green(&b, run)
+	} else {
+		p.o.leftOn(&b, run)
+		var notRun strings.Builder
+		if p.o.notRun(&notRun, run); notRun.Len() > 0 {
+			b.WriteString("\n" + notRun.String())
+		}
+		p.o.causes(&b, run)
+		p.o.summary(&b, run, false)
+	}
 	fmt.Fprintf(&b, "exit %d: %s\n", code, exit(run, code))
 	if len(files) > 0 {
 		fmt.Fprintf(&b, "wrote %s\n", result.VisibleLine(strings.Join(files, ", ")))
@@ -162,6 +208,10 @@ func (p *Progress) redraw(stop chan struct{}) {
 
 // print writes text above the status line, in one piece.
 func (p *Progress) print(text string) {
+	if !p.asked.IsZero() {
+		p.held.WriteString(text)
+		text = ""
+	}
 	var b strings.Builder
 	if p.status && p.o.Terminal {
 		b.WriteString(eraseLine)
@@ -192,7 +242,7 @@ func (p *Progress) expected(id string) time.Duration {
 	return time.Duration(float64(c.Budget)/max(1, p.head.TimeScale)) + time.Second
 }
 
-// left is about how long the run still takes, at the pace that it had so far; zero while too little is done to tell.
+// left estimates how long the run still takes, at its pace so far; zero while too little is done for an estimate.
 func (p *Progress) left(elapsed time.Duration) time.Duration {
 	const least = 20 // a twentieth of the work
 	if p.behind*least < p.work || p.behind == 0 {
@@ -215,7 +265,16 @@ func (p *Progress) statusLine() string {
 	if p.total > 0 {
 		filled = min(barWidth, p.done*barWidth/p.total)
 	}
-	elapsed := p.o.now().Sub(p.began)
+	now := p.o.now()
+	elapsed := now.Sub(p.began)
+	// the last column stays free: some terminals wrap when it is written
+	room := max(0, p.o.width()-1)
+	waits := ""
+	if !p.asked.IsZero() {
+		waits = clip(fmt.Sprintf("waiting for a person, %s  ", clock(now.Sub(p.asked))), room)
+		room -= utf8.RuneCountInString(waits)
+		waits = p.o.paint(yellow, waits)
+	}
 	left := fmt.Sprintf("[%s%s] %d/%d  %s", strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled), p.done, p.total, clock(elapsed))
 	if more := p.left(elapsed); more > 0 {
 		left += ", about " + clock(more) + " left"
@@ -227,15 +286,13 @@ func (p *Progress) statusLine() string {
 	if p.errors > 0 {
 		faults += fmt.Sprintf("  %d error", p.errors)
 	}
-	var now []string
+	var cases []string
 	for _, r := range p.running {
-		now = append(now, r.link+" "+r.id)
+		cases = append(cases, r.link+" "+r.id)
 	}
-	// the last column stays free: some terminals wrap when it is written
-	room := max(0, p.o.width()-1)
 	left = clip(left, room)
 	faults = clip(faults, room-utf8.RuneCountInString(left))
-	doing := clip("  "+result.VisibleLine(strings.Join(now, ", ")), room-utf8.RuneCountInString(left+faults))
+	doing := clip("  "+result.VisibleLine(strings.Join(cases, ", ")), room-utf8.RuneCountInString(left+faults))
 	colour := yellow
 	if p.failed > 0 {
 		colour = red
@@ -243,7 +300,7 @@ func (p *Progress) statusLine() string {
 	if faults != "" {
 		faults = p.o.paint(colour, faults)
 	}
-	return left + faults + p.o.paint(faint, doing)
+	return waits + left + faults + p.o.paint(faint, doing)
 }
 
 // clip shortens s to at most n characters.

@@ -14,7 +14,12 @@ import (
 // Render writes a finished run: its failures, then the summary.
 func Render(w io.Writer, run *result.Run, p *plan.Plan, o Options) error {
 	var b strings.Builder
+	o.leftOn(&b, run)
 	b.WriteString(heading(run) + "\n")
+	if run.Limited {
+		fmt.Fprintf(&b, "%s The plan's terms: %s\n", result.LimitedNotice, result.TermsURL)
+	}
+	o.causes(&b, run)
 	for _, l := range run.Links {
 		reasons := map[string]string{}
 		for _, c := range l.Cases {
@@ -24,9 +29,16 @@ func Render(w io.Writer, run *result.Run, p *plan.Plan, o Options) error {
 			o.finished(&b, run, p, l.Link, c, reasons)
 		}
 	}
-	o.summary(&b, run)
+	o.summary(&b, run, true)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// leftOn says first of all that a device was left on another firmware than it had.
+func (o Options) leftOn(b *strings.Builder, run *result.Run) {
+	if left := run.LeftOn(); left != "" {
+		fmt.Fprintf(b, "%s %s\n", o.paint(red, "firmware"), value(left))
+	}
 }
 
 // heading names the program, the plan and the device.
@@ -45,8 +57,8 @@ func heading(run *result.Run) string {
 	return value(fmt.Sprintf("%s %s, %s %s: %s", run.Tool.Name, run.Tool.Version, run.Plan.ID, run.Plan.Version, device))
 }
 
-// finished writes what is to be said about one case when it ends. reasons holds the newest error of each link, so that one trouble
-// that hits every case is told once.
+// finished writes what is to be said about one case when it ends. reasons holds the newest error of each link, so that trouble
+// of every case is written once.
 func (o Options) finished(b *strings.Builder, run *result.Run, p *plan.Plan, link string, c result.Case, reasons map[string]string) {
 	judged := slices.ContainsFunc(c.Metrics, func(m result.Metric) bool { return m.Verdict == result.Fail || m.Verdict == result.Error })
 	switch {
@@ -62,7 +74,8 @@ func (o Options) finished(b *strings.Builder, run *result.Run, p *plan.Plan, lin
 		o.header(b, link, c)
 		b.WriteString("  reason  as before\n")
 	case c.Verdict == result.Waived && o.Quiet: // the summary has it
-	case c.Failed() || c.Verdict == result.Error:
+	case c.Verdict == result.Advice && o.Quiet: // likewise
+	case c.Failed() || c.Verdict == result.Error || c.Verdict == result.Advice:
 		reasons[link] = c.Reason
 		o.block(b, run, p, link, c)
 	case o.Verbose || c.Verdict == result.Pass && !o.Quiet && !o.Terminal:
@@ -73,17 +86,51 @@ func (o Options) finished(b *strings.Builder, run *result.Run, p *plan.Plan, lin
 	}
 }
 
-// summary counts by link, says what was not run and why, and concludes.
-func (o Options) summary(b *strings.Builder, run *result.Run) {
+// green is the short summary of a run in which nothing is wrong: at most four lines.
+func (o Options) green(b *strings.Builder, run *result.Run) {
+	var counts, links []string
+	all := tabled(run)
+	for _, v := range result.CaseVerdicts() {
+		if all[v] > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", all[v], v))
+		}
+	}
+	for _, l := range run.Links {
+		links = append(links, l.Link)
+	}
+	fmt.Fprintf(b, "%s over %s in %s\n", strings.Join(counts, ", "), result.VisibleLine(strings.Join(links, ", ")), elapsed(run.WallMS))
+	o.beyond(b, run)
+	relaxed := 0
+	for _, l := range run.Links {
+		for _, c := range l.Cases {
+			if c.Verdict == result.Pass && len(c.Relaxed) > 0 {
+				relaxed++
+			}
+		}
+	}
+	if relaxed > 0 {
+		fmt.Fprintf(b, "%d of the passes rest on a more lenient reading than the letter of the plan; the report names them\n", relaxed)
+	}
+	if n := len(run.Conclusion.Reasons); n > 1 {
+		fmt.Fprintf(b, "%s: %s; the report has %d more reasons\n", result.VisibleLine(run.Conclusion.Value), value(run.Conclusion.Reasons[0]), n-1)
+		return
+	}
+	o.conclusion(b, run)
+}
+
+// summary counts by link, says what was not run and why if that is wanted here, and concludes.
+func (o Options) summary(b *strings.Builder, run *result.Run, notRun bool) {
 	b.WriteString("\n")
 	o.table(b, run)
 	b.WriteString("\n")
-	o.notRun(b, run)
+	if notRun {
+		o.notRun(b, run)
+	}
 	for _, l := range run.Links {
 		if l.Trouble == "" {
 			continue
 		}
-		fmt.Fprintf(b, "%s %s: %s\n", o.paint(yellow, "trouble"), result.VisibleLine(l.Link), value(l.Trouble))
+		fmt.Fprintf(b, "%s %s: %s\n", o.paint(yellow, "trouble"), result.VisibleLine(l.Link), o.wrap(l.Trouble, len("trouble ")))
 		for _, line := range l.DeviceLog {
 			fmt.Fprintf(b, "  device: %s\n", value(line))
 		}
@@ -96,28 +143,122 @@ func (o Options) summary(b *strings.Builder, run *result.Run) {
 			fmt.Fprintf(b, "%s %d (%s): %s\n", o.paint(yellow, "feature"), f.Number, result.VisibleLine(f.Name), value(differs))
 		}
 	}
+	o.model(b, run)
 	for _, w := range run.Waivers {
 		if run.Needless(w) {
-			fmt.Fprintf(b, "%s %s is not needed any more: the case passes over every link of this run; remove the waiver from the DUT file\n",
+			fmt.Fprintf(b, "%s %s is no longer needed: the case passes over every link of this run; remove the waiver from the DUT file\n",
 				o.paint(yellow, "waiver"), result.VisibleLine(w.Case))
 		}
 	}
+	o.beyond(b, run)
 	o.baseline(b, run)
-	fmt.Fprintln(b, value(run.WaitLine()))
-	if run.StrictPlan {
-		b.WriteString("judged by the letter of the plan, also where it contradicts itself or the standard (--strict-plan)\n")
+	if !run.Limited {
+		fmt.Fprintln(b, value(run.WaitLine()))
 	}
-	if run.TimeScale != 1 {
-		fmt.Fprintf(b, "protocol intervals were divided by %g; only a simulated device can be run like that\n", run.TimeScale)
+	o.relaxed(b, run)
+	for _, c := range run.Conditions {
+		if !c.Widens { // the others are reasons of the conclusion
+			fmt.Fprintln(b, value(c.Text))
+		}
 	}
-	if tolerant := run.Tolerant(); tolerant != "" {
-		fmt.Fprintln(b, tolerant)
-	}
-	colour := map[string]string{result.Conformant: green, result.Partial: yellow, result.NotConformant: red}[run.Conclusion.Value]
-	fmt.Fprintf(b, "%s: %s\n", o.paint(colour, result.VisibleLine(run.Conclusion.Value)), value(run.Conclusion.Reason))
+	o.conclusion(b, run)
 }
 
-// baseline says how the run stands to the failures that were known.
+// conclusion is the verdict over the run with all its reasons, one a line.
+func (o Options) conclusion(b *strings.Builder, run *result.Run) {
+	colour := map[string]string{result.Conformant: green, result.Partial: yellow, result.NotConformant: red}[run.Conclusion.Value]
+	reasons := run.Conclusion.Reasons
+	if len(reasons) == 0 { // an earlier version wrote one alone
+		reasons = []string{run.Conclusion.Reason}
+	}
+	for i, reason := range reasons {
+		if i == 0 {
+			fmt.Fprintf(b, "%s: %s\n", o.paint(colour, result.VisibleLine(run.Conclusion.Value)), value(reason))
+			continue
+		}
+		fmt.Fprintf(b, "  %s\n", value(reason))
+	}
+}
+
+// maxCauses is how many causes the console shows; the report has all of them.
+const maxCauses = 20
+
+// causes writes the root causes of what went wrong, each once with its cases.
+func (o Options) causes(b *strings.Builder, run *result.Run) {
+	if len(run.Causes) == 0 {
+		return
+	}
+	word := "root causes"
+	if len(run.Causes) == 1 {
+		word = "root cause"
+	}
+	fmt.Fprintf(b, "\n%d %s\n", len(run.Causes), word)
+	for _, c := range run.Causes[:min(len(run.Causes), maxCauses)] {
+		fmt.Fprintf(b, "  %s %s\n        %s\n", o.verdict(c.Verdict), o.wrap(c.Headline, len(c.Verdict)+3),
+			o.paint(faint, result.VisibleLine(c.Where(maxIDs))))
+		if c.Hint != "" {
+			fmt.Fprintf(b, "        hint: %s\n", o.wrap(c.Hint, 14))
+		}
+	}
+	if more := len(run.Causes) - maxCauses; more > 0 {
+		fmt.Fprintf(b, "  and %d more in the report\n", more)
+	}
+}
+
+// relaxed names the passes that rest on a reading of the plan that is milder than its letter.
+func (o Options) relaxed(b *strings.Builder, run *result.Run) {
+	cases := map[string][]string{} // by erratum
+	var errata []string
+	for _, l := range run.Links {
+		for _, c := range l.Cases {
+			if c.Verdict != result.Pass {
+				continue
+			}
+			for _, e := range c.Relaxed {
+				if cases[e] == nil {
+					errata = append(errata, e)
+				}
+				if !slices.Contains(cases[e], c.ID) {
+					cases[e] = append(cases[e], c.ID)
+				}
+			}
+		}
+	}
+	for _, e := range errata {
+		fmt.Fprintf(b, "%s passes by erratum %s, not by the letter of the plan; see usptest show %s\n",
+			o.list(cases[e]), value(e), result.VisibleLine(cases[e][0]))
+	}
+}
+
+// model says in a line how the data model compares with TR-181, and what a claimed profile lacks.
+func (o Options) model(b *strings.Builder, run *result.Run) {
+	if run.Model == nil {
+		return
+	}
+	count := map[string]int{}
+	for _, p := range run.Model.Profiles {
+		count[p.State]++
+	}
+	fmt.Fprintf(b, "data model, apart from the plan: %d profiles of TR-181 complete, %d in part; %s\n", count["complete"], count["partial"],
+		value(run.Model.Summary()))
+	for _, f := range run.Model.Findings {
+		if f.Profile != "" && !f.Advice {
+			fmt.Fprintf(b, "  %s %s: want %s, got %s (%s)\n", o.paint(red, "fault"), value(f.Path), value(f.Want), value(f.Got), value(f.Profile))
+		}
+	}
+	for _, n := range run.Model.Notes {
+		fmt.Fprintf(b, "  note: %s\n", value(n))
+	}
+}
+
+// beyond says in a line what the checks beyond the plan found.
+func (o Options) beyond(b *strings.Builder, run *result.Run) {
+	if line := run.BeyondLine(); line != "" {
+		fmt.Fprintln(b, value(line))
+	}
+}
+
+// baseline says how the run compares with the known failures.
 func (o Options) baseline(b *strings.Builder, run *result.Run) {
 	if run.Baseline == nil {
 		return
@@ -142,7 +283,7 @@ func (o Options) baseline(b *strings.Builder, run *result.Run) {
 		}
 	}
 	if run.Standing(result.Stale) > 0 {
-		b.WriteString("  what is stale passes now: put the run.json of this run, or of one that you trust, in the place of the baseline\n")
+		b.WriteString("  stale failures pass now: replace the baseline by the run.json of this run, or of one that you trust\n")
 	}
 }
 
@@ -164,12 +305,20 @@ func words(before, s string) string {
 	return before + s
 }
 
+// tabled are the counts that the summary shows: those of the plan, or of the checks in a run of checks alone.
+func tabled(run *result.Run) map[result.Verdict]int {
+	if count := run.Counts(); len(count) > 0 {
+		return count
+	}
+	return run.Checks()
+}
+
 // table has a line for each link and a column for each verdict that occurs.
 func (o Options) table(b *strings.Builder, run *result.Run) {
-	all, order := run.Counts(), result.CaseVerdicts()
+	all, order := tabled(run), result.CaseVerdicts()
 	var shown []result.Verdict
 	for _, v := range order {
-		if all[v] > 0 || v == result.Pass || v == result.Fail {
+		if all[v] > 0 || v == result.Fail || v == result.Pass && !run.Limited {
 			shown = append(shown, v)
 		}
 	}
@@ -201,7 +350,7 @@ func (o Options) table(b *strings.Builder, run *result.Run) {
 	}
 	for _, l := range run.Links {
 		one := result.Run{Links: []result.Link{l}}
-		line(result.VisibleLine(l.Link), count(one.Counts()), elapsed(l.WallMS))
+		line(result.VisibleLine(l.Link), count(tabled(&one)), elapsed(l.WallMS))
 	}
 	if len(run.Links) > 1 {
 		line("all", count(all), elapsed(run.WallMS))
@@ -210,6 +359,11 @@ func (o Options) table(b *strings.Builder, run *result.Run) {
 
 // notRun groups the cases that were waived, not carried out, or not to their end, by the reason.
 func (o Options) notRun(b *strings.Builder, run *result.Run) {
+	o.groups(b, run, result.Pass, result.Fail, result.Flaky, result.Advice, result.Error)
+}
+
+// groups groups the cases by verdict and reason, but for those with one of the verdicts left out.
+func (o Options) groups(b *strings.Builder, run *result.Run, leftOut ...result.Verdict) {
 	type group struct {
 		verdict result.Verdict
 		reason  string
@@ -218,8 +372,7 @@ func (o Options) notRun(b *strings.Builder, run *result.Run) {
 	var groups []group
 	for _, l := range run.Links {
 		for _, c := range l.Cases {
-			switch c.Verdict {
-			case result.Pass, result.Fail, result.Flaky, result.Error:
+			if slices.Contains(leftOut, c.Verdict) {
 				continue
 			}
 			g := group{c.Verdict, c.Reason}
@@ -265,14 +418,20 @@ func elapsed(ms int64) string {
 
 // exit says what the exit code of a run means.
 func exit(run *result.Run, code int) string {
+	count := run.Deciding()
+	faults, advice := count[result.Fail]+count[result.Flaky], run.Checks()[result.Advice]
 	switch {
-	case code == result.ExitPassed && run.Standing(result.Known) > 0 && run.Counts()[result.Waived] > 0:
+	case code == result.ExitDeviceFault && run.AdviceFails && advice > 0 && faults-advice == run.Standing(result.Known):
+		return "advice, which --advice-fails makes a failure"
+	case code == result.ExitPassed && run.Standing(result.Known) > 0 && count[result.Waived] > 0:
 		return "no failure but those that the baseline knows or a waiver excuses"
 	case code == result.ExitPassed && run.Standing(result.Known) > 0:
 		return "no failure but those that the baseline knows"
-	case code == result.ExitPassed && run.Counts()[result.Waived] > 0:
+	case code == result.ExitPassed && count[result.Waived] > 0:
 		return "no failure but those that a waiver excuses"
-	case code == result.ExitDeviceFault && run.Counts()[result.Fail]+run.Counts()[result.Flaky] == run.Standing(result.Known):
+	case code == result.ExitDeviceFault && faults+run.Standing(result.Stale) == run.Standing(result.Known):
+		return "no new failure, but the device lacks something of a profile that it claims"
+	case code == result.ExitDeviceFault && faults == run.Standing(result.Known):
 		return "no new failure, but the baseline is stale"
 	}
 	switch code {

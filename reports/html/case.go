@@ -31,7 +31,8 @@ type caseView struct {
 	Requirements     []string
 	Started, Took    string
 	Again            text
-	Passed, Apply    int         // of the metrics
+	Passed, Apply    int // of the metrics
+	ByHand           []handView
 	Rounds           []roundView // of a case that was repeated
 	Metrics          []metricView
 	Steps            []stepView
@@ -40,6 +41,8 @@ type caseView struct {
 	Errata           []erratum // that no metric names
 	CleanUp          []cleanUp
 	Chart            *chartView
+	Retries          *retriesView
+	Capture          string // the file beside the report
 	Timeline         timelineView
 }
 
@@ -50,6 +53,15 @@ type roundView struct {
 	Verdict result.Verdict
 	Tone    string
 	Reason  text
+}
+
+// handView is a verdict by hand.
+type handView struct {
+	Verdict    result.Verdict
+	Tone       string
+	Text       text
+	Instead    text // what usptest says
+	Attachment string
 }
 
 type metricView struct {
@@ -78,13 +90,18 @@ func (r *renderer) caseView(link string, c result.Case, d detail) caseView {
 		Verdict: c.Verdict, Tone: tone(c.Verdict), Open: c.Verdict != result.Pass,
 		Baseline: result.VisibleLine(string(c.Baseline)), Purpose: known.Purpose, Obligation: obligation(known), Requirements: known.Requirements, Features: r.features(known.Requires),
 		Started: clock(c.Started), Took: duration(c.DurationMS), Again: line(r.run.AgainFor(link, c.ID), d.value),
-		Chart: chart(at, c, link, d), Timeline: timeline(at, c, d),
+		Chart: chart(at, c, link, d), Timeline: timeline(at, c, d), Capture: result.CaptureName(link, c.ID),
 	}
 	switch {
 	case c.Verdict == result.Waived:
 		v.Reason = block(r.run.Excuse(c), d.value)
 	case !slices.ContainsFunc(c.Metrics, func(m result.Metric) bool { return m.Verdict == result.Fail || m.Verdict == result.Error }):
 		v.Reason = block(c.Reason, d.value) // otherwise the metric says it
+	}
+	for _, h := range c.ByHand {
+		v.ByHand = append(v.ByHand, handView{h.Verdict, tone(h.Verdict), line(fmt.Sprintf("%s, %s: %s", h.Who, h.When, h.Why), d.value),
+			line(fmt.Sprintf("%s: %s", h.Instead, h.Reason), d.value), h.Attachment})
+		v.Reason = text{}
 	}
 	for _, round := range c.Rounds {
 		v.Rounds = append(v.Rounds, roundView{round.Verdict, tone(round.Verdict), line(round.Reason, d.value)})
@@ -122,6 +139,7 @@ func (r *renderer) caseView(link string, c result.Case, d detail) caseView {
 		}
 		v.Metrics = append(v.Metrics, mv)
 	}
+	v.Retries = retriesOf(c.Retries)
 	for _, s := range c.Steps[:min(len(c.Steps), maxList)] {
 		v.Steps = append(v.Steps, stepView{s.N, line(s.Text, d.value), event(s.Seq)})
 	}

@@ -60,7 +60,7 @@ type chartLine struct {
 
 // chart draws as many exchanges as d allows. Without any there is no chart.
 func chart(at string, c result.Case, link string, d detail) *chartView {
-	// the end of every script is told by the timeline alone
+	// the end of every script is shown by the timeline alone
 	all := slices.DeleteFunc(exchanges(c.Timeline), func(x exchange) bool {
 		return c.Timeline[x[0]].Layer == "script" && c.Timeline[x[0]].Type == "Reset"
 	})
@@ -150,7 +150,7 @@ func chart(at string, c result.Case, link string, d detail) *chartView {
 	return v
 }
 
-// lastProof says whether an exchange holds the last evidence of a metric: beneath it its fault is told.
+// lastProof says whether an exchange holds the last evidence of a metric: beneath it its fault is shown.
 func lastProof(m result.Metric, events []result.Event, x exchange) bool {
 	last := uint64(0)
 	for _, seq := range m.Evidence[:min(len(m.Evidence), maxEvidence)] {
@@ -216,7 +216,8 @@ func server(link string) string {
 	return "Broker"
 }
 
-// wrapped is s in lines of so many characters at most, broken at blanks where there are any: the beginning of s, where it needs more lines.
+// wrapped is s in lines of at most this many characters, broken at blanks where there are any. It is the beginning of s where that needs
+// more lines.
 func wrapped(s string, most, lines int) []string {
 	left := []rune(oneLine(s, most*lines))
 	var out []string
@@ -233,7 +234,7 @@ func wrapped(s string, most, lines int) []string {
 	return append(out, oneLine(string(left), most))
 }
 
-// oneLine is the beginning of s, harmless and at most so many characters long.
+// oneLine is the beginning of s, harmless and at most this many characters long.
 func oneLine(s string, most int) string {
 	head, left := result.Cut(s, 8*most)
 	r := []rune(strings.TrimSpace(result.VisibleLine(head)))

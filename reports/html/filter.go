@@ -28,6 +28,9 @@ type choice struct {
 func newFilter(run *result.Run, p *plan.Plan) filter {
 	var f filter
 	n := run.Counts()
+	for v, checks := range run.Checks() {
+		n[v] += checks
+	}
 	for _, v := range result.CaseVerdicts() {
 		if n[v] > 0 {
 			f.Verdicts = append(f.Verdicts, choice{Class: "v-" + string(v), Name: string(v), Tone: tone(v), Icon: icon(v), N: n[v]})

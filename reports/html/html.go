@@ -21,7 +21,7 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-//go:embed report.css report.js page.tmpl case.tmpl
+//go:embed report.css report.js page.tmpl case.tmpl model.tmpl retries.tmpl list.tmpl
 var files embed.FS
 
 // maxFile is how large a report may become. The journal files beside it always hold everything.
@@ -125,7 +125,7 @@ func newRenderer(run *result.Run, p *plan.Plan) (*renderer, error) {
 		return nil, err
 	}
 	columns := columnsOf(run)
-	t, err := template.New("").Funcs(template.FuncMap{"icon": icon, "to": to, "seconds": seconds, "thousands": thousands, "columns": func() []column { return columns }, "raw": raw}).ParseFS(files, "*.tmpl")
+	t, err := templates(columns)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +136,13 @@ func newRenderer(run *result.Run, p *plan.Plan) (*renderer, error) {
 		style: template.CSS(style), script: template.JS(script), // the project's own; nothing of a device is in them
 		policy: "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src " + source(style) + "; script-src " + source(string(script)),
 	}, nil
+}
+
+// templates are all templates of this package, with the columns of the tables that count.
+func templates(columns []column) (*template.Template, error) {
+	return template.New("").Funcs(template.FuncMap{
+		"icon": icon, "to": to, "seconds": seconds, "thousands": thousands, "columns": func() []column { return columns }, "raw": raw,
+	}).ParseFS(files, "*.tmpl")
 }
 
 // source is how a policy names a style sheet or a script by its content.
@@ -199,7 +206,7 @@ func ascii(text []byte) []byte {
 
 // begun says whether a case has more to show than a verdict and its reason.
 func begun(c result.Case) bool {
-	return len(c.Metrics)+len(c.Steps)+len(c.Timeline) > 0 || c.Journal != ""
+	return len(c.Metrics)+len(c.Steps)+len(c.Timeline)+len(c.ByHand) > 0 || c.Journal != ""
 }
 
 // anchor is the permanent name of a case in the report.
@@ -238,12 +245,16 @@ func icon(v result.Verdict) string {
 		return "✕"
 	case result.Flaky:
 		return "≈"
+	case result.Advice:
+		return "?"
 	case result.Error:
 		return "!"
 	case result.Aborted:
 		return "■"
 	case result.Waived:
 		return "~"
+	case result.PassByHand, result.FailByHand:
+		return "✎"
 	case result.NotApplicable:
 		return "∅"
 	}
@@ -259,10 +270,14 @@ func tone(v result.Verdict) string {
 		return "fail"
 	case result.Flaky:
 		return "flaky"
+	case result.Advice:
+		return "advice"
 	case result.Error, result.Aborted:
 		return "error"
 	case result.Waived:
 		return "waived"
+	case result.PassByHand, result.FailByHand:
+		return "hand"
 	}
 	return "rest"
 }

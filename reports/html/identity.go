@@ -20,7 +20,9 @@ func (r *renderer) identity() []fact {
 	add("Vendor", d.Vendor, false)
 	add("Model", d.Model, false)
 	add("Software version", d.Software, false)
+	add("Serial number", d.Serial, true)
 	add("Endpoint ID", d.Endpoint, true)
+	add("Speaks USP", d.USP, false)
 	for _, m := range d.Mismatches() {
 		add("Mismatch", m.Mismatch(), false)
 	}
@@ -30,6 +32,12 @@ func (r *renderer) identity() []fact {
 	}
 	add("Supported features", declared(run.Features), false)
 	add("Alternates used", alternatesUsed(run.Alternates), false)
+	add("Laboratory", run.Laboratory, false)
+	add("Tested by", run.Tester, false)
+	if run.DUT != nil {
+		add("DUT file", run.DUT.File, true)
+		add("DUT file, SHA-256", run.DUT.SHA256, true)
+	}
 	add("Test plan", run.Plan.ID+" "+run.Plan.Version, false)
 	add("Plan data, SHA-256", run.Plan.Hash, true)
 	add("Test tool", run.Tool.Name+" "+run.Tool.Version, false)
@@ -37,10 +45,12 @@ func (r *renderer) identity() []fact {
 		add("Started", run.Started.UTC().Format("2 January 2006, 15:04:05 MST"), false)
 	}
 	add("Duration", duration(run.WallMS), false)
-	add("Waiting", run.WaitLine(), false)
+	if !run.Limited {
+		add("Waiting", run.WaitLine(), false)
+	}
 	add("Time scale", scale(run.TimeScale), false)
-	if run.StrictPlan {
-		add("Judged by", "the letter of the plan, also where it contradicts itself or the standard", false)
+	if run.Coverage != nil {
+		add("Plan coverage", run.Coverage.String(), false)
 	}
 	return facts
 }
@@ -48,8 +58,8 @@ func (r *renderer) identity() []fact {
 // departures say on the first page how far the run is from the plan's letter: by errata that touched a verdict, and by waivers.
 func departures(p page) []fact {
 	var facts []fact
-	if n := len(p.Errata); n > 0 {
-		facts = append(facts, fact{Name: "Errata applied", Value: text{Head: fmt.Sprintf("%d; the procedure is adapted for %d", n, p.Adapted)}})
+	if n := len(p.Decided); n > 0 || len(p.Errata) > 0 {
+		facts = append(facts, fact{Name: "Errata that decided", Value: text{Head: fmt.Sprintf("%d; the procedure is adapted for %d", n, p.Adapted)}})
 	}
 	if n := len(p.Waivers); n > 0 {
 		facts = append(facts, fact{Name: "Waivers", Value: text{Head: fmt.Sprint(n)}})
@@ -87,17 +97,17 @@ func declared(features []result.Feature) string {
 	return strings.Join(numbers, ", ")
 }
 
-// alternatesUsed are the elements that stood in for the plan's own; their section says for which.
+// alternatesUsed are the elements that were used in the place of the plan's own, by role.
 func alternatesUsed(alternates []result.Alternate) string {
 	if len(alternates) == 0 {
 		return "none"
 	}
-	var paths []string
+	var used []string
 	for _, a := range alternates {
-		paths = append(paths, cmp.Or(a.Path, "nothing"))
+		used = append(used, a.Role+": "+cmp.Or(a.Path, "nothing"))
 	}
-	slices.Sort(paths)
-	return strings.Join(slices.Compact(paths), ", ")
+	slices.Sort(used)
+	return strings.Join(slices.Compact(used), "; ")
 }
 
 func scale(s float64) string {
@@ -107,11 +117,35 @@ func scale(s float64) string {
 	return fmt.Sprintf("protocol intervals divided by %g", s)
 }
 
-func conclude(c result.Conclusion) conclusion {
-	v := conclusion{Word: result.VisibleLine(c.Value), Reason: line(c.Reason, maxText), Tone: "rest", Icon: "–"}
+// sentence begins s with a capital.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// conclude shows a conclusion with its reasons, less those that are among the conditions.
+func conclude(c result.Conclusion, conditions []result.Condition) conclusion {
+	v := conclusion{Word: result.VisibleLine(c.Value), Tone: "rest", Icon: "–"}
+	reasons := c.Reasons
+	if len(reasons) == 0 { // an earlier version wrote one alone
+		reasons = []string{c.Reason}
+	}
+	reasons = slices.DeleteFunc(slices.Clone(reasons), func(reason string) bool {
+		return len(reasons) > 1 && slices.ContainsFunc(conditions, func(c result.Condition) bool { return strings.EqualFold(c.Text, reason+".") })
+	})
+	for _, reason := range reasons[:min(len(reasons), maxReasons)] {
+		v.Reasons = append(v.Reasons, line(sentence(reason)+".", maxText))
+	}
+	if more := len(reasons) - maxReasons; more > 0 {
+		v.Reasons = append(v.Reasons, text{Head: fmt.Sprintf("%d more; run.json has them.", more)})
+	}
 	switch c.Value {
 	case result.Conformant:
 		v.Tone, v.Icon, v.Word = "pass", "✓", "Conformant"
+	case result.Limited:
+		v.Word = "Limited report"
 	case result.Partial:
 		v.Tone, v.Icon, v.Word = "error", "!", "Partial"
 	case result.NotConformant:
@@ -130,18 +164,6 @@ func (r *renderer) notices() []notice {
 			s += " It was broken on purpose: " + strings.Join(run.Device.Defects, ", ") + "."
 		}
 		n = append(n, notice{Tone: "rest", Text: line(s, maxText)})
-	}
-	if run.TimeScale != 1 {
-		n = append(n, notice{Tone: "error", Text: line(fmt.Sprintf(
-			"Protocol intervals were divided by %g on both sides. Only a simulated device can be run like that, and such a run is never conformant.",
-			run.TimeScale), maxText)})
-	}
-	if tolerant := run.Tolerant(); tolerant != "" {
-		n = append(n, notice{Tone: "error", Text: line("Verdicts about times are lenient: "+tolerant+".", maxText)})
-	}
-	if run.Shard != nil {
-		n = append(n, notice{Tone: "error", Text: line(fmt.Sprintf(
-			"This is shard %s of a run: it has a part of the cases. usptest merge joins all parts into the report of the device.", run.Shard), maxText)})
 	}
 	if run.Baseline != nil {
 		n = append(n, baselineNotice(run))

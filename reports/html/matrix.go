@@ -1,6 +1,7 @@
 package html
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -28,9 +29,9 @@ func (r *renderer) matrix() []chapter {
 		known, _ := r.plan.Case(id)
 		if len(chapters) == 0 || chapters[len(chapters)-1].Number != known.Chapter {
 			t := table{Number: known.Chapter, Links: links}
-			c := chapter{Number: known.Chapter, Judged: t, NotRun: t}
+			c := chapter{Number: known.Chapter, Name: fmt.Sprint(known.Chapter), Judged: t, NotRun: t}
 			if i := slices.IndexFunc(r.plan.Chapters, func(p plan.Chapter) bool { return p.Number == known.Chapter }); i >= 0 {
-				c.Title = r.plan.Chapters[i].Title
+				c.Name = chapterName(r.plan.Chapters[i])
 			}
 			chapters, tally = append(chapters, c), map[result.Verdict]int{}
 		}

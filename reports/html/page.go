@@ -17,6 +17,8 @@ const (
 	maxFindings = 300
 	maxLogLines = 40
 	maxFirst    = 5 // cases of a finding before the fold
+	maxReasons  = 8
+	maxDUT      = 64 << 10 // of the DUT file
 )
 
 // page is everything before the cases.
@@ -25,10 +27,13 @@ type page struct {
 	Style      template.CSS
 	Script     template.JS
 	Title      text
+	Limited    string // what the report is, when it is limited
+	Terms      string // where a reader finds what the plan's terms allow
 	Device     text
 	Plan       string
 	Identity   []fact
 	Conclusion conclusion
+	Beyond     text // what the checks beyond the plan found
 	Notices    []notice
 	Judged     []count // cases that were begun
 	Skipped    []count // cases that were not run
@@ -41,10 +46,15 @@ type page struct {
 	Chapters   []chapter
 	Features   []feature
 	Waivers    []waiver
+	Model      *modelView
 	Alternates []alternate
 	Baseline   []standing
-	Errata     []erratum
-	Adapted    int // errata for which the procedure was adapted
+	Errata     []erratum // all that touch a case
+	Decided    []erratum // of them, those by which a case was judged
+	Silent     []erratum // those that neither decided nor adapted anything
+	Adapted    int       // errata for which the procedure was adapted
+	Conditions []condition
+	DUT        *text
 	Again      text
 	Tool       text
 }
@@ -58,7 +68,7 @@ type fact struct {
 
 type conclusion struct {
 	Tone, Icon, Word string
-	Reason           text
+	Reasons          []text
 }
 
 // notice is a plain sentence about the run as a whole.
@@ -66,6 +76,12 @@ type notice struct {
 	Tone string
 	Text text
 	Log  []text
+}
+
+// condition is what bent the run.
+type condition struct {
+	Tone, Icon string
+	Text       text
 }
 
 // count is how many cases have a verdict.
@@ -103,12 +119,13 @@ type notRun struct {
 
 // finding is something that went wrong, the same in one or more cases.
 type finding struct {
-	Verdict result.Verdict
-	Tone    string
-	judged
-	Cases []faulty
-	Rest  []faulty // the cases after the first few
-	More  int      // cases that are not listed
+	Verdict        result.Verdict
+	Tone           string
+	Headline, Hint text
+	judged         // an example
+	Cases          []faulty
+	Rest           []faulty // the cases after the first few
+	More           int      // cases that are not listed
 }
 
 // faulty is a case in which a finding was made, over one or more links.
@@ -126,7 +143,7 @@ type ref struct{ Name, Anchor string }
 // chapter is a part of the matrix of case by link: first the cases of which something is known, then those that were not run at all.
 type chapter struct {
 	Number         int
-	Title          string
+	Name           string
 	Counts         []count
 	Judged, NotRun table
 }
@@ -172,7 +189,7 @@ type waiver struct {
 	Needless             bool
 }
 
-type alternate struct{ Role, Path text }
+type alternate struct{ Role, Instead, Path text }
 
 // standing is the cases that stand in one way to the run's baseline.
 type standing struct {
@@ -188,6 +205,9 @@ type erratum struct {
 	Wrong, Accept, Why, Strict, Kept string
 	Adapted                          bool
 	Cases                            []ref // that it touched, each over the first link
+
+	Decides bool // a case was judged by it
+	id      string
 }
 
 // page collects what stands before the cases.
@@ -196,11 +216,16 @@ func (r *renderer) page() page {
 	d := run.Device
 	p := page{
 		Policy: r.policy, Style: r.style, Script: r.script, Filter: r.filter,
+		Terms:      result.TermsURL,
 		Device:     line(join(" ", d.Vendor, d.Model), maxIdentity),
 		Plan:       result.VisibleLine(run.Plan.ID + " " + run.Plan.Version),
-		Conclusion: conclude(run.Conclusion),
+		Conclusion: conclude(run.Conclusion, run.Conditions),
+		Beyond:     line(run.BeyondLine(), maxText),
 		Again:      line(result.ShellLine(run.Again), maxText),
 		Tool:       line(run.Tool.Name+" "+run.Tool.Version, maxText),
+	}
+	if run.Limited {
+		p.Limited = result.LimitedNotice
 	}
 	if p.Device.Head == "" {
 		p.Device = line(d.Endpoint, maxIdentity)
@@ -208,7 +233,18 @@ func (r *renderer) page() page {
 	p.Title = text{Head: p.Device.Head + " – " + p.Plan + " – " + p.Conclusion.Word}
 	p.Identity = r.identity()
 	p.Notices = r.notices()
-	for _, c := range counts(run.Counts(), result.Pass, result.Fail) {
+	for _, c := range run.Conditions[:min(len(run.Conditions), maxList)] {
+		v := condition{"rest", "–", line(c.Text, maxText)}
+		if c.Widens {
+			v.Tone, v.Icon = "error", "!"
+		}
+		p.Conditions = append(p.Conditions, v)
+	}
+	if run.DUT != nil {
+		t := block(run.DUT.Text, maxDUT)
+		p.DUT = &t
+	}
+	for _, c := range counts(run.Counts(), r.always()...) {
 		if c.Tone != "rest" {
 			p.Judged = append(p.Judged, c)
 			continue
@@ -244,16 +280,27 @@ func counts(n map[result.Verdict]int, always ...result.Verdict) []count {
 	return out
 }
 
+// always are the verdicts that are counted also where no case has them. A limited report says nothing about passes.
+func (r *renderer) always() []result.Verdict {
+	if r.run.Limited {
+		return []result.Verdict{result.Fail}
+	}
+	return []result.Verdict{result.Pass, result.Fail}
+}
+
 func (r *renderer) link(l result.Link) linkView {
 	n := map[result.Verdict]int{}
-	v := linkView{Anchor: "link-" + l.Link, Link: result.VisibleLine(l.Link), Cases: len(l.Cases), Elapsed: duration(l.WallMS)}
+	v := linkView{Anchor: "link-" + l.Link, Link: result.VisibleLine(l.Link), Elapsed: duration(l.WallMS)}
 	for _, c := range l.Cases {
-		n[c.Verdict]++
+		if !c.IsCheck() {
+			n[c.Verdict]++
+			v.Cases++
+		}
 		if !begun(c) {
 			v.NotRun = append(v.NotRun, notRun{r.class(c.ID, c.Verdict), anchor(l.Link, c.ID), c.ID, line(c.Title, maxText), c.Verdict, tone(c.Verdict), line(c.Reason, maxText)})
 		}
 	}
-	v.Counts = counts(n, result.Pass, result.Fail)
+	v.Counts = counts(n, r.always()...)
 	x := 0
 	for _, column := range r.columns {
 		sum := 0
@@ -262,7 +309,7 @@ func (r *renderer) link(l result.Link) linkView {
 				sum += c.N
 			}
 		}
-		if width := sum * 1000 / max(1, len(l.Cases)); sum > 0 {
+		if width := sum * 1000 / max(1, v.Cases); sum > 0 {
 			v.Bars = append(v.Bars, bar{column.Tone, x, width})
 			x += width
 		}
@@ -280,10 +327,11 @@ func (r *renderer) declarations(p *page) {
 			v.Why = line(f.Why, maxText)
 		}
 		v.Counts = r.tally(func(c plan.Case) bool {
-			return slices.Contains(c.Requires.All, f.Number) || slices.Contains(c.Requires.Any, f.Number)
+			return !c.IsCheck() && (slices.Contains(c.Requires.All, f.Number) || slices.Contains(c.Requires.Any, f.Number))
 		})
 		p.Features = append(p.Features, v)
 	}
+	p.Model = r.model()
 	for _, w := range r.run.Waivers {
 		v := waiver{Case: result.VisibleLine(w.Case), Reason: line(w.Reason, maxText), Issue: line(w.Issue, maxText), Until: line(w.Until, maxText)}
 		if strings.HasPrefix(w.Issue, "https://") || strings.HasPrefix(w.Issue, "http://") {
@@ -300,7 +348,7 @@ func (r *renderer) declarations(p *page) {
 		p.Waivers = append(p.Waivers, v)
 	}
 	for _, a := range r.run.Alternates {
-		p.Alternates = append(p.Alternates, alternate{line(a.Role, maxText), line(a.Path, maxText)})
+		p.Alternates = append(p.Alternates, alternate{line(a.Role, maxText), line(a.Instead, maxText), line(a.Path, maxText)})
 	}
 	r.errata(p)
 }
@@ -321,16 +369,36 @@ func (r *renderer) errata(p *page) {
 			}
 		}
 	}
-	for _, e := range p.Errata {
+	decided := map[string][]ref{} // the cases
+	for _, l := range r.run.Links {
+		for _, c := range l.Cases {
+			for _, id := range c.Relaxed {
+				if !slices.ContainsFunc(decided[id], func(known ref) bool { return known.Name == c.ID }) {
+					decided[id] = append(decided[id], ref{c.ID, anchor(l.Link, c.ID)})
+				}
+			}
+		}
+	}
+	for i := range p.Errata {
+		cases, judged := decided[p.Errata[i].id]
+		p.Errata[i].Decides = judged
+		e := p.Errata[i]
 		if e.Adapted {
 			p.Adapted++
+		}
+		switch {
+		case judged:
+			e.Cases = cases
+			p.Decided = append(p.Decided, e)
+		case !e.Adapted:
+			p.Silent = append(p.Silent, e)
 		}
 	}
 }
 
 // erratum finds an erratum of the plan by its id. An id that this plan does not know is shown alone.
 func (r *renderer) erratum(id string) erratum {
-	v := erratum{ID: line(id, maxText)}
+	v := erratum{id: id, ID: line(id, maxText)}
 	if e, known := r.plan.Erratum(id); known {
 		v.Anchor = "erratum-" + id
 		v.Wrong, v.Accept, v.Why, v.Strict, v.Kept, v.Adapted = e.Wrong, e.Accept, e.Why, e.Strict, e.Kept, e.Adapted

@@ -30,7 +30,7 @@ func (r *renderer) cases(room int) ([][][]byte, error) {
 			if c.Verdict != result.Pass {
 				s.weight = faultShare
 			}
-			events, _ := r.run.Events(c) // a fault is told when the case is rendered
+			events, _ := r.run.Events(c) // a fault is shown when the case is rendered
 			proofs := proofs(c)
 			for level, d := range details {
 				s.sizes[level] = estimate(events, proofs, d)
@@ -72,7 +72,7 @@ func total(slots []slot, share int) (sum int) {
 	return sum
 }
 
-// level is the fullest level of detail that seems to fit into so many bytes, or the least.
+// level is the fullest level of detail that seems to fit into this many bytes, or the least.
 func (s *slot) level(room int) int {
 	for level := s.first; level < len(details); level++ {
 		if s.sizes[level] <= room {

@@ -11,12 +11,26 @@ import (
 // column is what a column of a table counts: the cases of one tone.
 type column struct{ Tone, Head string }
 
-// columnsOf are the columns of a run's tables. Few runs have flaky or waived cases, and only those have a column for them.
+// columnsOf are the columns of a run's tables. A limited report has failures alone.
 func columnsOf(run *result.Run) []column {
-	columns := []column{{"pass", "pass"}, {"fail", "fail"}, {"flaky", "flaky"}, {"error", "error"}, {"waived", "waived"}, {"rest", "not run"}}
 	counts := run.Counts()
+	for verdict, n := range run.Checks() {
+		counts[verdict] += n
+	}
+	return slices.DeleteFunc(columnsFor(counts), func(c column) bool {
+		return run.Limited && slices.Contains([]string{"pass", "error", "rest"}, c.Tone)
+	})
+}
+
+// columnsFor are the columns for these counts. Few runs have cases that are flaky, waived or judged by hand, or advice, and only those have
+// a column for them.
+func columnsFor(counts map[result.Verdict]int) []column {
+	columns := []column{{"pass", "pass"}, {"fail", "fail"}, {"flaky", "flaky"}, {"advice", "advice"}, {"error", "error"}, {"waived", "waived"},
+		{"hand", "by hand"}, {"rest", "not run"}}
 	return slices.DeleteFunc(columns, func(c column) bool {
-		return c.Tone == "waived" && counts[result.Waived] == 0 || c.Tone == "flaky" && counts[result.Flaky] == 0
+		rare := slices.Contains([]string{"flaky", "advice", "waived"}, c.Tone)
+		return rare && counts[result.Verdict(c.Tone)] == 0 ||
+			c.Tone == "hand" && counts[result.PassByHand]+counts[result.FailByHand] == 0
 	})
 }
 
@@ -46,12 +60,20 @@ func (r *renderer) tallies() []tallies {
 	}
 	obligations, chapters := by("Obligation"), by("Chapter")
 	for _, o := range []plan.Obligation{plan.Mandatory, plan.Conditional, plan.None} {
-		add(&obligations, string(o), func(c plan.Case) bool { return c.Obligation == o })
+		add(&obligations, string(o), func(c plan.Case) bool { return c.Obligation == o && !c.IsCheck() })
 	}
 	for _, ch := range r.plan.Chapters {
-		add(&chapters, fmt.Sprintf("%d %s", ch.Number, ch.Title), func(c plan.Case) bool { return c.Chapter == ch.Number })
+		add(&chapters, chapterName(ch), func(c plan.Case) bool { return c.Chapter == ch.Number })
 	}
 	return []tallies{obligations, chapters}
+}
+
+// chapterName is the number of a chapter and its title; the checks beyond the plan have no number.
+func chapterName(c plan.Chapter) string {
+	if c.Number == plan.ChecksChapter {
+		return c.Title
+	}
+	return fmt.Sprintf("%d %s", c.Number, c.Title)
 }
 
 // tally counts the cases of the run by the tone of their verdict.

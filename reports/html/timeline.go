@@ -227,7 +227,11 @@ func event(at string, e result.Event, beneath bool, d detail) eventView {
 		return v
 	}
 	if e.Remote != "" {
-		v.Ends = line(fmt.Sprintf("connection %d: %s ⇄ %s", e.Conn, e.Local, e.Remote), 2*maxWord)
+		over := ""
+		if e.Link != "" {
+			over = " over " + e.Link
+		}
+		v.Ends = line(fmt.Sprintf("connection %d%s: %s ⇄ %s", e.Conn, over, e.Local, e.Remote), 2*maxWord)
 	}
 	if d.decoded > 0 {
 		v.Decoded = block(e.Decoded, d.decoded)

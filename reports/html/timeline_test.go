@@ -115,6 +115,7 @@ func TestOneFindingForManyCases(t *testing.T) {
 		}
 	}
 	run.Links[0].Cases[0].Metrics[0].Got = "nothing"
+	run.Conclude()
 	r, err := newRenderer(run, runs.Plan())
 	if err != nil {
 		t.Fatal(err)

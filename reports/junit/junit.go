@@ -1,11 +1,13 @@
 // Package junit writes a run as JUnit XML, the form that pipelines read. A fault of the device is a <failure>; a fault of the bench or
 // the harness, and a case that was cut off, is an <error>; whatever was not run is <skipped>, with its reason. The file and the exit code
 // agree: a failure that a waiver excuses or the baseline knows is <skipped> with what was found, and one that it knows wrongly is a <failure>.
+// A check beyond the plan that does not count, and advice, are <skipped>, too.
 package junit
 
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jstemmer/go-junit-report/v2/junit"
@@ -18,14 +20,20 @@ import (
 const (
 	maxValue   = 4 << 10 // bytes of a value
 	maxMessage = 500     // bytes of a message, which pipelines show in one line
+
+	maxCauseIDs = 20 // cases that a cause names
 )
 
-// Render writes one suite for each link and one test case for each case, by the class name TP-469.<link>.<chapter>. The texts of the
-// metrics come from p.
+// Render writes one suite for each link and one test case for each case, by the class name TP-469.<link>.<chapter>, or
+// TR-369 for a check beyond the plan, and a suite TR-181 about
+// the data model. The texts of the metrics come from p.
 func Render(w io.Writer, run *result.Run, p *plan.Plan) error {
 	all := junit.Testsuites{Name: line(run.Plan.ID + " " + run.Plan.Version), Time: seconds(run.WallMS)}
 	for i, l := range run.Links {
 		all.AddSuite(suite(i, run, p, l))
+	}
+	if run.Model != nil {
+		all.AddSuite(modelSuite(len(run.Links), run))
 	}
 	// the schema of Jenkins has no such attribute here; each suite counts its own
 	all.Skipped = 0
@@ -60,8 +68,23 @@ func suite(id int, run *result.Run, p *plan.Plan, l result.Link) junit.Testsuite
 			s.AddProperty(property[0], line(property[1]))
 		}
 	}
-	for _, m := range run.Device.Mismatches() {
-		s.AddProperty("mismatch", line(m.Mismatch()))
+	if run.Limited {
+		s.AddProperty("limited", result.LimitedNotice)
+	}
+	if run.DUT != nil {
+		s.AddProperty("dutFile", line(run.DUT.File+" SHA-256 "+run.DUT.SHA256))
+	}
+	number := func(name string, i int) string { return fmt.Sprintf("%s %d", name, i+1) } // the schema of Ant wants each name once
+	for i, c := range run.Conditions {
+		s.AddProperty(number("condition", i), line(c.Text))
+	}
+	for i, c := range run.Causes { // before the cases, so that a reader meets them first
+		if slices.ContainsFunc(c.Cases, func(k result.CauseCase) bool { return slices.Contains(k.Links, l.Link) }) {
+			s.AddProperty(number("cause", i), message(c.Headline)+" "+line(c.Where(maxCauseIDs))+words(" Hint: ", line(c.Hint), ""))
+		}
+	}
+	for i, m := range run.Device.Mismatches() {
+		s.AddProperty(number("mismatch", i), line(m.Mismatch()))
 	}
 	for _, c := range l.Cases {
 		s.AddTestcase(testcase(run, p, l.Link, c))
@@ -84,8 +107,12 @@ func suite(id int, run *result.Run, p *plan.Plan, l result.Link) junit.Testsuite
 // testcase is one case over one link.
 func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.Testcase {
 	chapter, _, _ := strings.Cut(c.ID, ".")
+	of := run.Plan.ID
+	if c.IsCheck() {
+		of = "TR-369"
+	}
 	t := junit.Testcase{
-		Classname: line(run.Plan.ID + "." + link + "." + chapter),
+		Classname: line(of + "." + link + "." + chapter),
 		Name:      line(c.ID + " " + c.Title),
 		Time:      seconds(c.DurationMS),
 	}
@@ -94,6 +121,7 @@ func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.T
 	if c.Baseline != "" {
 		outcome.Type = string(c.Baseline)
 	}
+	counts := !c.IsCheck() || run.GateChecks
 	switch c.Verdict {
 	case result.Pass:
 		if c.Baseline == result.Stale {
@@ -102,20 +130,38 @@ func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.T
 		}
 	case result.Fail, result.Flaky:
 		outcome.Data = findings(run, known, link, c)
-		if c.Baseline == result.Known {
+		switch {
+		case !counts:
+			outcome.Message = message("beyond the plan, without effect on the exit code: " + c.Reason)
+			t.Skipped = outcome
+		case c.Baseline == result.Known:
 			outcome.Message = message("known failure: " + c.Reason)
 			t.Skipped = outcome
-		} else {
+		default:
 			t.Failure = outcome
+		}
+	case result.FailByHand:
+		outcome.Data = findings(run, known, link, c)
+		t.Failure = outcome
+	case result.Advice:
+		outcome.Data = findings(run, known, link, c)
+		if run.AdviceFails {
+			t.Failure = outcome
+		} else {
+			t.Skipped = outcome
 		}
 	case result.Waived:
 		outcome.Data = findings(run, known, link, c)
 		t.Skipped = outcome
-	case result.Deselected, result.Unsupported, result.NotAutomated, result.Deprecated:
+	case result.PassByHand, result.Deselected, result.Unsupported, result.NotAutomated, result.Deprecated:
 		t.Skipped = outcome
 	default: // error, aborted, and whatever this version does not know
 		outcome.Data = findings(run, known, link, c)
-		t.Error = outcome
+		if counts {
+			t.Error = outcome
+		} else {
+			t.Skipped = outcome
+		}
 	}
 	if out := output(known, c); out != "" {
 		t.SystemOut = &junit.Output{Data: out}
@@ -143,7 +189,7 @@ func baselineFile(run *result.Run) string {
 func findings(run *result.Run, known plan.Case, link string, c result.Case) string {
 	var b strings.Builder
 	for _, m := range c.Metrics {
-		if m.Verdict == result.Fail || m.Verdict == result.Error {
+		if m.Verdict == result.Fail || m.Verdict == result.Error || m.Verdict == result.Advice {
 			fmt.Fprintf(&b, "metric %d%s: %s\n", m.N, words(" (", text(known, m.N), ")"), block(m.Finding()))
 			if m.Note != "" && m.Note != m.Finding() {
 				fmt.Fprintf(&b, "  note: %s\n", block(m.Note))
@@ -167,6 +213,9 @@ func output(known plan.Case, c result.Case) string {
 	for i, r := range c.Rounds {
 		lines = append(lines, line(fmt.Sprintf("round %d %s%s", i+1, r.Verdict, words(": ", r.Reason, ""))))
 	}
+	for _, h := range c.ByHand {
+		lines = append(lines, line(fmt.Sprintf("%s by %s; usptest itself: %s: %s", h.Verdict, h, h.Instead, h.Reason)))
+	}
 	for _, m := range c.Metrics {
 		l := fmt.Sprintf("metric %d %s%s", m.N, m.Verdict, words(": ", text(known, m.N), ""))
 		if len(m.Evidence) > 0 {
@@ -179,6 +228,9 @@ func output(known plan.Case, c result.Case) string {
 	}
 	for _, n := range c.Notes {
 		lines = append(lines, "note: "+block(n))
+	}
+	for _, e := range c.Relaxed {
+		lines = append(lines, "judged by erratum, not by the letter of the plan: "+line(e))
 	}
 	for _, e := range c.Errata {
 		lines = append(lines, "erratum: "+line(e))

@@ -22,7 +22,7 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 func render(t *testing.T, run *result.Run) []byte {
 	t.Helper()

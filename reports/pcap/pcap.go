@@ -60,6 +60,10 @@ type end struct {
 }
 
 func (c *capture) event(e result.Event) error {
+	switch e.Layer {
+	case "dhcp", "dns", "mdns":
+		return c.datagram(e)
+	}
 	port, known := ports[e.Layer]
 	if e.Layer == "tcp" && e.Type == "close" {
 		return c.close(e)
@@ -79,6 +83,25 @@ func (c *capture) event(e result.Event) error {
 		}
 	}
 	return nil
+}
+
+// maxDatagram is how many bytes of one are in the capture, so that it fits an IP packet.
+const maxDatagram = 60_000
+
+// datagram writes a message that has no connection.
+func (c *capture) datagram(e result.Event) error {
+	if len(e.Raw) == 0 || e.Dir != "in" && e.Dir != "out" {
+		return nil
+	}
+	local, remote := address(e.Local), address(e.Remote)
+	if local.Addr().Is4() != remote.Addr().Is4() {
+		local = netip.AddrPortFrom(remote.Addr(), local.Port())
+	}
+	from, to := &end{addr: local.Addr(), port: local.Port()}, &end{addr: remote.Addr(), port: remote.Port()}
+	if e.Dir == "in" {
+		from, to = to, from
+	}
+	return c.ng.packet(c.at, datagram(from, to, e.Raw[:min(len(e.Raw), maxDatagram)]), fmt.Sprintf("event %d: %s", e.Seq, result.VisibleLine(e.Type)))
 }
 
 // open returns the connection of an event. One that is new to the capture is opened.

@@ -45,6 +45,11 @@ func on(seq uint64, layer, dir, kind, raw string) result.Event {
 	return result.Event{Seq: seq, AtMS: float64(seq) * 100, Layer: layer, Dir: dir, Type: kind, Conn: 7, Local: "192.0.2.1:40571", Remote: "192.0.2.9:34978", Raw: []byte(raw)}
 }
 
+// datagramOn is an event without a connection.
+func datagramOn(layer, dir, local, remote, raw string) result.Event {
+	return result.Event{Seq: 4, AtMS: 400, Layer: layer, Dir: dir, Type: "kind", Local: local, Remote: remote, Raw: []byte(raw)}
+}
+
 const (
 	connect     = "\x10\x10\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x03usp"
 	publish     = "\x30\x14\x00\x04a/b\x63\x0b\x08\x00\x08resp/top\x00\x01" // MQTT 5.0: topic a/bc, response topic, two bytes
@@ -78,6 +83,15 @@ func TestTshark(t *testing.T) {
 			"http.request", []string{"http.request.uri", "http.content_length"}, "/report 2"},
 		"an end": {"stomp", []result.Event{on(4, "stomp", "in", "SEND", send), on(5, "tcp", "in", "close", "")},
 			"tcp.flags.fin==1", []string{"tcp.srcport"}, "34978\n61613"},
+		"a DHCPv4 message": {"mqtt5", []result.Event{datagramOn("dhcp", "in", "255.255.255.255:67", "0.0.0.0:68",
+			"\x01\x01\x06\x00\x00\x00\x00\x07"+strings.Repeat("\x00", 20)+"\x02\x00\x00\x00\x00\x01"+strings.Repeat("\x00", 202)+"\x63\x82\x53\x63\x35\x01\x01\xff")},
+			"dhcp", []string{"dhcp.option.dhcp", "dhcp.hw.mac_addr", "udp.dstport", "frame.comment"}, "1 02:00:00:00:00:01 67 event 4: kind"},
+		"a DHCPv6 message": {"mqtt5", []result.Event{datagramOn("dhcp", "in", "[ff02::1:2]:547", "[fe80::9%eth0]:546", "\x01\x00\x00\x07\x00\x08\x00\x02\x00\x00")},
+			"dhcpv6", []string{"dhcpv6.msgtype", "ipv6.dst"}, "1 ff02::1:2"},
+		"a DNS query": {"mqtt5", []result.Event{datagramOn("dns", "in", "192.0.2.1:53", "192.0.2.9:4000", "\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03usp\x07example\x00\x00\x1c\x00\x01")},
+			"dns", []string{"dns.qry.name", "dns.qry.type"}, "usp.example 28"},
+		"an mDNS query": {"mqtt5", []result.Event{datagramOn("mdns", "out", "192.0.2.1:5353", "224.0.0.251:5353", "\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03usp\x05local\x00\x00\x01\x80\x01")},
+			"mdns", []string{"dns.qry.name", "udp.srcport"}, "usp.local 5353"},
 		"nothing that TCP would not do": {"mqtt3", []result.Event{on(1, "mqtt", "in", "PUBLISH", "\x30\x81\x80\x04\x00\x01a"+strings.Repeat("x", 1<<16-2)), on(2, "mqtt", "out", "PINGRESP", "\xd0\x00")},
 			"tcp.analysis.flags || tcp.checksum.status==0 || _ws.malformed", []string{"frame.number"}, ""},
 	} {

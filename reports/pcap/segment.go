@@ -16,7 +16,7 @@ const (
 
 // segment is a TCP segment in an IP packet (RFC 791, RFC 8200), from one end to the other.
 func segment(from, to *end, flags byte, payload []byte) []byte {
-	const ipv4, header, tcp = 20, 20, 6 // lengths of headers; the protocol number
+	const header, tcp = 20, 6 // the length of the header; the protocol number
 	acknowledged := uint32(0)
 	if flags&ack != 0 {
 		acknowledged = to.seq
@@ -27,18 +27,42 @@ func segment(from, to *end, flags byte, payload []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, acknowledged)
 	b = append(b, header/4<<4, flags, 0xff, 0xff, 0, 0, 0, 0) // the window, no checksum yet, nothing urgent
 	b = append(b, payload...)
-	pseudo := append(from.addr.AsSlice(), to.addr.AsSlice()...)
-	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(b)))
-	pseudo = append(pseudo, 0, 0, 0, tcp)
-	binary.BigEndian.PutUint16(b[16:], checksum(pseudo, b))
+	binary.BigEndian.PutUint16(b[16:], checksum(pseudoHeader(from, to, tcp, len(b)), b))
+	return packet(from, to, tcp, b)
+}
 
+// datagram is a UDP datagram (RFC 768) in an IP packet.
+func datagram(from, to *end, payload []byte) []byte {
+	const header, udp = 8, 17 // the length of the header; the protocol number
+	b := binary.BigEndian.AppendUint16(nil, from.port)
+	b = binary.BigEndian.AppendUint16(b, to.port)
+	b = binary.BigEndian.AppendUint16(b, uint16(header+len(payload)))
+	b = append(append(b, 0, 0), payload...)
+	sum := checksum(pseudoHeader(from, to, udp, len(b)), b)
+	if sum == 0 {
+		sum = 0xffff // 0 says that there is none
+	}
+	binary.BigEndian.PutUint16(b[6:], sum)
+	return packet(from, to, udp, b)
+}
+
+// pseudoHeader is what a checksum covers besides size bytes of a protocol.
+func pseudoHeader(from, to *end, protocol byte, size int) []byte {
+	pseudo := append(from.addr.AsSlice(), to.addr.AsSlice()...)
+	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(size))
+	return append(pseudo, 0, 0, 0, protocol)
+}
+
+// packet is an IP packet with b, which is of a protocol.
+func packet(from, to *end, protocol byte, b []byte) []byte {
+	const ipv4 = 20 // the length of the header
 	addresses := append(from.addr.AsSlice(), to.addr.AsSlice()...)
 	if !from.addr.Is4() {
 		ip := binary.BigEndian.AppendUint16([]byte{0x60, 0, 0, 0}, uint16(len(b)))
-		return append(append(append(ip, tcp, 64), addresses...), b...)
+		return append(append(append(ip, protocol, 64), addresses...), b...)
 	}
 	ip := binary.BigEndian.AppendUint16([]byte{0x45, 0}, uint16(ipv4+len(b)))
-	ip = append(append(ip, 0, 0, 0, 0, 64, tcp, 0, 0), addresses...)
+	ip = append(append(ip, 0, 0, 0, 0, 64, protocol, 0, 0), addresses...)
 	binary.BigEndian.PutUint16(ip[10:], checksum(ip))
 	return append(ip, b...)
 }

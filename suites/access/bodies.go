@@ -8,7 +8,9 @@ func Bodies() harness.Bodies {
 	return harness.Bodies{
 		"2.1":  fromItself,
 		"2.2":  toSomebodyElse,
+		"2.6":  withoutTime,
 		"2.7":  invalidSignatures,
+		"2.8":  badDates,
 		"2.9":  untrustedRole,
 		"2.10": addingRole,
 		"2.11": creationAllowed,

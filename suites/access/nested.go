@@ -25,7 +25,7 @@ func nested(c *harness.Case) nestedTable {
 	return nestedTable{name: name, key: c.Element(dut.RoleNestedKey), values: strings.Split(c.Element(dut.RoleNestedValues), ",")}
 }
 
-// tryToAdd adds a row to the table of a Controller as a fixture, deleted in the end. A device need not
+// tryToAdd adds a row to the table of a Controller as a fixture, deleted at the end. A device need not
 // have the table, or room in it: the error says what the lab can do.
 func (t nestedTable) tryToAdd(c *harness.Case, controller string) (row string, err error) {
 	table := controller + t.name

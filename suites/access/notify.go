@@ -23,14 +23,14 @@ type watched struct {
 func (w watched) path() string { return w.object + w.name }
 
 // watchedParameter is PeriodicNotifInterval of the harness's own Controller or, on a device
-// without, the element that a ValueChange is seen with elsewhere. It is put back in the end.
+// without, the element that a ValueChange is seen with elsewhere. It is put back at the end.
 func watchedParameter(c *harness.Case) watched {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
 	w := watched{row, "PeriodicNotifInterval", another}
 	if _, err := c.Read(w.path()); err != nil {
 		w.object, w.name = usp.SplitName(c.Element(dut.RoleChanging))
-		w.next = func(now string) string { return now[:min(len(now), 40)] + "x" }
+		w.next = anotherText
 		c.Note("the device has no PeriodicNotifInterval; %s takes its place", w.path())
 	}
 	c.Restore(w.object, w.name)
@@ -47,6 +47,15 @@ func another(number string) string {
 		return strconv.FormatUint(n-1, 10)
 	}
 	return strconv.FormatUint(n+1, 10)
+}
+
+// anotherText is one of two texts that a string parameter of any length takes, other than now.
+func anotherText(now string) string {
+	const one, other = "usptest-1", "usptest-2"
+	if now == one {
+		return other
+	}
+	return one
 }
 
 // change sets the parameter to another value and returns that with the reply.
@@ -121,7 +130,7 @@ func (w watched) changeSubscribed(c *harness.Case) (id, value string, mark uint6
 	return id, value, mark, passed
 }
 
-// valueChangeNotAllowed is 2.20. That the device tells of the change otherwise is tried first: one
+// valueChangeNotAllowed is 2.20. That the device reports the change otherwise is tried first: one
 // that never does would pass.
 func valueChangeNotAllowed(c *harness.Case) {
 	own, w := ownRoles(c), watchedParameter(c)
@@ -156,7 +165,7 @@ func valueChangeNotAllowed(c *harness.Case) {
 	})
 }
 
-// mustBeHeard wants a change of the parameter to be told of while no Permission is in the way. Its
+// mustBeHeard wants a change of the parameter to be reported while no Permission is in the way. Its
 // Subscription is deleted before the procedure begins.
 func (w watched) mustBeHeard(c *harness.Case) {
 	path, id := c.Subscribe(usp.Params{"ReferenceList": w.path()})

@@ -14,7 +14,7 @@ import (
 const reboot = "Device.Reboot()"
 
 // operationAllowed is 2.17. As in 2.11, a Permission of lower Order first takes away what the one
-// under test grants. The device must do what it is told, not only say so.
+// under test grants. The device must do it, and not only say so.
 func operationAllowed(c *harness.Case) {
 	own := ownRoles(c)
 	if !own.withhold(reboot, usp.Params{"CommandEvent": "r---"}) || !rebootIsDenied(c) {

@@ -28,8 +28,16 @@ func untrustedRole(c *harness.Case) {
 	id := "proto::" + c.Fresh("unknown")
 	stranger, joined := c.Agent.Join(id)
 	c.Cleanup("end the sessions of the unknown Controller", func(context.Context) error { joined.Leave(); return nil })
+	c.Cleanup("delete the row of the unknown Controller", func(ctx context.Context) error {
+		for _, found := range c.Agent.Get(ctx, controllers).Body().GetResponse().GetGetResp().GetReqPathResults() {
+			if row := rowOf(expect.Resolved(found), id); row != "" {
+				return expect.Type(c.Agent.Delete(ctx, true, row), usp.DeleteResp)
+			}
+		}
+		return nil
+	})
 	c.Step(1, "get Device.DeviceInfo. as a Controller that the Agent does not know, %s", id)
-	var got *controller.Reply
+	got := &controller.Reply{}
 	if err := reaches(c, stranger); err == nil {
 		got = stranger.Get(c, "Device.DeviceInfo.")
 	}
@@ -38,7 +46,7 @@ func untrustedRole(c *harness.Case) {
 	c.DeviceMust(err)
 	row := rowOf(values, id)
 	if row == "" {
-		if got != nil && got.Message != nil && got.Body().GetError() == nil {
+		if got.Message != nil && got.Body().GetError() == nil {
 			c.Metric(1, func(m *harness.Metric) {
 				m.Must(&usp.Mismatch{Where: controllers, Want: "a row for the Controller that was answered, " + id, Got: "none"}, got.Evidence())
 			})
@@ -46,17 +54,41 @@ func untrustedRole(c *harness.Case) {
 		}
 		c.Unsupported("the policy of the device is to let no unknown Controller in")
 	}
-	c.OwnsPath(row)
 	c.Metric(1, func(m *harness.Metric) {
 		assigned := references(values[row+"AssignedRole"])
 		if len(assigned) == 0 && values[row+"InheritedRole"] != "" {
 			c.Unsupported("the unknown Controller has inherited a Role by its certificate")
 		}
 		m.Must(expect.SameSet(row+"AssignedRole", references(untrusted), assigned), c.Journal.Mark())
+		if values[row+"InheritedRole"] == "" {
+			m.Must(shownByRight(c, references(untrusted), got), got.Evidence())
+		}
 		if len(assigned) == 0 {
 			m.Note("both are empty: the device gives an unknown Controller no Role at all")
 		}
 	})
+}
+
+// shownByRight wants a reply to show no parameter where no Permission of the Roles lets any be read.
+func shownByRight(c *harness.Case, roles []string, got *controller.Reply) error {
+	for _, role := range roles {
+		values, err := c.ReadAll(role)
+		if err != nil {
+			return nil // what it permits is not known
+		}
+		for path, rights := range values {
+			row, isRights := strings.CutSuffix(path, ".Param")
+			on, err := usp.ParseBool(values[row+".Enable"])
+			if isRights && strings.Contains(rights, "r") && (err != nil || on) {
+				return nil
+			}
+		}
+	}
+	shown := 0
+	for _, q := range got.Body().GetResponse().GetGetResp().GetReqPathResults() {
+		shown += len(expect.Resolved(q))
+	}
+	return expect.Count("parameters shown to the unknown Controller, whose Role lets it read none", 0, shown)
 }
 
 // reaches waits until an unknown Controller can send, over WebSocket until its connection is open.
@@ -162,7 +194,7 @@ func roleToSecure(c *harness.Case) string {
 	added := c.Agent.Add(c, false, usp.Create(roleTable, nil, usp.Params{"Enable": "true", "Name": c.Fresh("role")}))
 	c.Owns(added)
 	if role, err := expect.OneCreated(added); err == nil {
-		own := &roles{c: c, paths: []string{role.Path}, order: map[string]uint64{role.Path: 0}}
+		own := &roles{c: c, paths: []string{role.Path}} // its one Permission needs no Order
 		reading := usp.Params{"Param": "r---", "Obj": "r---", "InstantiatedObj": "r---", "CommandEvent": "r---"}
 		_, err := expect.OneCreated(own.grant("Device.", reading))
 		c.LabMust(err)

@@ -52,7 +52,7 @@ const controllers = "Device.LocalAgent.Controller."
 // enabledNames are the names that R-BULK.9 makes for Enabled, of the Controller and its BootParameter by their instance numbers.
 var enabledNames = regexp.MustCompile(`^Enabled\.[1-9][0-9]*\.[1-9][0-9]*$`)
 
-// bootParameters are the Enable of all BootParameters of all Controllers, by one path with two wildcards. The harness's Controller gets two of them.
+// bootParameters are the Enable of all BootParameters of all Controllers, by one path with two wildcards. Two are the harness's Controller's.
 func bootParameters(c *harness.Case) *collection {
 	const name = "Enabled"
 	named := func(path string) string { // of Device.LocalAgent.Controller.1.BootParameter.2.Enable
@@ -63,8 +63,7 @@ func bootParameters(c *harness.Case) *collection {
 	c.DeviceMust(err)
 	var own []string
 	for _, reported := range []string{"Device.LocalAgent.EndpointID", "Device.LocalAgent.SoftwareVersion"} {
-		path := c.Add(row+"BootParameter.", usp.Params{"ParameterName": reported}, usp.Params{"Enable": "true"}).Path
-		own = append(own, named(path+"Enable"))
+		own = append(own, named(bootParameter(c, row+"BootParameter.", reported)+"Enable"))
 	}
 	return &collection{name: name, reference: controllers + "*.BootParameter.*.Enable", wildcards: true, whole: true, named: named,
 		holds: func(where string, r *report) error {
@@ -79,6 +78,18 @@ func bootParameters(c *harness.Case) *collection {
 			}
 			return expect.Contains(where+": names of the parameters", own, names)
 		}}
+}
+
+// bootParameter is the row of a table that names a parameter. One that the device does not have is added.
+func bootParameter(c *harness.Case, table, param string) string {
+	rows, err := c.ReadAll(table)
+	c.DeviceMust(err)
+	for _, path := range rows.Names() {
+		if row, name := usp.SplitName(path); name == "ParameterName" && rows[path] == param {
+			return row
+		}
+	}
+	return c.Add(table, usp.Params{"ParameterName": param}, usp.Params{"Enable": "true"}).Path
 }
 
 // ownController is all that the device has of the harness's Controller, by one path. It must stand in a report by the words of the plan, too.

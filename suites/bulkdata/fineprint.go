@@ -136,7 +136,9 @@ func (p *profile) judgeTimes() {
 			m.Must(err, e.Seq)
 			reports, err := p.format.reports(data, false)
 			m.Must(err, e.Seq)
-			times, err := timesIn(where, format, p.format.name(), reports[len(reports)-1].time)
+			last, err := newest(p.where(n+1), reports)
+			m.Must(err, e.Seq)
+			times, err := timesIn(where, format, p.format.name(), last.time)
 			m.Must(err, e.Seq)
 			if format == "None" {
 				continue
@@ -151,6 +153,14 @@ func (p *profile) judgeTimes() {
 			earlier = times
 		}
 	})
+}
+
+// newest is the last of the report instances in a transfer: earlier ones are retained. A device may send none.
+func newest(where string, reports []report) (report, error) {
+	if len(reports) == 0 {
+		return report{}, expect.AtLeast(where+": number of report instances", 1, 0)
+	}
+	return reports[len(reports)-1], nil
 }
 
 // timesIn reads a time of collection. A number may count seconds, as in the examples of TR-369, or milliseconds, as in the text of TR-181: times has

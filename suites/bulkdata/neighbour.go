@@ -30,7 +30,7 @@ func otherwise(encodingType string) usp.Params {
 	return usp.Params{"JSONEncoding.ReportFormat": nameValuePair, "JSONEncoding.ReportTimestamp": "ISO-8601"}
 }
 
-// addNeighbour adds one that is not enabled. A device without room for it is told in a note.
+// addNeighbour adds one that is not enabled. A device without room for it is mentioned in a note.
 func addNeighbour(p *profile, what *collection) *neighbour {
 	c := p.c
 	encodingType := p.format.name()

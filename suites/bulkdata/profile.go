@@ -73,7 +73,7 @@ type profile struct {
 	transfers []*journal.Event
 }
 
-// addProfile carries out steps 1 to 3: it adds a profile that is not enabled, and deletes it in the end.
+// addProfile carries out steps 1 to 3: it adds a profile that is not enabled, and deletes it at the end.
 func addProfile(c *harness.Case, every time.Duration, encodingType string, by carrier, more usp.Params) *profile {
 	p := &profile{carrier: by, c: c, every: every, created: c.Journal.Mark(), clock: readClock(c)}
 	settings := by.settings()
@@ -105,7 +105,7 @@ func (p *profile) encoding(encodingType string) encoding {
 	return e
 }
 
-// enable enables bulk data and the profile. What Device.BulkData.Enable was is restored in the end.
+// enable enables bulk data and the profile. What Device.BulkData.Enable was is restored at the end.
 func (p *profile) enable(step int) {
 	p.c.Step(step, "enable bulk data and the profile")
 	p.c.Restore(bulkData, "Enable")
@@ -134,7 +134,7 @@ func (p *profile) twoReports(metric, step int) (passed bool) {
 func (p *profile) await(n int) error {
 	c, number := p.c, map[int]string{1: "one", 2: "two"}[n]
 	p.transfers = nil
-	longest := harness.Wait{D: c.Scaled(2*p.every+10*time.Second) + c.Waits().Tolerance + c.Lag()}
+	longest := harness.Wait{D: c.Scaled(2*p.every+10*time.Second) + c.Waits().Tolerance + c.Lag(), From: p.enabledAt}
 	_, err := c.Await(number+" "+p.what(), longest, p.enabled, func(e *journal.Event) error {
 		if !p.carries(e) {
 			return journal.ErrSkip

@@ -76,6 +76,16 @@ func TestReports(t *testing.T) {
 	}
 }
 
+func TestATransferMayHaveNoInstance(t *testing.T) {
+	reports, err := jsonEncoding{}.reports([]byte(`{"Report":[]}`), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newest("transfer 1", reports); err == nil {
+		t.Error("want an error, got none")
+	}
+}
+
 func TestTheTimeIsAValueByTheLetter(t *testing.T) {
 	for _, test := range []struct {
 		encoding

@@ -19,8 +19,8 @@ const failures = 3
 func retried(c *harness.Case) {
 	policy := retry.Policy{Initial: 5 * time.Second, Multiplier: 2000}
 	what, by := upTimeAlone(c), overHTTP(c)
-	// an interval that the longest waits fit in: the next report would end them
-	p := addProfile(c, intervalFrom(c, policy.Longest(failures)+20*time.Second), encodingType(c), by,
+	// an interval that the longest waits fit in, and the wait that would follow them: the next report would end them
+	p := addProfile(c, intervalFrom(c, policy.Longest(failures+1)+20*time.Second), encodingType(c), by,
 		usp.Params{"HTTP.RetryEnable": "true", "HTTP.RetryMinimumWaitInterval": "5", "HTTP.RetryIntervalMultiplier": "2000"})
 	what.add(p)
 	c.Step(5, "let the collector answer 503 %d times", failures)
@@ -100,9 +100,9 @@ func retries(c *harness.Case, p *profile, policy retry.Policy) (attempts []*jour
 				}
 				m.Must(err, failure.Seq)
 			}
-			series.Grant = retry.Grant{Early: c.Stall(), Late: late}
+			series.Grant = retry.Grant{Early: series.Second + c.Stall(), Late: late}
 			err = series.Add(failure, retry.Moment{At: attempt.At, Seq: attempt.Seq})
-			c.Note("%s", series.Retries[len(series.Retries)-1])
+			c.NoteRetry(series.Retries[len(series.Retries)-1])
 			m.Must(err, failure.Seq, attempt.Seq)
 		}
 	})

@@ -118,18 +118,7 @@ func awaitBoot(c *harness.Case, id string, mark uint64) (*controller.Message, er
 	return c.AwaitNotify(bootEvent+" Notify of "+id, wait, mark, isBoot(id))
 }
 
-func isBoot(id string) func(*usppb.Notify) error {
-	return func(n *usppb.Notify) error {
-		if n.GetSubscriptionId() != id {
-			return journal.ErrSkip
-		}
-		object, name := usp.SplitName(bootEvent)
-		if err := expect.Equal("event.obj_path", object, n.GetEvent().GetObjPath()); err != nil {
-			return err
-		}
-		return expect.Equal("event.event_name", name, n.GetEvent().GetEventName())
-	}
-}
+func isBoot(id string) func(*usppb.Notify) error { return isEvent(id, bootEvent) }
 
 // parameterMap reads the argument of this name: a JSON object, by name. Values that are no strings are taken as they are written.
 func parameterMap(boot *controller.Message) (usp.Params, error) {

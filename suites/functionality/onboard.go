@@ -20,8 +20,10 @@ func newController(c *harness.Case) {
 	if !c.Metric(1, func(m *harness.Metric) { m.Must(err, mark) }) {
 		return
 	}
+	settleUnasked(c, second, mark)
 	command := row + "SendOnBoardRequest()"
 	c.Step(3, "operate %s", command)
+	mark = c.Journal.Mark()
 	_, err = c.Agent.Send(c, usp.NewOperate(c.Fresh("operate"), command, c.Fresh("onboard"), false, nil))
 	c.LabMust(err)
 	c.Step(4, "wait for the OnBoardRequest, and answer it")
@@ -33,7 +35,32 @@ func newController(c *harness.Case) {
 		m.Must(err, mark)
 		m.Must(nil, request.Seq)
 	}) {
+		c.Beyond("R-NOT.7", func(m *harness.Metric) {
+			m.Must(expect.Equal("subscription_id", "", request.GetBody().GetRequest().GetNotify().GetSubscriptionId()), request.Seq)
+		})
 		c.Beyond("TR-369, OnBoardRequest", func(m *harness.Metric) { m.Must(toldRightly(c, request), request.Seq) })
+	}
+}
+
+// settleUnasked waits until an OnBoardRequest that the Agent sent by itself after mark is acknowledged: until then a command may send no other.
+func settleUnasked(c *harness.Case, second *controller.Controller, mark uint64) {
+	for _, e := range c.Journal.Since(mark) {
+		if second.NotifyEvent(isOnBoardRequest)(e) != nil {
+			continue
+		}
+		request := e.Body.(*controller.Message)
+		if !request.GetBody().GetRequest().GetNotify().GetSendResp() {
+			continue // nor is it retried
+		}
+		id := request.GetHeader().GetMsgId()
+		_, err := c.Await("NotifyResp of the harness", c.ResponseWait(), e.Seq, func(e *journal.Event) error {
+			if m, ok := e.Body.(*controller.Message); ok && e.Dir == journal.Out && m.GetHeader().GetMsgId() == id {
+				return nil
+			}
+			return journal.ErrSkip
+		})
+		c.LabMust(err)
+		c.DeviceMust(expect.Type(second.Get(c, "Device.LocalAgent.EndpointID"), usp.GetResp)) // it has had the NotifyResp
 	}
 }
 
@@ -44,7 +71,7 @@ func isOnBoardRequest(n *usppb.Notify) error {
 	return nil
 }
 
-// toldRightly holds what an OnBoardRequest tells of the device against DeviceInfo, as far as that can be read.
+// toldRightly holds what an OnBoardRequest says of the device against DeviceInfo, as far as that can be read.
 func toldRightly(c *harness.Case, m *controller.Message) error {
 	request := m.GetBody().GetRequest().GetNotify().GetOnBoardReq()
 	for param, told := range map[string]string{"ManufacturerOUI": request.GetOui(), "ProductClass": request.GetProductClass(), "SerialNumber": request.GetSerialNumber()} {

@@ -115,7 +115,7 @@ func addBySearch(c *harness.Case) {
 	})
 }
 
-// addController adds a Controller that nobody plays. It is deleted in the end.
+// addController adds a Controller that nobody plays. It is deleted at the end.
 func addController(c *harness.Case, enabled bool) (row string, err error) {
 	added := c.Agent.Add(c, false, usp.Create(controllers, usp.Params{"EndpointID": "proto::" + c.Fresh("controller")},
 		usp.Params{"Enable": fmt.Sprint(enabled)}))
@@ -149,7 +149,7 @@ func controllerOf(path string) string {
 	return controllers + number + "."
 }
 
-// makeRoom takes the row with a value of the unique key out of the nested table of a Controller, and puts it back in the end.
+// makeRoom takes the row with a value of the unique key out of the nested table of a Controller, and puts it back at the end.
 func makeRoom(c *harness.Case, controller string, table nestedTable, key string) {
 	values := rowsOf(c, controller+table.name)
 	for path, value := range values {

@@ -180,7 +180,7 @@ func addSecondOfTwoFails(c *harness.Case) {
 	}
 }
 
-// ownNew deletes in the end the rows that appeared between two snapshots.
+// ownNew deletes at the end the rows that appeared between two snapshots.
 func ownNew(c *harness.Case, before, after expect.Snapshot) {
 	for _, row := range before.New(after) {
 		c.OwnsPath(row)

@@ -11,7 +11,7 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// deleteWildcard is 1.34: every Subscription on the device goes. Those that were there before are created again in the end.
+// deleteWildcard is 1.34: every Subscription on the device goes. Those that were there before are created again at the end.
 func deleteWildcard(c *harness.Case) {
 	foreign := rows(c)
 	recreate(c, subscriptionTable, foreign)
@@ -121,7 +121,7 @@ func deleteUnmatched(c *harness.Case) {
 	})
 }
 
-// addNested adds a row to the nested table of a Controller as a fixture, deleted in the end.
+// addNested adds a row to the nested table of a Controller as a fixture, deleted at the end.
 func addNested(c *harness.Case, t nestedTable, controller string, enabled bool) (path string) {
 	key := freeKey(c, t, controller)
 	if key == "" {
@@ -163,7 +163,7 @@ var subscriptionTable = restorable{
 	[]string{"Alias", "Enable", "Persistent", "TimeToLive", "NotifRetry", "NotifExpiration"},
 }
 
-// recreate creates in the end the rows of a snapshot again that are gone, with the values that a Controller may give them. Their instance
+// recreate creates, at the end, the rows of a snapshot that are gone, with the values that a Controller may give them. Their instance
 // numbers are new.
 func recreate(c *harness.Case, table restorable, before expect.Snapshot) {
 	c.Cleanup("create the device's own rows of "+table.path+" again", func(ctx context.Context) error {
@@ -192,7 +192,7 @@ func pick(snapshot expect.Snapshot, row string, names []string) usp.Params {
 	return params
 }
 
-// emptySubscriptions deletes every Subscription that the device lets go and reports whether none is left. They come back in the end.
+// emptySubscriptions deletes every Subscription that the device lets go and reports whether none is left. They come back at the end.
 func emptySubscriptions(c *harness.Case) bool {
 	if present := instancesBelow(c, subscriptions); len(present) > 0 {
 		recreate(c, subscriptionTable, rows(c))

@@ -125,7 +125,7 @@ func controllerMTPs(c *harness.Case) []string {
 }
 
 // addControllerMTP adds an MTP that is not enabled to a Controller that nobody plays or, where the device takes none, to the harness's own.
-// Both are deleted in the end.
+// Both are deleted at the end.
 func addControllerMTP(c *harness.Case) error {
 	row, err := addController(c, false)
 	if err != nil {
@@ -223,7 +223,7 @@ func nestedRow(c *harness.Case, table nestedTable, controller string) string {
 }
 
 // secondController adds a Controller that nobody plays, with a nested row, to tell a Controller that is addressed apart from. What the device
-// refuses is told in a note. Both are deleted in the end.
+// refuses is mentioned in a note. Both are deleted at the end.
 func secondController(c *harness.Case, table nestedTable) {
 	row, err := addController(c, false)
 	if err != nil {

@@ -52,7 +52,7 @@ func operateSync(c *harness.Case, command string) {
 	c.NotApplicable(2, command+" does not reboot the device")
 }
 
-// operateRebootSilently is 1.62: no response is asked for. One that comes nevertheless is told: TR-369 R-OPR.4 only advises against it.
+// operateRebootSilently is 1.62: no response is asked for. One that comes nevertheless is reported: TR-369 R-OPR.4 only advises against it.
 func operateRebootSilently(c *harness.Case) {
 	c.ExpectRestart()
 	c.Step(1, "operate %s without send_resp", reboot)

@@ -20,7 +20,7 @@ var subscriptionTypes = expect.Types{"Enable": usp.TypeBoolean, "Persistent": us
 // rows takes a snapshot of the Subscription table.
 func rows(c *harness.Case) expect.Snapshot { return rowsOf(c, subscriptions) }
 
-// rowsOf takes a snapshot of a table. That it has no row may also be told as an invalid path: whether it may is the matter of 1.87.
+// rowsOf takes a snapshot of a table. That it has no row may also be reported as an invalid path: whether it may is the matter of 1.87.
 func rowsOf(c *harness.Case, table string) expect.Snapshot {
 	got := c.Agent.Get(c, table)
 	if results := got.Body().GetResponse().GetGetResp().GetReqPathResults(); len(results) == 1 && usp.ErrCode(results[0].GetErrCode()) == usp.CodeInvalidPath {
@@ -35,7 +35,7 @@ func rowsOf(c *harness.Case, table string) expect.Snapshot {
 // noInstances wants a table, which a Get does not find, to have no row by GetInstances either.
 func noInstances(c *harness.Case, table string) error {
 	if rows := instancesBelow(c, table); len(rows) > 0 {
-		return fmt.Errorf("Get %s: want its rows, got %s, though GetInstances tells of %s", table, usp.CodeInvalidPath, usp.Quote(rows[0]))
+		return fmt.Errorf("Get %s: want its rows, got %s, though GetInstances reports %s", table, usp.CodeInvalidPath, usp.Quote(rows[0]))
 	}
 	return nil
 }

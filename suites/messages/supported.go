@@ -36,7 +36,8 @@ func supportedModelOfOneObject(c *harness.Case) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) { m.Must(completeModel(got, localAgent, values, named), got.Evidence()) })
-	judgeObjects(c, got, 3, validParams, validCommands, validEvents, validKeySets(modelOf(got)))
+	s := standardOf(c, got)
+	judgeObjects(c, got, 3, s.validParams, s.validCommands, validEvents, s.validKeySets(modelOf(got)))
 }
 
 // supportedModelOfRoot is 1.76: the whole supported data model.
@@ -52,7 +53,8 @@ func supportedModelOfRoot(c *harness.Case) {
 	}) {
 		return
 	}
-	judgeObjects(c, got, 2, validParams, validCommands, validEvents, validKeySets(modelOf(got)))
+	s := standardOf(c, got)
+	judgeObjects(c, got, 2, s.validParams, s.validCommands, validEvents, s.validKeySets(modelOf(got)))
 }
 
 // supportedFirstLevel is 1.73 and 1.75: the objects themselves with all they have, their children without.
@@ -73,13 +75,14 @@ func supportedFirstLevel(paths ...string) harness.Body {
 				m.Must(about(o, check), got.Evidence())
 			}
 		})
-		judgeObjects(c, got, 3, validParams, validCommands, validEvents, func(o *supportedObject) error {
+		s := standardOf(c, got)
+		judgeObjects(c, got, 3, s.validParams, s.validCommands, validEvents, func(o *supportedObject) error {
 			if keyed(o.GetSupportedObjPath()) && requested(o, paths) {
 				if err := expect.AtLeast("number of unique_key_sets", 1, len(o.GetUniqueKeySets())); err != nil {
 					return err
 				}
 			}
-			return validKeySets(model)(o)
+			return s.validKeySets(model)(o)
 		})
 	}
 }
@@ -125,7 +128,7 @@ func supportedCommands(c *harness.Case) {
 	}) {
 		return
 	}
-	judgeObjects(c, got, 2, validCommandNames, validCommandTypes)
+	judgeObjects(c, got, 2, validCommandNames, standardOf(c, got).validCommandTypes)
 	c.Metric(4, func(m *harness.Metric) {
 		arguments := 0
 		for _, o := range supportedObjects(got) {
@@ -211,6 +214,7 @@ func supportedElementAt(path string) harness.Body {
 	return func(c *harness.Case) {
 		c.Step(1, "get the supported data model of %s with all options", path)
 		got := c.Agent.GetSupportedDM(c, allOptions(false, path))
+		s := standardOf(c, got)
 		c.Metric(1, func(m *harness.Metric) {
 			m.Must(expect.Type(got, usp.GetSupportedDMResp), got.Evidence())
 			objects, err := objectsFor(got, path)
@@ -220,7 +224,7 @@ func supportedElementAt(path string) harness.Body {
 			o := objects[0]
 			m.Must(expect.SameSet("elements of "+object, []string{name}, slices.Concat(paramNames(o), commandNames(o), eventNames(o))))
 			m.Must(expect.Count("number of unique_key_sets", 0, len(o.GetUniqueKeySets())))
-			for _, check := range []func(*supportedObject) error{validParams, validCommands, validEvents} {
+			for _, check := range []func(*supportedObject) error{s.validParams, s.validCommands, validEvents} {
 				m.Must(about(o, check))
 			}
 		})

@@ -84,9 +84,9 @@ func askForResponseInformation(c *harness.Case) {
 }
 
 // connectsAnewInTheEnd makes the device start an ordinary session when everything else has been put back: a setting of the client that was
-// restored may make it connect anew at any time, and the next case must not be the one to find out. Call it before any Restore.
+// restored may make it reconnect at any time, and the next case must not be the one to find out. Call it before any Restore.
 func connectsAnewInTheEnd(c *harness.Case) {
-	c.Cleanup("let the device connect anew", c.ConnectAnew)
+	c.Cleanup("let the device reconnect", c.ConnectAnew)
 }
 
 // isMQTT5 reports whether the Link is MQTT 5.0, with or without TLS.

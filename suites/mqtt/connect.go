@@ -14,6 +14,7 @@ import (
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -210,6 +211,14 @@ func connectRecord(c *harness.Case) {
 	c.BackAfter(mark)
 }
 
+// publishedAt is the topic of the PUBLISH with which the Controller reaches the Agent at one of its topics.
+func publishedAt(c *harness.Case, topic string) string {
+	if isMQTT5(c) {
+		return topic
+	}
+	return link.JoinReplyTo(topic, c.ControllerAddress)
+}
+
 // isSubscribed wants a filter of the device's before the Connect Record to cover a topic, which has
 // no wildcards itself.
 func isSubscribed(c *harness.Case, session, record *journal.Event, topic string) error {
@@ -225,7 +234,7 @@ func isSubscribed(c *harness.Case, session, record *journal.Event, topic string)
 		return &usp.Mismatch{Where: where, Want: "a topic that the Agent is subscribed to", Got: "none"}
 	case strings.ContainsAny(topic, "+#"):
 		return &usp.Mismatch{Where: where, Want: "a topic without wildcards", Got: usp.Quote(topic)}
-	case !slices.ContainsFunc(subscribed, func(filter string) bool { return mqtt.Covers(filter, topic) }):
+	case !slices.ContainsFunc(subscribed, func(filter string) bool { return mqtt.Covers(filter, publishedAt(c, topic)) }):
 		return &usp.Mismatch{Where: where, Want: fmt.Sprintf("a topic of its filters %.200q", subscribed), Got: usp.Quote(topic)}
 	}
 	return nil

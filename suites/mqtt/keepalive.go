@@ -33,6 +33,30 @@ func keepAlive(c *harness.Case) {
 	c.BackAfter(mark)
 	c.Step(5, "wait for a PINGREQ")
 	c.Metric(2, func(m *harness.Metric) { judgePing(m, c, connect, server*time.Second*3/2) })
+	noteUnanswered(c, connect.Conn, server*time.Second*3/2)
+}
+
+// noteUnanswered withholds PINGRESP and notes what the Agent does. It should close the connection, after a time that it chooses
+// (MQTT 5.0, section 3.1.2.10).
+func noteUnanswered(c *harness.Case, conn uint64, watched time.Duration) {
+	c.Extend(watched)
+	mark := c.Journal.Mark()
+	c.MQTT.Swallow(mqtt.Pingresp)
+	end, err := c.Await("end of the connection", harness.Wait{D: c.Scaled(watched)}, mark, func(e *journal.Event) error {
+		if c.Ends(conn, e) {
+			return nil
+		}
+		return journal.ErrSkip
+	})
+	if err != nil {
+		c.Note("the connection was not closed within %s although no PINGRESP came", c.Scaled(watched))
+		return
+	}
+	c.Note("the connection was closed (event %d) as no PINGRESP came", end.Seq)
+	c.MQTT.Reset()
+	if _, err := c.Reconnected(end.Seq); err != nil {
+		c.Note("the device did not come back by itself: %v", err)
+	}
 }
 
 // judgePing wants a PINGREQ before the Agent has been silent for longer than most. One that is busy

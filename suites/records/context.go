@@ -11,6 +11,7 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/retry"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -98,7 +99,8 @@ func expiration(c *harness.Case) {
 	c.Metric(2, func(m *harness.Metric) { mustNotShare(m, s, c, id, mark) })
 }
 
-// mustNotShare wants three Notifies in session contexts of their own. Two that come together, since the machine of a simulated device stood
+// mustNotShare wants three Notifies in session contexts of their own. Two that come together, since the machine of a
+// simulated device stood
 // still, may share one, and another is awaited.
 func mustNotShare(m *harness.Metric, s *harness.Session, c *harness.Case, id string, mark uint64) {
 	const most = 8
@@ -143,6 +145,10 @@ func periodic(m *harness.Metric, s *harness.Session, c *harness.Case, id string,
 // sequence is 3.11: Records are processed in the order of their sequence_id, however they come.
 func sequence(c *harness.Case) {
 	params := elements(c)
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	c.Restore(row+"E2ESession.", "SessionExpiration")
+	c.Set(row+"E2ESession.", usp.Params{"SessionExpiration": "0"})
 	s := c.OpenSession()
 	id, mark := s.ID(), c.Journal.Mark()
 	c.Step(1, "begin a session context with a Get of %s", params[0])
@@ -150,6 +156,7 @@ func sequence(c *harness.Case) {
 	if !c.Metric(1, func(m *harness.Metric) {
 		mustBegin(m, s, id, mark, got)
 		m.Must(showsParam(got.Message, params[0]), got.Evidence())
+		m.Must(acknowledges(s.Carrier(got.Message), 1), got.Record)
 	}) {
 		return
 	}
@@ -172,7 +179,7 @@ func sequence(c *harness.Case) {
 	c.Step(3, "send Record 2, a Get of %s", params[1])
 	s.Send(records[0]...)
 	passed := c.Metric(3, func(m *harness.Metric) {
-		mark = mustAnswer(m, s, c, mark, gets[0], params[1])
+		mark = mustAnswer(m, s, c, mark, gets[0], params[1], 2)
 		for _, e := range c.Journal.Since(began) {
 			if answerTo(gets[1])(e) == nil || answerTo(gets[2])(e) == nil {
 				m.Must(&usp.Mismatch{Where: "answers before Record 3", Want: "that to Record 2 alone", Got: e.Text}, e.Seq)
@@ -185,8 +192,8 @@ func sequence(c *harness.Case) {
 	c.Step(4, "send Record 3, a Get of %s", params[1])
 	s.Send(records[1]...)
 	c.Metric(4, func(m *harness.Metric) {
-		mark = mustAnswer(m, s, c, mark, gets[1], params[1])
-		mustAnswer(m, s, c, mark, gets[2], params[2])
+		mark = mustAnswer(m, s, c, mark, gets[1], params[1], 3)
+		mustAnswer(m, s, c, mark, gets[2], params[2], 4)
 		mustCount(m, s)
 	})
 	s.Hold(false)
@@ -219,14 +226,25 @@ func answerTo(request *usppb.Msg) func(*journal.Event) error {
 	}
 }
 
-// mustAnswer wants a GetResp with a parameter for a request after mark, in the session context that there is, and returns a mark behind it.
-func mustAnswer(m *harness.Metric, s *harness.Session, c *harness.Case, mark uint64, request *usppb.Msg, param string) uint64 {
+// acknowledges wants the Record with the answer to Record n to expect a later one (R-E2E.17).
+func acknowledges(r harness.Received, n uint64) error {
+	if r.GetExpectedId() > n {
+		return nil
+	}
+	return &usp.Mismatch{Where: fmt.Sprintf("expected_id of the answer to Record %d", n), Want: fmt.Sprintf("%d or more", n+1),
+		Got: fmt.Sprint(r.GetExpectedId())}
+}
+
+// mustAnswer wants a GetResp with a parameter for a request after mark, sent in Record n of the session context that there is, and
+// returns a mark behind it.
+func mustAnswer(m *harness.Metric, s *harness.Session, c *harness.Case, mark uint64, request *usppb.Msg, param string, n uint64) uint64 {
 	e, err := c.Await("answer to "+request.GetHeader().GetMsgId(), c.ResponseWait(), mark, answerTo(request))
 	m.Must(err, mark)
 	got := *e.Body.(*controller.Message)
 	m.Must(showsParam(&got, param), e.Seq)
 	carrier := s.Carrier(&got)
 	m.Must(expect.Equal("session_id of the GetResp", fmt.Sprint(s.ID()), fmt.Sprint(carrier.GetSessionId())), e.Seq)
+	m.Must(acknowledges(carrier, n), e.Seq)
 	return e.Seq
 }
 
@@ -264,6 +282,7 @@ func preservation(c *harness.Case) {
 	got := c.Agent.Get(c, deviceInfo)
 	c.DeviceMust(cmp.Or(expect.Type(got, usp.GetResp), inContext(s, s.ID(), got)))
 	answer := s.Carrier(got.Message)
+	s.Spare(answer.GetSequenceId()) // a NotifyResp would acknowledge it
 	c.Step(3, "wait 60 s")
 	c.Pause(c.Scaled(time.Minute))
 	mark := c.Journal.Mark()
@@ -293,6 +312,7 @@ func retransmissions(c *harness.Case) {
 	s := c.OpenSession()
 	s.Require()
 	s.Settle(usp.Params{"MaxRetransmitTries": "2"})
+	wait := restartWait(s, c)
 	c.Step(1, "set MaxRetransmitTries to 2")
 	set := c.Agent.Set(c, false, usp.Update(s.Object(), usp.Params{"MaxRetransmitTries": "2"}, nil))
 	c.Step(2, "await the SetResp")
@@ -312,13 +332,26 @@ func retransmissions(c *harness.Case) {
 	mark := c.Journal.Mark()
 	c.Step(5, "ask for Record %d a third time", answer.GetSequenceId())
 	s.Send(s.Ask(answer.GetSequenceId()))
-	c.Metric(2, func(m *harness.Metric) { mustRestart(m, s, c, mark, answer) })
+	c.Metric(2, func(m *harness.Metric) { mustRestart(m, s, wait, mark, answer) })
+}
+
+// restartWait is how long the device may take to begin a new session context: it may be a retry (R-E2E.10).
+func restartWait(s *harness.Session, c *harness.Case) harness.Wait {
+	is, err := c.ReadAll(s.Object())
+	c.DeviceMust(err)
+	policy, err := sessionRetries(is, s.Object())
+	if err != nil { // a device without the parameters, which has their defaults (R-E2E.10)
+		policy = retry.Policy{Initial: 5 * time.Second, Multiplier: 2000}
+	}
+	most := policy.Window(1).Most
+	c.Extend(most)
+	wait := c.ResponseWait()
+	wait.D += c.Scaled(most)
+	return wait
 }
 
 // mustRestart wants a new session context of the device after mark, and a Record not to be sent again before.
-func mustRestart(m *harness.Metric, s *harness.Session, c *harness.Case, mark uint64, not harness.Received) {
-	wait := c.ResponseWait()
-	wait.D += c.Scaled(10 * time.Second) // the first retry may take so long (R-E2E.10)
+func mustRestart(m *harness.Metric, s *harness.Session, wait harness.Wait, mark uint64, not harness.Received) {
 	_, err := s.Await("new session context", wait, mark, func(r harness.Received) error {
 		if r.GetSessionId() != not.GetSessionId() {
 			return nil

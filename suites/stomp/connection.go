@@ -30,7 +30,7 @@ func connectionRetry(c *harness.Case) {
 	c.DeviceMust(err)
 	policy := retryPolicy(c, row, values)
 
-	c.Pause(c.Scaled(c.Waits().Settle) + c.Lag()) // for a device that connects anew when its row has been set
+	c.Pause(c.Scaled(c.Waits().Settle) + c.Lag()) // for a device that reconnects when its row has been set
 	c.Cleanup("accept connections again", c.ConnectAnew)
 	c.Step(2, "reboot the device, and refuse every connection from now on")
 	c.STOMP.RefuseNext(-1, "")
@@ -65,7 +65,7 @@ func ends(conn uint64, by journal.Dir) func(*journal.Event) error {
 	}
 }
 
-// shortRetries gives the connection short intervals, which are put back in the end; a device that
+// shortRetries gives the connection short intervals, which are put back at the end; a device that
 // does not take them keeps its own.
 func shortRetries(c *harness.Case, row string) {
 	short := usp.Params{initialInterval: "3", intervalMultiplier: "2000"}

@@ -70,15 +70,15 @@ func provoke(c *harness.Case, conn uint64, record harness.Malformed) (evidence [
 	return evidence, nil
 }
 
-// goesOn wants an event from the device to be no end of its connection, its session or its
-// subscription, and a SEND to carry a Record.
+// goesOn wants an event from the device to be no end of its connection conn, of the session or
+// subscription over it, and a SEND there to carry a Record.
 func goesOn(conn uint64, e *journal.Event) error {
 	if ends(conn, journal.In)(e) == nil {
 		return &usp.Mismatch{Where: "connection", Want: "open", Got: e.Text}
 	}
 	f := frame(e)
 	switch {
-	case f == nil:
+	case f == nil || e.Conn != conn: // the Agent may have other connections
 		return nil
 	case f.Command == "SEND":
 		return header(f, "content-type", recordType)
@@ -86,8 +86,8 @@ func goesOn(conn uint64, e *journal.Event) error {
 	return expect.Nothing("frame other than SEND", f.Command)
 }
 
-// connectRecord is 6.12. Every SEND to the Controller's destination counts; the time is that from
-// CONNECTED.
+// connectRecord is 6.12: the first Record of a session is its Connect Record (R-MTP.6, R-MTP.8). The time is that
+// from CONNECTED.
 func connectRecord(c *harness.Case) {
 	const longest = 30 * time.Second
 	c.Step(1, "reboot the device")
@@ -101,21 +101,19 @@ func connectRecord(c *harness.Case) {
 	var at *journal.Event
 	if !c.Metric(1, func(m *harness.Metric) {
 		patience := harness.Wait{D: c.Scaled(longest) + c.Waits().Tolerance + c.Lag(), From: session.At}
-		e, err := c.Await("STOMP Connect Record", patience, session.Seq, func(e *journal.Event) error {
-			r, ok := e.Body.(*usppb.Record)
-			if !ok || e.Dir != journal.In || e.Conn != subscribed.Conn {
+		first, err := c.Await("STOMP Connect Record", patience, session.Seq, func(e *journal.Event) error {
+			if e.Layer != journal.LayerRecord || e.Dir != journal.In || e.Conn != subscribed.Conn {
 				return journal.ErrSkip
 			}
-			if r.GetStompConnect() == nil {
-				return expect.Equal("Record: record_type", "STOMPConnect", usp.RecordType(r))
-			}
-			record = r.GetStompConnect()
 			return nil
 		})
-		m.Must(err)
-		at = e
-		m.Must(nil, e.Seq)
-		m.Note("%s after CONNECTED", e.At.Sub(session.At).Round(time.Millisecond))
+		m.Must(err, session.Seq)
+		r, _ := first.Body.(*usppb.Record) // nil when it cannot be read
+		if record, at = r.GetStompConnect(), first; record == nil {
+			m.Must(&usp.Mismatch{Where: "first Record of the session", Want: "a STOMPConnectRecord", Got: first.Type}, first.Seq)
+		}
+		m.Must(nil, first.Seq)
+		m.Note("%s after CONNECTED", first.At.Sub(session.At).Round(time.Millisecond))
 	}) {
 		return
 	}

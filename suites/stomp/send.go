@@ -44,13 +44,13 @@ func carrier(c *harness.Case, got *controller.Reply) (*stomp.Frame, error) {
 	return nil, fmt.Errorf("want a SEND frame that carries the %s, got none", got.Type())
 }
 
-// readable tells of bytes that came instead of a reply and make no frame, as with a wrong content-length.
+// readable reports bytes that came instead of a reply and make no frame, as with a wrong content-length.
 func readable(c *harness.Case, got *controller.Reply) error {
 	if got.Message != nil {
 		return nil
 	}
 	for _, e := range c.Journal.Since(got.Sent) {
-		if e.Layer == journal.LayerNote && e.Dir == journal.In && e.Type == "bad frame" {
+		if e.Layer == journal.LayerNote && e.Dir == journal.In && e.Type == stomp.BadFrame {
 			return &usp.Mismatch{Where: "reply", Want: "a whole SEND frame", Got: fmt.Sprintf("%s (event %d)", e.Text, e.Seq)}
 		}
 	}

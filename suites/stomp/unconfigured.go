@@ -18,6 +18,7 @@ import (
 func noDestination(c *harness.Case) {
 	c.Cleanup("connect without an assigned destination", c.ConnectAnew)
 	shortRetries(c, c.BrokerRow())
+	conn := subscribed(c).Conn
 	mark := c.Journal.Mark()
 	c.Step(1, "set the Agent's destination to nothing")
 	object := mtpRow(c) + "STOMP."
@@ -26,13 +27,16 @@ func noDestination(c *harness.Case) {
 		c.STOMP.SubscribeDest(c.AgentAddress)
 		return c.Reachable(ctx)
 	})
-	set := c.Agent.Set(c, false, usp.Update(object, usp.Params{"Destination": ""}, nil))
+	// the Agent may leave before it answers, and each of its attempts then makes the next wait longer
+	there, leave := whileOpen(c, conn, mark)
+	defer leave()
+	set := c.Agent.Set(there, false, usp.Update(object, usp.Params{"Destination": ""}, nil))
 	if e := set.Body().GetError(); e != nil {
 		c.Unsupported(fmt.Sprintf("the device does not let %sDestination be empty, which no profile asks for: %s",
 			object, usp.ErrCode(e.GetErrCode())))
 	}
 	c.Step(2, "reboot the device")
-	isNew, mark := restart(c, mark)
+	isNew, mark := restart(c, there, mark)
 	c.Step(3, "wait until it connects; CONNECTED has no subscribe-dest")
 	connected, err := c.Await("CONNECTED on a new connection", c.ReconnectWait(), mark, func(e *journal.Event) error {
 		if e.Layer == journal.LayerSTOMP && e.Dir == journal.Out && e.Type == "CONNECTED" && isNew(e.Conn) {
@@ -60,24 +64,38 @@ func noDestination(c *harness.Case) {
 	}
 }
 
-// restart makes the device begin a new session: by a reboot or, where it has left its destination already
-// and cannot be told to, by the end of the connection. It may leave at any moment. What is new is so since
-// the mark that restart returns: a session that the server ended is none that the device could end.
-func restart(c *harness.Case, mark uint64) (newConn, uint64) {
-	isNew := newSince(c, mark)
+// restart makes the device begin a new session: by a reboot or, where it has left its destination and cannot be told to any more,
+// by the end of its connection. there ends when it leaves, which may be at any moment after mark. What is new is so since the
+// mark that restart returns: a session that the server ended is none that the device could end, nor is one that the reboot cut
+// off.
+func restart(c *harness.Case, there context.Context, mark uint64) (newConn, uint64) {
 	if c.DUT.Lab.Reboot.By != dut.ByUSP {
-		c.Reboot()
-		return isNew, mark
+		mark = c.Reboot()
+		return newSince(c, mark), mark
 	}
 	c.ExpectRestart()
-	operated := c.Agent.Operate(c, "Device.Reboot()", c.Fresh("reboot"), nil)
+	operated := c.Agent.Operate(there, "Device.Reboot()", c.Fresh("reboot"), nil)
 	if err := expect.Type(operated, usp.OperateResp); err != nil {
 		c.Note("the Agent left its destination before it could be told to reboot; the server ends the connection instead: %v", err)
 		c.STOMP.DropAll()
 		mark = c.Journal.Mark()
-		isNew = newSince(c, mark)
 	}
-	return isNew, mark
+	return newSince(c, mark), mark
+}
+
+// whileOpen is a context that ends with a connection, when that ends after mark.
+func whileOpen(c *harness.Case, conn, mark uint64) (context.Context, context.CancelFunc) {
+	open, cancel := context.WithCancel(c)
+	go func() {
+		defer cancel()
+		_, _ = c.Journal.Await(open, mark, func(e *journal.Event) error {
+			if c.Ends(conn, e) {
+				return nil
+			}
+			return journal.ErrSkip
+		})
+	}()
+	return open, cancel
 }
 
 // endsSession matches what decides whether the device ends a session: the end, or a subscription.

@@ -79,6 +79,7 @@ func unprocessable(c *harness.Case) {
 		conn := session(c)
 		mark := c.Journal.Mark()
 		c.Step(1, "send %s", message.what)
+		c.Agent.ExpectStray() // an Error may come before the CLOSE
 		sent, err := conn.WriteFrame(websocket.Frame{Opcode: message.opcode, Fin: true, Payload: message.payload})
 		c.DeviceMust(err)
 		evidence = append(evidence, sent)

@@ -3,14 +3,9 @@ package websocket
 import (
 	"context"
 	"net/http"
-	"strconv"
-	"time"
 
-	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness"
-	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
-	"github.com/usptest/usptest/harness/retry"
 )
 
 // sessionRetry is 7.8: the Agent opens its session again by itself, and waits longer with each
@@ -21,7 +16,7 @@ func sessionRetry(c *harness.Case) {
 	if conn.Dialled() {
 		c.Unsupported("the harness dials this device, which opens no session by itself")
 	}
-	policy := retryPolicy(c, conn)
+	policy := c.SessionRetryPolicy(conn)
 	c.Cleanup("let the device connect again", func(ctx context.Context) error {
 		c.WebSocket.RefuseNext(0, 0)
 		return c.Reachable(ctx)
@@ -45,31 +40,4 @@ func sessionRetry(c *harness.Case) {
 	}
 	c.Step(6, "wait until it tries again, until it is accepted")
 	c.Metric(2, func(m *harness.Metric) { retries.Rest(m, func() { c.WebSocket.RefuseNext(0, 0) }) })
-}
-
-// retryPolicy is R-WS.19 with the settings of the MTP by which the Agent has opened a session. It
-// need not have the parameters; then their defaults count.
-func retryPolicy(c *harness.Case, conn *websocket.Conn) retry.Policy {
-	const leastDefault, multiplierDefault = 5, 2000
-	controller, err := c.ControllerRow()
-	c.DeviceMust(err)
-	mtps, err := c.ReadAll(controller + "MTP.")
-	c.DeviceMust(err)
-	var row string
-	for _, candidate := range expect.Snapshot(mtps).Rows() {
-		if mtps[candidate+"Protocol"] == "WebSocket" && (row == "" || mtps[candidate+"WebSocket.Path"] == conn.Handshake().Path) {
-			row = candidate
-		}
-	}
-	number := func(name string, otherwise uint64) uint64 {
-		if n, err := strconv.ParseUint(mtps[row+"WebSocket."+name], 10, 32); err == nil {
-			return n
-		}
-		c.Note("the Agent has no %s; the default of %d counts", name, otherwise)
-		return otherwise
-	}
-	return retry.Policy{
-		Initial:    time.Duration(number("SessionRetryMinimumWaitInterval", leastDefault)) * time.Second,
-		Multiplier: number("SessionRetryIntervalMultiplier", multiplierDefault),
-	}
 }

@@ -3,6 +3,7 @@ package websocket
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/usptest/usptest/brokers/gate"
@@ -25,11 +26,6 @@ func sessionEstablishment(c *harness.Case) {
 		e, err := c.Await("WebSocket session", c.ReconnectWait(), mark, established)
 		m.Must(err)
 		m.Must(nil, e.Seq)
-		if conn, err := c.WebSocket.Conn(e.Conn); err == nil && !conn.Dialled() {
-			if eid := conn.Handshake().EID(); eid != c.Agent.AgentID() {
-				m.Note("R-WS.10b: the eid in the query of the opening request is %q, the Agent's Endpoint ID %q", eid, c.Agent.AgentID())
-			}
-		}
 	}) {
 		return
 	}
@@ -52,6 +48,11 @@ func secureSession(c *harness.Case) {
 			return established(e)
 		})
 		m.Must(err)
+		for _, earlier := range c.Journal.Since(mark) {
+			if earlier.Layer == journal.LayerTLS && earlier.Type == gate.HandshakeFailed && earlier.Seq < e.Seq && !dialled(c, earlier.Conn) {
+				m.Must(&usp.Mismatch{Where: "attempt to connect", Want: "TLS 1.2 or later", Got: earlier.Text}, earlier.Seq)
+			}
+		}
 		secured := c.TLSOf(e.Conn)
 		if secured == nil {
 			m.Must(&usp.Mismatch{Where: "connection of the session", Want: "a TLS handshake", Got: "none"}, e.Seq)
@@ -73,7 +74,7 @@ func connectRecord(c *harness.Case) {
 	c.Step(1, "reboot the device")
 	mark := c.Reboot()
 	c.Step(2, "wait until it connects")
-	session, err := c.Await("WebSocket session", c.ReconnectWait(), mark, established)
+	session, err := newSession(c, mark)
 	c.DeviceMust(err)
 	c.Metric(1, func(m *harness.Metric) {
 		wait := harness.Wait{D: c.Scaled(longest) + c.Waits().Tolerance + c.Lag(), From: session.At}
@@ -102,7 +103,7 @@ func withoutExtension(c *harness.Case) {
 	c.Step(2, "reboot the device")
 	mark := c.Reboot()
 	if !c.Metric(1, func(m *harness.Metric) {
-		e, err := c.Await("WebSocket session", c.ReconnectWait(), mark, established)
+		e, err := newSession(c, mark)
 		m.Must(err)
 		m.Must(stays(c, e), e.Seq)
 	}) {
@@ -117,7 +118,7 @@ func withoutExtension(c *harness.Case) {
 		if err != nil || client.Dialled() {
 			return
 		}
-		to, err := toAgent(c, client)
+		to, err := c.ToAgent(client)
 		c.Cleanup("let the device connect again", c.ConnectAnew) // before its settings are put back
 		if err != nil {
 			m.Note("not tried with the Agent as the server: %v", err)
@@ -129,6 +130,26 @@ func withoutExtension(c *harness.Case) {
 			m.Must(fmt.Errorf("with the Agent as the server: %w", err), asServer.Evidence())
 		}
 		m.Must(nil, asServer.Evidence())
+	})
+}
+
+// newSession awaits the first session after mark, which the device was made to restart after. One that the harness has opened to a device
+// that was still going down ends with it, and is none.
+func newSession(c *harness.Case, mark uint64) (*journal.Event, error) {
+	wait := c.ReconnectWait()
+	for wait.From = time.Now(); ; {
+		e, err := c.Await("WebSocket session", wait, mark, established)
+		if err != nil || e.Dir == journal.Out || stays(c, e) == nil {
+			return e, err
+		}
+		mark = e.Seq
+	}
+}
+
+// dialled reports whether the harness has opened a connection to the device, of which the number is given.
+func dialled(c *harness.Case, conn uint64) bool {
+	return slices.ContainsFunc(c.Journal.Since(0), func(e *journal.Event) bool {
+		return e.Conn == conn && e.Layer == journal.LayerTCP && e.Type == "open" && e.Dir == journal.Out
 	})
 }
 

@@ -21,7 +21,7 @@ import (
 func oneSession(c *harness.Case) {
 	c.Step(1, "get %s", deviceInfo)
 	first := session(c)
-	to, err := toAgent(c, first)
+	to, err := c.ToAgent(first)
 	c.Cleanup("let the device connect again", c.ConnectAnew) // before its settings are put back
 	if err != nil {
 		c.Unsupported(fmt.Sprintf("the Agent accepts no session from a Controller (R-WS.6): %v", err))
@@ -52,6 +52,10 @@ func oneSession(c *harness.Case) {
 			return
 		}
 		m.Note("the first session was ended")
+		got := c.Agent.Get(c, deviceInfo)
+		if err := expect.Type(got, usp.GetResp); err != nil {
+			m.Must(fmt.Errorf("over the session that took its place: %w", err), got.Evidence())
+		}
 	})
 }
 

@@ -1,4 +1,4 @@
-package websocket
+package harness
 
 import (
 	"fmt"
@@ -8,16 +8,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/brokers/websocket"
-	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/retry"
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// toAgent says how a Controller opens a WebSocket to the Agent whose session is given. An Agent
-// that is the client of that session must accept one too (R-WS.6): it is made to listen where it
-// does not yet. The error says what it lacks.
-func toAgent(c *harness.Case, session *websocket.Conn) (websocket.DialOptions, error) {
+// ToAgent returns how a Controller opens a WebSocket to the Agent whose session is given. An Agent that is the client of that session
+// must accept one too (R-WS.6): it is made to listen where it does not yet. The error says what it lacks.
+func (c *Case) ToAgent(session *websocket.Conn) (websocket.DialOptions, error) {
 	if session.Dialled() {
 		return session.DialOptions(), nil
 	}
@@ -42,7 +42,7 @@ func toAgent(c *harness.Case, session *websocket.Conn) (websocket.DialOptions, e
 // listeningRow returns the row of Device.LocalAgent.MTP. by which the Agent listens for WebSockets.
 // One that is there, but switched off, is switched on until the end of the case, at a port of its
 // own.
-func listeningRow(c *harness.Case) (string, error) {
+func listeningRow(c *Case) (string, error) {
 	const table = "Device.LocalAgent.MTP."
 	mtps, err := c.ReadAll(table)
 	if err != nil {
@@ -75,23 +75,17 @@ func listeningRow(c *harness.Case) (string, error) {
 		c.Restore(off, "Enable")
 	}
 	link, _ := c.DUT.Link(c.Link)
-	address := usp.Params{"Port": strconv.Itoa(freePort(c)), "EnableEncryption": strconv.FormatBool(link.TLS)}
+	port, err := gate.FreePort(c.DUT.Bind)
+	c.LabMust(err)
+	address := usp.Params{"Port": strconv.Itoa(port), "EnableEncryption": strconv.FormatBool(link.TLS)}
 	if err := expect.Type(c.Agent.Set(c, false, usp.Update(off+"WebSocket.", nil, address)), usp.SetResp); err != nil {
 		return "", err
 	}
 	return off, expect.Type(c.Agent.Set(c, false, usp.Update(off, usp.Params{"Enable": "true"}, nil)), usp.SetResp)
 }
 
-// freePort is a port that nobody uses on this computer, where several devices may run.
-func freePort(c *harness.Case) int {
-	l, err := net.Listen("tcp", net.JoinHostPort(c.DUT.Bind, "0"))
-	c.LabMust(err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // awaitListener waits until somebody accepts TCP connections at an address.
-func awaitListener(c *harness.Case, address string) error {
+func awaitListener(c *Case, address string) error {
 	wait := c.ResponseWait()
 	for deadline := time.Now().Add(wait.D); ; c.Pause(20 * time.Millisecond) {
 		conn, err := new(net.Dialer).DialContext(c, "tcp", address)
@@ -102,4 +96,57 @@ func awaitListener(c *harness.Case, address string) error {
 			return fmt.Errorf("the Agent does not listen for WebSockets: %w (tried for %s, waits.%s)", err, wait.D, wait.Name)
 		}
 	}
+}
+
+// SessionRetryPolicy is R-WS.19 with the settings of the MTP by which the Agent has opened a session. It need not have the parameters;
+// then their defaults count.
+func (c *Case) SessionRetryPolicy(conn *websocket.Conn) retry.Policy {
+	const leastDefault, multiplierDefault = 5, 2000
+	controller, err := c.ControllerRow()
+	c.DeviceMust(err)
+	mtps, err := c.ReadAll(controller + "MTP.")
+	c.DeviceMust(err)
+	row := dialledBy(c, mtps, conn)
+	if row != "" && c.LengthenRetry(row+"WebSocket.", "SessionRetryMinimumWaitInterval") {
+		mtps, err = c.ReadAll(controller + "MTP.")
+		c.DeviceMust(err)
+	}
+	number := func(name string, otherwise uint64) uint64 {
+		if n, err := strconv.ParseUint(mtps[row+"WebSocket."+name], 10, 32); err == nil {
+			return n
+		}
+		c.Note("the Agent has no %s; the default of %d counts", name, otherwise)
+		return otherwise
+	}
+	return retry.Policy{
+		Initial:    time.Duration(number("SessionRetryMinimumWaitInterval", leastDefault)) * time.Second,
+		Multiplier: number("SessionRetryIntervalMultiplier", multiplierDefault),
+	}
+}
+
+// dialledBy is the row of a Controller's MTPs by which the Agent has opened a session: of those that are enabled, the one that most of what
+// was dialled agrees with. It is "" where there is none.
+func dialledBy(c *Case, mtps usp.Params, conn *websocket.Conn) (row string) {
+	slashed := func(path string) string { return "/" + strings.TrimPrefix(path, "/") }
+	spec, _ := c.DUT.Link(c.Link)
+	_, port, err := net.SplitHostPort(c.WebSocket.Addr())
+	c.LabMust(err)
+	most := -1
+	for _, candidate := range expect.Snapshot(mtps).Rows() {
+		if on, err := usp.ParseBool(mtps[candidate+"Enable"]); err == nil && !on || mtps[candidate+"Protocol"] != "WebSocket" {
+			continue
+		}
+		at, signs := candidate+"WebSocket.", 0
+		for _, sign := range []bool{
+			slashed(mtps[at+"Path"]) == slashed(conn.Handshake().Path), mtps[at+"Port"] == port, mtps[at+"Host"] == c.DUT.HostFor(spec),
+		} {
+			if sign {
+				signs++
+			}
+		}
+		if signs > most {
+			row, most = candidate, signs
+		}
+	}
+	return row
 }

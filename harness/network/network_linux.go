@@ -1,0 +1,244 @@
+package network
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// Isolate has a command begin in a network namespace of its own, and in a user namespace where that is needed to be allowed to. It is called
+// before the command is started. What it asks for can be refused by the system when the command is started; see Refused.
+func Isolate(cmd *exec.Cmd) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWNET
+	if mayAdminister() {
+		return
+	}
+	cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+	cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+	cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+}
+
+// mayAdminister reports whether this process may make a network namespace without a user namespace.
+func mayAdminister() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	return unix.Capget(&header, &data[0]) == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+}
+
+// Refused wraps the error with which an isolated command could not be started, so that it says what to do.
+func Refused(err error) error { return fmt.Errorf("%w: %w; %s", ErrUnavailable, err, Remedy) }
+
+// Network is the harness's end of a wire. Its methods are safe for concurrent use.
+type Network struct {
+	// Interface is that of the harness's end.
+	Interface string
+	device    netns.NsHandle // closed where the device is no process of ours
+}
+
+// Open makes the wire in a process that Isolate has prepared: with a second namespace for the device, or, unless port is "", at a port of
+// this computer that was moved to this process. The harness's end gets its addresses and is up. The error wraps ErrUnavailable.
+func Open(port string) (*Network, error) {
+	n := &Network{Interface: cmp.Or(port, harnessInterface), device: netns.None()}
+	var err error
+	if port == "" {
+		err = n.pair()
+	}
+	if err == nil {
+		err = n.address()
+	}
+	if err != nil {
+		return nil, errors.Join(Refused(err), n.Close())
+	}
+	return n, nil
+}
+
+// pair makes the second namespace and the veth pair into it.
+func (n *Network) pair() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := netns.Get()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	n.device, err = netns.New() // in which this thread then is
+	if err != nil {
+		return fmt.Errorf("a network namespace for the device: %w", err)
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err == nil {
+		err = netlink.LinkSetUp(lo)
+	}
+	if back := netns.Set(home); back != nil {
+		runtime.LockOSThread() // this thread is lost; it ends with its goroutine
+		return back
+	}
+	if err != nil {
+		return err
+	}
+	// the name of the device's end is given to it where it arrives: here there may be another one of that name
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = n.Interface
+	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: DeviceInterface, PeerNamespace: netlink.NsFd(n.device)}
+	if err := netlink.LinkAdd(pair); err != nil {
+		return fmt.Errorf("a veth pair: %w", err)
+	}
+	there, err := netlink.NewHandleAt(n.device)
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	end, err := there.LinkByName(DeviceInterface)
+	if err != nil {
+		return err
+	}
+	return there.LinkSetUp(end)
+}
+
+// addrGenModeNone is IN6_ADDR_GEN_MODE_NONE of Linux: no link-local address is made up.
+const addrGenModeNone = 1
+
+// address gives the harness's end its addresses. They are used at once: nobody else is there who could have them.
+func (n *Network) address() error {
+	for _, name := range []string{"lo", n.Interface} {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return fmt.Errorf("interface %s: %w", name, err)
+		}
+		if name == n.Interface {
+			// no address that the system makes up and first tries for a second
+			_ = netlink.LinkSetIP6AddrGenMode(link, addrGenModeNone)
+			for _, prefix := range []netip.Prefix{IPv4(), IPv6(), linkLocal()} {
+				addr := &netlink.Addr{IPNet: &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}}
+				if prefix.Addr().Is6() {
+					addr.Flags = unix.IFA_F_NODAD
+				}
+				if err := netlink.AddrReplace(link, addr); err != nil {
+					return fmt.Errorf("address %s on %s: %w", prefix, name, err)
+				}
+			}
+		}
+		if err := netlink.LinkSetUp(link); err != nil {
+			return fmt.Errorf("interface %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Start starts a command at the device's end of the wire.
+func (n *Network) Start(cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := netns.Get()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	if err := netns.Set(n.device); err != nil {
+		return err
+	}
+	err = cmd.Start()
+	if back := netns.Set(home); back != nil {
+		runtime.LockOSThread() // this thread is lost; it ends with its goroutine
+		return errors.Join(err, back)
+	}
+	return err
+}
+
+// Close gives the device's namespace up. Both ends go when nothing is in it any more.
+func (n *Network) Close() error {
+	if !n.device.IsOpen() {
+		return nil
+	}
+	return n.device.Close()
+}
+
+// Port is a port of this computer while it is lent to an isolated process.
+type Port struct {
+	name   string
+	there  netns.NsHandle
+	addrs  []netlink.Addr
+	routes []netlink.Route
+	up     bool
+}
+
+// Lend moves the port of that name to the network namespace of a process, with which nothing else of this computer is touched. What it
+// had is remembered for Return.
+func Lend(name string, pid int) (*Port, error) {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("lab.network.interface %s: %w; ip link lists the interfaces of this computer", name, err)
+	}
+	p := &Port{name: name, up: link.Attrs().Flags&net.FlagUp != 0}
+	if p.addrs, err = netlink.AddrList(link, netlink.FAMILY_ALL); err != nil {
+		return nil, err
+	}
+	if p.routes, err = netlink.RouteList(link, netlink.FAMILY_ALL); err != nil {
+		return nil, err
+	}
+	if p.there, err = netns.GetFromPid(pid); err != nil {
+		return nil, err
+	}
+	if err := netlink.LinkSetNsFd(link, int(p.there)); err != nil {
+		return nil, errors.Join(fmt.Errorf("lab.network.interface %s: %w; %s", name, err, Remedy), p.there.Close())
+	}
+	return p, nil
+}
+
+// Return takes the port back from a process that has ended, with the addresses and routes that it had.
+func (p *Port) Return() error {
+	defer p.there.Close()
+	home, err := netns.Get()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	there, err := netlink.NewHandleAt(p.there)
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	link, err := there.LinkByName(p.name)
+	if err == nil {
+		err = there.LinkSetNsFd(link, int(home))
+	}
+	if err == nil {
+		link, err = netlink.LinkByName(p.name)
+	}
+	if err != nil {
+		return fmt.Errorf("interface %s did not come back: %w", p.name, err)
+	}
+	var failures []error
+	if p.up {
+		failures = append(failures, netlink.LinkSetUp(link))
+	}
+	for _, addr := range p.addrs {
+		if addr.IP.IsLinkLocalUnicast() && addr.IP.To4() == nil {
+			continue // the system makes it
+		}
+		failures = append(failures, netlink.AddrReplace(link, &netlink.Addr{IPNet: addr.IPNet, Label: addr.Label, Scope: addr.Scope, Broadcast: addr.Broadcast}))
+	}
+	for _, route := range p.routes {
+		route.LinkIndex = link.Attrs().Index
+		if err := netlink.RouteReplace(&route); err != nil && !errors.Is(err, unix.EEXIST) && route.Protocol != unix.RTPROT_KERNEL {
+			failures = append(failures, err)
+		}
+	}
+	if err := errors.Join(failures...); err != nil {
+		return fmt.Errorf("interface %s: its addresses could not be put back: %w", p.name, err)
+	}
+	return nil
+}

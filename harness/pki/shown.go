@@ -1,0 +1,32 @@
+package pki
+
+import (
+	"crypto/tls"
+	"sync/atomic"
+)
+
+// Shown is the certificate that one end of TLS shows, which can be exchanged: the handshakes that begin later show the other one.
+// It is safe for concurrent use.
+type Shown struct {
+	own tls.Certificate
+	now atomic.Pointer[tls.Certificate]
+}
+
+// Show shows a certificate.
+func Show(own tls.Certificate) *Shown { return &Shown{own: own} }
+
+// Set shows another certificate, nil the first one again.
+func (s *Shown) Set(other *tls.Certificate) { s.now.Store(other) }
+
+func (s *Shown) get() *tls.Certificate {
+	if other := s.now.Load(); other != nil {
+		return other
+	}
+	return &s.own
+}
+
+// ToClient is a GetCertificate of tls.Config.
+func (s *Shown) ToClient(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.get(), nil }
+
+// ToServer is a GetClientCertificate of tls.Config.
+func (s *Shown) ToServer(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return s.get(), nil }

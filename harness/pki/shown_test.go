@@ -1,0 +1,30 @@
+package pki
+
+import "testing"
+
+func TestShownCertificateCanBeExchanged(t *testing.T) {
+	ca := newCA(t)
+	own, err := ca.Issue(spec())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := ca.IssuePreset(Expired, spec())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Show(own)
+	for _, step := range []struct {
+		set  bool
+		want string
+	}{{false, own.Leaf.SerialNumber.String()}, {true, other.Leaf.SerialNumber.String()}, {false, own.Leaf.SerialNumber.String()}} {
+		s.Set(nil)
+		if step.set {
+			s.Set(&other)
+		}
+		toClient, _ := s.ToClient(nil)
+		toServer, _ := s.ToServer(nil)
+		if toClient.Leaf.SerialNumber.String() != step.want || toServer != toClient {
+			t.Errorf("another one set: %t, shows %s and %s, want %s", step.set, toClient.Leaf.SerialNumber, toServer.Leaf.SerialNumber, step.want)
+		}
+	}
+}

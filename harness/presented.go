@@ -1,0 +1,123 @@
+package harness
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/pki"
+)
+
+// LinkCertificate issues a certificate like the one that the Link shows, with the flaw that preset names.
+func (c *Case) LinkCertificate(preset pki.Preset) *tls.Certificate {
+	c.needs("tls-bad-cert")
+	return c.Certificate(preset, c.linkNames)
+}
+
+// NewAuthority makes an authority that the device has not seen, in PEM form, and a certificate of it like the one that the Link shows.
+func (c *Case) NewAuthority() (authority string, certificate *tls.Certificate) {
+	c.needs("cert-store")
+	ca, err := pki.NewCA(c.Fresh("authority"))
+	c.LabMust(err)
+	return string(ca.PEM()), c.issue(ca, pki.Good, c.linkNames)
+}
+
+// linkNames gives a certificate the names of the Link's own.
+func (c *Case) linkNames(s *pki.Spec) {
+	own, err := x509.ParseCertificate(c.bench.Identity.Certificate.Certificate[0])
+	c.LabMust(err)
+	s.CommonName, s.DNS, s.IPs = own.Subject.CommonName, own.DNSNames, own.IPAddresses
+}
+
+// Present has the Link show another certificate in the TLS handshakes that begin from now on, nil for its own again, and cuts the
+// connections that there are. what names it in the journal. It returns the mark before. The device is put back by ConnectAnew, which has to
+// be registered as clean-up.
+func (c *Case) Present(certificate *tls.Certificate, what string) (mark uint64) {
+	c.show(certificate, what)
+	mark = c.Journal.Mark()
+	c.bench.Link.Drop()
+	return mark
+}
+
+// PresentFromBoot is Present from a reboot on.
+func (c *Case) PresentFromBoot(certificate *tls.Certificate, what string) (mark uint64) {
+	c.show(certificate, what)
+	return c.Reboot()
+}
+
+// show is Present for the connections to come alone.
+func (c *Case) show(certificate *tls.Certificate, what string) {
+	c.bench.Identity.Shown.Set(certificate)
+	c.Journal.Append(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: "Present",
+		Text: "TLS: from now on the Link shows " + what})
+}
+
+// Attempt is what has become of a connection that the device or, where the device is the server, the harness has opened on the Link.
+type Attempt struct {
+	Session *journal.Event // how the device has opened a session; nil when it has not
+	Seq     uint64         // of the event that says so, or that tells most of how it has ended
+	Text    string         // of that event
+}
+
+// AwaitAttempt waits for a connection that is opened after mark, and for what becomes of it: a session, its end, or nothing for as long
+// as an answer is awaited.
+func (c *Case) AwaitAttempt(mark uint64) (Attempt, error) {
+	opened, err := c.Await("attempt of the device to connect", c.ReconnectWait(), mark, func(e *journal.Event) error {
+		if !c.opensLink(e) {
+			return journal.ErrSkip
+		}
+		return nil
+	})
+	if err != nil {
+		return Attempt{}, err
+	}
+	end, err := c.Await("session or end of the connection", c.ResponseWait(), opened.Seq, func(e *journal.Event) error {
+		if e.Conn == opened.Conn && (c.bench.Link.StartsSession(e) || e.Layer == journal.LayerTCP && e.Type == "close") {
+			return nil
+		}
+		return journal.ErrSkip
+	})
+	switch {
+	case c.Err() != nil:
+		return Attempt{}, err
+	case err != nil:
+		return Attempt{Seq: opened.Seq, Text: "nothing came"}, nil
+	case c.bench.Link.StartsSession(end):
+		return Attempt{Session: end, Seq: end.Seq, Text: end.Type}, nil
+	}
+	for _, e := range c.Journal.Since(opened.Seq) {
+		if e.Conn == opened.Conn && e.Layer == journal.LayerTLS {
+			end = e
+		}
+	}
+	return Attempt{Seq: end.Seq, Text: fmt.Sprintf("%s: %s", end.Type, end.Text)}, nil
+}
+
+// Attempts waits for attempts to connect after mark until one has become a session, up to a number of them, and returns the last one. The
+// error is for a device that has not tried.
+func (c *Case) Attempts(mark uint64, most int) (last Attempt, err error) {
+	for n := range most {
+		attempt, err := c.AwaitAttempt(mark)
+		if err != nil && n > 0 {
+			break
+		}
+		if err != nil {
+			return Attempt{}, err
+		}
+		if last, mark = attempt, attempt.Seq; last.Session != nil {
+			break
+		}
+	}
+	return last, nil
+}
+
+// opensLink reports whether e opens a connection on the Link under test, and not with another server of the harness. Only a Link dials.
+func (c *Case) opensLink(e *journal.Event) bool {
+	if e.Layer != journal.LayerTCP || e.Type != "open" || e.Conn == 0 || e.Link != "" {
+		return false
+	}
+	_, port, _ := net.SplitHostPort(e.Local)
+	return e.Dir == journal.Out || port == c.bench.brokerPort()
+}

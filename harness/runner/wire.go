@@ -1,0 +1,194 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"github.com/usptest/usptest/brokers/discovery"
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/network"
+	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// needsWire reports whether a case is about the network itself, so that it runs in one of its own.
+func needsWire(c plan.Case) bool { return slices.Contains(c.Needs, "l2-network") }
+
+// wire makes the network of a job that wants one, with all that a device discovers in it. The brokers then listen there, and nowhere else.
+func (r *rig) wire(j *job) (err error) {
+	if !j.Wire {
+		return nil
+	}
+	if r.network, err = network.Open(j.DUT.Lab.Network.Interface); err != nil {
+		return err
+	}
+	server, err := discovery.Open(r.Journal, discovery.Options{Interface: r.network.Interface, IPv4: network.IPv4(), IPv6: network.IPv6()})
+	if err != nil {
+		return err
+	}
+	label := "usptest-" + strings.ToLower(rand.Text()[:10]) // no device knows it from an earlier run
+	r.Discovery = &harness.Discovery{Server: server, Name: label + ".example", LocalName: label + ".local",
+		Device4: network.IPv4().Masked(), Device6: network.IPv6().Masked(), IPv4: network.IPv4().Addr(), IPv6: network.IPv6().Addr()}
+	file := *j.DUT
+	file.Bind, file.Host = "::", network.IPv4().Addr().String()
+	if file.Lab.Network.IP == 6 {
+		file.Host = network.IPv6().Addr().String()
+	}
+	j.DUT, r.DUT = &file, &file
+	return nil
+}
+
+// unwire takes the network down.
+func (r *rig) unwire() {
+	if r.Discovery != nil {
+		_ = r.Discovery.Close()
+	}
+	if r.network != nil {
+		_ = r.network.Close()
+	}
+}
+
+// also are the names and addresses by which the device reaches the brokers besides that of the DUT file.
+func (r *rig) also() []string {
+	if r.Discovery == nil {
+		return nil
+	}
+	return []string{r.Discovery.IPv4.String(), r.Discovery.IPv6.String(), r.Discovery.Name, r.Discovery.LocalName}
+}
+
+// wireable finds out whether a network of its own can be had for the cases that need one, and gives them their result where it cannot: an
+// error or, in a run of the reference agent that did not name them, left out with a note.
+func (o Options) wireable(ctx context.Context, links []linkPlan) (note string) {
+	if !slices.ContainsFunc(links, func(l linkPlan) bool { return slices.ContainsFunc(l.run, needsWire) }) {
+		return ""
+	}
+	err := o.tryWire(ctx)
+	if err == nil {
+		return ""
+	}
+	verdict := result.Error
+	if o.Reference && len(o.Selectors) == 0 {
+		verdict = result.Deselected
+	}
+	var left []string
+	for i, l := range links {
+		for _, c := range l.run {
+			if needsWire(c) {
+				links[i].rest = append(links[i].rest, result.Case{ID: c.ID, Title: c.Title, Verdict: verdict, Reason: err.Error()})
+				if !slices.Contains(left, c.ID) {
+					left = append(left, c.ID)
+				}
+			}
+		}
+		links[i].run = slices.DeleteFunc(slices.Clone(l.run), needsWire)
+	}
+	if verdict == result.Error {
+		return ""
+	}
+	return fmt.Sprintf("left out %s: %v", strings.Join(left, ", "), err)
+}
+
+// tryWire has a worker make a network and release it.
+func (o Options) tryWire(ctx context.Context) error {
+	if o.DUT.Lab.Network.Interface != "" {
+		return nil // the worker reports it
+	}
+	cmd := exec.CommandContext(ctx, o.Worker[0], o.Worker[1:]...)
+	line, err := json.Marshal(job{Try: true})
+	if err != nil {
+		return err
+	}
+	cmd.Stdin = strings.NewReader(string(line) + "\n")
+	reports, theirs, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer reports.Close()
+	err = passReports(cmd, theirs)
+	if err == nil {
+		network.Isolate(cmd) // beside what the pipe asked for
+		err = cmd.Start()
+	}
+	err = errors.Join(err, theirs.Close())
+	if err != nil {
+		return network.Refused(err)
+	}
+	var m report
+	err = json.NewDecoder(reports).Decode(&m)
+	err = cmp.Or(err, cmd.Wait())
+	switch {
+	case m.Trouble != nil:
+		return errors.New(m.Trouble.Text)
+	case err != nil:
+		return network.Refused(err)
+	}
+	return nil
+}
+
+// try makes a network and releases it.
+func (w *worker) try() {
+	n, err := network.Open("")
+	if err != nil {
+		w.report(report{Trouble: &trouble{Text: err.Error()}})
+		return
+	}
+	_ = n.Close() // it ends with this process
+	w.report(report{Done: true})
+}
+
+// lend starts the process of a job, isolated where the job wants a network, and hands it the port of the bench if there is one. back takes
+// that back when the process has ended.
+func (j job) lend(cmd *exec.Cmd) (back func() error, err error) {
+	back = func() error { return nil }
+	if !j.Wire {
+		return back, cmd.Start()
+	}
+	network.Isolate(cmd)
+	if err := cmd.Start(); err != nil {
+		return back, network.Refused(err)
+	}
+	name := j.DUT.Lab.Network.Interface
+	if name == "" {
+		return back, nil
+	}
+	port, err := network.Lend(name, cmd.Process.Pid)
+	if err != nil {
+		_ = cmd.Process.Kill()
+		return back, errors.Join(err, ignoreExit(cmd.Wait()))
+	}
+	return port.Return, nil
+}
+
+// ignoreExit is nil for a process that was killed.
+func ignoreExit(err error) error {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return nil
+	}
+	return err
+}
+
+// starter is what starts the device: at its end of the wire, where there is one and the device is a process.
+func (r *rig) starter() func(*exec.Cmd) error {
+	if r.network == nil || r.DUT.Lab.Network.Interface != "" {
+		return nil
+	}
+	return r.network.Start
+}
+
+// wireFor is the interface of the device, "" where it is not in a namespace.
+func (r *rig) wireFor(f *dut.File) string {
+	if r.network == nil || f.Lab.Launch == nil {
+		return ""
+	}
+	return network.DeviceInterface
+}

@@ -1,0 +1,172 @@
+package harness
+
+import (
+	"crypto/tls"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/pki"
+	"github.com/usptest/usptest/harness/session"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// Features of the plan about USP Records.
+const featureTLSInRecords = 23
+
+// SecuresPayloads reports whether the DUT file declares TLS in USP Records.
+func (c *Case) SecuresPayloads() bool { return slices.Contains(c.DUT.Features, featureTLSInRecords) }
+
+// Protected reports whether the MTP protects Records, so that they need no signature or MAC (R-E2E.28).
+func (c *Case) Protected() bool { return strings.HasSuffix(c.Link, "+tls") }
+
+// OpenSecureSession is OpenSession with TLS in payloads, of a version such as tls.VersionTLS12, 0 for any. The device and
+// the Controller are each
+// other's TLS client or server, as they begin the session context.
+func (c *Case) OpenSecureSession(version uint16) *Session {
+	c.needs("e2e-tls")
+	return c.openSession(&session.TLS{Certificate: c.bench.Identity.Certificate, Version: version, Unprotected: !c.Protected()})
+}
+
+// Certificate issues a certificate of the Controller that change makes another. Where the DUT file gives the certificate, it cannot.
+func (c *Case) Certificate(preset pki.Preset, change func(*pki.Spec)) *tls.Certificate {
+	ca := c.bench.Identity.Authority
+	if ca == nil {
+		c.LabMust(fmt.Errorf("the case needs certificates of the device's authority; give it to usptest as tls.authority (usptest certs makes one)"))
+	}
+	return c.issue(ca, preset, change)
+}
+
+// issue is Certificate by any authority.
+func (c *Case) issue(ca *pki.CA, preset pki.Preset, change func(*pki.Spec)) *tls.Certificate {
+	spec := pki.Spec{CommonName: "usptest Controller", EndpointID: c.Agent.ID(), Client: true}
+	if change != nil {
+		change(&spec)
+	}
+	certificate, err := ca.IssuePreset(preset, spec)
+	c.LabMust(err)
+	return &certificate
+}
+
+// Show has the Controller show another certificate in the TLS handshakes that begin from now on, nil for its own, with
+// which it signs Records in any
+// case.
+func (s *Session) Show(certificate *tls.Certificate) {
+	s.change(func(t *session.TLS) { t.Shows = certificate })
+}
+
+// Refuse has the Controller end each handshake that the device begins with an alert, or ends that.
+func (s *Session) Refuse(on bool) { s.change(func(t *session.TLS) { t.Refuse = on }) }
+
+// change gives the session contexts that begin from now on another TLS.
+func (s *Session) change(by func(*session.TLS)) {
+	s.c.Agent.InContext(func(x *session.Context) {
+		changed := *s.tls
+		by(&changed)
+		s.tls, x.TLS = &changed, &changed
+	})
+}
+
+// Shake begins a new session context with a TLS handshake, and returns how it has ended and the number of the event that
+// says so. A device that does not answer in TLS may read R-E2E.32 otherwise, and is tried so too. The error says what was seen.
+func (s *Session) Shake() (*session.Handshake, uint64, error) {
+	mark := s.c.Journal.Mark()
+	h, seq, tried, err := s.shake()
+	if err == nil && h.Err == nil || len(s.Alerts(mark)) > 0 {
+		return h, seq, err
+	}
+	otherwise := false
+	s.change(func(t *session.TLS) { t.Omit = !tried })
+	defer func() {
+		if !otherwise { // also when the case is interrupted
+			s.change(func(t *session.TLS) { t.Omit = tried })
+		}
+	}()
+	if other, at, _, bad := s.shake(); bad == nil && other.Err == nil {
+		otherwise = true
+		return other, at, nil
+	}
+	return h, seq, err
+}
+
+func (s *Session) shake() (h *session.Handshake, seq uint64, omit bool, err error) {
+	mark := s.c.Journal.Mark()
+	var hello []*usppb.Record
+	var id uint64
+	s.c.Agent.InContext(func(x *session.Context) {
+		hello, err = x.Hello()
+		id, omit = x.ID(), x.TLS.Omit
+	})
+	s.c.LabMust(err)
+	s.Send(hello...)
+	h, seq, err = s.Handshake(s.c.ResponseWait(), mark, func(h *session.Handshake) bool { return h.SessionID == id })
+	return h, seq, omit, err
+}
+
+// Handshake awaits the end of a TLS handshake after mark that which is true for.
+func (s *Session) Handshake(wait Wait, mark uint64, which func(*session.Handshake) bool) (*session.Handshake, uint64, error) {
+	e, err := s.c.Await("end of the TLS handshake", wait, mark, func(e *journal.Event) error {
+		if h, ok := e.Body.(*session.Handshake); !ok || !which(h) {
+			return journal.ErrSkip
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return e.Body.(*session.Handshake), e.Seq, nil
+}
+
+// Secure begins a session context with TLS, in which the device and the Controller can ask each other. The device may begin one at the
+// same time, after which another one is tried. A device that does not complete a handshake blocks the procedure.
+func (s *Session) Secure() {
+	const tries = 3
+	var err error
+	for range tries {
+		var h *session.Handshake
+		if h, _, err = s.Shake(); err == nil && h.Err == nil {
+			return
+		}
+		if err == nil {
+			err = h.Err
+		}
+	}
+	s.c.DeviceMust(err)
+}
+
+// Alerts returns the TLS alerts that the device has sent after mark, by the numbers of their events.
+func (s *Session) Alerts(mark uint64) map[uint64]*session.Alert {
+	found := map[uint64]*session.Alert{}
+	for _, e := range s.c.Journal.Since(mark) {
+		if a, ok := e.Body.(*session.Alert); ok && !a.Sent {
+			found[e.Seq] = a
+		}
+	}
+	return found
+}
+
+// Clear makes the next Record of a session context with TLS, but with a Message that is not encrypted and says so.
+func (s *Session) Clear(msg *usppb.Msg) *usppb.Record {
+	payload, err := usp.Marshal(msg)
+	s.c.LabMust(err)
+	return s.made(func(x *session.Context) (*usppb.Record, error) { return x.Clear(payload) })
+}
+
+// Renegotiate makes a Record that asks to renegotiate the TLS 1.2 of the session context.
+func (s *Session) Renegotiate() *usppb.Record {
+	s.c.needs("tls-renegotiation")
+	return s.made((*session.Context).Renegotiate)
+}
+
+// Disconnect tells the device that the session context ends, which it forgets (R-MTP.7).
+func (s *Session) Disconnect() {
+	s.c.Agent.InContext(func(x *session.Context) { x.End() })
+	_, err := s.c.Agent.SendPrepared(s.c, &usppb.Record{
+		Version: usp.Version, ToId: s.c.Agent.AgentID(), FromId: s.c.Agent.ID(),
+		RecordType: &usppb.Record_Disconnect{Disconnect: &usppb.DisconnectRecord{ReasonCode: uint32(usp.CodeSessionContextTerminated),
+			Reason: "the session context ends"}},
+	})
+	s.c.LabMust(err)
+}

@@ -1,0 +1,173 @@
+package discovery
+
+import (
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/usptest/usptest/brokers/discovery"
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// vendorClass is what a device says to a DHCP server that wants a Controller (R-DIS.1).
+const vendorClass = "usp"
+
+// requests are the messages of DHCP that must hold it: those in which a client asks for something.
+func requests() []string {
+	return []string{"DISCOVER", "REQUEST", "INFORM", "SOLICIT", "RENEW", "REBIND", "INFORMATION-REQUEST"}
+}
+
+// requestsController is 8.1.
+func requestsController(c *harness.Case) {
+	c.Step(1, "reboot the device")
+	mark := c.Reboot()
+	c.Step(2, "wait for its DHCP requests")
+	c.BackAfter(mark)
+	c.Metric(1, func(m *harness.Metric) {
+		all := append(asked(c, mark, 4), asked(c, mark, 6)...)
+		if len(all) == 0 {
+			m.Must(&usp.Mismatch{Where: "DHCP after the reboot", Want: "a request for an address", Got: "none"}, mark)
+		}
+		looks := func(version int) bool {
+			return slices.ContainsFunc(asked(c, mark, version), func(e *journal.Event) bool { return len(ofForum(e.Body.(*discovery.DHCP))) > 0 })
+		}
+		for _, e := range all {
+			d := e.Body.(*discovery.DHCP)
+			if other := 10 - d.Version; !looks(d.Version) && looks(other) {
+				m.Note("the device looks for a Controller by DHCPv%d alone: its requests of DHCPv%d have no vendor class of enterprise %d", other, d.Version,
+					discovery.Enterprise)
+				continue
+			}
+			m.Must(classed(d), e.Seq)
+		}
+	})
+}
+
+// asked are the requests of DHCP in a version since mark.
+func asked(c *harness.Case, mark uint64, version int) []*journal.Event {
+	return slices.DeleteFunc(came(c, mark, journal.LayerDHCP), func(e *journal.Event) bool {
+		d, ok := e.Body.(*discovery.DHCP)
+		return !ok || d.Version != version || !slices.Contains(requests(), d.Type)
+	})
+}
+
+// ofForum are the vendor classes with the enterprise number of the Broadband Forum.
+func ofForum(d *discovery.DHCP) []discovery.VendorClass {
+	return slices.DeleteFunc(slices.Clone(d.Classes), func(v discovery.VendorClass) bool { return v.Enterprise != discovery.Enterprise })
+}
+
+// classed wants a message to hold the vendor class.
+func classed(d *discovery.DHCP) error {
+	option := 124
+	if d.Version == 6 {
+		option = 16
+	}
+	differs := &usp.Mismatch{Where: fmt.Sprintf("DHCPv%d %s, vendor class (option %d)", d.Version, d.Type, option),
+		Want: fmt.Sprintf("enterprise number %d with vendor-class-data %q", discovery.Enterprise, vendorClass)}
+	classes := ofForum(d)
+	switch {
+	case len(d.Classes) == 0:
+		differs.Got = "no such option"
+	case len(classes) == 0:
+		differs.Got = fmt.Sprintf("enterprise number %d with %q %s", d.Classes[0].Enterprise, d.Classes[0].Data, d.Classes[0].Fault)
+	case slices.ContainsFunc(classes, func(v discovery.VendorClass) bool { return slices.Contains(v.Data, vendorClass) }):
+		return nil
+	default:
+		differs.Got = strings.TrimSpace(fmt.Sprintf("enterprise number %d with %q %s", discovery.Enterprise, classes[0].Data, classes[0].Fault))
+	}
+	return differs
+}
+
+// adoptsOptions is 8.2.
+func adoptsOptions(c *harness.Case) {
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	before, err := c.ReadAll(row)
+	c.DeviceMust(err)
+	const wait, multiplier = "USPNotifRetryMinimumWaitInterval", "USPNotifRetryIntervalMultiplier"
+	const newWait, newMultiplier = "17", "3000"
+	for _, name := range []string{"ProvisioningCode", wait, multiplier} {
+		if _, has := before[row+name]; has {
+			c.Restore(row, name)
+		}
+	}
+	dials(c).keep(c)
+	code := "usptest-" + rand.Text()[:12]
+	c.Step(1, "offer the provisioning code %s, with NUL at its end", code)
+	c.Discovery.Offer(append(offered(c), discovery.Option{Code: discovery.OptionProvisioningCode, Value: code + "\x00"},
+		discovery.Option{Code: discovery.OptionRetryWait, Value: newWait}, discovery.Option{Code: discovery.OptionRetryMultiplier, Value: newMultiplier})...)
+	c.Step(2, "reboot the device")
+	mark := c.Reboot()
+	c.Step(3, "wait for its DHCP request")
+	c.BackAfter(mark)
+	c.Step(4, "get %s", row)
+	c.Step(5, "wait for the GetResp")
+	var values usp.Params
+	differs := func() error {
+		values, err = c.ReadAll(row)
+		if err != nil {
+			return err
+		}
+		return expect.Equal(row+"ProvisioningCode", code, values[row+"ProvisioningCode"])
+	}
+	c.Metric(1, func(m *harness.Metric) { m.Must(c.Eventually(c.Waits().Settle, differs), c.Journal.Mark()) })
+	for _, p := range []struct{ name, want string }{{wait, newWait}, {multiplier, newMultiplier}} {
+		if got, has := values[row+p.name]; has {
+			c.Beyond("TR-369 R-DIS.1a", func(m *harness.Metric) { m.Must(expect.Equal(row+p.name, p.want, got)) })
+		}
+	}
+}
+
+// asksDNS is 8.3.
+func asksDNS(c *harness.Case) {
+	dials(c).keep(c)
+	c.Step(1, "offer the Controller's name %s", c.Discovery.Name)
+	c.Discovery.Offer(offered(c)...)
+	c.Step(2, "reboot the device")
+	mark := c.Reboot()
+	c.Step(3, "wait for its DHCP request")
+	_, err := c.Await("DHCP request", c.ReconnectWait(), mark, func(e *journal.Event) error {
+		if e.Layer == journal.LayerDHCP && e.Dir == journal.In {
+			return nil
+		}
+		return journal.ErrSkip
+	})
+	c.DeviceMust(err)
+	c.Step(4, "wait for its DNS query")
+	var query *journal.Event
+	c.Metric(1, func(m *harness.Metric) {
+		query, err = c.Await("DNS query for "+c.Discovery.Name, c.ReconnectWait(), mark, about(journal.LayerDNS, c.Discovery.Name))
+		m.Must(err)
+		m.Must(nil, query.Seq)
+	})
+	if query == nil {
+		return
+	}
+	c.Step(5, "wait for its connection")
+	c.BackAfter(mark)
+	if c.MTP.BrokerHost == "" {
+		return // the URL names MTP and path
+	}
+	c.Beyond("TR-369 R-DIS.7", func(m *harness.Metric) {
+		for _, kind := range []uint16{dns.TypePTR, dns.TypeSRV, dns.TypeTXT} {
+			_, err := c.Await("DNS query of type "+dns.TypeToString[kind], harness.Wait{D: time.Second}, mark, func(e *journal.Event) error {
+				q, ok := e.Body.(*discovery.DNS)
+				if err := about(journal.LayerDNS, c.Discovery.Name)(e); err != nil || !ok || q.Question[0].Qtype != kind {
+					return journal.ErrSkip
+				}
+				return nil
+			})
+			if err != nil {
+				m.Must(&usp.Mismatch{Where: "resolution of " + c.Discovery.Name + ", which says neither MTP nor path",
+					Want: "queries for PTR, SRV and TXT", Got: "none for " + dns.TypeToString[kind]}, query.Seq)
+			}
+		}
+	})
+}

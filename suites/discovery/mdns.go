@@ -1,0 +1,474 @@
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/usptest/usptest/brokers/discovery"
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// resolvesLocal is 8.4.
+func resolvesLocal(c *harness.Case) {
+	name := c.Discovery.LocalName
+	way := dials(c)
+	_, subscription := c.Subscribe(usp.Params{"NotifType": "Event", "ReferenceList": "Device.Boot!", "Persistent": "true"})
+	way.keep(c)
+	// a device that cannot resolve the name any other way comes back by DNS, to be put back
+	c.Cleanup("let DNS answer for the name too", func(ctx context.Context) error {
+		c.Discovery.Answer(discovery.Addresses(name, c.Discovery.IPv4, c.Discovery.IPv6)...)
+		return nil
+	})
+	c.Discovery.Respond(discovery.Addresses(name, c.Discovery.IPv4, c.Discovery.IPv6)...)
+	mark := c.Journal.Mark()
+	c.Set(way.object, usp.Params{way.host: name})
+	c.SettleSubscription()
+	resolved := func(m *harness.Metric) {
+		query, err := c.Await("mDNS query for "+name, c.ReconnectWait(), mark, about(journal.LayerMDNS, name))
+		m.Must(err)
+		for _, e := range c.Journal.Since(mark) {
+			if about(journal.LayerDNS, name)(e) == nil {
+				m.Must(&usp.Mismatch{Where: "resolution of " + name, Want: "by multicast DNS (R-DIS.5)", Got: "a query to the DNS server"}, e.Seq)
+			}
+		}
+		m.Must(nil, query.Seq)
+	}
+	if err := c.Reachable(c); err != nil {
+		c.Metric(1, func(m *harness.Metric) {
+			resolved(m)
+			m.Must(err)
+		})
+		return
+	}
+	c.Step(1, "reboot the device")
+	mark = c.Reboot()
+	c.Step(2, "wait for its mDNS query")
+	c.Step(3, "answer it")
+	c.Metric(1, func(m *harness.Metric) {
+		resolved(m)
+		boot, err := c.AwaitNotify("Boot! from the device that has resolved "+name, c.ReconnectWait(), mark, func(n *usppb.Notify) error {
+			if n.GetSubscriptionId() != subscription || n.GetEvent().GetEventName() != "Boot!" {
+				return journal.ErrSkip
+			}
+			return nil
+		})
+		m.Must(err)
+		m.Must(nil, boot.Seq)
+	})
+}
+
+// mtp is one that the device has to advertise.
+type mtp struct {
+	row      string
+	service  string // with the underscores and the transport
+	port     string // where it is reached; "" when the device does not say
+	path     string
+	brokered bool // it is reached at the server
+	secure   bool
+}
+
+// advertised are the MTPs of the device that it has to advertise. Their EnableMDNS is set where it is not.
+func advertised(c *harness.Case) (found []mtp) {
+	const table = "Device.LocalAgent.MTP."
+	values, err := c.ReadAll(table)
+	c.DeviceMust(err)
+	for _, row := range expect.Snapshot(values).Rows() {
+		if on, err := usp.ParseBool(values[row+"Enable"]); err != nil || !on {
+			continue
+		}
+		protocol := values[row+"Protocol"]
+		short, known := map[string]string{"MQTT": "mqtt", "STOMP": "stomp", "WebSocket": "ws"}[protocol]
+		if !known {
+			continue
+		}
+		if on, err := usp.ParseBool(values[row+"EnableMDNS"]); err == nil && !on {
+			c.Restore(row, "EnableMDNS")
+			c.Set(row, usp.Params{"EnableMDNS": "true"})
+		}
+		m := mtp{row: row, service: "_usp-agt-" + short + "._tcp", brokered: protocol != "WebSocket"}
+		carrier := expect.WithoutDot(values[row+protocol+".Reference"]) + "."
+		server := usp.Params{}
+		if m.brokered {
+			server, err = c.ReadAll(carrier)
+			c.DeviceMust(err)
+		}
+		switch protocol {
+		case "MQTT":
+			m.port, m.path = server[carrier+"BrokerPort"], values[row+"MQTT.ResponseTopicConfigured"]
+			if discovered := values[row+"MQTT.ResponseTopicDiscovered"]; discovered != "" {
+				m.path = discovered
+			}
+			m.secure = server[carrier+"TransportProtocol"] == "TLS"
+		case "STOMP":
+			m.port, m.path = server[carrier+"Port"], values[row+"STOMP.Destination"]
+			if given := values[row+"STOMP.DestinationFromServer"]; given != "" {
+				m.path = given
+			}
+			m.secure, _ = usp.ParseBool(server[carrier+"EnableEncryption"])
+		case "WebSocket":
+			m.port, m.path = values[row+"WebSocket.Port"], values[row+"WebSocket.Path"]
+			m.secure, _ = usp.ParseBool(values[row+"WebSocket.EnableEncryption"])
+		}
+		found = append(found, m)
+	}
+	if len(found) == 0 {
+		c.Unsupported("the device has no enabled MTP that it could advertise: no row of " + table + " with Enable true")
+	}
+	return found
+}
+
+// heard are records and the events that brought them.
+type heard struct {
+	records []dns.RR
+	seqs    []uint64
+}
+
+// multicasts are the records that the device has multicast of its own accord since mark, or unicast to nobody.
+func multicasts(c *harness.Case, mark uint64) (h heard) {
+	for _, e := range came(c, mark, journal.LayerMDNS) {
+		if m, ok := e.Body.(*discovery.DNS); ok && e.Type == discovery.EventResponse && m.Multicast {
+			h.records, h.seqs = append(h.records, m.Records()...), append(h.seqs, e.Seq)
+		}
+	}
+	return h
+}
+
+// until repeats a check of what was heard until it passes, or the patience for a Notify is over, and returns what was heard last.
+func until(c *harness.Case, mark uint64, check func(heard) error) (h heard, err error) {
+	deadline := time.Now().Add(c.Waits().Notify)
+	for {
+		h = multicasts(c, mark)
+		last := c.Journal.Mark()
+		if err = check(h); err == nil {
+			return h, nil
+		}
+		left := time.Until(deadline)
+		if left <= 0 {
+			return h, err
+		}
+		_, _ = c.Await("mDNS response", harness.Wait{D: left}, last, func(e *journal.Event) error {
+			if e.Layer != journal.LayerMDNS || e.Dir != journal.In {
+				return journal.ErrSkip
+			}
+			return nil
+		})
+	}
+}
+
+// instance finds the Service Instance Name of the device for an MTP among PTR records.
+func (m mtp) instance(records []dns.RR, endpointID string) (string, error) {
+	differs := &usp.Mismatch{Where: "PTR " + m.service + ".local", Want: fmt.Sprintf("the Service Instance %q of it (R-DIS.8)", endpointID), Got: "no such record"}
+	for _, rr := range records {
+		ptr, ok := rr.(*dns.PTR)
+		if !ok || !strings.EqualFold(ptr.Hdr.Name, m.service+".local.") {
+			continue
+		}
+		labels := discovery.Labels(ptr.Ptr)
+		if len(labels) == 4 && labels[0] == endpointID && strings.EqualFold(strings.Join(labels[1:], "."), m.service+".local") {
+			return ptr.Ptr, nil
+		}
+		differs.Got = usp.Quote(ptr.Ptr)
+	}
+	return "", differs
+}
+
+// server finds the SRV record of an instance, with the right port.
+func (m mtp) server(records []dns.RR, instance string) (*dns.SRV, error) {
+	differs := &usp.Mismatch{Where: "SRV " + instance, Want: "a record with port " + m.port, Got: "no such record"}
+	for _, rr := range records {
+		srv, ok := rr.(*dns.SRV)
+		if !ok || !strings.EqualFold(srv.Hdr.Name, instance) {
+			continue
+		}
+		if port := strconv.Itoa(int(srv.Port)); m.port != "" && port != m.port {
+			differs.Got = "port " + port
+			continue
+		}
+		return srv, nil
+	}
+	return nil, differs
+}
+
+// texts are the TXT records of an instance.
+func texts(records []dns.RR, instance string) (found []*dns.TXT) {
+	for _, rr := range records {
+		if txt, ok := rr.(*dns.TXT); ok && strings.EqualFold(txt.Hdr.Name, instance) {
+			found = append(found, txt)
+		}
+	}
+	return found
+}
+
+// located wants the addresses that records give to a target to be those of who is reached there: the server of MQTT and STOMP (R-MQTT.38,
+// R-STOMP.32), or the device. None at all are none that is wrong: they can be asked for.
+func (m mtp) located(c *harness.Case, records []dns.RR, target string) (some bool, err error) {
+	for _, rr := range records {
+		var addr netip.Addr
+		switch rr := rr.(type) {
+		case *dns.A:
+			addr, _ = netip.AddrFromSlice(rr.A.To4())
+		case *dns.AAAA:
+			addr, _ = netip.AddrFromSlice(rr.AAAA)
+		}
+		if !addr.IsValid() || !strings.EqualFold(rr.Header().Name, target) {
+			continue
+		}
+		ours := addr == c.Discovery.IPv4 || addr == c.Discovery.IPv6
+		inside := c.Discovery.Device4.Contains(addr) || c.Discovery.Device6.Contains(addr) || addr.IsLinkLocalUnicast()
+		switch {
+		case m.brokered && !ours:
+			return true, &usp.Mismatch{Where: "address of " + target, Want: "that of the server (R-MQTT.38, R-STOMP.32): " + c.Discovery.IPv4.String() +
+				" or " + c.Discovery.IPv6.String(), Got: addr.String()}
+		case !m.brokered && (ours || !inside):
+			return true, &usp.Mismatch{Where: "address of " + target, Want: "one of the device", Got: addr.String()}
+		}
+		some = true
+	}
+	return some, nil
+}
+
+// complete wants records to advertise an MTP: PTR, SRV with a target of the right address, and TXT. addresses says whether they must be there.
+func (m mtp) complete(c *harness.Case, records []dns.RR, addresses bool) error {
+	instance, err := m.instance(records, c.Agent.AgentID())
+	if err != nil {
+		return err
+	}
+	srv, err := m.server(records, instance)
+	if err != nil {
+		return err
+	}
+	if len(texts(records, instance)) == 0 {
+		return &usp.Mismatch{Where: "TXT " + instance, Want: "a record", Got: "none"}
+	}
+	some, err := m.located(c, records, srv.Target)
+	if err == nil && !some && addresses {
+		err = &usp.Mismatch{Where: "A and AAAA " + srv.Target, Want: "an address for the target of the SRV record", Got: "none"}
+	}
+	return err
+}
+
+// all wants every MTP to be complete.
+func all(c *harness.Case, mtps []mtp, addresses bool) func(heard) error {
+	return func(h heard) error {
+		for _, m := range mtps {
+			if err := m.complete(c, h.records, addresses); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// advertises is 8.5.
+func advertises(c *harness.Case) {
+	mtps := advertised(c)
+	c.Step(1, "reboot the device")
+	mark := c.Reboot()
+	c.Step(2, "wait until it has an address")
+	c.BackAfter(mark)
+	c.Step(3, "wait for its unsolicited mDNS responses")
+	c.Metric(1, func(m *harness.Metric) {
+		h, err := until(c, mark, all(c, mtps, false))
+		m.Must(err, h.seqs...)
+		for _, one := range mtps { // addresses that were not in them
+			instance, _ := one.instance(h.records, c.Agent.AgentID())
+			srv, _ := one.server(h.records, instance)
+			if some, _ := one.located(c, h.records, srv.Target); !some {
+				h.records = append(h.records, ask(c, srv.Target, false, dns.TypeA, dns.TypeAAAA).records...)
+			}
+		}
+		m.Must(all(c, mtps, true)(h), h.seqs...)
+	})
+}
+
+// describes is 8.6.
+func describes(c *harness.Case) {
+	mtps := advertised(c)
+	c.Step(1, "reboot the device")
+	mark := c.Reboot()
+	c.Step(2, "wait until it has an address")
+	c.BackAfter(mark)
+	c.Step(3, "wait for its mDNS advertisement")
+	var found heard
+	each := func(h heard, check func(m mtp, instance string, txt []*dns.TXT) error) error {
+		for _, m := range mtps {
+			instance := m.texted(h.records)
+			if err := check(m, instance, texts(h.records, instance)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if !c.Metric(1, func(m *harness.Metric) {
+		var err error
+		found, err = until(c, mark, func(h heard) error {
+			return each(h, func(m mtp, instance string, txt []*dns.TXT) error {
+				if len(txt) == 0 {
+					return &usp.Mismatch{Where: "TXT of a Service Instance of " + m.service + ".local", Want: "a record", Got: "none"}
+				}
+				return nil
+			})
+		})
+		m.Must(err, found.seqs...)
+	}) {
+		return
+	}
+	c.Metric(2, func(m *harness.Metric) {
+		m.Must(each(found, func(_ mtp, instance string, txt []*dns.TXT) error {
+			for _, t := range txt {
+				for _, key := range []string{"path", "name"} {
+					if _, has := attribute(t, key); !has {
+						return &usp.Mismatch{Where: "TXT " + instance, Want: "the attributes path and name (R-DIS.9)", Got: usp.Quote(strings.Join(t.Txt, " "))}
+					}
+				}
+			}
+			return nil
+		}), found.seqs...)
+	})
+	friendly, err := c.Read("Device.DeviceInfo.FriendlyName")
+	hasName := err == nil
+	c.Beyond("TR-369 R-DIS.10, R-DIS.11a, and R-MQTT.36, R-STOMP.31, R-WS.3", func(m *harness.Metric) {
+		m.Must(each(found, func(one mtp, instance string, txt []*dns.TXT) error {
+			for _, t := range txt {
+				if name, has := attribute(t, "name"); has && hasName && name != friendly {
+					return &usp.Mismatch{Where: "TXT " + instance + ", name", Want: "DeviceInfo.FriendlyName " + usp.Quote(friendly), Got: usp.Quote(name)}
+				}
+				if path, has := attribute(t, "path"); has && strings.Trim(path, "/") != strings.Trim(one.path, "/") {
+					return &usp.Mismatch{Where: "TXT " + instance + ", path", Want: usp.Quote(one.path), Got: usp.Quote(path)}
+				}
+				if _, has := attribute(t, "encrypt"); one.secure && !has {
+					return &usp.Mismatch{Where: "TXT " + instance, Want: "the attribute encrypt, as the MTP has TLS", Got: usp.Quote(strings.Join(t.Txt, " "))}
+				}
+			}
+			return nil
+		}), found.seqs...)
+	})
+}
+
+// texted is the name of a TXT record of the MTP's service; "" when there is none.
+func (m mtp) texted(records []dns.RR) string {
+	i := slices.IndexFunc(records, func(rr dns.RR) bool {
+		_, ok := rr.(*dns.TXT)
+		labels := discovery.Labels(rr.Header().Name)
+		return ok && len(labels) == 4 && strings.EqualFold(strings.Join(labels[1:], "."), m.service+".local")
+	})
+	if i < 0 {
+		return ""
+	}
+	return records[i].Header().Name
+}
+
+// attribute is one of a TXT record; its name is not case sensitive, and of several the first counts (RFC 6763, section 6.4).
+func attribute(t *dns.TXT, key string) (value string, has bool) {
+	for _, text := range t.Txt {
+		if name, value, _ := strings.Cut(text, "="); strings.EqualFold(name, key) {
+			return discovery.Unescaped(value), true
+		}
+	}
+	return "", false
+}
+
+// answersQueries is 8.7.
+func answersQueries(c *harness.Case) {
+	mtps := advertised(c)
+	c.Step(1, "reboot the device")
+	mark := c.Reboot()
+	c.BackAfter(mark)
+	_, _ = until(c, mark, all(c, mtps, false)) // what it says of its own accord is for 8.5 to judge
+	settle(c)
+	c.Step(2, "ask for its services, and for each of them")
+	c.Step(3, "wait for its responses")
+	c.Metric(1, func(m *harness.Metric) {
+		for _, one := range mtps {
+			browse := ask(c, one.service+".local.", false, dns.TypePTR)
+			instance, err := one.instance(browse.records, c.Agent.AgentID())
+			m.Must(err, browse.seqs...)
+			details := ask(c, instance, true, dns.TypeSRV, dns.TypeTXT)
+			srv, err := one.server(details.records, instance)
+			m.Must(err, details.seqs...)
+			if len(texts(details.records, instance)) == 0 {
+				m.Must(&usp.Mismatch{Where: "response to a query for TXT " + instance, Want: "the record", Got: "none"}, details.seqs...)
+			}
+			for _, t := range texts(details.records, instance) {
+				for _, key := range []string{"path", "name"} {
+					if _, has := attribute(t, key); !has {
+						m.Must(&usp.Mismatch{Where: "TXT " + instance, Want: "the attributes path and name (R-DIS.9)",
+							Got: usp.Quote(strings.Join(t.Txt, " "))}, details.seqs...)
+					}
+				}
+			}
+			if some, err := one.located(c, details.records, srv.Target); err != nil || !some {
+				m.Must(err, details.seqs...)
+				addresses := ask(c, srv.Target, false, dns.TypeA, dns.TypeAAAA)
+				some, err := one.located(c, addresses.records, srv.Target)
+				m.Must(err, addresses.seqs...)
+				if !some {
+					m.Must(&usp.Mismatch{Where: "response to a query for A and AAAA " + srv.Target, Want: "an address", Got: "none"}, addresses.seqs...)
+				}
+			}
+		}
+	})
+}
+
+// settle waits until the device says nothing more of its own accord, which would be taken for an answer: announcements are a second apart at first
+// (RFC 6762, section 8.3).
+func settle(c *harness.Case) {
+	deadline := time.Now().Add(c.Waits().Notify)
+	for time.Now().Before(deadline) {
+		_, err := c.Await("mDNS response", harness.Wait{D: c.Scaled(3*time.Second) + c.Lag()}, c.Journal.Mark(), func(e *journal.Event) error {
+			if e.Layer != journal.LayerMDNS || e.Dir != journal.In || e.Type != discovery.EventResponse {
+				return journal.ErrSkip
+			}
+			return nil
+		})
+		if err != nil {
+			return
+		}
+	}
+}
+
+// ask queries for a name until each of the types is answered, or the patience for a Notify is over, and returns what came in response.
+func ask(c *harness.Case, name string, unicast bool, kinds ...uint16) (h heard) {
+	deadline := time.Now().Add(c.Waits().Notify)
+	mark := c.Journal.Mark()
+	for {
+		c.LabMust(c.Discovery.Ask(name, unicast, kinds...))
+		_, err := c.Await("mDNS response", harness.Wait{D: min(time.Second, time.Until(deadline))}, mark, func(e *journal.Event) error {
+			m, ok := e.Body.(*discovery.DNS)
+			if !ok || e.Layer != journal.LayerMDNS || e.Dir != journal.In || e.Type != discovery.EventResponse {
+				return journal.ErrSkip
+			}
+			if !slices.ContainsFunc(m.Answer, func(rr dns.RR) bool { // else it answers another query
+				return strings.EqualFold(rr.Header().Name, name) && slices.Contains(kinds, rr.Header().Rrtype)
+			}) {
+				return journal.ErrSkip
+			}
+			h.records, h.seqs = append(h.records, m.Records()...), append(h.seqs, e.Seq)
+			answered := func(kind uint16) bool {
+				return slices.ContainsFunc(h.records, func(rr dns.RR) bool { return rr.Header().Rrtype == kind && strings.EqualFold(rr.Header().Name, name) })
+			}
+			isAddress := slices.Contains(kinds, dns.TypeA)
+			for _, kind := range kinds {
+				if !answered(kind) && !(isAddress && (answered(dns.TypeA) || answered(dns.TypeAAAA))) {
+					return journal.ErrSkip
+				}
+			}
+			return nil
+		})
+		if err == nil || !time.Now().Before(deadline) {
+			return h
+		}
+		mark = c.Journal.Mark()
+	}
+}

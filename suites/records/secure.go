@@ -1,0 +1,440 @@
+package records
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/pki"
+	"github.com/usptest/usptest/harness/retry"
+	"github.com/usptest/usptest/harness/session"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// integrity is 3.2: a Get whose non-payload fields are not those that were signed is not carried out, and one that is signed well is.
+func integrity(c *harness.Case) {
+	c.DeviceMust(expect.Type(c.Agent.Get(c, endpointID), usp.GetResp))
+	forgeries := slices.Concat(harness.Forgeries(), c.Impostures())
+	forged := c.SendForged(endpointID, forgeries)
+	c.Step(len(forgeries)+1, "send a Get with a valid signature")
+	c.Metric(1, func(m *harness.Metric) {
+		m.Must(nil, forged.Evidence...)
+		c.GetSigned(m, endpointID)
+		c.GetSigned(m, endpointID) // gives time to an Agent that works on several requests at once
+		forged.MustBeIgnored(m, c.Journal.Mark(), true)
+	})
+}
+
+// badHello is 3.3: a ClientHello whose signature is not valid begins nothing. One with a valid signature does, before and after.
+func badHello(c *harness.Case) {
+	s := c.OpenSecureSession(0)
+	s.Secure()
+	s.Reopen()
+	get := usp.NewGet(c.Agent.NewMsgID(), endpointID)
+	records := s.Records(get)
+	first := records[0]
+	id := first.GetSessionContext().GetSessionId()
+	for _, r := range records {
+		r.MacSignature[len(r.MacSignature)-1] ^= 1
+	}
+	mark := c.Journal.Mark()
+	c.Step(1, "begin a session context with a TLS ClientHello whose signature is not valid")
+	seq := s.Send(records...)
+	c.Metric(1, func(m *harness.Metric) {
+		m.Must(nil, seq)
+		mustAnswerAfterwards(m, s, c)
+		for _, r := range s.Received(mark) {
+			if r.GetSessionId() == id {
+				m.Must(expect.Nothing("Record in the session context whose first Record was not signed well", r.Describe()), r.Seq)
+			}
+		}
+		for _, e := range c.Journal.Since(mark) {
+			if answerTo(get)(e) == nil {
+				m.Must(expect.Nothing("answer to the Get", e.Text), e.Seq)
+			}
+		}
+	})
+}
+
+// mustAnswerAfterwards wants a new session context to work. The device may begin one at the same time, after which another one is tried.
+func mustAnswerAfterwards(m *harness.Metric, s *harness.Session, c *harness.Case) {
+	const tries = 3
+	var err error
+	for range tries {
+		var h *session.Handshake
+		if h, _, err = s.Shake(); err == nil && h.Err == nil {
+			got := c.Agent.Get(c, endpointID)
+			if err = expect.Type(got, usp.GetResp); err == nil {
+				m.Must(nil, got.Evidence())
+				return
+			}
+		}
+	}
+	m.Must(fmt.Errorf("a session context begun afterwards: %w", err))
+}
+
+// macs is 3.4: after the TLS handshake the device's Records have a MAC, and it is right.
+func macs(c *harness.Case) {
+	s := c.OpenSecureSession(0)
+	c.Step(1, "begin a session context with TLS")
+	s.Secure()
+	id, mark := s.ID(), c.Journal.Mark()
+	c.Step(2, "get Device.LocalAgent.")
+	got := c.Agent.Get(c, "Device.LocalAgent.")
+	if !c.Metric(1, func(m *harness.Metric) {
+		seen := 0
+		for _, e := range c.Journal.Since(mark) {
+			r, ok := e.Body.(*usppb.Record)
+			if !ok || e.Dir != journal.In || r.GetSessionContext().GetSessionId() != id {
+				continue
+			}
+			seen++
+			m.Must(hasMAC(c, r), e.Seq)
+		}
+		if seen == 0 {
+			m.Must(expect.Type(got, usp.GetResp), got.Evidence())
+		}
+	}) {
+		return
+	}
+	c.Metric(2, func(m *harness.Metric) {
+		for _, v := range c.Agent.Violations(mark) {
+			m.Must(v.Err, v.Seq)
+		}
+		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
+		m.Must(inContext(s, id, got), got.Record)
+	})
+}
+
+// hasMAC wants a Record to have a MAC, which is 32 bytes long, where the MTP does not protect it or the plan's own words count.
+func hasMAC(c *harness.Case, r *usppb.Record) error {
+	const size = 32
+	n := len(r.GetMacSignature())
+	if n == size || n == 0 && c.Protected() && !c.Strict("mac-where-the-mtp-protects") {
+		return nil
+	}
+	got := strconv.Itoa(n) + " bytes"
+	if n == 0 {
+		got = "none"
+	} else if len(r.GetSenderCert()) > 0 {
+		got += ", a signature"
+	}
+	return &usp.Mismatch{Where: "mac_signature of a Record after the TLS handshake", Want: "a MAC of 32 bytes", Got: got}
+}
+
+// handshakes is 3.5: the device ends a handshake with an alert when the Controller shows what it must refuse, and waits
+// before it tries again when the
+// Controller does.
+func handshakes(c *harness.Case) {
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	s := c.OpenSecureSession(tls.VersionTLS12)
+	s.Secure()
+	s.Require()
+	c.Restore(row, "PeriodicNotifInterval")
+	c.Step(1, "get %s", s.Object())
+	is, err := c.ReadAll(s.Object())
+	c.DeviceMust(err)
+	policy, err := sessionRetries(is, s.Object())
+	c.DeviceMust(err)
+	_, id := c.Subscribe(usp.Params{"NotifType": "Event", "ReferenceList": "Device.LocalAgent.Periodic!", "NotifRetry": "false"})
+	c.SettleSubscription()
+	c.Cleanup("let TLS handshakes succeed again", func(ctx context.Context) error {
+		s.Show(nil)
+		s.Refuse(false)
+		const tries = 3 // the device may begin a session context at the same time
+		var err error
+		for range tries {
+			if err = expect.Type(c.Agent.Get(ctx, endpointID), usp.GetResp); err == nil {
+				return nil
+			}
+			c.Agent.RenewContext()
+		}
+		return err
+	})
+	s.Show(c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointID = "self::usptest-stranger" }))
+	mark := c.Journal.Mark()
+	c.Step(2, "begin a session context with TLS and the certificate of another Endpoint")
+	c.Step(3, "await the device's alert")
+	if !c.Metric(1, func(m *harness.Metric) { mustRefuse(m, s, c, mark) }) {
+		return
+	}
+	s.Show(nil)
+	s.Secure()
+	c.Set(row, usp.Params{"PeriodicNotifInterval": "60"})
+	c.Step(4, "await a session context that the device begins, for a Periodic! event")
+	s.Refuse(true)
+	mark = c.Journal.Mark()
+	s.Disconnect()
+	c.Step(5, "end its TLS handshake with an alert")
+	c.Metric(2, func(m *harness.Metric) { mustWait(m, s, c, policy, mark, id) })
+}
+
+// sessionRetries is the policy of an E2ESession object (R-E2E.10).
+func sessionRetries(is usp.Params, object string) (retry.Policy, error) {
+	least, err := strconv.Atoi(is[object+"SessionRetryMinimumWaitInterval"])
+	multiplier, bad := strconv.ParseUint(is[object+"SessionRetryIntervalMultiplier"], 10, 32)
+	if err := errors.Join(err, bad); err != nil {
+		return retry.Policy{}, fmt.Errorf("%sSessionRetryMinimumWaitInterval and SessionRetryIntervalMultiplier: %w", object, err)
+	}
+	return retry.Policy{Initial: time.Duration(least) * time.Second, Multiplier: multiplier}, nil
+}
+
+// mustRefuse wants an alert of the device in a handshake that the Controller begins.
+func mustRefuse(m *harness.Metric, s *harness.Session, c *harness.Case, mark uint64) {
+	_, _, _ = s.Shake() // which need not end, as the Controller sees it
+	for seq, a := range s.Alerts(mark) {
+		c.Note("the device has refused the Controller's certificate: %s", a.Text)
+		m.Must(nil, seq)
+		return
+	}
+	e, err := c.Await("TLS alert of the device", c.ResponseWait(), mark, func(e *journal.Event) error {
+		if a, ok := e.Body.(*session.Alert); ok && !a.Sent {
+			return nil
+		}
+		return journal.ErrSkip
+	})
+	m.Must(err, mark)
+	m.Must(nil, e.Seq)
+}
+
+// mustWait refuses two handshakes of the device and wants it to try again each time after the wait that policy says. Then it may come in.
+func mustWait(m *harness.Metric, s *harness.Session, c *harness.Case, policy retry.Policy, mark uint64, subscription string) {
+	first := harness.Wait{D: c.Scaled(time.Minute) + c.NotifyWait().D}
+	failed := mustFail(m, s, c, "session context of the device", first, mark)
+	const retries = 2
+	for n := 1; n <= retries; n++ {
+		if n == retries {
+			s.Refuse(false)
+		}
+		window := policy.Scaled(c.Scale).Window(n)
+		c.Extend(policy.Window(n).Most)
+		late := c.Waits().Tolerance + c.Lag()
+		again, err := s.Await(fmt.Sprintf("retry %d of the session context", n), harness.Wait{D: window.Most + late, From: failed.At}, failed.Seq,
+			begins(failed.Seq, s, c))
+		m.Must(err, failed.Seq)
+		waited := again.At.Sub(failed.At)
+		c.Note("retry %d of the session context came after %s; it must be after %s", n, waited.Round(time.Millisecond), window)
+		if waited < window.Least-c.Scaled(time.Second)-c.Stall() {
+			m.Must(&usp.Mismatch{Where: fmt.Sprintf("wait before retry %d of the session context", n), Want: window.String(),
+				Got: waited.Round(time.Millisecond).String()}, failed.Seq, again.Seq)
+		}
+		m.Must(nil, failed.Seq, again.Seq)
+		if n < retries {
+			failed = mustFail(m, s, c, "end of the handshake", c.ResponseWait(), failed.Seq)
+		}
+	}
+	wait := c.NotifyWait()
+	wait.D += c.Scaled(time.Minute)
+	n, err := c.AwaitNotify("Periodic! Notify after the retry", wait, failed.Seq, func(n *usppb.Notify) error {
+		if n.GetSubscriptionId() != subscription {
+			return journal.ErrSkip
+		}
+		return nil
+	})
+	m.Must(err, failed.Seq)
+	m.Must(nil, n.Seq)
+}
+
+// mustFail awaits a handshake of the device, and the alert that the Controller ends it with.
+func mustFail(m *harness.Metric, s *harness.Session, c *harness.Case, what string, wait harness.Wait, mark uint64) *journal.Event {
+	_, seq, err := s.Handshake(wait, mark, func(h *session.Handshake) bool { return !h.Client && h.Err != nil })
+	if err != nil {
+		m.Must(fmt.Errorf("%s: %w", what, err), mark)
+	}
+	return c.Journal.At(seq)
+}
+
+// begins matches the first Record of a session context that the device begins.
+func begins(after uint64, s *harness.Session, c *harness.Case) func(harness.Received) error {
+	before := map[uint64]bool{}
+	for _, r := range s.Received(0) {
+		if r.Seq <= after {
+			before[r.GetSessionId()] = true
+		}
+	}
+	return func(r harness.Received) error {
+		if before[r.GetSessionId()] {
+			return journal.ErrSkip
+		}
+		return nil
+	}
+}
+
+// renegotiation is 3.6: a request to renegotiate is ignored or answered with no_renegotiation, and the session goes on.
+func renegotiation(c *harness.Case) {
+	s := c.OpenSecureSession(tls.VersionTLS12)
+	c.Step(1, "begin a session context with TLS")
+	s.Secure()
+	id, mark := s.ID(), c.Journal.Mark()
+	c.Step(2, "ask to renegotiate TLS")
+	s.Send(s.Renegotiate())
+	c.Step(3, "get %s", deviceInfo)
+	got := c.Agent.Get(c, deviceInfo)
+	c.Step(4, "await the GetResp")
+	c.Metric(1, func(m *harness.Metric) {
+		const noRenegotiation = 100
+		for seq, a := range s.Alerts(mark) {
+			if a.Code != noRenegotiation {
+				m.Must(&usp.Mismatch{Where: "answer to a request to renegotiate TLS", Want: "nothing, or the alert no_renegotiation", Got: a.Text}, seq)
+			}
+			m.Must(nil, seq)
+		}
+		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
+		m.Must(inContext(s, id, got), got.Record)
+	})
+}
+
+// certificates is 3.7: the device shows who it is, asks the Controller for the same, and refuses a certificate that does not name it.
+func certificates(c *harness.Case) {
+	s := c.OpenSecureSession(0)
+	s.Secure()
+	c.Step(1, "begin session contexts with certificates that do not name the Controller")
+	bad := []struct {
+		what string
+		show *tls.Certificate
+	}{
+		{"the certificate of another Endpoint", c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointID = "self::usptest-stranger" })},
+		{"a certificate without the Endpoint ID", c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointID = "" })},
+	}
+	var shaken *session.Handshake
+	var evidence []uint64
+	var gets []*usppb.Msg
+	mark := c.Journal.Mark()
+	for i, b := range bad {
+		s.Show(b.show)
+		s.Reopen()
+		get := usp.NewGet(c.Agent.NewMsgID(), deviceInfo)
+		from := c.Journal.Mark()
+		c.Step(i+2, "get %s with %s", deviceInfo, b.what)
+		s.Send(s.Records(get)...)
+		id := s.ID()
+		h, seq, err := s.Handshake(c.ResponseWait(), from, func(h *session.Handshake) bool { return h.SessionID == id })
+		c.DeviceMust(err)
+		awaitRefusal(s, c, seq, get)
+		shaken, evidence, gets = cmp.Or(shaken, h), append(evidence, seq), append(gets, get)
+	}
+	if !c.Metric(1, func(m *harness.Metric) { m.Must(names(shaken.Certificates, c.Agent.AgentID()), evidence[0]) }) {
+		return
+	}
+	if !c.Metric(2, func(m *harness.Metric) {
+		if !shaken.Asked {
+			m.Must(&usp.Mismatch{Where: "TLS handshake", Want: "a CertificateRequest of the device", Got: "none"}, evidence[0])
+		}
+		m.Must(nil, evidence[0])
+	}) {
+		return
+	}
+	c.Metric(3, func(m *harness.Metric) {
+		m.Must(nil, evidence...)
+		s.Show(nil)
+		mustAnswerAfterwards(m, s, c)
+		for i, get := range gets {
+			for _, e := range c.Journal.Since(mark) {
+				if answerTo(get)(e) == nil {
+					m.Must(expect.Nothing("answer to the Get with "+bad[i].what, e.Text), e.Seq)
+				}
+			}
+		}
+	})
+}
+
+// awaitRefusal waits until the device has made something of a certificate that it must refuse: with TLS 1.3 the
+// Controller's handshake is complete
+// before.
+func awaitRefusal(s *harness.Session, c *harness.Case, mark uint64, get *usppb.Msg) {
+	id := s.ID()
+	_, _ = c.Await("refusal", c.ResponseWait(), mark-1, func(e *journal.Event) error {
+		a, alert := e.Body.(*session.Alert)
+		r, record := e.Body.(*usppb.Record)
+		h, handshake := e.Body.(*session.Handshake)
+		if alert && !a.Sent || answerTo(get)(e) == nil || handshake && h.Err != nil ||
+			record && e.Dir == journal.In && r.GetSessionContext().GetSessionId() != id {
+			return nil
+		}
+		return journal.ErrSkip
+	})
+}
+
+// names wants a certificate to name an Endpoint, by its URN or, where its authority-scheme is fqdn, by the name in it (R-SEC.0a).
+func names(chain []*x509.Certificate, id string) error {
+	if len(chain) == 0 {
+		return &usp.Mismatch{Where: "TLS handshake", Want: "a certificate of the device", Got: "none"}
+	}
+	want := "urn:bbf:usp:id:" + id
+	if name, ok := strings.CutPrefix(id, "fqdn:"); ok && slices.Contains(chain[0].DNSNames, name[strings.Index(name, ":")+1:]) {
+		return nil
+	}
+	var got []string
+	for _, uri := range chain[0].URIs {
+		text, err := url.PathUnescape(uri.String())
+		if uri.String() == want || err == nil && text == want || matchesWildcard(uri.String(), want) {
+			return nil
+		}
+		got = append(got, uri.String())
+	}
+	return &usp.Mismatch{Where: "subjectAltName of the device's certificate", Want: want, Got: cmp.Or(strings.Join(got, ", "), "no URI")}
+}
+
+// matchesWildcard reports whether a name whose end is a wildcard covers an Endpoint ID (R-SEC.11, R-SEC.12).
+func matchesWildcard(name, want string) bool {
+	prefix, wild := strings.CutSuffix(name, "*")
+	return wild && strings.HasPrefix(want, prefix) && strings.Count(prefix, ":") == strings.Count("urn:bbf:usp:id:oui:00256D:", ":")
+}
+
+// mixedSecurity is 3.13: a Record in the clear is not answered in a session context with TLS, and a new one begins.
+func mixedSecurity(c *harness.Case) {
+	s := c.OpenSecureSession(0)
+	c.Step(1, "begin a session context with TLS")
+	s.Secure()
+	s.Require()
+	wait := restartWait(s, c)
+	id := s.ID()
+	get := usp.NewGet(c.Agent.NewMsgID(), endpointID)
+	clear := s.Clear(get)
+	mark := c.Journal.Mark()
+	c.Step(2, "send a Get in the clear")
+	seq := s.Send(clear)
+	restart, missed := s.Await("new session context", wait, mark, func(r harness.Received) error {
+		if r.GetSessionId() == id {
+			return journal.ErrSkip
+		}
+		return nil
+	})
+	passed := c.Metric(1, func(m *harness.Metric) {
+		m.Must(nil, seq)
+		if missed != nil { // else what the device would answer was before it
+			mustAnswerAfterwards(m, s, c)
+		}
+		for _, e := range c.Emitted(mark, c.Journal.Mark()) {
+			if e.MsgID() == get.GetHeader().GetMsgId() {
+				m.Must(expect.Nothing("answer to a Get in the clear", e.Describe()), e.Seq)
+			}
+		}
+		for _, e := range c.Journal.Since(mark) {
+			if answerTo(get)(e) == nil {
+				m.Must(expect.Nothing("answer to a Get in the clear", e.Body.(*controller.Message).Describe()), e.Seq)
+			}
+		}
+	})
+	if !passed {
+		return
+	}
+	c.Metric(2, func(m *harness.Metric) {
+		m.Must(missed, mark)
+		m.Must(nil, restart.Seq)
+	})
+}

@@ -1,0 +1,30 @@
+// Package requirements has checks of our own, for requirements of TR-369 that the plan does not test.
+package requirements
+
+import "github.com/usptest/usptest/harness"
+
+// Bodies are the checks by id.
+func Bodies() harness.Bodies {
+	return harness.Bodies{
+		"R-ADD.1":   unchanged,
+		"R-ADD.4":   additions,
+		"R-ARC.11":  references,
+		"R-ARC.12":  singleReference,
+		"R-ARC.7":   paths,
+		"R-ARC.8":   instanceNumbers,
+		"R-BULK.12": reportRows,
+		"R-E2E.6a":  contextEnds,
+		"R-ENC.6":   formsAndOperators,
+		"R-GET.1":   restrictedController,
+		"R-MQTT.35": mqttLeaves,
+		"R-MSG.0a":  carriers,
+		"R-MSG.1":   senseless,
+		"R-MSG.8":   incomplete,
+		"R-MSG.9":   foreignAnswers,
+		"R-NOT.3":   notifications,
+		"R-NOT.4":   retriesAfterReboot,
+		"R-OPR.1":   operations,
+		"R-STOMP.5": stompFrames,
+		"R-WS.12":   webSocketSessions,
+	}
+}

@@ -1,0 +1,118 @@
+package requirements
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// unknown is a value that no enumeration of USP has.
+const unknown = 99
+
+// senseless is R-MSG.1 and what else TR-369 says of Messages that are lawful Protocol Buffers and make no sense.
+func senseless(c *harness.Case) {
+	c.Step(1, "send Messages that make no sense, each with a Get behind it")
+	empty := func(body *usppb.Body) *usppb.Msg {
+		return &usppb.Msg{Header: &usppb.Header{MsgId: c.Agent.NewMsgID(), MsgType: usppb.Header_GET}, Body: body}
+	}
+	bodiless := empty(&usppb.Body{})
+	kindless := empty(&usppb.Body{MsgBody: &usppb.Body_Request{Request: &usppb.Request{}}})
+	unasked := usp.NewMsg(c.Agent.NewMsgID(), &usppb.GetResp{})
+	var answers []*controller.Message
+	if !c.Metric(1, func(m *harness.Metric) {
+		for _, odd := range []struct {
+			what string
+			msg  *usppb.Msg
+		}{{"a Message without a body", bodiless}, {"a Request without a kind", kindless}, {"a response that nobody asked for", unasked}} {
+			answer, err := provoke(c, odd.msg)
+			answers = append(answers, answer)
+			if err == nil && answer != nil {
+				err = expect.Equal("answer", "an Error, or none", cmp.Or(notError(answer), "an Error, or none"))
+			}
+			if err != nil {
+				m.Must(fmt.Errorf("%s: %w", odd.what, err), c.Journal.Mark())
+			}
+		}
+	}) {
+		return
+	}
+	c.Metric(2, func(m *harness.Metric) {
+		for _, answer := range answers[:2] {
+			got := "no answer"
+			if answer != nil {
+				got = usp.ErrCode(answer.GetBody().GetError().GetErrCode()).String()
+			}
+			m.Must(expect.Equal("Error: err_code", usp.CodeInvalidArguments.String(), got), c.Journal.Mark())
+		}
+	})
+
+	c.Step(2, "send a Get with the msg_type %d, and one in a Record with the payload_security %d", unknown, unknown)
+	strange := usp.NewGet(c.Agent.NewMsgID(), endpointID)
+	strange.Header.MsgType = unknown
+	answered := c.Agent.Do(c, strange)
+	secured := usp.NewGet(c.Agent.NewMsgID(), endpointID)
+	_, records, err := c.Agent.PrepareOutside(secured)
+	c.LabMust(err)
+	mark := c.Journal.Mark()
+	for _, record := range records {
+		record.PayloadSecurity = unknown
+		_, err := c.Agent.SendPrepared(c, record)
+		c.LabMust(err)
+	}
+	_, late := c.Await("answer to a Get with the payload_security 99", c.ResponseWait(), mark, answerTo(secured))
+	c.Metric(3, func(m *harness.Metric) {
+		m.Must(answered.Err, answered.Evidence())
+		m.Must(late, mark)
+	})
+
+	c.Step(3, "send a Get whose msg_type is that of a Set")
+	differing := usp.NewGet("", endpointID)
+	differing.Header.MsgType = usppb.Header_SET
+	got := c.Agent.Do(c, differing)
+	c.Metric(4, func(m *harness.Metric) { m.Must(expect.Type(got, usp.GetResp), got.Evidence()) })
+}
+
+// provoke sends a Message and a Get behind it, which must be answered, and returns what came in answer to the Message until then, or nil.
+func provoke(c *harness.Case, msg *usppb.Msg) (*controller.Message, error) {
+	mark := c.Journal.Mark()
+	if msg.GetBody().GetRequest() == nil { // its Error answers no request
+		c.Agent.ExpectStray()
+	}
+	_, err := c.Agent.Send(c, msg)
+	c.LabMust(err)
+	if err := expect.Type(c.Agent.Get(c, endpointID), usp.GetResp); err != nil {
+		return nil, fmt.Errorf("the Get behind it: %w", err)
+	}
+	match := answerTo(msg)
+	for _, e := range c.Journal.Since(mark) {
+		if match(e) == nil {
+			return e.Body.(*controller.Message), nil
+		}
+	}
+	return nil, nil
+}
+
+// answerTo matches the answer to a Message.
+func answerTo(msg *usppb.Msg) func(*journal.Event) error {
+	return func(e *journal.Event) error {
+		m, ok := e.Body.(*controller.Message)
+		if ok && e.Dir == journal.In && m.GetBody().GetRequest() == nil && m.GetHeader().GetMsgId() == msg.GetHeader().GetMsgId() {
+			return nil
+		}
+		return journal.ErrSkip
+	}
+}
+
+// notError names the type of a Message that is no Error, or is empty.
+func notError(m *controller.Message) string {
+	if m.GetBody().GetError() != nil {
+		return ""
+	}
+	return usp.TypeName(usp.MsgTypeOf(m.Msg))
+}

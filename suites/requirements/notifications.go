@@ -1,0 +1,203 @@
+package requirements
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// The waits before the first two retries of a Notify, with the defaults of the retry algorithm (R-NOT.1).
+const (
+	firstRetryLeast = 5 * time.Second
+	firstRetryMost  = 10 * time.Second
+	secondRetryMost = 20 * time.Second
+)
+
+// promptly is how long a device should take at most from a change to its notification (R-NOT.0a).
+const promptly = 10 * time.Second
+
+// notifications is R-NOT.3 and what else TR-369 says of when a Notify is sent, and of what ends its retries. Two Subscriptions hear of one
+// change: the Notify of one is lost, that of the other is answered with another subscription_id. By the second retry of the former, the
+// first one of the latter would have come.
+func notifications(c *harness.Case) {
+	object, name := usp.SplitName(c.Element(dut.RoleChanging))
+	now := c.Restore(object, name)
+	c.Step(1, "add two ValueChange Subscriptions with NotifRetry to %s%s", object, name)
+	normalRetries(c)
+	w := changes{c: c, object: object, name: name}
+	_, lost := c.Subscribe(usp.Params{"ReferenceList": object + name, "NotifRetry": "true"})
+	_, foreign := c.Subscribe(usp.Params{"ReferenceList": object + name, "NotifRetry": "true"})
+	for _, id := range []string{lost, foreign} {
+		c.Agent.Withhold(id)
+		defer c.Agent.Acknowledge(id)
+	}
+	c.SettleSubscription()
+
+	c.Step(2, "set %s%s, and do not answer the Notify to %s", object, name, lost)
+	set := w.set(other(now, "1"))
+	first, err := w.await(c.NotifyWait(), set.Sent, lost)
+	c.DeviceMust(err)
+	c.Metric(1, func(m *harness.Metric) { m.Must(prompt(c, set, first), set.Evidence(), first.Seq) })
+
+	c.Step(3, "answer the Notify to %s with another subscription_id", foreign)
+	answered, err := w.await(c.NotifyWait(), set.Sent, foreign)
+	c.DeviceMust(err)
+	mark, err := c.Agent.Send(c, usp.NewNotifyResp(answered.GetHeader().GetMsgId(), c.Fresh("nobody")))
+	c.LabMust(err)
+	late := time.Since(answered.At)
+	second, err := w.await(within(c, firstRetryMost), first.Seq, lost)
+	c.DeviceMust(err)
+	third, err := w.await(within(c, secondRetryMost), second.Seq, lost)
+	c.DeviceMust(err)
+	c.Metric(2, func(m *harness.Metric) {
+		again := w.seen(mark, foreign)
+		if again != nil && late+c.Stall() > c.Scaled(firstRetryLeast) {
+			m.Note("the answer was sent so late that a retry (event %d) may have been under way", again.Seq)
+			return
+		}
+		if again != nil {
+			m.Must(expect.Nothing("Notify to "+foreign+" after its NotifyResp", again.Text), mark, again.Seq)
+		}
+		m.Must(nil, mark)
+	})
+
+	c.Step(4, "answer the second retry, set %s%s again, and do not answer the Notify", object, name)
+	c.Agent.Acknowledge(foreign)
+	c.LabMust(c.Agent.AnswerNotify(c, third))
+	set = w.set(other(now, "2"))
+	next, err := w.await(c.NotifyWait(), set.Sent, lost)
+	c.DeviceMust(err)
+	c.Metric(3, func(m *harness.Metric) { w.mustRetryAsFirst(m, next, lost) })
+}
+
+// retriesAfterReboot is R-NOT.4: a Notify is lost, and its first retry; after a reboot, the retries of another one begin with the shortest
+// wait.
+func retriesAfterReboot(c *harness.Case) {
+	object, name := usp.SplitName(c.Element(dut.RoleChanging))
+	now := c.Restore(object, name)
+	c.Step(1, "add a persistent ValueChange Subscription with NotifRetry to %s%s", object, name)
+	normalRetries(c)
+	w := changes{c: c, object: object, name: name}
+	_, id := c.Subscribe(usp.Params{"ReferenceList": object + name, "NotifRetry": "true", "Persistent": "true"})
+	c.Agent.Withhold(id)
+	defer c.Agent.Acknowledge(id)
+	c.SettleSubscription()
+
+	c.Step(2, "set %s%s, and answer neither the Notify nor its first retry", object, name)
+	set := w.set(other(now, "1"))
+	first, err := w.await(c.NotifyWait(), set.Sent, id)
+	c.DeviceMust(err)
+	_, err = w.await(within(c, firstRetryMost), first.Seq, id)
+	c.DeviceMust(err)
+
+	c.Step(3, "reboot the device")
+	c.BackAfter(c.Reboot())
+	c.SettleSubscription()
+	c.Step(4, "set %s%s again, and do not answer the Notify", object, name)
+	set = w.set(other(now, "2"))
+	next, err := w.await(c.NotifyWait(), set.Sent, id)
+	c.DeviceMust(err)
+	c.Metric(1, func(m *harness.Metric) { w.mustRetryAsFirst(m, next, id) })
+}
+
+// changes are those of one parameter, and the Notifies about them.
+type changes struct {
+	c            *harness.Case
+	object, name string
+	value        string
+}
+
+// set changes the parameter.
+func (w *changes) set(value string) *controller.Reply {
+	w.value = value
+	set := w.c.Agent.Set(w.c, false, usp.Update(w.object, usp.Params{w.name: value}, nil))
+	w.c.DeviceMust(expect.Type(set, usp.SetResp))
+	return set
+}
+
+// within is the patience for what comes after an interval of the protocol at the latest.
+func within(c *harness.Case, longest time.Duration) harness.Wait {
+	return harness.Wait{D: c.Scaled(longest) + c.Waits().Tolerance + c.Lag()}
+}
+
+// normalRetries gives the retries of Notify requests the default intervals, and puts them back at the end.
+func normalRetries(c *harness.Case) {
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	normal := usp.Params{"USPNotifRetryMinimumWaitInterval": "5", "USPNotifRetryIntervalMultiplier": "2000"}
+	for _, param := range normal.Names() {
+		if c.Restore(row, param) != normal[param] {
+			c.Set(row, usp.Params{param: normal[param]})
+		}
+	}
+}
+
+// await waits for the Notify of the last change to a Subscription, after mark.
+func (w *changes) await(wait harness.Wait, mark uint64, id string) (*controller.Message, error) {
+	return w.c.AwaitNotify("ValueChange Notify of "+id, wait, mark, w.match(id))
+}
+
+// mustRetryAsFirst wants a Notify that is not answered to come again after the wait of a first retry.
+func (w *changes) mustRetryAsFirst(m *harness.Metric, notify *controller.Message, id string) {
+	retried, err := w.await(within(w.c, firstRetryMost), notify.Seq, id)
+	if err != nil {
+		err = fmt.Errorf("the first retry after 5 to 10 s: %w", err)
+	}
+	m.Must(err, notify.Seq)
+	waited := retried.At.Sub(notify.At)
+	if waited < w.c.Scaled(firstRetryLeast-time.Second)-w.c.Stall() { // devices count seconds
+		m.Must(&usp.Mismatch{Where: "wait before the first retry", Want: "at least " + w.c.Scaled(firstRetryLeast).String(),
+			Got: waited.Round(time.Millisecond).String()}, notify.Seq, retried.Seq)
+	}
+	m.Must(nil, notify.Seq, retried.Seq)
+}
+
+// seen is the first Notify of the last change to a Subscription that has come after mark; nil when there is none.
+func (w *changes) seen(mark uint64, id string) *journal.Event {
+	match := w.c.Agent.NotifyEvent(w.match(id))
+	for _, e := range w.c.Journal.Since(mark) {
+		if match(e) == nil {
+			return e
+		}
+	}
+	return nil
+}
+
+func (w *changes) match(id string) func(*usppb.Notify) error {
+	return func(n *usppb.Notify) error {
+		change := n.GetValueChange()
+		if n.GetSubscriptionId() != id || change == nil {
+			return journal.ErrSkip
+		}
+		if err := expect.Equal("value_change.param_path", w.object+w.name, change.GetParamPath()); err != nil {
+			return err
+		}
+		return expect.Equal("value_change.param_value", w.value, change.GetParamValue())
+	}
+}
+
+// prompt wants a Notify within ten seconds of the answer to the Set that it is about.
+func prompt(c *harness.Case, set *controller.Reply, notify *controller.Message) error {
+	took := notify.At.Sub(set.At)
+	if took <= c.Scaled(promptly)+c.Waits().Tolerance+c.Lag() {
+		return nil
+	}
+	return &usp.Mismatch{Where: "time from the SetResp to the Notify", Want: "at most " + c.Scaled(promptly).String(),
+		Got: took.Round(time.Millisecond).String()}
+}
+
+// other is a value that a text parameter does not have now, and another one for each word.
+func other(now, word string) string {
+	value := "Requirement" + word
+	if now == value {
+		return value + "b"
+	}
+	return value
+}

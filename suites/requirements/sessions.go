@@ -1,0 +1,109 @@
+package requirements
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
+)
+
+// contextEnds is R-E2E.6a, R-E2E.6b and R-E2E.8. A device without session contexts must refuse them.
+func contextEnds(c *harness.Case) {
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	const mode, enable = "SessionMode", "Enable"
+	object := row + "E2ESession."
+	if _, err := c.Read(object + mode); err == nil {
+		endContexts(c, mode)
+	} else {
+		if on, err := c.Read(object + enable); err == nil && on != "false" { // before TR-181 2.15
+			c.Restore(object, enable)
+			c.Set(object, usp.Params{enable: "false"})
+		}
+		why := "the device has no " + object + mode
+		c.NotApplicable(1, why)
+		c.NotApplicable(2, why)
+		c.Cleanup("leave the session context", func(context.Context) error {
+			c.Agent.LeaveContext()
+			return nil
+		})
+	}
+	c.Step(3, "send a Record that begins a session context")
+	c.Agent.OpenContext(nil)
+	_, records, err := c.Agent.Prepare(usp.NewGet(c.Agent.NewMsgID(), endpointID))
+	c.LabMust(err)
+	mark := c.Journal.Mark()
+	for _, record := range records {
+		_, err := c.Agent.SendPrepared(c, record)
+		c.DeviceMust(err)
+	}
+	e, err := c.Await("Disconnect Record", c.ResponseWait(), mark, disconnects)
+	c.Metric(3, func(m *harness.Metric) {
+		m.Must(err, mark)
+		m.Must(givesReason(e, usp.CodeSessionContextNotAllowed), e.Seq)
+	})
+	c.Agent.LeaveContext()
+}
+
+// endContexts is what concerns a device that has session contexts.
+func endContexts(c *harness.Case, mode string) {
+	s := c.OpenSession()
+	c.Step(1, "begin a session context, and send a Record whose sequence_id is nearly the largest")
+	c.DeviceMust(expect.Type(c.Agent.Get(c, endpointID), usp.GetResp))
+	was := s.ID()
+	last := s.Records(usp.NewGet(c.Agent.NewMsgID(), endpointID))
+	for _, record := range last {
+		record.GetSessionContext().SequenceId = math.MaxUint64 - 5000
+	}
+	mark := c.Journal.Mark()
+	s.Send(last...)
+	next, err := s.Await("Record of another session context", c.ResponseWait(), mark, func(r harness.Received) error {
+		if r.GetSessionId() == was {
+			return &usp.Mismatch{Where: "session_id", Want: "another one", Got: fmt.Sprint(was)}
+		}
+		return nil
+	})
+	if !c.Metric(1, func(m *harness.Metric) {
+		m.Must(err, mark)
+		m.Must(nil, next.Seq)
+	}) {
+		s.Reopen() // the one that there is lacks a Record
+	}
+
+	c.Step(2, "set %s to Forbid within a session context", mode)
+	c.DeviceMust(expect.Type(c.Agent.Get(c, endpointID), usp.GetResp))
+	mark = c.Journal.Mark()
+	c.Set(s.Object(), usp.Params{mode: "Forbid"})
+	e, err := c.Await("Disconnect Record", harness.Wait{D: c.Waits().Settle}, mark, disconnects)
+	if err != nil {
+		c.NotApplicable(2, "the device does not end its session context, which it need not: "+err.Error())
+		return
+	}
+	c.Metric(2, func(m *harness.Metric) { m.Must(givesReason(e, usp.CodeSessionContextTerminated), e.Seq) })
+}
+
+// disconnects matches a Disconnect Record of the device.
+func disconnects(e *journal.Event) error {
+	record, ok := e.Body.(*usppb.Record)
+	if !ok || e.Dir != journal.In || e.Layer != journal.LayerRecord || record.GetDisconnect() == nil {
+		return journal.ErrSkip
+	}
+	return nil
+}
+
+// givesReason wants a Disconnect Record to have a reason_code, and a reason.
+func givesReason(e *journal.Event, code usp.ErrCode) error {
+	d := e.Body.(*usppb.Record).GetDisconnect()
+	if err := expect.Equal("Disconnect Record: reason_code", code.String(), usp.ErrCode(d.GetReasonCode()).String()); err != nil {
+		return err
+	}
+	if d.GetReason() == "" {
+		return &usp.Mismatch{Where: "Disconnect Record: reason", Want: "a text", Got: "none"}
+	}
+	return nil
+}
