@@ -68,6 +68,8 @@ type Context struct {
 	segments   []byte // of a Message that is not whole yet
 	segmenting bool
 
+	ended *Context // the one in the clear that the other side has ended last: its Records over another MTP may come after the end
+
 	tunnel       *tunnel  // of TLS; nil without, and before the first Record
 	waiting      [][]byte // Messages that wait for the end of the handshake
 	waitingBytes int
@@ -265,6 +267,10 @@ func (c *Context) In(r *usppb.Record) (Taken, error) {
 	case *usppb.Record_SessionContext:
 		return c.take(r, body.SessionContext)
 	case *usppb.Record_Disconnect:
+		if c.ended = nil; c.id != 0 && c.tunnel == nil {
+			ended := *c
+			c.ended = &ended
+		}
 		return Taken{Lost: c.End()}, nil
 	}
 	return Plain{c.Header}.In(r)
@@ -289,6 +295,11 @@ func (c *Context) take(r *usppb.Record, body *usppb.SessionContextRecord) (t Tak
 		t.Lost = c.Restart()
 		return t, fmt.Errorf("session_id is %d, want one greater than 1 (R-E2E.3)", body.GetSessionId())
 	case body.GetSessionId() != c.id && body.GetSequenceId() != 1 && slices.Contains(c.before, body.GetSessionId()):
+		if c.ended != nil && c.ended.id == body.GetSessionId() {
+			t, err := c.ended.take(r, body)
+			t.Reply, t.Lost = nil, nil // nothing more is sent in it
+			return t, err
+		}
 		t.Note = fmt.Sprintf("the Record %d of session context %d came after its end", body.GetSequenceId(), body.GetSessionId())
 		return t, nil
 	case body.GetSessionId() != c.id: // R-E2E.4, R-E2E.6

@@ -172,6 +172,26 @@ func TestADisconnectRecordEndsTheContext(t *testing.T) {
 	}
 }
 
+// A Disconnect Record over one MTP may overtake what was sent before it over another one.
+func TestARecordThatTheDisconnectRecordOvertookIsTaken(t *testing.T) {
+	c, other := pair()
+	first, _ := other.Out([]byte("1"))
+	if _, err := c.In(first[0]); err != nil {
+		t.Fatal(err)
+	}
+	late, _ := other.Out([]byte("2"))
+	if _, err := c.In(&usppb.Record{RecordType: &usppb.Record_Disconnect{Disconnect: &usppb.DisconnectRecord{}}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.In(late[0])
+	if err != nil || len(got.Msgs) != 1 || len(got.Reply) != 0 || c.ID() != 0 {
+		t.Errorf("got %+v, %v, session context %d", got, err, c.ID())
+	}
+	if got, err := c.In(late[0]); err != nil || len(got.Msgs) != 0 {
+		t.Errorf("the second time: got %+v, %v", got, err)
+	}
+}
+
 // Records are as large as allowed and no larger, and the Message is whole again on the other side.
 func TestSegments(t *testing.T) {
 	for _, size := range []int{1, 400, 512, 1000, 5000} {
