@@ -25,6 +25,7 @@ func TestTheEndOfAConnectionIsNoWayToIgnoreARecord(t *testing.T) {
 		{"2.1", "own-endpoint-id-ends-the-connection", append(brokers, "websocket")},
 		{"2.2", "foreign-to-id-ends-the-connection", append(brokers, "websocket")},
 		{"3.1", "malformed-record-ends-the-connection", brokers},
+		{"3.1", "malformed-record-ends-with-disconnect", append(brokers, "websocket")},
 		{"3.1", "websocket-closes-garbage-with-1007", []string{"websocket"}},
 		{"3.1", "websocket-ends-at-garbage-without-close", []string{"websocket"}},
 	} {
