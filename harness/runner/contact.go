@@ -49,6 +49,9 @@ func (r *rig) contact(ctx context.Context) error {
 		err = r.mayRead(ctx)
 	}
 	if err != nil && gaveUp && len(x.Mismatches) == 0 {
+		if named := r.namedOtherwise(mark); named != nil {
+			return fmt.Errorf("%w; it did the same again, so usptest waited no longer", named)
+		}
 		return r.absent(err, mark, "the device does not get in, and it did the same again, so usptest waited no longer")
 	}
 	if len(x.Mismatches) > 0 {
@@ -90,30 +93,37 @@ func (r *rig) otherController() string {
 
 // watch gives up the wait for a device as soon as it cannot help any more: the device is set up for another version of the MTP, or it has
 // come again and broken the same rule in the same way, or got no further for the same reason. Once is not enough: a device may try
-// otherwise what was refused. One that has broken a rule and then stays connected in silence is disconnected once, so that it comes again.
+// otherwise what was refused. One that cannot get in and stays connected is disconnected once, so that it comes again.
 func (r *rig) watch(ctx context.Context, mark uint64, giveUp func()) {
-	dropped := false
+	dropped, came := false, time.Now()
 	for from := mark; ; {
-		silence, cancel := context.WithTimeout(ctx, r.DUT.Waits.Response)
-		e, err := r.Journal.Await(silence, from, func(e *journal.Event) error {
+		patience, cancel := context.WithDeadline(ctx, came.Add(r.DUT.Waits.Response))
+		_, err := r.Journal.Await(patience, from, func(e *journal.Event) error {
 			if e.Link != "" {
 				return journal.ErrSkip
 			}
 			return nil
 		})
 		cancel()
-		x := r.explain(mark)
+		seen := r.Journal.Mark()
+		for _, e := range r.Journal.Since(from) {
+			if e.Link == "" && e.Layer == journal.LayerTCP && e.Type == "open" {
+				came = e.At
+			}
+		}
+		from = seen
+		x, again := r.explain(mark), r.stuck(r.Journal.Since(mark))
 		switch {
 		case ctx.Err() != nil:
 			return
-		case x.Final || repeated(x.Breaches) || stuckAgain(r.Journal.Since(mark)):
+		case x.Final || repeated(x.Breaches) || again > 1:
 			giveUp()
 			return
-		case err == nil:
-			from = e.Seq
-		case len(x.Breaches) > 0 && !dropped:
-			dropped = true
-			r.Link.Drop()
+		case err != nil || time.Since(came) >= r.DUT.Waits.Response:
+			if came = time.Now(); !dropped && len(x.Breaches)+again > 0 {
+				dropped = true
+				r.Link.Drop()
+			}
 		}
 		select {
 		case <-time.After(lookAgain): // what came meanwhile is looked at together
@@ -139,33 +149,39 @@ func repeated(breaches []link.Breach) bool {
 	return false
 }
 
-// stuckAgain reports whether two connections of the device ended for the same reason that only another setup can mend.
-func stuckAgain(events []*journal.Event) bool {
-	conns := map[string]uint64{} // by the reason
+// stuck counts the connections on which the device got no further for the same reason that only another setup can mend; of several reasons
+// it is the most frequent one.
+func (r *rig) stuck(events []*journal.Event) (most int) {
+	conns := map[string][]uint64{} // by the reason
 	for _, e := range events {
-		why := stuck(e)
-		if why == "" || e.Link != "" {
-			continue
+		if why := r.stuckBy(e); why != "" && e.Link == "" && !slices.Contains(conns[why], e.Conn) {
+			conns[why] = append(conns[why], e.Conn)
+			most = max(most, len(conns[why]))
 		}
-		if conn, known := conns[why]; known && conn != e.Conn {
-			return true
-		}
-		conns[why] = e.Conn
 	}
-	return false
+	return most
 }
 
-// stuck says why a device gets no further, if an event shows that; else "". A certificate that the device does not take is none where the
+// stuckBy says why a device gets no further, if an event shows that; else "". A certificate that the device does not take is none where the
 // reason may be a clock that it has not set yet (some clients show it as a bad record MAC), nor is the answer of a device's own server,
-// which may still be starting.
-func stuck(e *journal.Event) string {
-	switch h, isHandshake := e.Body.(*websocket.Handshake); {
+// which may still be starting. An alert about a bad certificate is one, since most clients have another alert for the time.
+func (r *rig) stuckBy(e *journal.Event) string {
+	switch body := e.Body.(type) {
+	case *websocket.Handshake:
+		if e.Dir == journal.Out && body.Status == http.StatusNotFound {
+			return "not found"
+		}
+	case *usppb.Record:
+		if e.Dir == journal.In && body.GetFromId() != r.Agent.AgentID() {
+			return "Records of " + body.GetFromId()
+		}
+	}
+	switch {
 	case isMalformed(e), e.Layer == journal.LayerTLS && e.Type == gate.HandshakeFailed && !strings.Contains(e.Text, "bad record MAC"):
 		return fmt.Sprintf("%s %s %s", e.Layer, e.Type, e.Text)
-	case e.Layer == journal.LayerTLS && e.Type == "alert" && strings.Contains(e.Text, "unknown certificate authority"):
+	case e.Layer == journal.LayerTLS && e.Type == "alert" &&
+		(strings.Contains(e.Text, "unknown certificate authority") || strings.Contains(e.Text, "bad certificate")):
 		return e.Text
-	case isHandshake && e.Dir == journal.Out && h.Status == http.StatusNotFound:
-		return "not found"
 	}
 	return ""
 }
@@ -267,9 +283,8 @@ func (r *rig) reachable(ctx context.Context, mark uint64, patience time.Duration
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case waiting.Err() != nil:
-			if name := r.stranger(mark); name != "" {
-				return fmt.Errorf("the device calls itself %q, and device.endpoint in the DUT file is %q: make them the same",
-					name, r.Agent.AgentID())
+			if named := r.namedOtherwise(mark); named != nil {
+				return named
 			}
 			if other := r.announcesOther(mark); other != "" {
 				return fmt.Errorf("the device is connected but does not answer, and names itself otherwise: %s; "+
@@ -427,14 +442,16 @@ func (r *rig) otherDevice(mark uint64) string {
 	return ""
 }
 
-// stranger returns by which Endpoint ID a device speaks that is not the expected one, or "".
-func (r *rig) stranger(mark uint64) string {
+// namedOtherwise says by which Endpoint ID a device speaks that is not the expected one; nil when no Record shows another.
+func (r *rig) namedOtherwise(mark uint64) error {
 	for _, e := range r.Journal.Since(mark) {
-		if record, ok := e.Body.(*usppb.Record); ok && e.Dir == journal.In && record.GetFromId() != r.Agent.AgentID() {
-			return record.GetFromId()
+		record, ok := e.Body.(*usppb.Record)
+		if ok && e.Dir == journal.In && e.Link == "" && record.GetFromId() != r.Agent.AgentID() {
+			return fmt.Errorf("the device calls itself %s, and device.endpoint in the DUT file is %q: make them the same, "+
+				"or disconnect it if it is another device", usp.Quote(record.GetFromId()), r.Agent.AgentID())
 		}
 	}
-	return ""
+	return nil
 }
 
 // announcesOther is how a device that has sent no Record names itself, if that is another Endpoint ID than the expected one; else "".
@@ -481,7 +498,8 @@ func (r *rig) remedy(seen []string, counts map[string]int, events []*journal.Eve
 	malformed := slices.ContainsFunc(events, isMalformed)
 	switch {
 	case counts["tls alert"] > 0:
-		return fmt.Sprintf("the device refuses the broker's certificate: it must trust the issuer (tls.authority in the DUT file), and look for the name %q", r.host())
+		return fmt.Sprintf("the device refuses the broker's certificate: it must trust the issuer (tls.authority in the DUT file), "+
+			"look for the name %q, and have the right time", r.host())
 	case spec.TLS && counts["tls handshake"] == 0 && counts["tls ClientHello"] > 0:
 		return r.brokeOff(events)
 	case spec.TLS && counts["tls handshake"] == 0 && counts["tcp open"] > 0:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -145,6 +147,30 @@ func TestASecondDeviceOnTheLink(t *testing.T) {
 	}
 }
 
+// TestASecondDeviceThatComesAfterTheFirstContact: check looks again at its end, so that what both said is not taken for one device's.
+func TestASecondDeviceThatComesAfterTheFirstContact(t *testing.T) {
+	for name, test := range map[string]struct{ from, says string }{
+		"the same device": {"proto::device", ""},
+		"another one": {"proto::other",
+			`another device is connected over this link, from 192.0.2.7:4711, with the Endpoint ID "proto::other"`},
+	} {
+		d := &simple{params: itself()}
+		r := simpleRig(t, d)
+		d.adds = func() {
+			r.Journal.Append(journal.Event{Layer: journal.LayerTCP, Dir: journal.In, Type: "open", Conn: 9, Remote: "192.0.2.7:4711"})
+			r.Journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.In, Conn: 9, Body: &usppb.Record{FromId: test.from}})
+		}
+		out := t.TempDir()
+		found, err := r.preflight(t.Context(), &plan.Plan{}, out)
+		if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.HasPrefix(err.Error(), test.says)) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if kept := found.Journal != ""; kept != (test.says != "") {
+			t.Errorf("%s: journal kept: %v", name, kept)
+		}
+	}
+}
+
 // TestAnotherVersionOfMQTTIsToldAtOnce: no wait can help.
 func TestAnotherVersionOfMQTTIsToldAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -213,13 +239,13 @@ func TestADeviceThatWaitsBetweenItsAttempts(t *testing.T) {
 // TestAFaultThatIsRepeatedEndsTheWait: one attempt that breaks a rule may be followed by a right one; the same again is no way to get in.
 func TestAFaultThatIsRepeatedEndsTheWait(t *testing.T) {
 	for name, test := range map[string]struct {
-		problems []string // of the CONNECT of each attempt, a second apart
+		problems []string // of the CONNECT of each attempt, one a second
 		takes    time.Duration
 		again    bool
 	}{
 		"once":      {[]string{"Will QoS is 3"}, 8 * time.Second, false},
 		"otherwise": {[]string{"Will QoS is 3", "the reserved bit is set"}, 8 * time.Second, false},
-		"again":     {[]string{"Will QoS is 3", "Will QoS is 3", "Will QoS is 3"}, time.Second, true},
+		"again":     {[]string{"Will QoS is 3", "Will QoS is 3", "Will QoS is 3"}, 2 * time.Second, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -227,7 +253,7 @@ func TestAFaultThatIsRepeatedEndsTheWait(t *testing.T) {
 				r := simpleRig(t, d)
 				d.Link = link.NewMQTT(r.Journal, link.MQTTOptions{Version: mqtt.V5})
 				for i, problem := range test.problems {
-					time.AfterFunc(time.Duration(i)*time.Second, func() {
+					time.AfterFunc(time.Duration(i+1)*time.Second, func() {
 						r.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: mqtt.Malformed, Conn: uint64(i + 1),
 							Raw: []byte("\x10\x08\x00\x04MQTT\x05\x1e"), Text: problem})
 					})
@@ -261,27 +287,34 @@ func TestAnAttemptThatEndsAlikeTwiceEndsTheWait(t *testing.T) {
 	event := func(layer journal.Layer, dir journal.Dir, kind, text string, body any) journal.Event {
 		return journal.Event{Layer: layer, Dir: dir, Type: kind, Text: text, Body: body}
 	}
+	other := event(journal.LayerRecord, journal.In, "MQTTConnect", "", &usppb.Record{FromId: "proto::other"})
 	notFound := event(journal.LayerWebSocket, journal.Out, websocket.HandshakeEvent, "", &websocket.Handshake{Status: 404})
 	for name, test := range map[string]struct {
-		events []journal.Event // how each attempt ends, a second apart
+		events []journal.Event // how each attempt ends, one a second
 		takes  time.Duration
 		says   string
 	}{
 		"another MTP": {[]journal.Event{event(journal.LayerMQTT, journal.In, mqtt.Malformed, "x", nil),
-			event(journal.LayerMQTT, journal.In, mqtt.Malformed, "x", nil)}, time.Second, "it did the same again"},
+			event(journal.LayerMQTT, journal.In, mqtt.Malformed, "x", nil)}, 2 * time.Second, "it did the same again"},
 		"two others": {[]journal.Event{event(journal.LayerMQTT, journal.In, mqtt.Malformed, "x", nil),
 			event(journal.LayerMQTT, journal.In, mqtt.Malformed, "y", nil)}, 8 * time.Second, "no device within 8s"},
 		"no TLS": {[]journal.Event{event(journal.LayerTLS, journal.Own, gate.HandshakeFailed, "x", nil),
-			event(journal.LayerTLS, journal.Own, gate.HandshakeFailed, "x", nil)}, time.Second, "it did the same again"},
+			event(journal.LayerTLS, journal.Own, gate.HandshakeFailed, "x", nil)}, 2 * time.Second, "it did the same again"},
 		"no trust": {[]journal.Event{event(journal.LayerTLS, journal.In, "alert", "tls: unknown certificate authority", nil),
-			event(journal.LayerTLS, journal.In, "alert", "tls: unknown certificate authority", nil)}, time.Second, "it did the same again"},
+			event(journal.LayerTLS, journal.In, "alert", "tls: unknown certificate authority", nil)},
+			2 * time.Second, "it did the same again"},
 		"a clock": {[]journal.Event{event(journal.LayerTLS, journal.In, "alert", "tls: expired certificate", nil),
 			event(journal.LayerTLS, journal.In, "alert", "tls: expired certificate", nil)}, 8 * time.Second, "no device within 8s"},
 		"no words": {[]journal.Event{event(journal.LayerTLS, journal.In, gate.HandshakeBroken, "EOF", nil),
 			event(journal.LayerTLS, journal.In, gate.HandshakeBroken, "EOF", nil)}, 8 * time.Second, "no device within 8s"},
 		"OpenSSL": {[]journal.Event{event(journal.LayerTLS, journal.Own, gate.HandshakeFailed, "bad record MAC", nil),
 			event(journal.LayerTLS, journal.Own, gate.HandshakeFailed, "bad record MAC", nil)}, 8 * time.Second, "no device within 8s"},
-		"path": {[]journal.Event{notFound, notFound}, time.Second, "it did the same again"},
+		"path": {[]journal.Event{notFound, notFound}, 2 * time.Second, "it did the same again"},
+		"Go": {[]journal.Event{event(journal.LayerTLS, journal.In, "alert", "bad certificate", nil),
+			event(journal.LayerTLS, journal.In, "alert", "bad certificate", nil)}, 2 * time.Second, "it did the same again"},
+		"name": {[]journal.Event{other, other}, 2 * time.Second,
+			`the device calls itself "proto::other", and device.endpoint in the DUT file is "proto::device": make them the same, ` +
+				"or disconnect it if it is another device; it did the same again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -289,7 +322,7 @@ func TestAnAttemptThatEndsAlikeTwiceEndsTheWait(t *testing.T) {
 				r := simpleRig(t, d)
 				d.Link = link.NewMQTT(r.Journal, link.MQTTOptions{Version: mqtt.V5})
 				for i, e := range test.events {
-					time.AfterFunc(time.Duration(i)*time.Second, func() {
+					time.AfterFunc(time.Duration(i+1)*time.Second, func() {
 						e.Conn = uint64(i + 1)
 						r.Journal.Append(e)
 					})
@@ -319,6 +352,29 @@ func TestASilentDeviceAtFaultComesAgain(t *testing.T) {
 		d.arrives = func() { subscribe(1) }
 		var fault *faultError
 		if err := r.contact(t.Context()); !errors.As(err, &fault) || !fault.again || fault.breach.Rule != "R-MQTT.24" {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took >= 8*time.Second { // waits.connect
+			t.Errorf("took %s", took)
+		}
+	})
+}
+
+// TestADeviceByAnotherNameComesAgain: it is disconnected once, though it is connected and requests go to it all the time.
+func TestADeviceByAnotherNameComesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, d := time.Now(), &simple{mute: true}
+		r := simpleRig(t, d)
+		connect := func(conn uint64) {
+			r.Journal.Append(journal.Event{Layer: journal.LayerTCP, Dir: journal.In, Type: "open", Conn: conn})
+			r.Journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.In, Conn: conn,
+				Body: &usppb.Record{FromId: "proto::other"}})
+		}
+		d.arrives = sync.OnceFunc(func() { connect(1) })
+		d.drops = func() { time.AfterFunc(time.Second, func() { connect(2) }) }
+		const want = `the device calls itself "proto::other"`
+		err := r.contact(t.Context())
+		if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), "waited no longer") {
 			t.Errorf("got %v", err)
 		}
 		if took := time.Since(began); took >= 8*time.Second { // waits.connect

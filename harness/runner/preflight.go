@@ -48,10 +48,15 @@ func Preflight(ctx context.Context, p *plan.Plan, f *dut.File, name, out string)
 		return Found{}, err
 	}
 	defer r.close()
+	return r.preflight(ctx, p, out)
+}
+
+// preflight is Preflight with a rig of its own.
+func (r *rig) preflight(ctx context.Context, p *plan.Plan, out string) (Found, error) {
 	found := Found{Began: time.Now()}
 	keep := func() (kept error) {
 		if out != "" && ctx.Err() == nil {
-			found.Journal, kept = writeJournal(out, name, ContactID, found.Began, r.Journal.Everything(0), r.Journal.Masker())
+			found.Journal, kept = writeJournal(out, r.name, ContactID, found.Began, r.Journal.Everything(0), r.Journal.Masker())
 		}
 		return kept
 	}
@@ -68,6 +73,7 @@ func Preflight(ctx context.Context, p *plan.Plan, f *dut.File, name, out string)
 	if other := r.otherDevice(0); other != "" { // it has come since
 		return found, errors.Join(errors.New(other), keep())
 	}
+	var err error
 	if found.Broken = r.brokenOnTheWay(); len(found.Broken) > 0 {
 		err = keep()
 	}

@@ -34,6 +34,7 @@ type simple struct {
 	away    bool
 	arrives func() // what it does when it connects; may be nil
 	drops   func() // what it does when it is disconnected; may be nil
+	adds    func() // what happens when it is to add something; may be nil
 	named   string // it answers nothing, and speaks of its own accord under this Endpoint ID
 }
 
@@ -93,6 +94,9 @@ func (s *simple) answer(id string, request *usppb.Request) *usppb.Msg {
 	defer s.mu.Unlock()
 	if s.refuses {
 		return usp.NewError(id, usp.CodeRequestDenied, "no")
+	}
+	if request.GetAdd() != nil && s.adds != nil {
+		s.adds()
 	}
 	if request.GetAdd() != nil && s.forbids {
 		return usp.NewError(id, usp.CodePermissionDenied, "no")
