@@ -140,7 +140,7 @@ func TestMutatedMessages(t *testing.T) {
 			if !*full {
 				cases = "1.1?"
 			}
-			p := program.Run(t, path(t), "run", "--dut", hostileDUT(t, "mqtt5", name, mode{}), "--out", dir, cases)
+			p := program.Run(t, path(t), "run", "--dut", hostileDUT(t, "mqtt5", name, mode{}), "--instances=4", "--out", dir, cases)
 			p.Want(t, result.ExitDeviceFault, "report.html")
 			harmless(t, dir, p)
 			for _, c := range runIn(t, dir).Links[0].Cases {
@@ -182,7 +182,7 @@ func hostileDUT(t *testing.T, link, name string, m mode) string {
 		reconnect = "10s"
 	}
 	file := filepath.Join(t.TempDir(), "lab.yaml")
-	text := fmt.Sprintf(`device: {vendor: ACME, model: X1, software: "1", endpoint: "proto::hostile"}
+	text := fmt.Sprintf(`device: {vendor: ACME, model: X1, software: "1", endpoint: "proto::hostile-{{.Instance}}"}
 controller: {endpoint: "self::usptest"}
 links: [%s]
 features: [3, 7, 19] # the commands, Controllers and WebSockets that some modes are about

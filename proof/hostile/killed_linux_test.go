@@ -52,6 +52,7 @@ func TestARunThatIsKilledIsWholeAfterResume(t *testing.T) {
 	}
 	for n := range times {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "out")
 			args := append(killedCases, "--out", dir)
 			for killed := 0; ; killed++ {
