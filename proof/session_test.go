@@ -33,9 +33,14 @@ func sample[T any](n int, all []T) (some []T) {
 	return some
 }
 
-// atOnce is how many tests run at once at the least: nearly all of their time they wait. More would keep two processors busy throughout, and a machine
-// that stands still hides defects of timing.
-const atOnce = 8
+// atOnce is how many tests run at once at the least: nearly all of their time they wait. Under the race detector they compute, and more
+// would keep two processors busy throughout: a machine that stands still hides defects of timing.
+func atOnce() int {
+	if program.Race {
+		return 8
+	}
+	return 16
+}
 
 // usptest is the path of the program that the reference agent is started from.
 var usptest = sync.OnceValues(func() (string, error) {
@@ -48,7 +53,7 @@ var usptest = sync.OnceValues(func() (string, error) {
 func TestMain(m *testing.M) {
 	path, err := usptest()
 	if err == nil {
-		err = program.WaitTogether(atOnce)
+		err = program.WaitTogether(atOnce())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -15,8 +15,13 @@ import (
 // asHostile is the variable in the environment that makes this test binary a hostile device.
 const asHostile = "USPTEST_AS_HOSTILE"
 
-// atOnce is how many tests run at once at the least.
-const atOnce = 6
+// atOnce is how many tests run at once at the least, since most of their time they wait. Under the race detector they compute.
+func atOnce() int {
+	if program.Race {
+		return 6
+	}
+	return 10
+}
 
 // full wants everything. Without it a fixed sample is tried, so that "go test ./..." is soon done.
 var full = flag.Bool("full", false, "try every hostile device over every MTP that it concerns, and every hostile file; without it a sample")
@@ -47,7 +52,7 @@ func TestMain(m *testing.M) {
 	}
 	path, err := usptest()
 	if err == nil {
-		err = program.WaitTogether(atOnce)
+		err = program.WaitTogether(atOnce())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
