@@ -344,7 +344,7 @@ const lowContrast = `(() => {
 // milliseconds it is interactive.
 func BenchmarkOpen(b *testing.B) {
 	chromium := browser(b)
-	run := large()
+	run := large(1)
 	for b.Loop() {
 		p := open(b, chromium, run)
 		b.ReportMetric(value[float64](p, `performance.getEntriesByType("navigation")[0].domInteractive`), "ms-to-interactive")

@@ -153,19 +153,29 @@ func source(content string) string {
 
 // fit renders a case with as much detail as share bytes have room for, or with the least.
 func (r *renderer) fit(s slot, share int) ([]byte, error) {
+	c := r.whole(s.c)
+	for level := s.level(share); ; level++ {
+		if text, err := r.text(s.link, c, level); err != nil || len(text) <= share || level == len(details)-1 {
+			return text, err
+		}
+	}
+}
+
+// whole is a case with all that its journal says.
+func (r *renderer) whole(c result.Case) result.Case {
 	var err error
-	c := s.c
 	if c.Timeline, err = r.run.Events(c); err != nil { // what was read is shown, and that it is not all
 		c.Notes = append(slices.Clone(c.Notes), "the journal cannot be read: "+err.Error())
 	}
 	c.Metrics = withNearest(c.Metrics)
-	for level := s.level(share); ; level++ {
-		var b bytes.Buffer
-		err := r.template.ExecuteTemplate(&b, "case", r.caseView(r.run.Links[s.link].Link, c, details[level]))
-		if text := ascii(b.Bytes()); err != nil || len(text) <= share || level == len(details)-1 {
-			return text, err
-		}
-	}
+	return c
+}
+
+// text renders a whole case of a link at a level of details.
+func (r *renderer) text(link int, c result.Case, level int) ([]byte, error) {
+	var b bytes.Buffer
+	err := r.template.ExecuteTemplate(&b, "case", r.caseView(r.run.Links[link].Link, c, details[level]))
+	return ascii(b.Bytes()), err
 }
 
 // nearest is how a check that found nothing names the event that came closest.

@@ -254,8 +254,8 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// large is a run of every case over four links, each with a long timeline of large events.
-func large() *result.Run {
+// large is a run of every case over four links, each with a long timeline of large events. The last ones of each link fail.
+func large(failing int) *result.Run {
 	run := runs.Example()
 	sample := run.Links[0].Cases[0]
 	run.Links = nil
@@ -270,9 +270,12 @@ func large() *result.Run {
 		for n := range 213 {
 			c := sample
 			c.ID, c.Verdict = fmt.Sprintf("1.%d", n+1), result.Pass
-			c.Metrics = []result.Metric{{N: 1, Verdict: result.Pass, Evidence: []uint64{700}}}
-			if n == 200 {
-				c.Verdict, c.Metrics = result.Fail, []result.Metric{{N: 1, Verdict: result.Fail, Want: "a", Got: "b", Evidence: []uint64{700}}}
+			c.Metrics = slices.Repeat([]result.Metric{{N: 1, Verdict: result.Pass, Evidence: []uint64{700}}}, 10)
+			if n >= 213-failing {
+				c.Verdict, c.Metrics = result.Fail, nil
+				for m := range 8 {
+					c.Metrics = append(c.Metrics, result.Metric{N: m + 1, Verdict: result.Fail, Want: "a", Got: strings.Repeat("b", 500), Evidence: []uint64{700}})
+				}
 			}
 			c.Timeline = events
 			l.Cases = append(l.Cases, c)
@@ -283,19 +286,21 @@ func large() *result.Run {
 	return run
 }
 
-// TestTheFileStaysSmall cuts what is long, says so, and keeps what a failure rests on.
+// TestTheFileStaysSmall cuts what is long, says so, and keeps what a failure rests on, unless there are very many.
 func TestTheFileStaysSmall(t *testing.T) {
-	data := render(t, large(), runs.Plan())
-	if len(data) > maxFile {
-		t.Fatalf("%d bytes, want at most %d", len(data), maxFile)
-	}
-	d := parse(t, data)
-	d.inert(t)
-	if d.ids["stomp-1.201-e700"] == nil {
-		t.Error("the evidence of a failure was cut")
-	}
-	if !strings.Contains(d.text, "events are left out here; journal/mqtt5/1.1.jsonl has all of them") {
-		t.Error("nothing says that events were left out")
+	for _, failing := range []int{1, 150} {
+		data := render(t, large(failing), runs.Plan())
+		if len(data) > maxFile {
+			t.Fatalf("%d failures over each link: %d bytes, want at most %d", failing, len(data), maxFile)
+		}
+		d := parse(t, data)
+		d.inert(t)
+		if failing == 1 && d.ids["stomp-1.213-e700"] == nil {
+			t.Error("the evidence of a failure was cut")
+		}
+		if !strings.Contains(d.text, "journal/mqtt5/1.1.jsonl has all of") {
+			t.Error("nothing says that events were left out")
+		}
 	}
 }
 
@@ -317,7 +322,7 @@ func TestNoRoomAtAll(t *testing.T) {
 }
 
 func BenchmarkLarge(b *testing.B) {
-	run := large()
+	run := large(1)
 	for b.Loop() {
 		render(b, run, runs.Plan())
 	}

@@ -13,14 +13,18 @@ type slot struct {
 	weight      int
 	first       int // the fullest level of detail that it may have
 	c           result.Case
-	sizes       [len(details)]int // about what it takes at each level, in bytes
+	sizes       [len(details)]int // about what it takes at each level, in bytes; the last is exact
 }
 
+// least is what the case takes at the least, in bytes.
+func (s *slot) least() int { return s.sizes[len(details)-1] }
+
 // cases renders every case that was begun, link by link in the order of the run. The room is shared out: what did not pass first, and so that
-// what is short leaves its share to what is long.
+// what is short leaves its share to what is long. Each leaves at least the least that the others need.
 func (r *renderer) cases(room int) ([][][]byte, error) {
 	out := make([][][]byte, len(r.run.Links))
 	var slots []slot
+	reserved := 0 // for the least of those that are still to come
 	for l, link := range r.run.Links {
 		for _, c := range link.Cases {
 			if !begun(c) {
@@ -30,11 +34,16 @@ func (r *renderer) cases(room int) ([][][]byte, error) {
 			if c.Verdict != result.Pass {
 				s.weight = faultShare
 			}
-			events, _ := r.run.Events(c) // a fault is shown when the case is rendered
-			proofs := proofs(c)
-			for level, d := range details {
-				s.sizes[level] = estimate(events, proofs, d)
+			all := r.whole(c)
+			least, err := r.text(l, all, len(details)-1)
+			if err != nil {
+				return nil, err
 			}
+			proofs := proofs(all)
+			for level, d := range details {
+				s.sizes[level] = len(least) + estimate(all.Timeline, proofs, d)
+			}
+			reserved += s.least()
 			slots, out[l] = append(slots, s), append(out[l], nil)
 		}
 	}
@@ -48,7 +57,8 @@ func (r *renderer) cases(room int) ([][][]byte, error) {
 		}
 	}
 	for i, s := range slots {
-		text, err := r.fit(s, share(slots[i:], room)*s.weight)
+		reserved -= s.least()
+		text, err := r.fit(s, min(share(slots[i:], room)*s.weight, room-reserved))
 		if err != nil {
 			return nil, err
 		}
@@ -82,15 +92,13 @@ func (s *slot) level(room int) int {
 	return len(details) - 1
 }
 
-// estimate says about how much a case with these events takes, in bytes.
-func estimate(events []result.Event, proofs map[uint64][]proof, d detail) int {
+// estimate says about how much the events of a case take, in bytes.
+func estimate(events []result.Event, proofs map[uint64][]proof, d detail) (size int) {
 	const (
-		base  = 2500 // metrics, steps and what else there always is
 		row   = 120
 		line  = 140 // of the chart
 		cutBy = 60  // to say that something was cut
 	)
-	size := base
 	shown := 0
 	for _, e := range events {
 		if shown == d.rows {
