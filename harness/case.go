@@ -241,7 +241,7 @@ func (c *Case) unjudged(n int) *result.Metric {
 // vain and has no other is reported with the event that came nearest, or by the one after which it was awaited.
 func (m *Metric) Must(err error, evidence ...uint64) {
 	for _, seq := range evidence {
-		if seq != 0 {
+		if seq != 0 && !slices.Contains(m.result.Evidence, seq) {
 			m.result.Evidence = append(m.result.Evidence, seq)
 		}
 	}

@@ -87,6 +87,19 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+func TestEvidenceIsNamedOnce(t *testing.T) {
+	b, _ := newBench(t, nil)
+	r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
+		c.Metric(1, func(m *Metric) {
+			m.Must(nil, 5, 7)
+			m.Must(nil, 5, 0)
+		})
+	})
+	if got := r.Metrics[0].Evidence; !slices.Equal(got, []uint64{5, 7}) {
+		t.Errorf("want events 5 and 7, got %v", got)
+	}
+}
+
 func TestAPanicLeavesItsStackInTheJournal(t *testing.T) {
 	b, _ := newBench(t, nil)
 	b.Run(t.Context(), planned(1), func(*Case) { panic("boom") })

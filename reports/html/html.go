@@ -51,6 +51,7 @@ var details = [...]detail{
 	{rows: 60, chart: 12, decoded: 512, value: 256},
 	{rows: 60, chart: 10, value: 256},
 	{rows: 30, value: 256},
+	{chart: 12, value: 256},
 	{value: 256},
 }
 

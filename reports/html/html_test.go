@@ -272,10 +272,8 @@ func large(failing int) *result.Run {
 			c.ID, c.Verdict = fmt.Sprintf("1.%d", n+1), result.Pass
 			c.Metrics = slices.Repeat([]result.Metric{{N: 1, Verdict: result.Pass, Evidence: []uint64{700}}}, 10)
 			if n >= 213-failing {
-				c.Verdict, c.Metrics = result.Fail, nil
-				for m := range 8 {
-					c.Metrics = append(c.Metrics, result.Metric{N: m + 1, Verdict: result.Fail, Want: "a", Got: strings.Repeat("b", 500), Evidence: []uint64{700}})
-				}
+				failed := result.Metric{N: 1, Verdict: result.Fail, Want: "a", Got: strings.Repeat("b", 500), Evidence: []uint64{700}}
+				c.Verdict, c.Metrics = result.Fail, slices.Repeat([]result.Metric{failed}, 8)
 			}
 			c.Timeline = events
 			l.Cases = append(l.Cases, c)

@@ -220,9 +220,11 @@ func (r *renderer) page() page {
 		Device:     line(join(" ", d.Vendor, d.Model), maxIdentity),
 		Plan:       result.VisibleLine(run.Plan.ID + " " + run.Plan.Version),
 		Conclusion: conclude(run.Conclusion, run.Conditions),
-		Beyond:     line(run.BeyondLine(), maxText),
 		Again:      line(result.ShellLine(run.Again), maxText),
 		Tool:       line(run.Tool.Name+" "+run.Tool.Version, maxText),
+	}
+	if beyond := run.BeyondLine(); beyond != "" {
+		p.Beyond = line(sentence(beyond)+".", maxText)
 	}
 	if run.Limited {
 		p.Limited = result.LimitedNotice

@@ -7,11 +7,12 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-// The places of the time line of retries, in its own units: where its waits begin, and where the longest ends.
+// The places of the time line of retries, in its own units. It is as narrow as a phone.
 const (
-	retriesBegin = 80
-	retriesEnd   = 430
-	retryHeight  = 28
+	retriesBegin = 4   // where its waits begin
+	retriesEnd   = 354 // where the longest ends
+	retriesWidth = 358
+	retryHeight  = 38 // a line of text, and the wait below it
 )
 
 // retriesView is a time line for each retry of a case: the range that its wait had to be in, and the wait.
@@ -21,11 +22,10 @@ type retriesView struct {
 }
 
 type retryRow struct {
-	Name, Text       string
-	Y, Top, Line     int // of the texts, of the range and of the wait
+	Text             string
+	Y, Top, Line     int // of the text, of the range and of the wait
 	Origin, From, At int // where the failure was, where the range begins, and where the attempt came
 	Wide             int // of the range, at least what can be seen
-	TextX            int
 }
 
 // retriesOf draws the retries of a case on one scale; nil without any.
@@ -39,13 +39,14 @@ func retriesOf(all []result.Retry) *retriesView {
 		longest = max(longest, r.WaitMS, r.MostMS)
 	}
 	place := func(ms float64) int { return retriesBegin + int(max(0, ms)/longest*(retriesEnd-retriesBegin)) }
-	v := &retriesView{Width: chartWidth, Height: retryHeight*len(all) + 8}
+	v := &retriesView{Width: retriesWidth, Height: retryHeight * len(all)}
 	for i, r := range all {
-		middle := retryHeight*i + retryHeight/2 + 4
+		y := retryHeight * i
 		v.Rows = append(v.Rows, retryRow{
-			Name: fmt.Sprint("retry ", r.N), Y: middle + 4, Top: middle - 7, Line: middle, Origin: retriesBegin,
-			From: place(r.LeastMS), Wide: max(2, place(r.MostMS)-place(r.LeastMS)), At: place(r.WaitMS), TextX: retriesEnd + 14,
-			Text: fmt.Sprintf("%s, allowed %s to %s", milliseconds(r.WaitMS), milliseconds(r.LeastMS), milliseconds(r.MostMS)),
+			Y: y + 12, Top: y + 17, Line: y + 24, Origin: retriesBegin,
+			From: place(r.LeastMS), Wide: max(2, place(r.MostMS)-place(r.LeastMS)), At: place(r.WaitMS),
+			Text: fmt.Sprintf("retry %d: %s, allowed %s to %s",
+				r.N, milliseconds(r.WaitMS), milliseconds(r.LeastMS), milliseconds(r.MostMS)),
 		})
 	}
 	return v

@@ -12,9 +12,9 @@ func TestRetriesAreDrawnOnOneScale(t *testing.T) {
 		{N: 1, WaitMS: 50, LeastMS: 0, MostMS: 100}, {N: 2, WaitMS: 350, LeastMS: 100, MostMS: 200}, {N: 3, WaitMS: 100, LeastMS: 200, MostMS: 200},
 	})
 	want := []retryRow{
-		{Name: "retry 1", Text: "50ms, allowed 0s to 100ms", Y: 22, Top: 11, Line: 18, Origin: 80, From: 80, Wide: 100, At: 130, TextX: 444},
-		{Name: "retry 2", Text: "350ms, allowed 100ms to 200ms", Y: 50, Top: 39, Line: 46, Origin: 80, From: 180, Wide: 100, At: 430, TextX: 444},
-		{Name: "retry 3", Text: "100ms, allowed 200ms to 200ms", Y: 78, Top: 67, Line: 74, Origin: 80, From: 280, Wide: 2, At: 180, TextX: 444},
+		{Text: "retry 1: 50ms, allowed 0s to 100ms", Y: 12, Top: 17, Line: 24, Origin: 4, From: 4, Wide: 100, At: 54},
+		{Text: "retry 2: 350ms, allowed 100ms to 200ms", Y: 50, Top: 55, Line: 62, Origin: 4, From: 104, Wide: 100, At: 354},
+		{Text: "retry 3: 100ms, allowed 200ms to 200ms", Y: 88, Top: 93, Line: 100, Origin: 4, From: 204, Wide: 2, At: 104},
 	}
 	if len(v.Rows) != len(want) {
 		t.Fatalf("want %d rows, got %d", len(want), len(v.Rows))
