@@ -69,6 +69,19 @@ func TestABaselineKnowsFailures(t *testing.T) {
 	if junit := string(read(t, dir, junitFile)); strings.Count(junit, `<failure message="the baseline knows it as a failure, and it passes`) != 1 {
 		t.Errorf("junit.xml does not agree with the gate:\n%s", junit)
 	}
+	// known until a day that is over, and until one that is not
+	bound := func(until string) []byte {
+		return bytes.Replace(withoutJournals(read(t, bad, runFile)), []byte(`"id": "1.1"`), []byte(`"Until": "`+until+`", "id": "1.1"`), 1)
+	}
+	write(t, bound("2020-01-01"), known)
+	_, p = gated(result.ExitDeviceFault, "--defect", "add-creates-nothing", "1.1", "1.36")
+	over := fmt.Sprintf("known.json:%d: until: 2020-01-01: the baseline excuses this no longer", lineOf(bound(""), `"Until"`))
+	p.Want(t, result.ExitDeviceFault, "  new mqtt5 1.1", over)
+	write(t, bound("2099-12-31"), known)
+	dir2, _ := gated(result.ExitPassed, "--defect", "add-creates-nothing", "1.1", "1.36")
+	if c := runIn(t, dir2).Links[0].Cases[0]; c.Until != "2099-12-31" {
+		t.Errorf("a baseline that is made of this run knows its failure until %q", c.Until)
+	}
 	// until the baseline is updated
 	write(t, read(t, dir, runFile), known)
 	gated(result.ExitPassed, "1.1", "1.36")
@@ -88,6 +101,10 @@ func TestABadBaselineStopsBeforeAnythingStarts(t *testing.T) {
 		"other device":  {`"vendor": "usptest"`, `"vendor": "ACME"`, []string{"of another device", `vendor: "ACME" and "usptest"`}},
 		"other schema":  {result.Schema, "usptest/v0", []string{`want "usptest/v1"`}},
 		"made up words": {`"verdict": "fail"`, `"verdict": "failed"`, []string{"mqtt5 1.1: verdict: want one of"}},
+		"no day": {`"links": [`, `"until": "31.12.2027", "links": [`,
+			[]string{"known.json:", `until: got "31.12.2027"; allowed: a day as year-month-day`}},
+		"no day of one": {`"id": "1.36"`, `"until": "", "id": "1.36"`,
+			[]string{fmt.Sprintf("known.json:%d: ", lineOf(good, `"id": "1.36"`)), `links.cases.until: got ""`}},
 	} {
 		out := filepath.Join(t.TempDir(), "out")
 		write(t, bytes.Replace(good, []byte(test.from), []byte(test.to), 1), known)

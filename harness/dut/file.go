@@ -45,6 +45,7 @@ type File struct {
 	Lab           LabSpec
 	Waits         Waits
 	Waivers       []Waiver
+	Advice        []Advice
 	// Laboratory and Tester are what the first page of a report says of who tested; both may be empty.
 	Laboratory, Tester string
 }
@@ -261,6 +262,15 @@ func (w *Waits) keys() []waitKey {
 type Waiver struct {
 	Case, Reason, Issue string
 	Until               time.Time // midnight UTC at the beginning of the last day
+}
+
+// Advice is what checks beyond the plan advise and the device's owner expects, until the end of a day or for good.
+type Advice struct {
+	Check string
+	// Metrics are those that may give advice; none: all of the check.
+	Metrics       []int
+	Reason, Issue string
+	Until         time.Time // as of a Waiver; zero: for good
 }
 
 // The defaults of a DUT file.

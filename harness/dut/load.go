@@ -96,6 +96,8 @@ func (d *fileDecoder) file() kind {
 			field{"tester", false, "the person who tested", d.aLine(&f.Tester)},
 		)},
 		field{"waivers", false, "Cases whose failure is excused until the end of a day. They are carried out; a failure is reported as waived, and such a run is never conformant.", d.aList(d.waiver)},
+		field{"advice", false, "Advice of checks beyond the plan that is expected. " +
+			"It is reported, marked as expected, and does not fail a run with --advice-fails.", d.aList(d.advice)},
 	)
 	read := k.read
 	k.read = func(v value) {
@@ -267,12 +269,84 @@ func (d *fileDecoder) waiver() kind {
 		}}},
 		field{"reason", true, "why it is excused", d.aLine(&w.Reason)},
 		field{"issue", false, "where the fault is tracked", d.aLine(&w.Issue)},
-		field{"until", true, "the last day, such as 2027-12-31", kind{Schema{Type: "string", Pattern: `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`}, func(v value) { d.until(v, &w.Until) }}},
+		field{"until", true, "the last day, such as 2027-12-31", d.lastDay("waiver", &w.Until)},
 	)
 	return kind{k.schema, func(v value) {
 		k.read(v)
 		d.f.Waivers = append(d.f.Waivers, w)
 	}}
+}
+
+// advice is what a check may advise.
+func (d *fileDecoder) advice() kind {
+	var a Advice
+	metrics := d.aList(func() kind {
+		var n int
+		k := d.aNumber(&n, 1, maxMetric)
+		return kind{k.schema, func(v value) {
+			if !d.number(v, &n, 1, maxMetric) {
+				return
+			}
+			a.Metrics = append(a.Metrics, n)
+			d.later = append(d.later, func() { d.advises(v, a.Check, n) })
+		}}
+	})
+	k := d.aMapping(
+		field{"check", true, "the id of a check", kind{Schema{Type: "string", Enum: d.advisers()}, func(v value) {
+			if !d.filled(v, &a.Check) {
+				return
+			}
+			if !slices.Contains(d.advisers(), a.Check) {
+				remedy := "a failure is excused under waivers"
+				if near := plan.Near(a.Check, d.advisers()); len(near) > 0 {
+					remedy = "did you mean " + strings.Join(near, " or ") + "?"
+				}
+				d.add(v, strconv.Quote(a.Check), "the id of a check that gives advice, such as R-MSG.1", remedy)
+			}
+			if slices.ContainsFunc(d.f.Advice, func(o Advice) bool { return o.Check == a.Check }) {
+				d.add(v, strconv.Quote(a.Check)+" again", "one entry for a check", "put its metrics into one list")
+			}
+		}}},
+		field{"metrics", false, "the numbers of the metrics that may give advice; all of the check unless you say otherwise", metrics},
+		field{"reason", true, "why it is expected", d.aLine(&a.Reason)},
+		field{"issue", false, "where it is tracked", d.aLine(&a.Issue)},
+		field{"until", false, "the last day, such as 2027-12-31; for good unless you say otherwise", d.lastDay("expectation", &a.Until)},
+	)
+	return kind{k.schema, func(v value) {
+		k.read(v)
+		d.f.Advice = append(d.f.Advice, a)
+	}}
+}
+
+// maxMetric bounds the number of a metric.
+const maxMetric = 99
+
+// advisers are the ids of the checks that can give advice.
+func (d *fileDecoder) advisers() (ids []string) {
+	for _, c := range d.plan.Cases {
+		if slices.ContainsFunc(c.Metrics, func(m plan.Metric) bool { return m.Advice }) {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+// advises looks whether a metric of a check can give advice.
+func (d *fileDecoder) advises(v value, check string, n int) {
+	c, ok := d.plan.Case(check)
+	if !ok {
+		return // named at the check
+	}
+	var numbers []string
+	for _, m := range c.Metrics {
+		if m.Advice {
+			numbers = append(numbers, strconv.Itoa(m.N))
+		}
+	}
+	if len(numbers) > 0 && !slices.Contains(numbers, strconv.Itoa(n)) {
+		allowed := "a metric of " + check + " that gives advice: " + strings.Join(numbers, ", ")
+		d.add(v, strconv.Itoa(n), allowed, "a failure is excused under waivers")
+	}
 }
 
 // caseIDs are the ids of all cases.
@@ -292,8 +366,13 @@ func (d *fileDecoder) nearCase(id string) string {
 	return ""
 }
 
-// until reads the last day of a waiver.
-func (d *fileDecoder) until(v value, into *time.Time) {
+// lastDay is that of a waiver or of an expectation.
+func (d *fileDecoder) lastDay(of string, into *time.Time) kind {
+	return kind{Schema{Type: "string", Pattern: `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`}, func(v value) { d.until(v, of, into) }}
+}
+
+// until reads the last day of a waiver or of an expectation.
+func (d *fileDecoder) until(v value, of string, into *time.Time) {
 	const allowed = "a day as year-month-day, such as 2027-12-31"
 	var s string
 	if !d.text(v, &s) {
@@ -306,6 +385,6 @@ func (d *fileDecoder) until(v value, into *time.Time) {
 	}
 	*into = day
 	if !d.now.Before(day.AddDate(0, 0, 1)) {
-		d.add(v, s, "today or a later day", "the waiver has expired; test the case again, then remove the waiver or prolong it")
+		d.add(v, s, "today or a later day", fmt.Sprintf("the %s has expired; test again, then remove the %s or prolong it", of, of))
 	}
 }

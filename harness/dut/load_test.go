@@ -86,6 +86,9 @@ lab:
 waits: {connect: 1m, response: 5s, notify: 6s, reconnect: 7s, settle: 8s, quiet: 9s, firmware: 10s, tolerance: 500ms}
 waivers:
   - {case: "1.10", reason: rounds TTL, issue: "https://tracker.example/17", until: 2026-06-01}
+advice:
+  - {check: R-MSG.1, metrics: [2, 4], reason: by design, issue: T-9, until: 2026-06-01}
+  - {check: R-NOT.3, reason: polls}
 `
 
 func TestLoadReadsEveryKey(t *testing.T) {
@@ -120,7 +123,9 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		},
 		Waits:   Waits{time.Minute, 5 * time.Second, 6 * time.Second, 7 * time.Second, 8 * time.Second, 9 * time.Second, 10 * time.Second, 500 * time.Millisecond},
 		Waivers: []Waiver{{"1.10", "rounds TTL", "https://tracker.example/17", time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)}},
-		SHA256:  hash([]byte(fullFile)),
+		Advice: []Advice{{"R-MSG.1", []int{2, 4}, "by design", "T-9", time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)},
+			{Check: "R-NOT.3", Reason: "polls"}},
+		SHA256: hash([]byte(fullFile)),
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -206,6 +211,11 @@ waivers:
   - {case: "1.999", reason: r, until: 2026-05-31}
   - {case: "1.1", until: 31.5.2026}
   - {case: "1.1", reason: x, until: 2027-01-01}
+advice:
+  - {check: R-MSG.11, reason: r, until: 2026-05-31}
+  - {check: R-GET.1, reason: r}
+  - {check: R-MSG.1, metrics: [2, 1, x], until: soon}
+  - {check: R-MSG.1, reason: r}
 extra:
 `
 	dir := write(t, map[string]string{"lab.yaml": text, "bad.conf": "one\n{{.Hst}}\n"})

@@ -104,6 +104,8 @@ func TestTheSchema(t *testing.T) {
 		{`]`, "]\nwaits: {quiet: soon}"},
 		{`]`, "]\nwaivers: [{case: \"1.999\", reason: r, until: 2099-01-01}]"},
 		{`]`, "]\nwaivers: [{case: \"1.1\", until: 2099-01-01}]"},
+		{`]`, "]\nadvice: [{check: R-GET.1, reason: r}]"},
+		{`]`, "]\nadvice: [{check: R-MSG.1}]"},
 		{`]`, "]\ntls: {ca: x}"},
 		{`]`, "]\ncollector: {http: -1}"},
 		{`]`, "]\nfirmware: [{version: \"2\"}]"},

@@ -141,6 +141,20 @@ func (f *File) tree() map[string]any {
 	if waivers != nil {
 		tree["waivers"] = waivers
 	}
+	var advice []any
+	for _, a := range f.Advice {
+		entry := filled("check", a.Check, "reason", a.Reason, "issue", a.Issue)
+		if a.Metrics != nil {
+			entry["metrics"] = a.Metrics
+		}
+		if !a.Until.IsZero() {
+			entry["until"] = a.Until.Format(time.DateOnly)
+		}
+		advice = append(advice, entry)
+	}
+	if advice != nil {
+		tree["advice"] = advice
+	}
 	return tree
 }
 
@@ -257,6 +271,10 @@ func (w *writer) key(indent, first string, k Key, v any, used bool) {
 		texts, _ := v.([]string)
 		for _, text := range texts {
 			w.line(deeper+"- "+scalar(text), "")
+		}
+		numbers, _ := v.([]int)
+		for _, n := range numbers {
+			w.line(deeper+"- "+scalar(n), "")
 		}
 	case k.Values != nil:
 		w.line(head, k.Text)

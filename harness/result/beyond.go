@@ -30,13 +30,16 @@ func (r *Run) BeyondLine() string {
 	var found []string
 	for _, l := range r.Links {
 		for _, c := range l.Cases {
-			if c.IsCheck() && (c.Failed() || c.Verdict == Advice) && !slices.Contains(found, c.ID) {
+			if c.IsCheck() && (c.Failed() || c.Verdict == Advice && !c.IsExpected()) && !slices.Contains(found, c.ID) {
 				found = append(found, c.ID)
 			}
 		}
 	}
 	if len(found) > 0 {
 		text += " (" + strings.Join(found, " ") + ")"
+	}
+	if n := count[Advice] - r.NewAdvice(); n > 0 {
+		text += fmt.Sprintf("; %d of the advice %s expected", n, choose(n, "is", "are"))
 	}
 	if !r.GateChecks {
 		text += "; without effect on the conclusion and the exit code"
@@ -53,11 +56,14 @@ func (r *Run) Deciding() map[Verdict]int {
 			count[v] += n
 		}
 	}
-	switch {
-	case r.AdviceFails:
-		count[Fail] += checks[Advice]
-	case r.GateChecks:
-		count[Pass] += checks[Advice]
+	fresh := r.NewAdvice()
+	if r.AdviceFails {
+		count[Fail] += fresh
+	} else if r.GateChecks {
+		count[Pass] += fresh
+	}
+	if r.GateChecks {
+		count[Pass] += checks[Advice] - fresh
 	}
 	return count
 }

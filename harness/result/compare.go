@@ -128,7 +128,7 @@ func judged(v Verdict) bool {
 // change compares one case; was is the zero value when it was not there. ok is false when nothing is to be reported.
 func change(was, is Case) (c Change, ok bool) {
 	c = Change{ID: is.ID, Old: was.Verdict, New: is.Verdict, Reason: is.Reason}
-	newly := newlyFailed(was, is)
+	newly := newly(Fail, was, is)
 	switch before, now := judged(was.Verdict), judged(is.Verdict); {
 	case !before && !now:
 		return c, false
@@ -162,13 +162,13 @@ func (c Case) sameByHand(other Case) bool {
 	return other.Verdict == byHand[c.Verdict] || c.Verdict == byHand[other.Verdict]
 }
 
-// newlyFailed are the numbers of the metrics that fail and were fine. A universal metric (0) is there only where it was broken.
-func newlyFailed(was, is Case) []int {
+// newly are the numbers of the metrics with a verdict that were fine. A universal metric (0) is there only where it was broken.
+func newly(v Verdict, was, is Case) []int {
 	var numbers []int
 	for _, m := range is.Metrics {
 		i := slices.IndexFunc(was.Metrics, func(o Metric) bool { return o.N == m.N })
 		fine := m.N == 0 && i < 0 || i >= 0 && slices.Contains([]Verdict{Pass, NotApplicable}, was.Metrics[i].Verdict)
-		if m.Verdict == Fail && fine && !slices.Contains(numbers, m.N) {
+		if m.Verdict == v && fine && !slices.Contains(numbers, m.N) {
 			numbers = append(numbers, m.N)
 		}
 	}

@@ -1,9 +1,12 @@
 package result
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
+	"time"
 )
 
 // over is a run over one link.
@@ -103,6 +106,47 @@ func flaky(c Case) Case {
 	return c
 }
 
+// baseline is made of a run on the first day of June 2026.
+func baseline(run *Run) *Baseline {
+	return NewBaseline("known.json", run, time.Date(2026, 6, 1, 23, 0, 0, 0, time.UTC), func(link, id string) string {
+		return "known.json, " + link + id
+	})
+}
+
+// TestABaselineExcusesUntilADay goes through last days of a case and of a whole run.
+func TestABaselineExcusesUntilADay(t *testing.T) {
+	for _, test := range []struct {
+		run, own string
+		want     Standing
+		note     string
+	}{
+		{"", "", Known, ""},
+		{"", "2026-06-01", Known, ""},
+		{"", "2026-05-31", New, "known.json, mqtt51.1: until: 2026-05-31: "},
+		{"2026-06-01", "", Known, ""},
+		{"2026-05-31", "", New, "known.json, : until: 2026-05-31: "},
+		{"2026-05-31", "2026-12-31", Known, ""},
+		{"2026-12-31", "2026-05-31", New, "known.json, mqtt51.1: until: 2026-05-31: "},
+	} {
+		was, got, passed := failing(1), failing(1), failing()
+		was.Until = test.own
+		older := over("mqtt5", was)
+		older.Until = test.run
+		b := baseline(older)
+		b.Mark("mqtt5", &got)
+		notes := strings.Join(got.Notes, "; ")
+		if got.Baseline != test.want || !strings.Contains(notes, test.note) || (test.note == "") != (notes == "") {
+			t.Errorf("%+v: got %q, notes %q", test, got.Baseline, got.Notes)
+		}
+		if until := cmp.Or(test.own, test.run); got.Baseline == Known && got.Until != until {
+			t.Errorf("%+v: a baseline that is made of this run knows it until %q", test, got.Until)
+		}
+		if b.Mark("mqtt5", &passed); passed.Baseline != Stale {
+			t.Errorf("%+v: what passes now is %q", test, passed.Baseline)
+		}
+	}
+}
+
 // TestAFailureIsKnownByItsMetrics holds what diff and baseline make of a case that fails, fails otherwise, or passes.
 func TestAFailureIsKnownByItsMetrics(t *testing.T) {
 	masked := failing(1)
@@ -144,7 +188,7 @@ func TestAFailureIsKnownByItsMetrics(t *testing.T) {
 			t.Errorf("%s: want %q, got %q", name, test.change, change.Kind)
 		}
 		got := test.is
-		NewBaseline("known.json", older).Mark("mqtt5", &got)
+		baseline(older).Mark("mqtt5", &got)
 		if got.Baseline != test.standing {
 			t.Errorf("%s: want %q, got %q", name, test.standing, got.Baseline)
 		}
@@ -152,7 +196,7 @@ func TestAFailureIsKnownByItsMetrics(t *testing.T) {
 			t.Errorf("%s: nothing says why it is new", name)
 		}
 		other := test.is
-		NewBaseline("known.json", older).Mark("stomp", &other)
+		baseline(older).Mark("stomp", &other)
 		if other.Verdict == Fail && other.Baseline != New {
 			t.Errorf("%s: what fails over another link is %q", name, other.Baseline)
 		}

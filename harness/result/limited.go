@@ -15,7 +15,7 @@ func (r *Run) OnlyFailures() *Run {
 	some := *r
 	some.Limited = true
 	some.Coverage, some.Features, some.Model, some.Baseline, some.Waits = nil, nil, nil, nil, Waits{}
-	some.Links, some.Waivers = nil, nil
+	some.Links, some.Waivers, some.ExpectedAdvice = nil, nil, nil
 	for _, l := range r.Links {
 		failed := Link{Link: l.Link, WallMS: l.WallMS, LeftOn: l.LeftOn}
 		for _, c := range l.Cases {

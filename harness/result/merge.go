@@ -74,6 +74,7 @@ func (r *Run) settings(other *Run) []Difference {
 		{"--failed", r.FailedOf, other.FailedOf},
 		{"baseline", baseline(r), baseline(other)},
 		{"waivers", fmt.Sprint(r.Waivers), fmt.Sprint(other.Waivers)},
+		{"expected advice", fmt.Sprint(r.ExpectedAdvice), fmt.Sprint(other.ExpectedAdvice)},
 	}
 }
 

@@ -60,6 +60,11 @@ type Run struct {
 	Waivers    []Waiver    `json:"waivers,omitempty"`
 	Alternates []Alternate `json:"alternates,omitempty"`
 	Features   []Feature   `json:"features,omitempty"`
+	// ExpectedAdvice is what the DUT file declared that checks beyond the plan may advise.
+	ExpectedAdvice []ExpectedAdvice `json:"expectedAdvice,omitempty"`
+	// Until is the last day on which a baseline that is made of this run knows its failures and advice, as 2027-12-31; who keeps the
+	// baseline writes it. Empty: for good. A Case may have its own.
+	Until string `json:"until,omitempty"`
 	// Baseline is the run whose failures were known; nil when there was none.
 	Baseline *Baseline `json:"baseline,omitempty"`
 	// Repeat is how many rounds of each case were asked for; 0 when cases were not repeated.
@@ -210,7 +215,11 @@ type Case struct {
 	// ByHand are the verdicts that persons gave to a case that usptest did not judge; the last one counts.
 	ByHand []ByHand `json:"byHand,omitempty"`
 	// Baseline is how the case stands to Run.Baseline; empty when it neither fails nor is a known failure.
-	Baseline   Standing  `json:"baseline,omitempty"`
+	Baseline Standing `json:"baseline,omitempty"`
+	// Until is the last day on which a baseline that is made of the run knows the failure or the advice; see Run.Until.
+	Until string `json:"until,omitempty"`
+	// Expected says that the DUT file expects all advice of the case.
+	Expected   bool      `json:"expected,omitempty"`
 	Started    time.Time `json:"started,omitzero"`
 	DurationMS int64     `json:"durationMs"`
 	// WaitMS is how long the plan makes a tester wait in this case, when it was carried out; see Waits.

@@ -40,14 +40,14 @@ func (r *Run) Excuse(c Case) string {
 	return c.Reason
 }
 
-// Needless says whether a waiver is not needed any more: its case passes over every link over which it was carried out. A shard does not know
-// the other links.
-func (r *Run) Needless(w Waiver) bool {
+// Needless says whether a waiver or expected advice is not needed any more: its case passes over every link over which it was carried out.
+// A shard does not know the other links.
+func (r *Run) Needless(id string) bool {
 	passed := false
 	for _, l := range r.Links {
 		for _, c := range l.Cases {
 			switch {
-			case c.ID != w.Case:
+			case c.ID != id:
 			case c.Verdict == Pass:
 				passed = true
 			case judged(c.Verdict):

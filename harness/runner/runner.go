@@ -92,7 +92,8 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 	}
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
-	s := &supervisor{Options: o, log: log, waivers: run.Waivers, features: slices.Clone(run.Features), device: run.Device, refuse: refuse,
+	s := &supervisor{Options: o, log: log, waivers: run.Waivers, advice: run.ExpectedAdvice,
+		features: slices.Clone(run.Features), device: run.Device, refuse: refuse,
 		grace: Grace(o.DUT)}
 	var todo [][]string
 	for _, d := range decided {
@@ -197,6 +198,13 @@ func (o Options) head(cases []plan.Case, started time.Time) *result.Run {
 	}
 	for _, w := range o.DUT.Waivers {
 		run.Waivers = append(run.Waivers, result.Waiver{Case: w.Case, Reason: w.Reason, Issue: w.Issue, Until: w.Until.Format(time.DateOnly)})
+	}
+	for _, a := range o.DUT.Advice {
+		expected := result.ExpectedAdvice{Check: a.Check, Metrics: a.Metrics, Reason: a.Reason, Issue: a.Issue}
+		if !a.Until.IsZero() {
+			expected.Until = a.Until.Format(time.DateOnly)
+		}
+		run.ExpectedAdvice = append(run.ExpectedAdvice, expected)
 	}
 	return run
 }

@@ -27,6 +27,7 @@ type supervisor struct {
 	Options
 	log     *caseLog
 	waivers []result.Waiver
+	advice  []result.ExpectedAdvice
 	mu      sync.Mutex // one caller of Progress at a time
 
 	device   result.Device
@@ -441,6 +442,7 @@ func (w *workerRun) add(c result.Case) {
 		c.WaitMS = known.Wait.Milliseconds() * int64(max(1, len(c.Rounds)))
 	}
 	result.Waive(w.waivers, &c)
+	result.Expect(w.advice, &c)
 	w.Baseline.Mark(w.link, &c)
 	w.result.Cases = append(w.result.Cases, c)
 	w.log.write(result.Logged{Link: w.link, Case: &c})

@@ -48,6 +48,9 @@ func (o Options) block(b *strings.Builder, run *result.Run, p *plan.Plan, link s
 	if !shown && c.Reason != "" && c.Verdict != result.Waived {
 		fmt.Fprintf(b, "  reason  %s\n", value(c.Reason))
 	}
+	for _, n := range c.Notes {
+		fmt.Fprintf(b, "  note    %s\n", o.wrap(n, len("  note    ")))
+	}
 	if tail := join("; ", append(rest(c.Metrics), cleanUp(c.CleanUp)...)...); tail != "" {
 		fmt.Fprintf(b, "  %s\n", tail)
 	}

@@ -65,10 +65,14 @@ func (o Options) finished(b *strings.Builder, run *result.Run, p *plan.Plan, lin
 	case c.Baseline == result.Stale:
 		o.header(b, link, c)
 		b.WriteString("  stale   the baseline knows it as a failure, and it passes\n")
-	case c.Baseline == result.Known && !o.Verbose:
+	case (c.Baseline == result.Known || c.Expected) && !o.Verbose:
 		if !o.Quiet {
 			o.header(b, link, c)
-			fmt.Fprintf(b, "  known   %s\n", value(c.Reason))
+			word := "known"
+			if c.Expected {
+				word = "expected"
+			}
+			fmt.Fprintf(b, "  %-7s %s\n", word, value(c.Reason))
 		}
 	case c.Verdict == result.Error && !judged && c.Reason != "" && c.Reason == reasons[link]:
 		o.header(b, link, c)
@@ -145,9 +149,15 @@ func (o Options) summary(b *strings.Builder, run *result.Run, notRun bool) {
 	}
 	o.model(b, run)
 	for _, w := range run.Waivers {
-		if run.Needless(w) {
+		if run.Needless(w.Case) {
 			fmt.Fprintf(b, "%s %s is no longer needed: the case passes over every link of this run; remove the waiver from the DUT file\n",
 				o.paint(yellow, "waiver"), result.VisibleLine(w.Case))
+		}
+	}
+	for _, e := range run.ExpectedAdvice {
+		if run.Needless(e.Check) {
+			fmt.Fprintf(b, "%s %s is no longer given: the check passes over every link of this run; remove it from the DUT file\n",
+				o.paint(yellow, "advice"), result.VisibleLine(e.Check))
 		}
 	}
 	o.beyond(b, run)
@@ -273,7 +283,7 @@ func (o Options) baseline(b *strings.Builder, run *result.Run) {
 		var places []string
 		for _, l := range run.Links {
 			for _, c := range l.Cases {
-				if c.Baseline == s {
+				if c.Baseline == s && c.Verdict != result.Advice {
 					places = append(places, l.Link+" "+c.ID)
 				}
 			}
@@ -419,7 +429,7 @@ func elapsed(ms int64) string {
 // exit says what the exit code of a run means.
 func exit(run *result.Run, code int) string {
 	count := run.Deciding()
-	faults, advice := count[result.Fail]+count[result.Flaky], run.Checks()[result.Advice]
+	faults, advice := count[result.Fail]+count[result.Flaky], run.NewAdvice()
 	switch {
 	case code == result.ExitDeviceFault && run.AdviceFails && advice > 0 && faults-advice == run.Standing(result.Known):
 		return "advice, which --advice-fails makes a failure"

@@ -42,7 +42,7 @@ func (r *renderer) baseline() []standing {
 		v.Name = string(s)
 		for _, l := range r.run.Links {
 			for _, c := range l.Cases {
-				if c.Baseline == s {
+				if c.Baseline == s && c.Verdict != result.Advice {
 					v.list(l.Link, c)
 				}
 			}

@@ -346,7 +346,7 @@ func (r *renderer) declarations(p *page) {
 				}
 			}
 		}
-		v.Needless = r.run.Needless(w)
+		v.Needless = r.run.Needless(w.Case)
 		p.Waivers = append(p.Waivers, v)
 	}
 	for _, a := range r.run.Alternates {

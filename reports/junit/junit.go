@@ -145,9 +145,13 @@ func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.T
 		t.Failure = outcome
 	case result.Advice:
 		outcome.Data = findings(run, known, link, c)
-		if run.AdviceFails {
+		switch {
+		case c.IsExpected():
+			outcome.Message = message("expected advice: " + c.Reason)
+			t.Skipped = outcome
+		case run.AdviceFails:
 			t.Failure = outcome
-		} else {
+		default:
 			t.Skipped = outcome
 		}
 	case result.Waived:
