@@ -52,8 +52,28 @@ func (c *Case) openSession(secure *session.TLS) *Session {
 		c.Restore(s.object, "Enable")
 		c.Set(s.object, usp.Params{"Enable": "true"})
 	}
+	s.keepTo(is)
 	c.Agent.OpenContext(secure)
 	return s
+}
+
+// keepTo has a device that shows its PayloadSecurity, which is TLS by default, use that of the session context. One that does not let it
+// be set may allow both.
+func (s *Session) keepTo(is usp.Params) {
+	const name = "PayloadSecurity"
+	want := "Plaintext"
+	if s.tls != nil {
+		want = "TLS"
+	}
+	now, shown := is[s.object+name]
+	if !shown || now == want {
+		return
+	}
+	s.c.Restore(s.object, name)
+	set := s.c.Agent.Set(s.c, false, usp.Update(s.object, usp.Params{name: want}, nil))
+	if err := expect.Type(set, usp.SetResp); err != nil {
+		s.c.Note("%s%s stays %s: %v", s.object, name, now, err)
+	}
 }
 
 // Object is the E2ESession object of the harness's Controller, such as "Device.LocalAgent.Controller.1.E2ESession.".
