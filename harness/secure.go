@@ -57,6 +57,13 @@ func (s *Session) Show(certificate *tls.Certificate) {
 	s.change(func(t *session.TLS) { t.Shows = certificate })
 }
 
+// SignAs signs Records as the Endpoint that a certificate is of: a lie.
+func (s *Session) SignAs(certificate *tls.Certificate, records ...*usppb.Record) {
+	for _, r := range records {
+		s.c.LabMust(session.Sign(r, *certificate, s.tls.Omit))
+	}
+}
+
 // Refuse has the Controller end each handshake that the device begins with an alert, or ends that.
 func (s *Session) Refuse(on bool) { s.change(func(t *session.TLS) { t.Refuse = on }) }
 

@@ -293,7 +293,8 @@ func (c *Context) take(r *usppb.Record, body *usppb.SessionContextRecord) (t Tak
 		return t, err
 	case body.GetSessionId() < 2: // R-E2E.3, R-E2E.24
 		t.Lost = c.Restart()
-		return t, fmt.Errorf("session_id is %d, want one greater than 1 (R-E2E.3)", body.GetSessionId())
+		t.Broken = fmt.Errorf("session_id is %d, want one greater than 1 (R-E2E.3)", body.GetSessionId())
+		return t, t.Broken
 	case body.GetSessionId() != c.id && body.GetSequenceId() != 1 && slices.Contains(c.before, body.GetSessionId()):
 		if c.ended != nil && c.ended.id == body.GetSessionId() {
 			t, err := c.ended.take(r, body)

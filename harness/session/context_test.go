@@ -82,7 +82,7 @@ func TestRulesOfReception(t *testing.T) {
 		"R-E2E.14, a session begun with 2": {0, in{ctx(7, 2, 1)},
 			0, "7:1/1/1", 7, 1, nil, "R-E2E.14", 0},
 		"R-E2E.3, session 1": {0, in{ctx(1, 1, 1)},
-			0, "", 102, 1, errAny, "", 0},
+			0, "", 102, 1, errAny, "R-E2E.3", 0},
 		"R-E2E.16, acknowledged": {2, in{ctx(102, 1, 2), ctx(9, 1, 1)},
 			0, "", 9, 2, nil, "", 1},
 		"R-E2E.17, of what was not sent": {2, in{ctx(102, 1, 4)},

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // layer12 is the record layer of TLS 1.2 with AES-128-GCM (RFC 5246, RFC 5288), after a handshake that crypto/tls has done.
@@ -69,6 +70,11 @@ func prf12(secret []byte, label string, seed []byte, n int) (out []byte) {
 		out = append(out, hmac256(secret, a, seed)...)
 	}
 	return out[:n]
+}
+
+// export12 derives the keys of MACs with TLS 1.2 (RFC 5705, section 4). The context is empty and counts with its length.
+func export12(master, clientRandom, serverRandom []byte) []byte {
+	return prf12(master, exporterLabel, slices.Concat(clientRandom, serverRandom, []byte{0, 0}), exporterLength)
 }
 
 func hmac256(key []byte, parts ...[]byte) []byte {

@@ -75,6 +75,23 @@ func exchange(t testing.TB, a, b *Context, records []*usppb.Record) (msgs []stri
 	return msgs, alerts, all, err
 }
 
+// TestKeysOfTLS12 holds the keys of MACs against those that crypto/tls exports where it does: with the extended master secret.
+func TestKeysOfTLS12(t *testing.T) {
+	a, b := securePair(t, tls.VersionTLS12)
+	first, err := a.Out([]byte("first"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := exchange(t, a, b, first); err != nil || !a.Secured() {
+		t.Fatal(err)
+	}
+	state := a.tunnel.conn.ConnectionState()
+	want, err := state.ExportKeyingMaterial(exporterLabel, []byte{}, exporterLength)
+	if err != nil || !bytes.Equal(a.tunnel.keys, want) {
+		t.Errorf("want %x, got %x, %v", want, a.tunnel.keys, err)
+	}
+}
+
 func versions(t *testing.T, test func(t *testing.T, version uint16)) {
 	for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
 		t.Run(name, func(t *testing.T) { test(t, version) })

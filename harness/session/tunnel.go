@@ -167,14 +167,12 @@ func (u *tunnel) run(yield func(struct{}) bool) {
 	}
 	state := u.conn.ConnectionState()
 	u.shaken.Version = state.Version
-	var err error
-	if u.keys, err = state.ExportKeyingMaterial(exporterLabel, []byte{}, exporterLength); u.fail(err) {
+	if state.Version == tls.VersionTLS12 {
+		u.done = !u.fail(u.takeOver())
 		return
 	}
-	if state.Version == tls.VersionTLS12 {
-		u.layer, err = u.takeOver()
-		u.done = err == nil
-		u.fail(err)
+	var err error
+	if u.keys, err = state.ExportKeyingMaterial(exporterLabel, []byte{}, exporterLength); u.fail(err) {
 		return
 	}
 	u.done = true
@@ -264,8 +262,9 @@ func (u *tunnel) key(client bool) []byte {
 	return u.keys[exporterLength/2:]
 }
 
-// takeOver makes the record layer of TLS 1.2 from the secrets of the handshake.
-func (u *tunnel) takeOver() (*layer12, error) {
+// takeOver makes the record layer of TLS 1.2 and the keys of MACs from the secrets of the handshake. crypto/tls exports keys of TLS 1.2
+// only where both sides have the extended master secret, which TR-369 does not ask for.
+func (u *tunnel) takeOver() error {
 	const masterSecret, clientRandom, serverRandom = 2, 1, 11
 	fields := strings.Fields(u.keyLog.String())
 	hello := u.wire.sent
@@ -273,17 +272,20 @@ func (u *tunnel) takeOver() (*layer12, error) {
 		hello = u.wire.came
 	}
 	if len(fields) != 3 || len(hello) < serverRandom+32 {
-		return nil, errors.New("the secrets of the handshake are not there")
+		return errors.New("the secrets of the handshake are not there")
 	}
 	master, err := hex.DecodeString(fields[masterSecret])
 	if err != nil {
-		return nil, err
+		return err
 	}
-	random, err := hex.DecodeString(fields[clientRandom])
+	client, err := hex.DecodeString(fields[clientRandom])
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return newLayer12(master, random, hello[serverRandom:serverRandom+32], u.client, u.wire.sent)
+	server := hello[serverRandom : serverRandom+32]
+	u.keys = export12(master, client, server)
+	u.layer, err = newLayer12(master, client, server, u.client, u.wire.sent)
+	return err
 }
 
 // wire is the connection below TLS: bytes in memory.

@@ -3,6 +3,8 @@ package records
 import (
 	"cmp"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -38,35 +40,55 @@ func integrity(c *harness.Case) {
 	})
 }
 
-// badHello is 3.3: a ClientHello whose signature is not valid begins nothing. One with a valid signature does, before and after.
+// badHello is 3.3: a ClientHello whose signature is not valid, or not the Controller's, begins nothing. One with a valid signature does,
+// before and after.
 func badHello(c *harness.Case) {
 	s := c.OpenSecureSession(0)
 	s.Secure()
-	s.Reopen()
-	get := usp.NewGet(c.Agent.NewMsgID(), endpointID)
-	records := s.Records(get)
-	first := records[0]
-	id := first.GetSessionContext().GetSessionId()
-	for _, r := range records {
-		r.MacSignature[len(r.MacSignature)-1] ^= 1
+	stranger := c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointID = "self::usptest-stranger" })
+	forgeries := []struct {
+		what  string
+		spoil func(*usppb.Record)
+	}{
+		{"whose signature is not valid", func(r *usppb.Record) { r.MacSignature[len(r.MacSignature)-1] ^= 1 }},
+		{"with the certificate and signature of another Endpoint", func(r *usppb.Record) { s.SignAs(stranger, r) }},
 	}
 	mark := c.Journal.Mark()
-	c.Step(1, "begin a session context with a TLS ClientHello whose signature is not valid")
-	seq := s.Send(records...)
+	begun := map[uint64]string{}
+	var gets []*usppb.Msg
+	var evidence []uint64
+	for i, forgery := range forgeries {
+		s.Reopen()
+		get := usp.NewGet(c.Agent.NewMsgID(), endpointID)
+		records := s.Records(get)
+		for _, r := range records {
+			begun[r.GetSessionContext().GetSessionId()] = forgery.what
+			forgery.spoil(r)
+		}
+		c.Step(i+1, "begin a session context with a TLS ClientHello %s", forgery.what)
+		gets, evidence = append(gets, get), append(evidence, s.Send(records...))
+	}
 	c.Metric(1, func(m *harness.Metric) {
-		m.Must(nil, seq)
+		m.Must(nil, evidence...)
 		mustAnswerAfterwards(m, s, c)
 		for _, r := range s.Received(mark) {
-			if r.GetSessionId() == id {
-				m.Must(expect.Nothing("Record in the session context whose first Record was not signed well", r.Describe()), r.Seq)
+			if what, bad := begun[r.GetSessionId()]; bad {
+				m.Must(expect.Nothing("Record in the session context of a ClientHello "+what, r.Describe()), r.Seq)
 			}
 		}
-		for _, e := range c.Journal.Since(mark) {
-			if answerTo(get)(e) == nil {
-				m.Must(expect.Nothing("answer to the Get", e.Text), e.Seq)
-			}
+		for i, get := range gets {
+			mustNotAnswer(m, c, mark, get, "the Get with a ClientHello "+forgeries[i].what)
 		}
 	})
+}
+
+// mustNotAnswer wants no answer to a request to have come after mark.
+func mustNotAnswer(m *harness.Metric, c *harness.Case, mark uint64, request *usppb.Msg, what string) {
+	for _, e := range c.Journal.Since(mark) {
+		if answerTo(request)(e) == nil {
+			m.Must(expect.Nothing("answer to "+what, e.Body.(*controller.Message).Describe()), e.Seq)
+		}
+	}
 }
 
 // mustAnswerAfterwards wants a new session context to work. The device may begin one at the same time, after which another one is tried.
@@ -86,7 +108,8 @@ func mustAnswerAfterwards(m *harness.Metric, s *harness.Session, c *harness.Case
 	m.Must(fmt.Errorf("a session context begun afterwards: %w", err))
 }
 
-// macs is 3.4: after the TLS handshake the device's Records have a MAC, and it is right.
+// macs is 3.4: after the TLS handshake the device's Records have a MAC, and it is right. That it looks at the Controller's MACs is beyond
+// the plan.
 func macs(c *harness.Case) {
 	s := c.OpenSecureSession(0)
 	c.Step(1, "begin a session context with TLS")
@@ -95,28 +118,61 @@ func macs(c *harness.Case) {
 	c.Step(2, "get Device.LocalAgent.")
 	got := c.Agent.Get(c, "Device.LocalAgent.")
 	if !c.Metric(1, func(m *harness.Metric) {
-		seen := 0
-		for _, e := range c.Journal.Since(mark) {
-			r, ok := e.Body.(*usppb.Record)
-			if !ok || e.Dir != journal.In || r.GetSessionContext().GetSessionId() != id {
-				continue
-			}
-			seen++
-			m.Must(hasMAC(c, r), e.Seq)
+		carriers := carriersOf(c, id, got, mark)
+		for _, e := range carriers {
+			m.Must(hasMAC(c, e.Body.(*usppb.Record)), e.Seq)
 		}
-		if seen == 0 {
+		if len(carriers) == 0 {
 			m.Must(expect.Type(got, usp.GetResp), got.Evidence())
 		}
 	}) {
 		return
 	}
-	c.Metric(2, func(m *harness.Metric) {
+	if !c.Metric(2, func(m *harness.Metric) {
 		for _, v := range c.Agent.Violations(mark) {
 			m.Must(v.Err, v.Seq)
 		}
 		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
 		m.Must(inContext(s, id, got), got.Record)
+	}) {
+		return
+	}
+	get := usp.NewGet(c.Agent.NewMsgID(), endpointID)
+	records := s.Records(get)
+	for _, r := range records {
+		r.MacSignature[0] ^= 1
+	}
+	mark = c.Journal.Mark()
+	seq := s.Send(records...)
+	awaitRefusal(s, c, seq, get)
+	c.Beyond("TR-369 R-E2E.23, R-E2E.30, R-E2E.33", func(m *harness.Metric) {
+		m.Must(nil, seq)
+		mustAnswerAfterwards(m, s, c)
+		mustNotAnswer(m, c, mark, get, "a Get in a Record whose MAC is not valid")
 	})
+}
+
+// carriersOf returns the events of the Records in a session context that carried a reply, or without it of all after mark. What the device
+// sends at the end of a handshake, such as an acknowledgement or a ticket of TLS 1.3, may come later than this side sees the end, and be
+// signed.
+func carriersOf(c *harness.Case, id uint64, reply *controller.Reply, mark uint64) (carriers []*journal.Event) {
+	for _, e := range c.Journal.Since(mark) {
+		r, ok := e.Body.(*usppb.Record)
+		body := r.GetSessionContext()
+		if !ok || e.Dir != journal.In || body.GetSessionId() != id {
+			continue
+		}
+		if reply.Message != nil && e.Seq > reply.Record {
+			break
+		}
+		state := body.GetPayloadSarState()
+		begins := state == usppb.SessionContextRecord_NONE || state == usppb.SessionContextRecord_BEGIN
+		if reply.Message != nil && begins && len(body.GetPayload()) > 0 {
+			carriers = nil
+		}
+		carriers = append(carriers, e)
+	}
+	return carriers
 }
 
 // hasMAC wants a Record to have a MAC, which is 32 bytes long, where the MTP does not protect it or the plan's own words count.
@@ -330,6 +386,7 @@ func certificates(c *harness.Case) {
 	if !c.Metric(1, func(m *harness.Metric) { m.Must(names(shaken.Certificates, c.Agent.AgentID()), evidence[0]) }) {
 		return
 	}
+	c.Beyond("TR-369 R-E2E.40b", func(m *harness.Metric) { m.Must(onP256(shaken.Certificates[0]), evidence[0]) })
 	if !c.Metric(2, func(m *harness.Metric) {
 		if !shaken.Asked {
 			m.Must(&usp.Mismatch{Where: "TLS handshake", Want: "a CertificateRequest of the device", Got: "none"}, evidence[0])
@@ -343,18 +400,13 @@ func certificates(c *harness.Case) {
 		s.Show(nil)
 		mustAnswerAfterwards(m, s, c)
 		for i, get := range gets {
-			for _, e := range c.Journal.Since(mark) {
-				if answerTo(get)(e) == nil {
-					m.Must(expect.Nothing("answer to the Get with "+bad[i].what, e.Text), e.Seq)
-				}
-			}
+			mustNotAnswer(m, c, mark, get, "the Get with "+bad[i].what)
 		}
 	})
 }
 
-// awaitRefusal waits until the device has made something of a certificate that it must refuse: with TLS 1.3 the
-// Controller's handshake is complete
-// before.
+// awaitRefusal waits until the device has made something of a request that it must refuse, by its MAC or by the Controller's certificate:
+// with TLS 1.3 the Controller's handshake is complete before. An answer is taken only while the session context is the current one.
 func awaitRefusal(s *harness.Session, c *harness.Case, mark uint64, get *usppb.Msg) {
 	id := s.ID()
 	_, _ = c.Await("refusal", c.ResponseWait(), mark-1, func(e *journal.Event) error {
@@ -362,7 +414,7 @@ func awaitRefusal(s *harness.Session, c *harness.Case, mark uint64, get *usppb.M
 		r, record := e.Body.(*usppb.Record)
 		h, handshake := e.Body.(*session.Handshake)
 		if alert && !a.Sent || answerTo(get)(e) == nil || handshake && h.Err != nil ||
-			record && e.Dir == journal.In && r.GetSessionContext().GetSessionId() != id {
+			record && e.Dir == journal.In && r.GetSessionContext() != nil && r.GetSessionContext().GetSessionId() != id {
 			return nil
 		}
 		return journal.ErrSkip
@@ -387,6 +439,18 @@ func names(chain []*x509.Certificate, id string) error {
 		got = append(got, uri.String())
 	}
 	return &usp.Mismatch{Where: "subjectAltName of the device's certificate", Want: want, Got: cmp.Or(strings.Join(got, ", "), "no URI")}
+}
+
+// onP256 wants the key of a certificate to be one for ECDSA on P-256.
+func onP256(certificate *x509.Certificate) error {
+	got := certificate.PublicKeyAlgorithm.String()
+	if key, ok := certificate.PublicKey.(*ecdsa.PublicKey); ok {
+		if key.Curve == elliptic.P256() {
+			return nil
+		}
+		got += " on " + key.Curve.Params().Name
+	}
+	return &usp.Mismatch{Where: "key of the device's certificate in TLS", Want: "ECDSA on P-256", Got: got}
 }
 
 // matchesWildcard reports whether a name whose end is a wildcard covers an Endpoint ID (R-SEC.11, R-SEC.12).
@@ -424,11 +488,7 @@ func mixedSecurity(c *harness.Case) {
 				m.Must(expect.Nothing("answer to a Get in the clear", e.Describe()), e.Seq)
 			}
 		}
-		for _, e := range c.Journal.Since(mark) {
-			if answerTo(get)(e) == nil {
-				m.Must(expect.Nothing("answer to a Get in the clear", e.Body.(*controller.Message).Describe()), e.Seq)
-			}
-		}
+		mustNotAnswer(m, c, mark, get, "a Get in the clear")
 	})
 	if !passed {
 		return
