@@ -20,6 +20,14 @@ const (
 )
 
 const (
+	dnsPort = 53
+	// maxUDP is the longest query that the DNS server takes over UDP, as it says where EDNS is spoken.
+	maxUDP = 1232
+	// maxDNS is how long a message of DNS can be.
+	maxDNS = 1<<16 - 1
+)
+
+const (
 	// topBit marks a question that wants a unicast answer, and a record that is the only one of its name and type.
 	topBit = 1 << 15
 	// legacyTTL is the longest TTL for those who ask from another port than that of multicast DNS, in seconds.
@@ -112,8 +120,14 @@ func (s *socket) group() netip.AddrPort {
 	return netip.AddrPortFrom(netip.MustParseAddr(mdnsGroup6).WithZone(s.nic.Name), mdnsPort)
 }
 
-// takeDNS records and answers a query to the DNS server.
+// takeDNS records and answers a query to the DNS server over UDP.
 func (s *Server) takeDNS(socket *socket, p packet) {
+	s.answer(p, dns.MinMsgSize, func(raw []byte) error { return socket.write(raw, p.from) })
+}
+
+// answer records and answers a query. An answer of more than size bytes, or of what the query says that fits (RFC 6891), is cut and says
+// so.
+func (s *Server) answer(p packet, size int, write func(raw []byte) error) {
 	if !s.admits(journal.LayerDNS) {
 		return
 	}
@@ -138,7 +152,12 @@ func (s *Server) takeDNS(socket *socket, p packet) {
 	if !known {
 		reply.Rcode = dns.RcodeNameError
 	}
-	if raw, err := reply.Pack(); err == nil && socket.write(raw, p.from) == nil {
+	if edns := m.IsEdns0(); edns != nil {
+		size = max(size, min(int(edns.UDPSize()), maxDNS))
+		reply.SetEdns0(maxUDP, false)
+	}
+	reply.Truncate(size)
+	if raw, err := reply.Pack(); err == nil && write(raw) == nil {
 		s.recordDNS(journal.LayerDNS, journal.Out, EventAnswer, reply, packet{from: p.from, to: p.to}, raw)
 	}
 }

@@ -6,8 +6,13 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/miekg/dns"
+	"github.com/onsi/gomega"
 
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/network"
@@ -103,6 +108,69 @@ func TestAForeignDHCPClient(t *testing.T) {
 	}
 }
 
+// A client that has a lease renews it: it asks the server itself, from its address.
+func TestAForeignDHCPClientRenews(t *testing.T) {
+	if !isolated(t, "udhcpc", "ip") {
+		return
+	}
+	wire, s, j := bench(t)
+	s.Offer(Option{OptionURL, "controller.example"})
+	there(t, wire, "ip", "addr", "add", "10.69.85.100/24", "dev", network.DeviceInterface)
+	client := exec.CommandContext(t.Context(), "udhcpc", "-f", "-i", network.DeviceInterface, "-s", "/bin/true")
+	if err := wire.Start(client); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = client.Process.Kill() // it has no end of its own
+		_ = client.Wait()
+	}()
+	acks := func() (n int) {
+		for _, e := range j.Since(0) {
+			if d, ok := e.Body.(*DHCP); ok && e.Dir == journal.Out && d.Type == "ACK" {
+				n++
+			}
+		}
+		return n
+	}
+	g := gomega.NewWithT(t)
+	g.Eventually(acks, "20s").Should(gomega.Equal(1), "the lease")
+	g.Eventually(func() (int, error) {
+		return acks(), client.Process.Signal(syscall.SIGUSR1) // which means: renew, once it has taken the lease
+	}, "20s").Should(gomega.BeNumerically(">", 1), "the renewal")
+	renewals := 0
+	for _, e := range j.Since(0) {
+		if e.Dir == journal.In && e.Type == "REQUEST" && e.Remote == "10.69.85.100:68" && e.Local == "10.69.85.1:67" {
+			renewals++
+		}
+	}
+	if renewals == 0 {
+		t.Error("want a REQUEST from the address of the lease to this end")
+	}
+}
+
+// The system drops what a device sends from the address of this end; ARP says why nothing comes.
+func TestADeviceTakesTheAddressOfThisEnd(t *testing.T) {
+	if !isolated(t, "ip", "dig") {
+		return
+	}
+	wire, _, j := bench(t)
+	there(t, wire, "ip", "addr", "add", "10.69.85.1/24", "dev", network.DeviceInterface)
+	ask := exec.CommandContext(t.Context(), "dig", "@10.69.85.7", "+tries=2", "+time=1", "controller.example")
+	if err := wire.Start(ask); err != nil {
+		t.Fatal(err)
+	}
+	_ = ask.Wait() // nobody answers
+	var notes []string
+	for _, e := range j.Since(0) {
+		if e.Type == conflict {
+			notes = append(notes, e.Text)
+		}
+	}
+	if len(notes) != 1 || !strings.Contains(notes[0], "10.69.85.1,") {
+		t.Errorf("want one note, got %q", notes)
+	}
+}
+
 func TestAForeignResolver(t *testing.T) {
 	if !isolated(t, "dig", "ip") {
 		return
@@ -112,16 +180,25 @@ func TestAForeignResolver(t *testing.T) {
 	there(t, wire, "ip", "route", "add", "default", "dev", network.DeviceInterface)
 	records := Service("controller.example", "usp-ctr-mqtt", "self::usptest", 1883, "path=a/b")
 	s.Answer(append(records, Addresses("controller.example", network.IPv4().Addr())...)...)
+	long := &dns.TXT{Hdr: dns.RR_Header{Name: "long.example.", Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: 10}, Txt: make([]string, 9)}
+	for i := range long.Txt {
+		long.Txt[i] = strings.Repeat(strconv.Itoa(i), 200)
+	}
+	s.Answer(long)
 	s.Respond(Addresses("controller.local", network.IPv4().Addr())...)
 	for _, test := range []struct{ query, want string }{
 		{"@10.69.85.1 controller.example A", "10.69.85.1"},
 		{"@10.69.85.1 _usp-ctr-mqtt._tcp.controller.example PTR", "self::usptest._usp-ctr-mqtt._tcp.controller.example."},
 		{"@10.69.85.1 self::usptest._usp-ctr-mqtt._tcp.controller.example TXT", `"path=a/b"`},
 		{"@10.69.85.1 -p 5353 controller.local A", "10.69.85.1"},
+		{"@10.69.85.1 +tcp controller.example A", "10.69.85.1"},
+		{"@10.69.85.1 +noedns +ignore long.example TXT", ""},
+		{"@10.69.85.1 +noedns long.example TXT", long.Txt[8]}, // dig asks again over TCP
+		{"@10.69.85.1 +bufsize=4096 +ignore long.example TXT", long.Txt[8]},
 	} {
 		got := there(t, wire, append([]string{"dig", "+short", "+tries=2", "+time=2"}, strings.Fields(test.query)...)...)
-		if !strings.Contains(got, test.want) {
-			t.Errorf("dig %s: want %s, got %s", test.query, test.want, got)
+		if test.want == "" && strings.Contains(got, long.Txt[8]) || !strings.Contains(got, test.want) {
+			t.Errorf("dig %s: want %q, got %s", test.query, test.want, got)
 		}
 	}
 }

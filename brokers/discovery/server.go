@@ -46,15 +46,19 @@ type Server struct {
 	nic     *net.Interface
 	duid    dhcpv6.DUID
 	sockets []*socket
-	mdns    []*socket // of the sockets, those of multicast DNS
+	mdns    []*socket      // of the sockets, those of multicast DNS
+	stops   []func() error // of what else listens
 	readers sync.WaitGroup
 
-	mu     sync.Mutex
-	came   map[journal.Layer]int
-	offers []Option
-	leases map[string]int // by client
-	zone   []dns.RR       // of DNS
-	local  []dns.RR       // of multicast DNS
+	mu        sync.Mutex
+	closed    bool
+	conns     map[*net.TCPConn]bool // of DNS
+	came      map[journal.Layer]int
+	conflicts int // ARP packets with the harness's own address
+	offers    []Option
+	leases    map[string]int // by client
+	zone      []dns.RR       // of DNS
+	local     []dns.RR       // of multicast DNS
 }
 
 // Open starts every server. The interface has its addresses already. The error names the server that cannot listen.
@@ -63,7 +67,7 @@ func Open(j *journal.Journal, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("discovery: interface %s: %w", o.Interface, err)
 	}
-	s := &Server{journal: j, options: o, nic: nic, came: map[journal.Layer]int{}, leases: map[string]int{},
+	s := &Server{journal: j, options: o, nic: nic, came: map[journal.Layer]int{}, leases: map[string]int{}, conns: map[*net.TCPConn]bool{},
 		duid: &dhcpv6.DUIDLL{HWType: 1, LinkLayerAddr: nic.HardwareAddr}}
 	for _, part := range []struct {
 		what, network, addr string
@@ -72,8 +76,8 @@ func Open(j *journal.Journal, o Options) (*Server, error) {
 	}{
 		{"DHCPv4", "udp4", "0.0.0.0:67", "", s.takeDHCPv4},
 		{"DHCPv6", "udp6", "[::]:547", allDHCPv6, s.takeDHCPv6},
-		{"DNS", "udp4", netip.AddrPortFrom(o.IPv4.Addr(), 53).String(), "", s.takeDNS},
-		{"DNS", "udp6", netip.AddrPortFrom(o.IPv6.Addr(), 53).String(), "", s.takeDNS},
+		{"DNS", "udp4", netip.AddrPortFrom(o.IPv4.Addr(), dnsPort).String(), "", s.takeDNS},
+		{"DNS", "udp6", netip.AddrPortFrom(o.IPv6.Addr(), dnsPort).String(), "", s.takeDNS},
 		{"mDNS", "udp4", "0.0.0.0:5353", mdnsGroup4, s.takeMDNS},
 		{"mDNS", "udp6", "[::]:5353", mdnsGroup6, s.takeMDNS},
 	} {
@@ -87,6 +91,17 @@ func Open(j *journal.Journal, o Options) (*Server, error) {
 		}
 		s.readers.Go(func() { s.read(socket, part.take) })
 	}
+	for _, listen := range []func() (func() error, error){
+		func() (func() error, error) { return s.serveTCP(o.IPv4.Addr()) },
+		func() (func() error, error) { return s.serveTCP(o.IPv6.Addr()) },
+		s.watchARP,
+	} {
+		stop, err := listen()
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		s.stops = append(s.stops, stop)
+	}
 	return s, nil
 }
 
@@ -96,6 +111,15 @@ func (s *Server) Close() error {
 	for _, socket := range s.sockets {
 		failures = append(failures, socket.Close())
 	}
+	for _, stop := range s.stops {
+		failures = append(failures, stop())
+	}
+	s.mu.Lock()
+	s.closed = true
+	for conn := range s.conns {
+		conn.Close()
+	}
+	s.mu.Unlock()
 	s.readers.Wait()
 	return errors.Join(failures...)
 }
@@ -145,7 +169,7 @@ func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.came)
-	s.offers, s.local = nil, nil
+	s.conflicts, s.offers, s.local = 0, nil, nil
 }
 
 // script writes a verb into the journal.
