@@ -60,8 +60,10 @@ func writeReports(dir, extraJUnit string, run *result.Run, p *plan.Plan) (files 
 	if slices.Contains(run.Again, "--"+limitedFlag) {
 		shown = run.OnlyFailures()
 	}
+	captures := make(chan error, 1)
+	go func() { captures <- writeCaptures(dir, run) }()
 	write(filepath.Join(dir, reportFile), func(w io.Writer) error { return html.Render(w, shown, p) })
-	if e := writeCaptures(dir, run); e != nil {
+	if e := <-captures; e != nil {
 		// there is room for the seals then
 		err = errors.Join(err, e, os.RemoveAll(filepath.Join(dir, captureDir)))
 	}
