@@ -26,7 +26,6 @@ func image(t *testing.T) (string, *testcontainers.DockerProvider) {
 	if program.Race {
 		t.Skip("SKIPPED UNDER THE RACE DETECTOR, whose program needs a C library: the image would be built of another one, in minutes; go test without -race builds and runs it")
 	}
-	t.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true") // its image would have to be pulled
 	engine, err := testcontainers.NewDockerProvider()
 	if err != nil {
 		t.Skipf("SKIPPED, NOT PROVEN: no container engine answers: %v", err)
@@ -89,9 +88,16 @@ func isolated(t *testing.T, image string, words ...string) string {
 	return string(out)
 }
 
-// TestImage builds the container image with nothing in it but the static program, and runs it without network as the user it names.
+// TestImage builds the container image with nothing in it but the static program, and uses it in both ways.
 func TestImage(t *testing.T) {
+	t.Parallel()
 	name, engine := image(t)
+	t.Run("program", func(t *testing.T) { runsByItself(t, name, engine) })
+	t.Run("device", func(t *testing.T) { isADevice(t, name, engine) })
+}
+
+// runsByItself runs the image without network as the user it names.
+func runsByItself(t *testing.T, name string, engine *testcontainers.DockerProvider) {
 	seen, err := engine.Client().ImageInspect(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
@@ -108,9 +114,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// TestADeviceInAContainer tests the reference agent as a device that is a container, which is rebooted and removed again.
-func TestADeviceInAContainer(t *testing.T) {
-	name, engine := image(t)
+// isADevice tests the reference agent as a device that is a container, which is rebooted and removed again.
+func isADevice(t *testing.T, name string, engine *testcontainers.DockerProvider) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "lab.yaml")
 	write := func(image string) {
