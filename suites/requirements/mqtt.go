@@ -24,7 +24,7 @@ func mqttLeaves(c *harness.Case) {
 	c.Step(1, "add a Subscription to %q", before)
 	mark := c.Journal.Mark()
 	row := c.Add(client+"Subscription.", usp.Params{"Enable": "true", "Topic": before}, nil).Path
-	_, err := c.Await("SUBSCRIBE packet for "+before, c.ResponseWait(), mark, names(mqtt.Subscribe, before))
+	_, err := c.Await("SUBSCRIBE packet for "+before, c.ResponseWait(), mark, expect.HasFilter(mqtt.Subscribe, before))
 	c.DeviceMust(err)
 
 	c.Step(2, "set Topic of %s to %q", row, after)
@@ -35,7 +35,7 @@ func mqttLeaves(c *harness.Case) {
 		c.NotApplicable(1, "the device does not let Topic of a Subscription be changed")
 	} else {
 		judgeLeft(c, 1, conn, before, mark)
-		_, err := c.Await("SUBSCRIBE packet for "+after, c.ResponseWait(), mark, names(mqtt.Subscribe, after))
+		_, err := c.Await("SUBSCRIBE packet for "+after, c.ResponseWait(), mark, expect.HasFilter(mqtt.Subscribe, after))
 		c.DeviceMust(err)
 		last = after
 	}
@@ -54,10 +54,10 @@ func mqttLeaves(c *harness.Case) {
 		return
 	}
 	end, err := c.Await("end of the connection", c.ReconnectWait(), mark, func(e *journal.Event) error {
-		if e.Conn == conn && e.Dir == journal.In && e.Layer == journal.LayerMQTT && e.Type == mqtt.Disconnect {
+		if c.Ends(conn, e) {
 			return nil
 		}
-		return closesTCP(conn)(e)
+		return journal.ErrSkip
 	})
 	if err != nil {
 		c.NotApplicable(3, fmt.Sprintf("the device does not end its connection at %s: %v", command, err))
@@ -83,7 +83,7 @@ func judgeLeft(c *harness.Case, metric int, conn uint64, filter string, mark uin
 		if c.Ends(conn, e) {
 			return nil
 		}
-		return names(mqtt.Unsubscribe, filter)(e)
+		return expect.HasFilter(mqtt.Unsubscribe, filter)(e)
 	})
 	if err == nil && c.Ends(conn, e) {
 		c.NotApplicable(metric, "the device ends its connection, and its subscriptions with it")
@@ -94,22 +94,4 @@ func judgeLeft(c *harness.Case, metric int, conn uint64, filter string, mark uin
 		m.Must(err, mark)
 		m.Must(nil, e.Seq)
 	})
-}
-
-// names matches a packet of the device that has a topic filter.
-func names(packetType, filter string) func(*journal.Event) error {
-	return func(e *journal.Event) error {
-		p, ok := e.Body.(*mqtt.Packet)
-		if !ok || e.Dir != journal.In || p.Type != packetType {
-			return journal.ErrSkip
-		}
-		var got []string
-		for _, f := range p.Filters {
-			if f.Topic == filter {
-				return nil
-			}
-			got = append(got, f.Topic)
-		}
-		return &usp.Mismatch{Where: packetType + ": filters", Want: filter + " among them", Got: fmt.Sprintf("%.200q", got)}
-	}
 }
