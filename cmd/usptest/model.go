@@ -47,7 +47,7 @@ A saved reply is a USP Record or Message with a GetSupportedDMResp as on the wir
 journals have one when a case asked for all of Device.
 
 Exit codes: 0 compared, and nothing fails; 1 a claimed profile lacks something, or a value is wrong or not kept; 2 usage or configuration;
-3 no contact, or a value that could not be restored.`,
+3 no contact, or a value that could not be read or restored; what was found until then is shown.`,
 		Example: `  usptest model --dut lab.yaml
   usptest model --dut lab.yaml --profile LocalAgent:1 --profile Subscriptions:1
   usptest model --dut lab.yaml --write Device.DeviceInfo.
@@ -97,14 +97,16 @@ func (f *modelFlags) run(cmd *cobra.Command) error {
 		}
 	}
 	report, err := f.compare(cmd.Context(), m)
-	if err != nil {
-		return err
+	if report != nil {
+		report.Notes = append(report.Notes, notes...)
+		if failed := writeModel(cmd.OutOrStdout(), f.format, report); failed != nil {
+			return failed
+		}
 	}
-	report.Notes = append(report.Notes, notes...)
-	if err := writeModel(cmd.OutOrStdout(), f.format, report); err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if report.Faults() > 0 {
+	case report.Faults() > 0:
 		return &exitError{result.ExitDeviceFault, nil}
 	}
 	return nil
@@ -123,7 +125,7 @@ func (f *modelFlags) model() (m *model.Model, notes []string, err error) {
 	return m, notes, nil
 }
 
-// compare asks a device, or takes a saved reply, and holds it against the model.
+// compare asks a device, or takes a saved reply, and holds it against the model. With a report, an error says why that is not complete.
 func (f *modelFlags) compare(ctx context.Context, m *model.Model) (*model.Report, error) {
 	if f.gsdm != "" {
 		r, err := savedReply(f.gsdm)
@@ -159,9 +161,9 @@ func (f *modelFlags) compare(ctx context.Context, m *model.Model) (*model.Report
 	case ctx.Err() != nil:
 		var left *runner.NotRestoredError
 		if errors.As(err, &left) {
-			return nil, &exitError{result.ExitInterrupted, errors.New(result.Visible(left.Error()))}
+			return r, &exitError{result.ExitInterrupted, errors.New(result.Visible(left.Error()))}
 		}
-		return nil, &exitError{result.ExitInterrupted, nil}
+		return r, &exitError{result.ExitInterrupted, nil}
 	}
-	return nil, &exitError{result.ExitError, errors.New(result.Visible(fmt.Sprintf("%s: %v", link, err)))}
+	return r, &exitError{result.ExitError, errors.New(result.Visible(fmt.Sprintf("%s: %v", link, err)))}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -99,18 +100,26 @@ func TestModelOffline(t *testing.T) {
 	usptest(t, "model", "--list").Want(t, result.ExitPassed, "PROFILE", "LocalAgent:1")
 }
 
-// TestModelLive asks the reference agent.
-func TestModelLive(t *testing.T) {
-	t.Parallel()
+// modelDUT writes the DUT file of a reference agent that differs in some ways from the clean one.
+func modelDUT(t *testing.T, ways ...string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "lab.yaml")
-	text := "device: {vendor: ACME, model: X1, software: \"1.0\", endpoint: \"proto::model\"}\nlinks: [{mtp: mqtt, version: \"5.0\"}]\nlab:\n  launch:\n    fresh: per-run\n    exec:\n"
-	for _, word := range agentLaunch(t) {
+	text := "device: {vendor: ACME, model: X1, software: \"1.0\", endpoint: \"proto::model\"}\nlinks: [{mtp: mqtt, version: \"5.0\"}]\n" +
+		"lab:\n  launch:\n    fresh: per-run\n    exec:\n"
+	for _, word := range append(agentLaunch(t), ways...) {
 		text += fmt.Sprintf("      - %q\n", word)
 	}
 	text += "waits: {connect: 1m, response: 20s}\n"
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// TestModelLive asks the reference agent.
+func TestModelLive(t *testing.T) {
+	t.Parallel()
+	path := modelDUT(t)
 	usptest(t, "model", "--dut", path, "--profile", "LocalAgent:1", "--profile", "Subscriptions:1", "--profile", "Controllers:1", "--profile", "Reboot:1").
 		Want(t, result.ExitPassed, "Subscriptions:1  complete", "0 faults")
 	usptest(t, "model", "--dut", path, "--profile", "Location:1").Want(t, result.ExitDeviceFault, "Device.DeviceInfo.Location.{i}.")
@@ -121,6 +130,24 @@ func TestModelLive(t *testing.T) {
 	usptest(t, "model", "--dut", path, "--write", "Device.Nowhere.").Want(t, result.ExitError, "the device shows nothing there")
 	usptest(t, "model", "--dut", path, "--write", "Device.LocalAgent.Controller.*.").Want(t, result.ExitUsage, "want one object")
 	usptest(t, "model", "--dut", path, "--link", "stomp").Want(t, result.ExitUsage, `--link "stomp": the device has no such link`)
+}
+
+// TestModelNotRestored: a device that does not take its value back is reported with what was found before, and the program ends with 3.
+func TestModelNotRestored(t *testing.T) {
+	t.Parallel()
+	out := t.TempDir()
+	dut := modelDUT(t, "--defect=write-is-not-restored")
+	p := usptest(t, "model", "--dut", dut, "--write", "Device.LocalAgent.", "--format", "json", "--out", out)
+	const left = `Device.LocalAgent.MaxSubscriptionChangeAdoptionTime could not be restored: it was "5"; it is "6"`
+	p.Want(t, result.ExitError, "usptest: mqtt5: "+left)
+	var report model.Report
+	err := json.Unmarshal(p.Stdout.Bytes(), &report)
+	if err != nil || report.Faults() == 0 || !slices.Contains(report.Notes, "not complete: "+left) {
+		t.Errorf("%d faults, notes %q, %v", report.Faults(), report.Notes, err)
+	}
+	if events, err := result.ReadJournal(out, report.Journal); err != nil || len(events) == 0 {
+		t.Errorf("the journal %q: %d events, %v", report.Journal, len(events), err)
+	}
 }
 
 // TestRunComparesTheDataModel: a run has a section about the data model, and a claim of the DUT file that is false fails.

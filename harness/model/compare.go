@@ -20,7 +20,7 @@ const (
 	UniqueKey    Kind = "unique-key"      // a unique key that is missing, split or other
 	Outdated     Kind = "outdated"        // an element that is deprecated, obsoleted or deleted; advice
 	Unknown      Kind = "unknown"         // an element that is not in the model and has no vendor's prefix; advice
-	Twice        Kind = "twice"           // an object that is reported more than once
+	Twice        Kind = "twice"           // an object, or an element of it, that is described more than once
 	Divergence   Kind = "divergence"      // an object with divergent paths that contradict each other or the rest of the reply
 	VersionBelow Kind = "claimed-version" // a claimed version below that of what is served
 )

@@ -85,6 +85,8 @@ func TestFindings(t *testing.T) {
 		"one more key":  {func(d *Model) { d.Objects[table].addKey([]string{"ID"}) }, Finding{UniqueKey, table + " ID", "the unique keys Alias, ID+Recipient", "the key ID as well", "All:1", false, 0}},
 		"vendor's name": {param("Device.", "X_ACME_Huh", Param{Type: "int", Access: ReadOnly}), Finding{}},
 
+		"a parameter twice": {func(d *Model) { d.Objects[table].twice = []string{"ID"} },
+			Finding{Twice, table + "ID", "each element once", "more than once", "All:1", false, 0}},
 		"described rows": {func(d *Model) { d.Objects[table].Diverging = []string{"Device.Row.1."} },
 			Finding{Divergence, table, divergent, "divergent_paths, and 5 parameters, commands, events or unique keys", "All:1", false, 0}},
 		"another's row": {func(d *Model) { d.Objects[table] = diverging("Device.Row.1.", "Device.Line.1.") },

@@ -62,18 +62,27 @@ func objectOf(r *replyObject) *Object {
 		o.Delete = true
 	}
 	for _, p := range r.GetSupportedParams() {
-		o.Params[p.GetParamName()] = Param{Type: typeName(p.GetValueType()), Access: accessName(p.GetAccess())}
+		put(o, o.Params, p.GetParamName(), Param{Type: typeName(p.GetValueType()), Access: accessName(p.GetAccess())})
 	}
 	for _, c := range r.GetSupportedCommands() {
-		o.Commands[c.GetCommandName()] = Command{Kind: kindName(c.GetCommandType()), In: argumentsOf(c.GetInputArgNames()), Out: argumentsOf(c.GetOutputArgNames())}
+		in, out := argumentsOf(c.GetInputArgNames()), argumentsOf(c.GetOutputArgNames())
+		put(o, o.Commands, c.GetCommandName(), Command{Kind: kindName(c.GetCommandType()), In: in, Out: out})
 	}
 	for _, e := range r.GetSupportedEvents() {
-		o.Events[e.GetEventName()] = Event{Args: argumentsOf(e.GetArgNames())}
+		put(o, o.Events, e.GetEventName(), Event{Args: argumentsOf(e.GetArgNames())})
 	}
 	for _, k := range r.GetUniqueKeySets() {
 		o.addKey(k.GetKeyNames())
 	}
 	return o
+}
+
+// put adds a parameter, command or event to an object. Of one that is described twice the later description counts.
+func put[T any](o *Object, all map[string]T, name string, element T) {
+	if _, there := all[name]; there {
+		o.twice = append(o.twice, name)
+	}
+	all[name] = element
 }
 
 func argumentsOf(names []string) map[string]Argument {

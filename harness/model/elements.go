@@ -21,6 +21,9 @@ func (c *comparison) object(path string, o *Object) {
 		c.add(Finding{Kind: Wider, Path: path, Want: "rows that can be " + rowsOf(known.Create, known.Delete),
 			Got: "rows that can be " + rowsOf(o.Create, o.Delete), Advice: true}, path)
 	}
+	for _, name := range o.twice {
+		c.add(Finding{Kind: Twice, Path: path + name, Want: "each element once", Got: "more than once"}, path+name)
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Params)) {
 		c.param(path, name, o.Params[name], known)
 	}

@@ -34,6 +34,8 @@ type Object struct {
 	Always    [][]string         `json:"always,omitempty"`   // those of Keys that hold for disabled rows, too
 	KeysKnown bool               `json:"-"`                  // of a device: whether its reply has unique keys at all
 	Diverging []string           `json:"-"`                  // of a device: the instances that differ in what they have, as it says
+
+	twice []string // the parameters, commands and events that a device describes more than once
 }
 
 // Param is a parameter.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,9 +27,10 @@ type ModelCheck struct {
 	Out      string   // the folder for the journal; empty: none is kept
 }
 
-// CheckModel makes the first contact over one link, asks the device for its whole supported data model, and compares. Nothing on the device
-// is changed unless Write asks for it. The error says why there is nothing to compare: no contact, or a reply that describes nothing; it is
-// a *NotRestoredError when the device does not have a value that it had before.
+// CheckModel makes the first contact over one link, asks the device for its whole supported data model, and compares. Nothing on the
+// device is changed unless Write asks for it. The error says why there is nothing to compare: no contact, or a reply that describes
+// nothing. With a report it says why that is not complete, and is or wraps a *NotRestoredError when the device does not have a value that
+// it had before.
 func CheckModel(ctx context.Context, f *dut.File, link string, o ModelCheck) (*model.Report, error) {
 	r, err := newRig(ctx, job{DUT: f, Link: link, Beside: f.Beside(link), Instance: 1, Scale: 1}, nil)
 	if err != nil {
@@ -40,14 +42,15 @@ func CheckModel(ctx context.Context, f *dut.File, link string, o ModelCheck) (*m
 		return nil, err
 	}
 	report, err := r.compare(ctx, r.Agent.GetSupportedDM(ctx, controller.WholeModel()), o)
-	if err != nil || o.Out == "" {
+	if report == nil || o.Out == "" {
 		return report, err
 	}
-	report.Journal, err = writeJournal(o.Out, link, result.ModelJournal, began, r.Journal.Since(0), r.Journal.Masker())
-	return report, err
+	var failed error
+	report.Journal, failed = writeJournal(o.Out, link, result.ModelJournal, began, r.Journal.Since(0), r.Journal.Masker())
+	return report, errors.Join(err, failed)
 }
 
-// compare compares an answer to WholeModel with a model.
+// compare compares an answer to WholeModel with a model. With a report, an error says what of Values and Write is not in it.
 func (r *rig) compare(ctx context.Context, got *controller.Reply, o ModelCheck) (*model.Report, error) {
 	device, err := describedBy(got)
 	if err != nil {
@@ -61,17 +64,16 @@ func (r *rig) compare(ctx context.Context, got *controller.Reply, o ModelCheck) 
 		report.Findings[i].Event = got.Evidence()
 	}
 	if o.Values {
-		if err := r.checkValues(ctx, device, o.Model, report); err != nil {
-			return nil, err
-		}
+		err = r.checkValues(ctx, device, o.Model, report)
 	}
-	if o.Write != "" {
-		if err := r.tryWrites(ctx, device, o.Model, o.Write, report); err != nil {
-			return nil, err
-		}
+	if o.Write != "" && err == nil {
+		err = r.tryWrites(ctx, device, o.Model, o.Write, report)
+	}
+	if err != nil {
+		report.Notes = append(report.Notes, "not complete: "+err.Error())
 	}
 	r.bound(report)
-	return report, nil
+	return report, err
 }
 
 // maxFindings is how many findings of a comparison are kept, faults before advice.
