@@ -125,6 +125,9 @@ func (f *modelFlags) model() (m *model.Model, notes []string, err error) {
 	return m, notes, nil
 }
 
+// maxPath is how much of a path from a saved reply is shown, in bytes; those of TR-181 have at most 256.
+const maxPath = 1000
+
 // compare asks a device, or takes a saved reply, and holds it against the model. With a report, an error says why that is not complete.
 func (f *modelFlags) compare(ctx context.Context, m *model.Model) (*model.Report, error) {
 	if f.gsdm != "" {
@@ -136,7 +139,15 @@ func (f *modelFlags) compare(ctx context.Context, m *model.Model) (*model.Report
 		if err != nil {
 			return nil, err
 		}
-		return model.Compare(device, m, f.profiles...)
+		report, err := model.Compare(device, m, f.profiles...)
+		if err != nil {
+			return nil, err
+		}
+		report.Shorten()
+		for i := range report.Findings {
+			report.Findings[i].Path, _ = result.Cut(report.Findings[i].Path, maxPath)
+		}
+		return report, nil
 	}
 	p, err := plan.Load()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -79,13 +80,24 @@ func TestModelOffline(t *testing.T) {
 		t.Errorf("%d faults, %v", report.Faults(), err)
 	}
 
+	wire, err = usp.Marshal(usp.NewMsg("1", &usppb.GetResp{}))
+	other := write("get.bin", wire, err)
+	commas := write("commas.json", []byte(`{"reqObjResults": [{}`+strings.Repeat(",{}", maxCommas+1)+"]}"), nil)
+	tooLarge := write("large.bin", nil, nil)
+	if err := os.Truncate(tooLarge, maxReply+1); err != nil {
+		t.Fatal(err)
+	}
 	broken := write("broken.xml", []byte("<document>\n<model>"), nil)
 	for _, c := range []struct {
 		args []string
 		want string
 	}{
 		{[]string{"--gsdm", empty}, "names no object"},
-		{[]string{"--gsdm", noise}, "is no GetSupportedDMResp"},
+		{[]string{"--gsdm", noise}, "noise.bin is no GetSupportedDMResp: "},
+		{[]string{"--gsdm", other}, "get.bin is no GetSupportedDMResp: GetResp;"},
+		{[]string{"--gsdm", commas}, "commas.json is no GetSupportedDMResp: JSON with more than 1048576 commas"},
+		{[]string{"--gsdm", tooLarge}, "large.bin is larger than 64 MB"},
+		{[]string{"--gsdm", "/dev/zero"}, "/dev/zero is larger than 64 MB"},
 		{[]string{"--gsdm", filepath.Join(dir, "away")}, "no such file"},
 		{[]string{"--gsdm", dir}, "has no journals"},
 		{[]string{"--gsdm", inJSON, "--profile", "LocalAgent:9"}, `--profile "LocalAgent:9"`},
@@ -116,6 +128,39 @@ func modelDUT(t *testing.T, ways ...string) string {
 	return path
 }
 
+// TestModelOfFullSize: as large a reply as a Message may be is compared, and what it says is cut; a larger one is refused.
+func TestModelOfFullSize(t *testing.T) {
+	t.Parallel()
+	const mib = 1 << 20
+	for size, want := range map[int]struct {
+		exit int
+		says []string
+	}{
+		15: {result.ExitPassed, []string{"Device.LocalAgent.X0.aaaa", "object that is not in the model", "15 pieces of advice"}},
+		63: {result.ExitUsage, []string{"is no GetSupportedDMResp: Msg: want at most 16777216 bytes"}},
+	} {
+		var objects []*usppb.GetSupportedDMResp_SupportedObjectResult
+		for i := range size {
+			path := fmt.Sprintf("Device.LocalAgent.X%d.%s.", i, strings.Repeat("a", mib))
+			objects = append(objects, &usppb.GetSupportedDMResp_SupportedObjectResult{SupportedObjPath: path})
+		}
+		reply := &usppb.GetSupportedDMResp{ReqObjResults: []*usppb.GetSupportedDMResp_RequestedObjectResult{{SupportedObjs: objects}}}
+		wire, err := usp.Marshal(usp.NewMsg("1", reply))
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "reply.bin")
+		if err := os.WriteFile(path, wire, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		p := usptest(t, "model", "--gsdm", path)
+		p.Want(t, want.exit, want.says...)
+		if n := p.Stdout.Len(); n > mib {
+			t.Errorf("%d bytes of output", n)
+		}
+	}
+}
+
 // TestModelLive asks the reference agent.
 func TestModelLive(t *testing.T) {
 	t.Parallel()
@@ -123,6 +168,8 @@ func TestModelLive(t *testing.T) {
 	usptest(t, "model", "--dut", path, "--profile", "LocalAgent:1", "--profile", "Subscriptions:1", "--profile", "Controllers:1", "--profile", "Reboot:1").
 		Want(t, result.ExitPassed, "Subscriptions:1  complete", "0 faults")
 	usptest(t, "model", "--dut", path, "--profile", "Location:1").Want(t, result.ExitDeviceFault, "Device.DeviceInfo.Location.{i}.")
+	usptest(t, "model", "--dut", modelDUT(t, "--defect=value-miscounts"), "--values", "--out", t.TempDir()).Want(t, result.ExitDeviceFault,
+		"EVENT", "Device.LocalAgent.ControllerNumberOfEntries", "journal: journal/mqtt5/")
 	usptest(t, "model", "--dut", path, "--values").Want(t, result.ExitPassed, " values checked; 0 faults")
 	usptest(t, "model", "--dut", path, "--write", "Device.LocalAgent.").Want(t, result.ExitPassed,
 		"2 parameters of Device.LocalAgent. were set to valid and invalid values and restored", "0 faults")

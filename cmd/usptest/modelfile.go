@@ -44,36 +44,45 @@ func savedReply(path string) (*usppb.GetSupportedDMResp, error) {
 	if len(b) > maxReply {
 		return nil, fmt.Errorf("%s is larger than %d MB; that is no supported data model", path, maxReply>>20)
 	}
-	r := replyIn(b)
-	if r == nil {
-		return nil, fmt.Errorf("%s is no GetSupportedDMResp; want a USP Record or Message as on the wire, one in protobuf's JSON, or a run's folder", path)
+	r, err := replyIn(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s is no GetSupportedDMResp: %w; want a USP Record or Message as on the wire, "+
+			"one in protobuf's JSON, or a run's folder", path, err)
 	}
 	return r, nil
 }
 
-// replyIn finds a GetSupportedDMResp in bytes; nil when there is none.
-func replyIn(b []byte) *usppb.GetSupportedDMResp {
+// maxCommas bounds JSON, whose small elements take much memory. The whole of TR-181 has 50,000 commas.
+const maxCommas = 1 << 20
+
+// replyIn finds a GetSupportedDMResp in bytes. The error says what is there instead.
+func replyIn(b []byte) (*usppb.GetSupportedDMResp, error) {
+	m := &usppb.Msg{}
 	if text := bytes.TrimSpace(b); bytes.HasPrefix(text, []byte("{")) {
+		if bytes.Count(text, []byte(",")) > maxCommas {
+			return nil, fmt.Errorf("JSON with more than %d commas", maxCommas)
+		}
 		var r usppb.GetSupportedDMResp
 		if protojson.Unmarshal(text, &r) == nil {
-			return &r
+			return &r, nil
 		}
-		var m usppb.Msg
-		if protojson.Unmarshal(text, &m) == nil {
-			return m.GetBody().GetResponse().GetGetSupportedDmResp()
+		if err := protojson.Unmarshal(text, m); err != nil {
+			return nil, err
 		}
-		return nil
-	}
-	if r, err := usp.ParseRecord(b); err == nil && len(usp.PayloadOf(r)) > 0 {
-		if m, err := usp.ParseMessage(usp.PayloadOf(r)); err == nil {
-			return m.GetBody().GetResponse().GetGetSupportedDmResp()
+	} else {
+		if r, err := usp.ParseRecord(b); err == nil && len(usp.PayloadOf(r)) > 0 {
+			b = usp.PayloadOf(r)
+		}
+		var err error
+		if m, err = usp.ParseMessage(b); err != nil {
+			return nil, err
 		}
 	}
-	m, err := usp.ParseMessage(b)
-	if err != nil {
-		return nil
+	r := m.GetBody().GetResponse().GetGetSupportedDmResp()
+	if r == nil {
+		return nil, errors.New(usp.TypeName(m.GetHeader().GetMsgType()))
 	}
-	return m.GetBody().GetResponse().GetGetSupportedDmResp()
+	return r, nil
 }
 
 // replyOfRun is the fullest reply about all of Device. in the journals of a run.
@@ -95,7 +104,7 @@ func replyOfRun(dir string) (*usppb.GetSupportedDMResp, error) {
 			if e.Dir != "in" || len(e.Raw) <= most || !strings.Contains(e.Decoded, usp.TypeName(usp.GetSupportedDMResp)) {
 				continue
 			}
-			if r := replyIn(e.Raw); r != nil && ofRoot(r) {
+			if r, err := replyIn(e.Raw); err == nil && ofRoot(r) {
 				best, most = r, len(e.Raw)
 			}
 		}

@@ -64,17 +64,25 @@ func writeModel(w io.Writer, format string, r *model.Report) error {
 		if f.Advice {
 			kind = "advice"
 		}
-		rows = append(rows, []string{kind, f.Path, f.Want, f.Got, f.Profile})
+		row := []string{kind, f.Path, f.Want, f.Got, f.Profile}
+		if r.Journal != "" {
+			row = append(row, fmt.Sprint(f.Event))
+		}
+		rows = append(rows, row)
 	}
 	if len(rows) > 0 {
 		fmt.Fprintln(w)
-		if err := writeTable(w, format, []string{"finding", "path", "want", "got", "profile"}, rows); err != nil {
+		head := []string{"finding", "path", "want", "got", "profile", "event"}
+		if err := writeTable(w, format, head[:len(rows[0])], rows); err != nil {
 			return err
 		}
 	}
 	fmt.Fprintln(w)
 	for _, n := range r.Notes {
 		fmt.Fprintln(w, "note:", result.VisibleLine(n))
+	}
+	if r.Journal != "" {
+		fmt.Fprintln(w, "journal:", r.Journal)
 	}
 	fmt.Fprintln(w, r.Summary())
 	return nil

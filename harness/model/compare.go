@@ -100,6 +100,25 @@ func (r *Report) Summary() string {
 	return text
 }
 
+// maxShownFindings is how many findings of a comparison are shown.
+const maxShownFindings = 500
+
+// Shorten puts the faults before the advice, and leaves out findings beyond a number that a person can read; a note says how many.
+func (r *Report) Shorten() {
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return order(a.Advice) - order(b.Advice) })
+	if more := len(r.Findings) - maxShownFindings; more > 0 {
+		r.Findings = r.Findings[:maxShownFindings]
+		r.Notes = append(r.Notes, fmt.Sprintf("%d more findings are left out", more))
+	}
+}
+
+func order(advice bool) int {
+	if advice {
+		return 1
+	}
+	return 0
+}
+
 // comparison is one device held against one model.
 type comparison struct {
 	device, model *Model

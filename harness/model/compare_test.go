@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -172,7 +173,7 @@ func TestBadXML(t *testing.T) {
 		"no component":      {begin + `<model name="D:1"><component ref="A"/></model>` + end, "m.xml:2: component A is neither defined nor imported", ""},
 		"component circles": {begin + `<component name="A"><component ref="A"/></component><model name="D:1"><component ref="A"/></model>` + end, "leads to itself", ""},
 		"no such profile":   {begin + `<model name="D:1"><profile name="A:1" extends="B:1"/></model>` + end, "m.xml:2: profile A:1 includes", ""},
-		"endless":           {begin + "<description>" + strings.Repeat("x", maxXML), "m.xml:2: the file is larger than 64 MB", ""},
+		"long text":         {begin + "<description>" + strings.Repeat("x", 2*maxToken), "m.xml:2: more than 1 MB in one tag", ""},
 		"many elements":     {begin + strings.Repeat("<dataType/>", maxElements+1), "m.xml:2: more than 500000 elements", ""},
 		"model circles":     {begin + `<model name="D:1" base="D:1"></model>` + end, "leads to itself", ""},
 		"type circles":      {begin + `<dataType name="T" base="T"/>` + device + `<parameter name="P"><syntax><dataType ref="T"/></syntax></parameter></object></model>` + end, "leads to itself", ""},
@@ -198,6 +199,59 @@ func TestBadXML(t *testing.T) {
 				t.Errorf("want the note %q, got %q", c.note, notes)
 			case name == "entities" && m.Name != "&b;:1":
 				t.Errorf("an entity was expanded: %q", m.Name)
+			}
+		})
+	}
+}
+
+// endless is a file without an end: it begins with the first text and goes on with the second. Its error comes beyond all bounds.
+type endless struct {
+	next, again string
+	read        int
+}
+
+func (e *endless) Read(b []byte) (int, error) {
+	if e.read > maxXML {
+		return 0, errors.New("read on and on")
+	}
+	n := copy(b, e.next)
+	if e.next = e.next[n:]; e.next == "" {
+		e.next = e.again
+	}
+	e.read += n
+	return n, nil
+}
+
+// TestEndlessXML: a file without an end, whatever is in it, is refused at a bound that memory can hold.
+func TestEndlessXML(t *testing.T) {
+	t.Parallel()
+	const begin = "<document>"
+	for name, c := range map[string]struct{ begin, again, want string }{
+		"nothing":    {"", " ", "more than 1 MB in one tag, text or comment"},
+		"zeros":      {"", "\x00", "not XML: illegal character code U+0000"},
+		"text":       {begin, "hello ", "more than 1 MB in one tag, text or comment"},
+		"comment":    {begin + "<!--", "hello ", "more than 1 MB in one tag, text or comment"},
+		"name":       {begin + "<", "hello", "more than 1 MB in one tag, text or comment"},
+		"attribute":  {begin + `<model name="`, "hello ", "more than 1 MB in one tag, text or comment"},
+		"attributes": {begin + "<model ", `a="" `, "more than 1 MB in one tag, text or comment"},
+		"depth":      {begin, "<object>", "more than 64 elements within each other"},
+		"skipped":    {begin, "<description>" + strings.Repeat("hello ", 1000), "the file is larger than 32 MB"},
+		"elements":   {begin, "<object/>", "more than 500000 elements"},
+		"directives": {"", `<!DOCTYPE d [<!ENTITY a "">` + strings.Repeat(" ", 10_000) + "]>", "the file is larger than 32 MB"},
+		"entities":   {"<!DOCTYPE d [", `<!ENTITY a "">`, "more than 1 MB in one tag, text or comment"},
+		"expanding": {`<!DOCTYPE d [<!ENTITY a "` + strings.Repeat("a", maxEntity) + `">]>` + begin + `<model name="`, "&a;",
+			"more than 100000 references"},
+		"descriptive": {begin, "<description>&lt;</description>", "more than 100000 references"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := parser{file: "m.xml", warn: func(place, string) {}}
+			_, err := p.read(&endless{next: c.begin, again: strings.Repeat(c.again, 1000)})
+			if want := "m.xml:1: " + c.want; err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("want %q, got %v", want, err)
+			}
+			if len(p.d.Entity) > maxEntities {
+				t.Errorf("%d entities are kept", len(p.d.Entity))
 			}
 		})
 	}

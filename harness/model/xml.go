@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -14,12 +15,39 @@ import (
 
 // Bounds of one XML file. The largest that the Broadband Forum publishes has 5 MB and is 12 elements deep.
 const (
-	maxXML      = 64 << 20 // bytes
-	maxDepth    = 64       // elements within elements
-	maxElements = 500_000  // that are kept
-	maxEntities = 1000
-	maxEntity   = 256 // bytes
+	maxXML        = 32 << 20 // bytes
+	maxToken      = 1 << 20  // bytes of one tag, text or comment
+	maxDepth      = 64       // elements within elements
+	maxElements   = 500_000  // that are kept
+	maxEntities   = 1000
+	maxEntity     = 256     // bytes
+	maxReferences = 100_000 // to entities and characters
 )
+
+// input is a file within these bounds. What it is read with reads a few kilobytes ahead.
+type input struct {
+	r                       io.Reader
+	size, token, references int // of the file and of the token so far
+}
+
+// exceeded is the error of a file beyond a bound.
+type exceeded string
+
+func (e exceeded) Error() string { return string(e) }
+
+func (in *input) Read(b []byte) (int, error) {
+	n, err := in.r.Read(b)
+	in.size, in.token, in.references = in.size+n, in.token+n, in.references+bytes.Count(b[:n], []byte("&"))
+	switch {
+	case in.size > maxXML:
+		return 0, exceeded(fmt.Sprintf("the file is larger than %d MB; give the data model alone", maxXML>>20))
+	case in.token > maxToken:
+		return 0, exceeded(fmt.Sprintf("more than %d MB in one tag, text or comment", maxToken>>20))
+	case in.references > maxReferences:
+		return 0, exceeded(fmt.Sprintf("more than %d references to entities", maxReferences))
+	}
+	return n, err
+}
 
 // place is where something is in the XML.
 type place struct {
@@ -89,16 +117,11 @@ func parse(name string, warn func(place, string)) (*element, error) {
 type parser struct {
 	file  string
 	warn  func(place, string)
-	d     *xml.Decoder
+	in    *input
+	d     *xml.Decoder // of in
 	stack []*element
 	root  *element
-
-	limited *io.LimitedReader // what d reads from
-	kept    int               // elements so far
-}
-
-func (p *parser) tooLarge() error {
-	return p.at().errorf("the file is larger than %d MB; give the data model alone", maxXML>>20)
+	kept  int // elements so far
 }
 
 func (p *parser) at() place {
@@ -107,26 +130,42 @@ func (p *parser) at() place {
 }
 
 func (p *parser) read(r io.Reader) (*element, error) {
-	limited := &io.LimitedReader{R: r, N: maxXML}
-	p.d, p.limited = xml.NewDecoder(limited), limited
+	p.in = &input{r: r}
+	p.d = xml.NewDecoder(p.in)
 	for {
-		t, err := p.d.RawToken()
+		t, err := p.next()
 		switch {
-		case err != nil && limited.N <= 0:
-			return nil, p.tooLarge()
 		case errors.Is(err, io.EOF) && p.root == nil:
 			return nil, p.at().errorf("no XML element; want a data model as the Broadband Forum publishes it")
 		case errors.Is(err, io.EOF) && len(p.stack) > 0:
-			return nil, p.at().errorf("the file ends within <%s>; is it cut short?", p.stack[len(p.stack)-1].name)
+			return nil, p.cut(p.stack[len(p.stack)-1])
 		case errors.Is(err, io.EOF):
 			return p.root, nil
 		case err != nil:
-			return nil, p.at().errorf("not XML: %w", plainSyntax(err))
+			return nil, err
 		}
 		if err := p.token(t); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// next reads a token. It returns io.EOF at the end of the file, and every other error with its place.
+func (p *parser) next() (xml.Token, error) {
+	p.in.token = 0
+	t, err := p.d.RawToken()
+	var beyond exceeded
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
+		return t, err
+	case errors.As(err, &beyond):
+		return nil, p.at().errorf("%w", err)
+	}
+	return nil, p.at().errorf("not XML: %w", plainSyntax(err))
+}
+
+func (p *parser) cut(within *element) error {
+	return p.at().errorf("the file ends within <%s>; is it cut short?", within.name)
 }
 
 // plainSyntax takes the line from an error of the decoder, since every error here has one.
@@ -141,7 +180,9 @@ func plainSyntax(err error) error {
 func (p *parser) token(t xml.Token) error {
 	switch t := t.(type) {
 	case xml.Directive:
-		p.entities(string(t))
+		if p.root == nil {
+			p.entities(string(t))
+		}
 	case xml.StartElement:
 		return p.start(t)
 	case xml.EndElement:
@@ -159,6 +200,9 @@ func (p *parser) entities(directive string) {
 	for _, found := range regexp.MustCompile(`<!ENTITY\s+([\w.-]+)(?:\s+"([^"]*)")?`).FindAllStringSubmatch(directive, maxEntities) {
 		if p.d.Entity == nil {
 			p.d.Entity = map[string]string{}
+		}
+		if len(p.d.Entity) == maxEntities {
+			return
 		}
 		name, value := found[1], found[2]
 		if value == "" || len(value) > maxEntity || strings.ContainsAny(value, "&<") {
@@ -199,19 +243,14 @@ func (p *parser) start(t xml.StartElement) error {
 // skip reads to the end of an element. Its depth is bounded by nothing but the file: no more than a number is kept.
 func (p *parser) skip(e *element) error {
 	for depth := 1; depth > 0; {
-		t, err := p.d.RawToken()
-		if err != nil {
-			if p.limited.N <= 0 {
-				return p.tooLarge()
-			}
-			if errors.Is(err, io.EOF) {
-				return p.at().errorf("the file ends within <%s>; is it cut short?", e.name)
-			}
-			return p.at().errorf("not XML: %w", plainSyntax(err))
+		t, err := p.next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return p.cut(e)
+		case err != nil:
+			return err
 		}
 		switch t.(type) {
-		case xml.Directive:
-			return p.token(t)
 		case xml.StartElement:
 			depth++
 		case xml.EndElement:

@@ -41,7 +41,11 @@ func CheckModel(ctx context.Context, f *dut.File, link string, o ModelCheck) (*m
 	if err := r.contact(ctx); err != nil {
 		return nil, err
 	}
+	mark := r.Journal.Mark()
 	report, err := r.compare(ctx, r.Agent.GetSupportedDM(ctx, controller.WholeModel()), o)
+	if broken := r.broken(mark); report == nil && len(broken) > 0 {
+		err = fmt.Errorf("%w; the device broke a rule (%s): %w", err, broken[0].Rule, broken[0].Err)
+	}
 	if report == nil || o.Out == "" {
 		return report, err
 	}
@@ -76,17 +80,9 @@ func (r *rig) compare(ctx context.Context, got *controller.Reply, o ModelCheck) 
 	return report, err
 }
 
-// maxFindings is how many findings of a comparison are kept, faults before advice.
-const maxFindings = 500
-
 // bound cuts what a device can make long, and overwrites its secrets.
 func (r *rig) bound(report *model.Report) {
-	all := report.Findings
-	slices.SortStableFunc(all, func(a, b model.Finding) int { return order(a.Advice) - order(b.Advice) })
-	if len(all) > maxFindings {
-		report.Findings = all[:maxFindings]
-		report.Notes = append(report.Notes, fmt.Sprintf("%d more findings are left out", len(all)-maxFindings))
-	}
+	report.Shorten()
 	mask := r.Journal.Masker()
 	boundTexts(mask, &report.Device)
 	for i := range report.Findings {
@@ -96,14 +92,6 @@ func (r *rig) bound(report *model.Report) {
 	for i := range report.Notes {
 		boundTexts(mask, &report.Notes[i])
 	}
-}
-
-// order puts faults before advice.
-func order(advice bool) int {
-	if advice {
-		return 1
-	}
-	return 0
 }
 
 // describedBy is the data model that a device describes.

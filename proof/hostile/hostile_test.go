@@ -88,7 +88,7 @@ func attack(t *testing.T, link, name string, m mode) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	peakOf := watchPeaks(t, cmd.Process.Pid)
+	peakOf := watchPeaks(t, cmd.Process.Pid, 2)
 	p.Wait(t, cmd)
 	peak := peakOf()
 	exit := result.ExitPassed

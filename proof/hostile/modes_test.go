@@ -87,6 +87,9 @@ func modeOf(name string) mode {
 	if strings.HasPrefix(name, mutating) {
 		return mutation(name)
 	}
+	if d, told := describedDevices()[name]; told {
+		return d.mode()
+	}
 	return modes()[name]
 }
 

@@ -16,9 +16,9 @@ const lookEvery = 5 * time.Millisecond
 
 var highWater = regexp.MustCompile(`VmHWM:\s*(\d+) kB`)
 
-// watchPeaks watches a supervisor and its workers. What it returns ends that, and adds up the peaks of their memory, in bytes. A device is not
-// counted: it is another program.
-func watchPeaks(t *testing.T, supervisor int) func() (bytes int) {
+// watchPeaks watches a process of usptest and its workers, and wants to see a number of them at least. What it returns ends that, and adds
+// up the peaks of their memory, in bytes. A device is not counted: it is another program.
+func watchPeaks(t *testing.T, supervisor, processes int) func() (bytes int) {
 	t.Helper()
 	peaks, stop, ended := map[int]int{}, make(chan struct{}), make(chan struct{})
 	program := path(t)
@@ -48,8 +48,8 @@ func watchPeaks(t *testing.T, supervisor int) func() (bytes int) {
 		t.Helper()
 		close(stop)
 		<-ended
-		if len(peaks) < 2 {
-			t.Fatalf("want the peaks of supervisor and worker, got %v", peaks)
+		if len(peaks) < processes {
+			t.Fatalf("want the peaks of %d processes, got %v", processes, peaks)
 		}
 		for _, peak := range peaks {
 			bytes += peak
