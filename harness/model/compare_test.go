@@ -286,6 +286,17 @@ func TestVendorXML(t *testing.T) {
 	if lamp == nil || !lamp.Create || !lamp.Delete {
 		t.Errorf("the vendor's table: %+v", lamp)
 	}
+	elsewhere := filepath.Join(t.TempDir(), "acme.xml")
+	if err := os.Rename(filepath.Join(dir, "acme.xml"), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	m, _, err = Load(elsewhere, filepath.Join(dir, "tr-181-2-16-0-usp.xml"))
+	if err != nil || m.Objects["Device.X_ACME_Lamp.{i}."] == nil {
+		t.Errorf("an import from the folder of another file: %v", err)
+	}
+	if _, _, err := Load(elsewhere); err == nil || !strings.Contains(err.Error(), "give it as well") {
+		t.Errorf("an import that is nowhere: %v", err)
+	}
 	if _, _, err := Load(t.TempDir()); err == nil {
 		t.Error("an empty folder is a model")
 	}

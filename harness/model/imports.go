@@ -30,6 +30,7 @@ type imported struct {
 // loader reads files and what they import, each once.
 type loader struct {
 	docs    map[string]*document
+	given   []string // the files that were named
 	loading []string // the files that are being read, outermost first
 	unknown map[string]place
 	order   []string // of unknown
@@ -77,7 +78,13 @@ func (l *loader) follow(d *document, e *element) error {
 	if len(e.kids) == 0 {
 		return nil // of a bibliography nothing is wanted here
 	}
-	file, err := findImport(filepath.Dir(d.name), e)
+	dirs := []string{filepath.Dir(d.name)}
+	for _, file := range l.given {
+		if dir := filepath.Dir(file); !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	file, err := findImport(dirs, e)
 	if err != nil {
 		return err
 	}
@@ -110,30 +117,32 @@ func baseNames(files []string) []string {
 	return names
 }
 
-// findImport is the file that an import means. The Broadband Forum's imports name tr-181-2-common.xml with the specification
-// tr-181-2-16-common; the file is tr-181-2-16-<n>-common.xml, of which the newest counts.
-func findImport(dir string, e *element) (string, error) {
+// findImport is the file that an import means, in the first of some folders that has it. The Broadband Forum's imports name
+// tr-181-2-common.xml with the specification tr-181-2-16-common; the file is tr-181-2-16-<n>-common.xml, of which the newest counts.
+func findImport(dirs []string, e *element) (string, error) {
 	name := e.get("file")
 	if name == "" || filepath.Base(name) != name {
-		return "", e.at.errorf("the import names %q; want a file beside this one", name)
+		return "", e.at.errorf("the import names %q; want a file beside this one or beside another that is given", name)
 	}
 	spec := e.get("spec")
 	spec = spec[strings.LastIndexByte(spec, ':')+1:]
 	number := regexp.MustCompile(`^tr-\d+-\d+-\d+`).FindString(spec)
 	suffix := regexp.MustCompile(`^tr-\d+(?:-\d+)*(-[a-z].*)\.xml$`).FindStringSubmatch(name)
-	if number != "" && suffix != nil {
-		if file := newest(dir, regexp.MustCompile("^"+number+`-(\d+)`+regexp.QuoteMeta(suffix[1])+`\.xml$`)); file != "" {
-			return file, nil
+	for _, dir := range dirs {
+		if number != "" && suffix != nil {
+			if file := newest(dir, regexp.MustCompile("^"+number+`-(\d+)`+regexp.QuoteMeta(suffix[1])+`\.xml$`)); file != "" {
+				return file, nil
+			}
+		}
+		exact := filepath.Join(dir, name)
+		switch _, err := os.Stat(exact); {
+		case err == nil:
+			return exact, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", e.at.errorf("%w", err)
 		}
 	}
-	exact := filepath.Join(dir, name)
-	switch _, err := os.Stat(exact); {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", e.at.errorf("the import %s (%s) is not in %s; put it there, or give the -full.xml instead", name, spec, dir)
-	case err != nil:
-		return "", e.at.errorf("%w", err)
-	}
-	return exact, nil
+	return "", e.at.errorf("the import %s (%s) is not in %s; put it there, or give it as well", name, spec, strings.Join(dirs, " or "))
 }
 
 // newest is the file of the folder whose name matches with the greatest numbers; empty when there is none.
@@ -203,6 +212,7 @@ func Load(paths ...string) (m *Model, notes []string, err error) {
 		}
 		files = append(files, some...)
 	}
+	l.given = files
 	for _, file := range files {
 		d, err := l.load(file)
 		if err != nil {
