@@ -9,14 +9,9 @@ import (
 	"github.com/usptest/usptest/harness/journal"
 )
 
-type connKey struct{}
-
 // conn keeps the bytes of the request at hand and records those of the answer.
 type conn struct {
 	*gate.Conn
-	s    *Server
-	done chan struct{}
-	once sync.Once
 
 	mu       sync.Mutex
 	input    []byte // of the request at hand, no more than the journal takes
@@ -45,12 +40,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// Close implements net.Conn; the HTTP server may call it more than once.
+// Close implements net.Conn.
 func (c *conn) Close() error {
-	c.once.Do(func() {
-		c.malformed("the connection ended within the request")
-		close(c.done)
-	})
+	c.malformed("the connection ended within the request")
 	return c.Conn.Close()
 }
 

@@ -71,13 +71,13 @@ func (s *Server) Delay(d time.Duration) {
 // Down cuts every connection and stops listening, until Up.
 func (s *Server) Down() {
 	s.did("Down", "%s stops listening", s.Addr())
-	s.gate.Down()
+	s.http.Down()
 }
 
 // Up listens again on the same port.
 func (s *Server) Up() error {
 	s.did("Up", "%s listens again", s.Addr())
-	return s.gate.Up()
+	return s.http.Up()
 }
 
 // Reset returns to the default behaviour. Connections stay, and so does Down.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"time"
@@ -36,52 +35,36 @@ type Options struct {
 // Server is a running collector. All methods are safe for concurrent use.
 type Server struct {
 	j      *journal.Journal
-	gate   *gate.Gate
-	http   *http.Server
-	queue  *gate.Queue
+	http   *gate.HTTP
 	script script
 }
 
 // Start listens. The collector stops when ctx ends or Close is called.
 func Start(ctx context.Context, j *journal.Journal, o Options) (*Server, error) {
-	s := &Server{j: j, queue: gate.NewQueue()}
-	s.http = &http.Server{
+	s := &Server{j: j}
+	var err error
+	s.http, err = gate.OpenHTTP(ctx, j, gate.Options{Addr: o.Addr, TLS: o.TLS}, &http.Server{
 		Handler:           http.HandlerFunc(s.answer),
 		ReadHeaderTimeout: headTimeout,
 		ReadTimeout:       bodyTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          log.New(io.Discard, "", 0), // what goes wrong stands in the journal
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, c)
-		},
-	}
-	var err error
-	if s.gate, err = gate.Open(ctx, j, gate.Options{Addr: o.Addr, TLS: o.TLS}, s.serve); err != nil {
+	}, func(c *gate.Conn) net.Conn { return &conn{Conn: c} })
+	if err != nil {
 		return nil, fmt.Errorf("collector: %w", err)
 	}
-	go s.http.Serve(s.queue) // ends with Close
-	context.AfterFunc(ctx, func() { s.Close() })
 	return s, nil
 }
 
 // Addr returns host:port.
-func (s *Server) Addr() string { return s.gate.Addr() }
+func (s *Server) Addr() string { return s.http.Addr() }
 
 // Close ends every connection and stops listening.
-func (s *Server) Close() error {
-	return errors.Join(s.http.Close(), s.gate.Close())
-}
-
-// serve hands a connection to the HTTP server and waits until that is done with it.
-func (s *Server) serve(g *gate.Conn) {
-	c := &conn{Conn: g, s: s, done: make(chan struct{})}
-	s.queue.Hand(c, c.done)
-}
+func (s *Server) Close() error { return s.http.Close() }
 
 // answer records one request and answers it.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
-	c := r.Context().Value(connKey{}).(*conn)
+	c := gate.ConnOf(r).(*conn)
 	room := MaxBody
 	if r.ContentLength >= 0 {
 		room = int(min(r.ContentLength, MaxBody))

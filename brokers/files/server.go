@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"path"
@@ -59,10 +58,8 @@ type Options struct {
 
 // Server is a running file server. All methods are safe for concurrent use.
 type Server struct {
-	j     *journal.Journal
-	gate  *gate.Gate
-	http  *http.Server
-	queue *gate.Queue
+	j    *journal.Journal
+	http *gate.HTTP
 
 	mu    sync.Mutex
 	files map[string]io.ReaderAt // by path
@@ -72,28 +69,22 @@ type Server struct {
 
 // Start listens. The server stops when ctx ends or Close is called.
 func Start(ctx context.Context, j *journal.Journal, o Options) (*Server, error) {
-	s := &Server{j: j, queue: gate.NewQueue(), files: map[string]io.ReaderAt{}, sizes: map[string]int64{}, now: script{cut: -1}}
-	s.http = &http.Server{
-		Handler: http.HandlerFunc(s.answer), ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: log.New(io.Discard, "", 0), // what goes wrong stands in the journal
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, c)
-		},
-	}
+	s := &Server{j: j, files: map[string]io.ReaderAt{}, sizes: map[string]int64{}, now: script{cut: -1}}
 	var err error
-	if s.gate, err = gate.Open(ctx, j, gate.Options{Addr: o.Addr, TLS: o.TLS}, s.serve); err != nil {
+	s.http, err = gate.OpenHTTP(ctx, j, gate.Options{Addr: o.Addr, TLS: o.TLS}, &http.Server{
+		Handler: http.HandlerFunc(s.answer), ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+	}, func(c *gate.Conn) net.Conn { return c })
+	if err != nil {
 		return nil, fmt.Errorf("file server: %w", err)
 	}
-	go s.http.Serve(s.queue) // ends with Close
-	context.AfterFunc(ctx, func() { s.Close() })
 	return s, nil
 }
 
 // Addr returns host:port.
-func (s *Server) Addr() string { return s.gate.Addr() }
+func (s *Server) Addr() string { return s.http.Addr() }
 
 // Close ends every connection and stops listening.
-func (s *Server) Close() error { return errors.Join(s.http.Close(), s.gate.Close()) }
+func (s *Server) Close() error { return s.http.Close() }
 
 // Offer serves a file of this many bytes under a path, such as "/image.bin".
 func (s *Server) Offer(path string, file io.ReaderAt, size int64) {
@@ -102,29 +93,9 @@ func (s *Server) Offer(path string, file io.ReaderAt, size int64) {
 	s.files[path], s.sizes[path] = file, size
 }
 
-type connKey struct{}
-
-// conn is a connection that says when the HTTP server is done with it.
-type conn struct {
-	*gate.Conn
-	done chan struct{}
-	once sync.Once
-}
-
-// Close implements net.Conn; the HTTP server may call it more than once.
-func (c *conn) Close() error {
-	c.once.Do(func() { close(c.done) })
-	return c.Conn.Close()
-}
-
-func (s *Server) serve(g *gate.Conn) {
-	c := &conn{Conn: g, done: make(chan struct{})}
-	s.queue.Hand(c, c.done)
-}
-
 // answer records one request and what is sent for it.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
-	c := r.Context().Value(connKey{}).(*conn)
+	c := gate.ConnOf(r).(*gate.Conn)
 	q := &Request{Method: r.Method, Path: shown(r.URL.Path), Range: shown(r.Header.Get("Range")), Agent: shown(r.UserAgent())}
 	c.Log(journal.Event{Layer: journal.LayerHTTP, Dir: journal.In, Type: Requested, Text: q.Method + " " + q.Path, Body: q})
 	s.mu.Lock()
