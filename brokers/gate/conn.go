@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -35,6 +36,7 @@ type Conn struct {
 	local, remote string
 
 	end     sync.Once
+	ours    atomic.Bool // the harness ended it
 	mu      sync.Mutex
 	leaving bool
 
@@ -201,8 +203,12 @@ func (c *Conn) failed(err error) {
 	}
 }
 
+// Ours reports whether the harness has ended the connection, or began to, before the device did.
+func (c *Conn) Ours() bool { return c.ours.Load() }
+
 func (c *Conn) ended(dir journal.Dir, text string) {
 	c.end.Do(func() {
+		c.ours.Store(dir == journal.Out)
 		c.Log(journal.Event{Layer: journal.LayerTCP, Dir: dir, Type: "close", Text: text})
 	})
 }

@@ -105,6 +105,22 @@ func TestASlowPeerIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestAFrameThatTheHarnessCutsIsNoBadOne: where the harness ends a connection, what had come of a frame is no fault of the device.
+func TestAFrameThatTheHarnessCutsIsNoBadOne(t *testing.T) {
+	s, j := start(t, Options{})
+	d, _ := connected(t, s)
+	d.bytes("SUBSCRIBE\nid:0\ndestination:a\nreceipt:r\n\n\x00SEND\ndestin")
+	d.expect(frame.RECEIPT)
+	s.DropAll()
+	d.ended()
+	s.Close()
+	for _, e := range j.Since(0) {
+		if e.Type == BadFrame {
+			t.Errorf("want no bad frame, got %s", e.Text)
+		}
+	}
+}
+
 func TestAnIdleSessionIsNotASlowPeer(t *testing.T) {
 	s, j := start(t, Options{Patience: 50 * time.Millisecond})
 	d, _ := connected(t, s)

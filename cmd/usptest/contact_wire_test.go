@@ -146,7 +146,7 @@ func TestTheWireOfTheFirstContact(t *testing.T) {
 			result.ExitDeviceFault,
 			`a frame of the device is not valid: `},
 		"STOMP no length": {stomp, says(stompOpening, stompFrame("SEND", "1234\x005678", "destination:here")), result.ExitDeviceFault,
-			`a frame of the device is not valid: a frame did not end within 2s`},
+			`the device is at fault before the first case: `}, // for the Record that is cut, or for the frame behind it that never ends
 		"STOMP first length": {stomp, says(stompFrame("STOMP", "", "accept-version:1.2", "content-length:x")), result.ExitDeviceFault,
 			`a frame of the device is not valid: `},
 		"STOMP bad header": {stomp, says(stompFrame("STOMP", "", "accept-version")), result.ExitDeviceFault,
