@@ -44,11 +44,11 @@ func senseless(c *harness.Case) {
 	}
 	c.Metric(2, func(m *harness.Metric) {
 		for _, answer := range answers[:2] {
-			got := "no answer"
+			got, seq := "no answer", c.Journal.Mark()
 			if answer != nil {
-				got = usp.ErrCode(answer.GetBody().GetError().GetErrCode()).String()
+				seq, got = answer.Seq, usp.ErrCode(answer.GetBody().GetError().GetErrCode()).String()
 			}
-			m.Must(expect.Equal("Error: err_code", usp.CodeInvalidArguments.String(), got), c.Journal.Mark())
+			m.Must(expect.Equal("Error: err_code", usp.CodeInvalidArguments.String(), got), seq)
 		}
 	})
 
@@ -92,7 +92,9 @@ func provoke(c *harness.Case, msg *usppb.Msg) (*controller.Message, error) {
 	match := answerTo(msg)
 	for _, e := range c.Journal.Since(mark) {
 		if match(e) == nil {
-			return e.Body.(*controller.Message), nil
+			answer := *e.Body.(*controller.Message)
+			answer.Seq = e.Seq
+			return &answer, nil
 		}
 	}
 	return nil, nil

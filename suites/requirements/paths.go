@@ -23,16 +23,16 @@ func paths(c *harness.Case) {
 	c.Step(2, "get it by both parameters of its key, in either order")
 	byID, byRecipient := fmt.Sprintf("ID==%q", id), fmt.Sprintf("Recipient==%q", recipient)
 	c.Metric(1, func(m *harness.Metric) {
-		m.Must(finds(c, byRecipient+"&&"+byID, []string{row}))
-		m.Must(finds(c, byID+"&&"+byRecipient, []string{row}))
+		mustFind(m, c, byRecipient+"&&"+byID, []string{row})
+		mustFind(m, c, byID+"&&"+byRecipient, []string{row})
 	})
 
 	c.Step(3, "get it by other forms of its values")
 	mine := "TimeToLive==" + ttl
 	c.Metric(2, func(m *harness.Metric) {
-		m.Must(finds(c, mine+"&&Enable==true", []string{row}))
-		m.Must(finds(c, mine+"&&Enable==1", []string{row}))
-		m.Must(finds(c, "TimeToLive==00"+ttl, []string{row}))
+		mustFind(m, c, mine+"&&Enable==true", []string{row})
+		mustFind(m, c, mine+"&&Enable==1", []string{row})
+		mustFind(m, c, "TimeToLive==00"+ttl, []string{row})
 	})
 
 	c.Step(4, "add a Role whose Name has a quotation mark and a percent sign, and get it by its Name")

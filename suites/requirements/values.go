@@ -80,7 +80,7 @@ func formsAndOperators(c *harness.Case) {
 			{fmt.Sprintf("%s&&ReferenceList~=%q", within, endpointID), rows[1:]},
 			{fmt.Sprintf("%s&&ReferenceList~=%q", within, localAgent+"Endpoint"), nil}, // a part of an item
 		} {
-			m.Must(finds(c, s.expression, s.want))
+			mustFind(m, c, s.expression, s.want)
 		}
 	})
 
@@ -95,7 +95,7 @@ func formsAndOperators(c *harness.Case) {
 			{"TimeToLive== " + ttl(1), rows[1:2]},
 			{fmt.Sprintf("TimeToLive >= %s&&TimeToLive < %s", ttl(0), ttl(2)), rows[:2]},
 		} {
-			m.Must(finds(c, s.expression, s.want))
+			mustFind(m, c, s.expression, s.want)
 		}
 	})
 
@@ -103,7 +103,7 @@ func formsAndOperators(c *harness.Case) {
 	c.Metric(4, func(m *harness.Metric) {
 		var taken []string
 		var fault error
-		var evidence uint64
+		var evidence []uint64
 		for _, v := range []struct {
 			path  string
 			is    usp.ValueType
@@ -127,14 +127,15 @@ func formsAndOperators(c *harness.Case) {
 				q, err := expect.OneResult(got, v.path)
 				m.Must(err, got.Evidence())
 				if err := usp.Valid(v.is, expect.Resolved(q)[v.path]); err != nil && fault == nil {
-					fault, evidence = fmt.Errorf("%s after it was set to %s: %w", v.path, usp.Quote(form), err), got.Evidence()
+					fault = fmt.Errorf("%s after it was set to %s: %w", v.path, usp.Quote(form), err)
+					evidence = []uint64{set.Evidence(), got.Evidence()}
 				}
 			}
 		}
 		if len(taken) > 0 {
 			m.Note("not refused: %s", strings.Join(taken, ", "))
 		}
-		m.Must(fault, evidence)
+		m.Must(fault, evidence...)
 	})
 }
 
@@ -158,12 +159,11 @@ func needs(c *harness.Case, params ...string) {
 	}
 }
 
-// finds wants a Get of the Subscriptions for which an expression holds to show these rows.
-func finds(c *harness.Case, expression string, rows []string) error {
+// mustFind wants a Get of the Subscriptions for which an expression holds to show these rows.
+func mustFind(m *harness.Metric, c *harness.Case, expression string, rows []string) {
 	path := subscriptions + "[" + expression + "]."
-	q, err := expect.OneResult(c.Agent.Get(c, path), path)
-	if err != nil {
-		return err
-	}
-	return expect.SameSet("resolved_path of "+path, rows, expect.ResolvedPaths(q))
+	got := c.Agent.Get(c, path)
+	q, err := expect.OneResult(got, path)
+	m.Must(err, got.Evidence())
+	m.Must(expect.SameSet("resolved_path of "+path, rows, expect.ResolvedPaths(q)), got.Evidence())
 }
