@@ -49,16 +49,16 @@ conclusion says so. A failure by hand makes the run not conformant.
 
 With --from, a file has the verdicts of several cases:
 
-  - case: "2.8"
-    link: mqtt5+tls         # only where the case is open over several links
+  - case: "9.3"
+    link: mqtt5             # only where the case is open over several links
     verdict: pass
     who: J. Doe, ACME laboratory
     when: 2026-03-02        # today, if it is missing
-    why: the Agent waited for NTP, as the capture shows
-    attachment: 2.8.pcapng  # beside the file; at most 16 MiB
+    why: our own server has the image; the capture shows all events
+    attachment: 9.3.pcapng  # beside the file; at most 16 MiB
 
 All reports of the run are written again, and the folder is sealed again. Nothing is written if one of the verdicts is refused.`,
-		Example: `  usptest note usptest-runs/latest 2.8 --verdict pass --who 'J. Doe' --why 'waited for NTP' --attachment 2.8.pcapng
+		Example: `  usptest note usptest-runs/latest 9.3 --verdict pass --who 'J. Doe' --why 'from our server' --attachment 9.3.pcapng
   usptest note usptest-runs/latest --from manual.yaml`,
 		Args: cobra.RangeArgs(1, 2),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {

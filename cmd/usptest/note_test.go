@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/result"
 )
 
@@ -87,10 +88,10 @@ func TestVerdictsByHandThatAreRefused(t *testing.T) {
 	}{
 		"an unknown case":          {note("2.600", "pass"), `"2.600" matches nothing`},
 		"several cases":            {note("2.*", "pass"), "want the id of one case"},
-		"a case that was judged":   {note("1.36", "fail"), "usptest itself judged case 1.36 over mqtt5+tls: pass"},
-		"a deprecated case":        {note("1.63", "pass"), "case 1.63 does not apply"},
-		"a case that is not there": {note("1.1", "pass"), "case 1.1 is not in the run"},
-		"another link":             {note("2.6", "pass", "--link", "stomp"), "not in the run over \"stomp\""},
+		"a case that was judged":   {note("1.36", "fail"), "case 1.36: usptest itself judged it over mqtt5+tls: pass"},
+		"a deprecated case":        {note("1.63", "pass"), "case 1.63: it does not apply"},
+		"a case that is not there": {note("1.1", "pass"), "case 1.1: it is not in the run"},
+		"another link":             {note("2.6", "pass", "--link", "stomp"), "case 2.6: it is not in the run over \"stomp\""},
 		"another verdict":          {note("2.6", "good"), `verdict "good": want pass or fail`},
 		"another date":             {note("2.6", "pass", "--when", "yesterday"), "want a date such as"},
 		"no attachment":            {note("2.6", "pass", "--attachment", "nowhere.txt"), "nowhere.txt"},
@@ -107,4 +108,69 @@ func TestVerdictsByHandThatAreRefused(t *testing.T) {
 	if string(read(t, dir, runFile)) != string(was) || !sealed || exists(filepath.Join(dir, attachmentDir)) {
 		t.Error("the run is not as it was")
 	}
+}
+
+// TestVerdictsByHandOutliveAResume judges by hand in a run that reached its time limit, and goes on.
+func TestVerdictsByHandOutliveAResume(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "out")
+	seen := filepath.Join(t.TempDir(), "seen.txt")
+	write(t, []byte("what was seen"), seen)
+	usptest(t, "run", "--link", "mqtt5", "--instances=1", "--out", dir, "--timeout", "1500ms", "--select", "!case:1.41",
+		"1.36", "1.41", "1.54", "1.55").
+		Want(t, result.ExitError, "could not be judged")
+	usptest(t, "note", dir, "1.41", "--verdict", "fail", "--who", "J. Doe", "--why", "it was slow").Want(t, result.ExitPassed)
+	usptest(t, "note", dir, "1.41", "--verdict", "pass", "--who", "M. Roe", "--why", "it was not", "--attachment", seen).
+		Want(t, result.ExitPassed)
+	usptest(t, "run", "--resume", dir, "--timeout", "0").Want(t, result.ExitPassed, "pass-by-hand 1.41: M. Roe", "judged by hand")
+	run := runIn(t, dir)
+	if counts := run.Counts(); counts[result.Pass] != 3 || counts[result.PassByHand] != 1 {
+		t.Errorf("want 3 cases passed and one by hand, got %v", counts)
+	}
+	wantByHand(t, dir, run, "1.41", "J. Doe", "M. Roe")
+}
+
+// wantByHand wants a case of the first link to have verdicts of these persons, with an attachment of the last, and all to be sealed.
+func wantByHand(t *testing.T, dir string, run *result.Run, id string, who ...string) {
+	t.Helper()
+	i := slices.IndexFunc(run.Links[0].Cases, func(c result.Case) bool { return c.ID == id })
+	hands := run.Links[0].Cases[i].ByHand
+	if len(hands) != len(who) {
+		t.Fatalf("want verdicts of %v, got %+v", who, hands)
+	}
+	for i, h := range hands {
+		if h.Who != who[i] || h.Instead != result.Deselected {
+			t.Errorf("want a verdict of %s instead of deselected, got %+v", who[i], h)
+		}
+	}
+	if data := string(read(t, dir, filepath.FromSlash(hands[len(hands)-1].Attachment))); data != "what was seen" {
+		t.Errorf("the attachment has %q", data)
+	}
+	if err := result.Unseal(dir, func(string) bool { return true }); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestVerdictsByHandOutliveAMerge judges by hand in a shard, and again in the run that all of them make.
+func TestVerdictsByHandOutliveAMerge(t *testing.T) {
+	t.Parallel()
+	top := t.TempDir()
+	merged, seen := filepath.Join(top, "merged"), filepath.Join(top, "seen.txt")
+	write(t, []byte("what was seen"), seen)
+	var parts []string
+	for _, shard := range []string{"1/2", "2/2"} {
+		part := filepath.Join(top, shard[:1])
+		usptest(t, "run", "--link", "mqtt5", "--out", part, "--shard", shard, "--select", "!case:1.41", "1.36", "1.41", "1.79").
+			Want(t, result.ExitPassed)
+		parts = append(parts, part)
+	}
+	by := func(dir, who string) *program.Program {
+		return usptest(t, "note", dir, "1.41", "--verdict", "pass", "--who", who, "--why", "it was fast", "--attachment", seen)
+	}
+	by(parts[0], "J. Doe").Want(t, result.ExitPassed) // what is not carried out is in the first part
+	by(parts[1], "J. Doe").Want(t, result.ExitUsage, "case 1.41: it is not in the run")
+	usptest(t, append([]string{"merge", "--out", merged}, parts...)...).Want(t, result.ExitPassed, "1 pass-by-hand")
+	wantByHand(t, merged, runIn(t, merged), "1.41", "J. Doe")
+	by(merged, "M. Roe").Want(t, result.ExitPassed, "2-seen.txt")
+	wantByHand(t, merged, runIn(t, merged), "1.41", "J. Doe", "M. Roe")
 }

@@ -1,6 +1,7 @@
 package result
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -49,10 +50,10 @@ func (r *Run) ByHandOver(link, id string) (string, error) {
 			case slices.Contains([]Verdict{Error, Aborted, Deselected, NotAutomated, PassByHand, FailByHand}, c.Verdict):
 				open = append(open, l.Link)
 			case c.Verdict == Unsupported || c.Verdict == Deprecated:
-				closed = fmt.Errorf("case %s does not apply: it is %s over %s, %s", id, c.Verdict, l.Link, c.Reason)
+				closed = fmt.Errorf("it does not apply: it is %s over %s, %s", c.Verdict, l.Link, c.Reason)
 			default:
-				closed = fmt.Errorf("usptest itself judged case %s over %s: %s; a verdict by hand is for what it could not judge",
-					id, l.Link, c.Verdict)
+				closed = fmt.Errorf("usptest itself judged it over %s: %s; a verdict by hand is for what it could not judge",
+					l.Link, c.Verdict)
 			}
 		}
 	}
@@ -60,13 +61,13 @@ func (r *Run) ByHandOver(link, id string) (string, error) {
 	case len(open) == 1:
 		return open[0], nil
 	case len(open) > 1:
-		return "", fmt.Errorf("case %s was not judged over %s; name one of them as the link", id, strings.Join(open, ", "))
+		return "", fmt.Errorf("it was not judged over %s; name one of them as the link", strings.Join(open, ", "))
 	case closed != nil:
 		return "", closed
 	case link != "":
-		return "", fmt.Errorf("case %s is not in the run over %q; its links are %s", id, link, strings.Join(linkNames(r), ", "))
+		return "", fmt.Errorf("it is not in the run over %q; its links are %s", link, strings.Join(linkNames(r), ", "))
 	}
-	return "", fmt.Errorf("case %s is not in the run", id)
+	return "", errors.New("it is not in the run")
 }
 
 // Judge books a verdict by hand for a case over a link that ByHandOver has found, and returns the case. Earlier ones by hand stay beside

@@ -382,6 +382,16 @@ func TestBaseline(t *testing.T) {
 	}
 }
 
+func TestAFailureByHandExplainsTheExitCode(t *testing.T) {
+	run := runs.Clean()
+	if run.Links[0].Cases[0].Verdict = result.FailByHand; run.ExitCode() != result.ExitDeviceFault {
+		t.Fatal("it is no failure")
+	}
+	if got := exit(run, result.ExitDeviceFault); got != "no new failure that usptest saw, but one by hand" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestForecast(t *testing.T) {
 	run := *runs.Clean()
 	run.Links = []result.Link{

@@ -235,8 +235,12 @@ func (o Options) relaxed(b *strings.Builder, run *result.Run) {
 		}
 	}
 	for _, e := range errata {
-		fmt.Fprintf(b, "%s passes by erratum %s, not by the letter of the plan; see usptest show %s\n",
-			o.list(cases[e]), value(e), result.VisibleLine(cases[e][0]))
+		passes := "pass"
+		if len(cases[e]) == 1 {
+			passes = "passes"
+		}
+		fmt.Fprintf(b, "%s %s by erratum %s, not by the letter of the plan; see usptest show %s\n",
+			o.list(cases[e]), passes, value(e), result.VisibleLine(cases[e][0]))
 	}
 }
 
@@ -439,6 +443,8 @@ func exit(run *result.Run, code int) string {
 		return "no failure but those that the baseline knows"
 	case code == result.ExitPassed && count[result.Waived] > 0:
 		return "no failure but those that a waiver excuses"
+	case code == result.ExitDeviceFault && count[result.FailByHand] > 0 && faults == run.Standing(result.Known):
+		return "no new failure that usptest saw, but one by hand"
 	case code == result.ExitDeviceFault && faults+run.Standing(result.Stale) == run.Standing(result.Known):
 		return "no new failure, but the device lacks something of a profile that it claims"
 	case code == result.ExitDeviceFault && faults == run.Standing(result.Known):
