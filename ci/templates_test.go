@@ -131,6 +131,7 @@ func gate(t *testing.T, script string, env ...string) {
 
 // pipeline is what a template does with usptest: a script for each of a number of shards, counted from first, and one that joins them.
 type pipeline struct {
+	build      string // a script that builds the agent, where the template has one
 	run, merge string
 	summary    string // a script that shows the result, where the template has one
 	first, of  int
@@ -143,6 +144,31 @@ type pipeline struct {
 func (p pipeline) check(t *testing.T) {
 	spread(t, p.run, p.first, p.of, p.passes, p.env)
 	gate(t, p.merge, p.mergeEnv...)
+	if p.build != "" {
+		built(t, p.build)
+	}
+}
+
+// built checks the script that builds the agent: its configure finds libwebsockets only when the package was installed before.
+func built(t *testing.T, script string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"apt-get": `echo "$@" >>installed`, "sudo": `exec "$@"`, "make": `[ -e Makefile ] && : >obuspa`,
+		"autoreconf": `printf '#!/bin/sh\ngrep -qw libwebsockets-dev installed && : >Makefile\n' >configure; chmod +x configure`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-e", "-u", "-c", script)
+	cmd.Dir, cmd.Env = dir, []string{"PATH=" + dir + ":/usr/bin:/bin"}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("the agent is not built: %v\n%s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "obuspa")); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestGitHubTemplate(t *testing.T) {
@@ -186,7 +212,8 @@ func gitHub(t *testing.T) pipeline {
 	shards := workflow.Jobs["test"].Strategy.Matrix.Shard
 	script := strings.NewReplacer("${{ matrix.shard }}", "$SHARD", "${{ strategy.job-total }}", fmt.Sprint(len(shards))).Replace(step("test", "usptest run"))
 	return pipeline{
-		run: script, merge: step("report", "usptest merge"), summary: step("report", "usptest report"), of: len(shards),
+		build: step("build", "./configure"),
+		run:   script, merge: step("report", "usptest merge"), summary: step("report", "usptest report"), of: len(shards),
 		env: func(i int) []string { return []string{fmt.Sprintf("SHARD=%d", shards[i]), "USPTEST=x"} }, mergeEnv: []string{"USPTEST=x"},
 	}
 }
@@ -235,6 +262,11 @@ func gitLab(t *testing.T) pipeline {
 	if test := file.Test; !slices.Equal(test.AllowFailure.ExitCodes, []int{1, 3}) || test.Artifacts.When != "always" {
 		t.Errorf("a shard with faults must not keep the report from being made: %+v", test)
 	}
+	// libwebsockets has to be 4.2 or newer: Debian 12 has 4.1.6, Debian 13 has 4.3
+	release := map[string]string{"debian:13": "trixie"}[file.Build.Image]
+	if release == "" || !strings.HasSuffix(file.Usptest.Image, "-"+release) {
+		t.Errorf("the agent is built in %s and runs in %s: want one release, with libwebsockets 4.2", file.Build.Image, file.Usptest.Image)
+	}
 	report := file.Report
 	if report.Artifacts.When != "always" || report.Artifacts.Reports["junit"] != "usptest-run/junit.xml" ||
 		report.AllowFailure.ExitCodes != nil {
@@ -244,7 +276,8 @@ func gitLab(t *testing.T) pipeline {
 		return strings.Join(append(slices.Clone(before), j.Script...), "\n")
 	}
 	return pipeline{
-		run: script(file.Test, file.Usptest.BeforeScript), merge: script(file.Report, file.Report.BeforeScript),
+		build: script(file.Build, nil),
+		run:   script(file.Test, file.Usptest.BeforeScript), merge: script(file.Report, file.Report.BeforeScript),
 		first: 1, of: file.Test.Parallel, passes: true,
 		env: func(i int) []string {
 			return []string{fmt.Sprintf("CI_NODE_INDEX=%d", i), fmt.Sprintf("CI_NODE_TOTAL=%d", file.Test.Parallel), "USPTEST=x"}
