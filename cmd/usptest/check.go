@@ -73,7 +73,7 @@ lab that cannot do its part.`,
 				if errors.Is(err, cmd.Context().Err()) && cmd.Context().Err() != nil {
 					return &exitError{result.ExitInterrupted, nil}
 				}
-				code = worse(code, tell(cmd.OutOrStdout(), name, found, err))
+				code = worse(code, tell(cmd.OutOrStdout(), d, name, found, err))
 				if found.Journal != "" {
 					if err := keepContact(cmd.OutOrStdout(), out, name, found); err != nil {
 						return err
@@ -120,7 +120,7 @@ func worse(a, b int) int {
 }
 
 // tell writes the result of the first contact over a link and returns the exit code for it.
-func tell(w io.Writer, link string, found runner.Found, err error) int {
+func tell(w io.Writer, file *dut.File, link string, found runner.Found, err error) int {
 	say := func(text string) { fmt.Fprintf(w, "%s: %s\n", link, result.VisibleLine(text)) }
 	var wrong *dut.Problems
 	if err != nil && !errors.As(err, &wrong) {
@@ -134,6 +134,10 @@ func tell(w io.Writer, link string, found runner.Found, err error) int {
 	}
 	d := found.Device
 	say(fmt.Sprintf("contact with %s (%s %s, software %q)", d.Endpoint, d.Vendor, d.Model, d.Software))
+	described := result.Device{Vendor: file.Device.Vendor, Model: file.Device.Model, Software: file.Device.Software, Says: d.Says}
+	for _, m := range described.Mismatches() {
+		say(m.Mismatch() + "; correct device in the DUT file, or a run is partial at best")
+	}
 	if len(found.Beside) > 0 {
 		say(fmt.Sprintf("the device is connected over %s at the same time; a Notify may come over either", strings.Join(found.Beside, " and ")))
 	}

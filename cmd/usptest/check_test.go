@@ -55,6 +55,7 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 		want       []string
 	}{
 		"ready": {plain, "", agent, result.ExitPassed, []string{
+			`vendor: the DUT file says "ACME", the device says "usptest"; correct device in the DUT file`,
 			"feature 36 (MQTT 5.0): the device shows it, but it is not declared; add 36 to features", "ready; next: usptest run --dut "}},
 		"a feature too many": {plain, "features: [4]\n", with("--defect=without-expiration"), result.ExitPassed,
 			[]string{"remove 4 from features, or fix the device"}},

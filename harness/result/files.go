@@ -86,7 +86,8 @@ func unreadable(path string, data []byte, err error) error {
 	case at < 0:
 		return fmt.Errorf("%s: not a run.json: %w", path, err)
 	case at >= len(data):
-		return fmt.Errorf("%s:%d: cut short after %d bytes, or no run.json: %w", path, line, len(data), err)
+		return fmt.Errorf("%s:%d: cut short after %d bytes, or no run.json: %w; take the file that usptest wrote, or run again",
+			path, line, len(data), err)
 	}
 	return fmt.Errorf("%s:%d: not a run.json: %w", path, line, err)
 }

@@ -80,7 +80,7 @@ func Recover(path string) (*Run, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if run == nil {
-		return nil, fmt.Errorf("%s: the run ended before it began; there is nothing to report", path)
+		return nil, fmt.Errorf("%s: the run ended before it began; start a new one", path)
 	}
 	run.Dir = filepath.Dir(path)
 	if err := run.check(); err != nil {
