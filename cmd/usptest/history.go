@@ -101,7 +101,7 @@ func loadRuns(warn io.Writer, folders []string) (runs []*result.Run, names []str
 				continue
 			}
 			if err := load(dir); err != nil {
-				fmt.Fprintf(warn, "usptest: left out: %s\n", result.VisibleLine(err.Error()))
+				fmt.Fprintf(warn, "usptest: left out: %s\n", result.VisibleLine(strings.Join(strings.Fields(err.Error()), " ")))
 			}
 		}
 		if len(seen) == found {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -126,7 +127,7 @@ func TestLimitedReports(t *testing.T) {
 		t.Error("the first page does not say that the report is limited")
 	}
 	folder := filepath.Join(t.TempDir(), "out")
-	usptest(t, "run", "--link", "mqtt5", "--limited", "--defect", "partial-add-ignores-enable", "--out", folder, "1.1", "1.2").
+	usptest(t, "run", "--link", "mqtt5", "--limited=true", "--defect", "partial-add-ignores-enable", "--out", folder, "1.1", "1.2").
 		Want(t, result.ExitDeviceFault, "fail 1.2")
 	if head := first(filepath.Join(folder, reportFile)); !strings.Contains(head, result.LimitedNotice) || strings.Contains(head, "pass") {
 		t.Errorf("want a limited report, got\n%.2000s", head)
@@ -134,5 +135,17 @@ func TestLimitedReports(t *testing.T) {
 	if r := runIn(t, folder); r.Counts()[result.Pass] != 1 {
 		t.Errorf("run.json is to stay complete, got %v", r.Counts())
 	}
-	usptest(t, "report", folder).Want(t, result.ExitPassed) // the seals fit
+	usptest(t, "report", folder).Want(t, result.ExitPassed, "pass 1.1") // the seals fit, and the terminal shows all
+	// rendered again, it is what the run wrote
+	was, again := read(t, folder, reportFile), filepath.Join(folder, reportFile)
+	for _, limited := range []bool{true, false, true} {
+		args := []string{"report", folder, "--out", again}
+		if !limited {
+			args = append(args, "--limited=false")
+		}
+		usptest(t, args...).Want(t, result.ExitPassed)
+		if same := bytes.Equal(read(t, folder, reportFile), was); same != limited {
+			t.Errorf("%q: it is as the run wrote it: %v", args, same)
+		}
+	}
 }

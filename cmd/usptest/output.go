@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -57,7 +56,7 @@ func writeReports(dir, extraJUnit string, run *result.Run, p *plan.Plan) (files 
 		write(extraJUnit, junitTo)
 	}
 	shown := run
-	if slices.Contains(run.Again, "--"+limitedFlag) {
+	if begun, _, _ := begunBy(run); begun.limited {
 		shown = run.OnlyFailures()
 	}
 	captures := make(chan error, 1)

@@ -30,7 +30,8 @@ run.json or the folder that holds it; the journals beside it are used.
 If a run was killed and has no run.json, report renders what cases.jsonl has.
 
 --limited writes a limited report: the cases that failed with their evidence, and nothing about the others. The plan's
-terms of use let a member of the Broadband Forum that tests independently hand out no more than that.
+terms of use let a member of the Broadband Forum that tests independently hand out no more than that. The HTML of
+a run with --limited is limited again, unless you say --limited=false.
 
 A run.json of another schema or one that is cut short is refused, and so is a run whose SHA256SUMS show that
 run.json or a journal was changed. A file that is not a report is never overwritten.`,
@@ -60,6 +61,9 @@ run.json or a journal was changed. A file that is not a report is never overwrit
 			if run.Plan.Hash != p.Hash() {
 				fmt.Fprintf(cmd.ErrOrStderr(), "usptest: note: the run was judged by another version of the plan's data; its verdicts stay, texts are those of %s\n", version())
 			}
+			if begun, _, _ := begunBy(run); begun.limited && format == formatHTML && !cmd.Flags().Changed(limitedFlag) {
+				limited = true
+			}
 			if limited {
 				run = run.OnlyFailures()
 			}
@@ -68,8 +72,8 @@ run.json or a journal was changed. A file that is not a report is never overwrit
 	}
 	cmd.Flags().StringVar(&format, "format", "", "html, junit, markdown or console (default: by the name of the file; console without one)")
 	cmd.Flags().StringVar(&out, "out", "", "write to this `file` (default: standard output)")
-	cmd.Flags().BoolVar(&limited, "limited", false,
-		"show the failed cases with their evidence, and nothing about the others; see docs/plan-terms.md")
+	cmd.Flags().BoolVar(&limited, limitedFlag, false,
+		"show the failed cases with their evidence alone (default: of HTML, as the run did); see docs/plan-terms.md")
 	must(cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(reportFormats(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }

@@ -40,6 +40,7 @@ type runFlags struct {
 	quiet, verbose bool
 	strict, dry    bool
 	adviceFails    bool
+	limited        bool
 	repeat         int
 	timeout        time.Duration
 	atOnce         <-chan struct{} // closed by the second Ctrl-C
@@ -104,13 +105,13 @@ func (f *runFlags) define(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.strict, "strict-plan", false, "judge by the letter of the plan where it contradicts itself or the standard; see usptest show")
 	flags.BoolVar(&f.dry, "dry-run", false, "say what would run, what would not and why, and about how long it takes; carry out nothing")
 	flags.BoolVar(&f.adviceFails, "advice-fails", false, "let the run fail where a check beyond the plan gives advice")
-	flags.Bool(limitedFlag, false, // read from the run, which others render again
+	flags.BoolVar(&f.limited, limitedFlag, false,
 		"make report.html a limited report: the failed cases and their evidence alone; see docs/plan-terms.md")
 	flags.BoolVar(&f.quiet, "quiet", false, "print failures and the summary only")
 	flags.BoolVar(&f.verbose, "verbose", false, "print every case, also those that pass or are not run")
 }
 
-// limitedFlag has a run write a limited report.
+// limitedFlag has a run, or usptest report, write a limited report.
 const limitedFlag = "limited"
 
 // maxRepeat bounds --repeat: the events of all rounds of a case are kept until it ends.
@@ -326,20 +327,29 @@ func (f *runFlags) goOn(cmd *cobra.Command, selectors []string) error {
 	if err != nil {
 		return fmt.Errorf("--resume: %w", err)
 	}
-	if len(run.Again) < 2 || run.Again[1] != "run" {
-		return fmt.Errorf("--resume: %s has no command line of the run; start a new run", f.resume)
+	begun, words, err := begunBy(run)
+	if err != nil {
+		return fmt.Errorf("--resume: %s %w", f.resume, err)
 	}
-	begun := runFlags{atOnce: f.atOnce}
-	words := pflag.NewFlagSet("run", pflag.ContinueOnError)
-	begun.define(words)
-	if err := words.Parse(run.Again[2:]); err != nil {
-		return fmt.Errorf("--resume: the command line of %s: %w", f.resume, err)
-	}
+	begun.atOnce = f.atOnce
 	if cmd.Flags().Changed("timeout") {
 		begun.timeout = f.timeout
 	}
 	begun.dry, begun.quiet, begun.verbose = f.dry, f.quiet, f.verbose
-	return begun.run(cmd, words.Args(), run, held)
+	return begun.run(cmd, words, run, held)
+}
+
+// begunBy are the flags and selectors of the command line by which a run was begun.
+func begunBy(run *result.Run) (f runFlags, selectors []string, err error) {
+	if len(run.Again) < 2 || run.Again[1] != "run" {
+		return f, nil, errors.New("has no command line of the run; start a new run")
+	}
+	words := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	f.define(words)
+	if err := words.Parse(run.Again[2:]); err != nil {
+		return f, nil, fmt.Errorf("has another command line: %w; start a new run", err)
+	}
+	return f, words.Args(), nil
 }
 
 // folder is the one of --out, or a new one.
