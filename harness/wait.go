@@ -45,7 +45,8 @@ func (c *Case) AwaitNotify(what string, wait Wait, mark uint64, match func(*uspp
 	m, err := c.Agent.AwaitNotify(ctx, mark, match)
 	if err != nil {
 		if to := c.misled(mark); to != "" {
-			err = fmt.Errorf("a Notify went to %s instead of %q: set the Controller's address on the device; %w", usp.Quote(to), c.ControllerAddress, err)
+			err = fmt.Errorf("%s%s instead of %q: set the Controller's address on the device; %w",
+				result.NotifyWentTo, usp.Quote(to), c.ControllerAddress, err)
 		}
 		return nil, wait.missed(what, err)
 	}

@@ -99,16 +99,45 @@ func TestADeviceThatBreaksARuleAndGetsIn(t *testing.T) {
 	}
 }
 
+// TestWhatTheConsoleSaysOfAProcess is what is on the console of a device whose fault shows only as a process or in real time.
+func TestWhatTheConsoleSaysOfAProcess(t *testing.T) {
+	t.Parallel()
+	const mqtt, stomp = `{mtp: mqtt, version: "5.0", controllerTopic: here}`, `{mtp: stomp, controllerTopic: here}`
+	lost := `The device sends no ObjectCreation Notify of usptest-notify-1-57-1 within 2s (waits.notify): ` +
+		`a Notify went to "elsewhere/here" instead of "here".`
+	const remedy = "hint: Set the topic or destination"
+	for name, test := range map[string]struct {
+		defect, link, id string
+		exit             int
+		says             []string
+	}{
+		"a crash": {"crashes-at-controller-mtp", mqtt, "1.78", result.ExitDeviceFault, []string{
+			"got   it ended: exit status 139   in crash, ", "its last lines: stack frame 3 | ", // ten of them
+			"| segmentation fault while adding Device.LocalAgent.Controller.", "hint: The device crashed. "}},
+		"late answers": {"answers-late", mqtt, "1.36", result.ExitError, []string{
+			"the device answers too late: a GetResp came 5.", "hint: Raise waits.response in the DUT file, now 4s"}},
+		"MQTT elsewhere":  {"notify-elsewhere", mqtt, "1.57", result.ExitDeviceFault, []string{lost, remedy}},
+		"STOMP elsewhere": {"notify-elsewhere", stomp, "1.57", result.ExitDeviceFault, []string{lost, remedy}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := contactFile(t, test.link, "--defect="+test.defect)
+			usptest(t, "run", "--dut", file, "--out", filepath.Join(t.TempDir(), "out"), test.id).Want(t, test.exit, test.says...)
+		})
+	}
+}
+
 // contactFile is the DUT file of a reference agent over a link, with more flags.
 func contactFile(t *testing.T, link string, flags ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "lab.yaml")
-	text := "device: {vendor: ACME, model: X1, software: \"1.0\", endpoint: \"proto::x1\"}\nlinks: [" + link + "]\nfeatures: [1, 17, 19, 36, 37]\n" +
+	text := "device: {vendor: ACME, model: X1, software: \"1.0\", endpoint: \"proto::x1\"}\nlinks: [" + link + "]\n" +
+		"features: [1, 7, 17, 19, 36, 37]\n" +
 		"lab:\n  reboot: usp\n  launch:\n    fresh: per-run\n    exec:\n"
 	for _, word := range append(agentLaunch(t), flags...) {
 		text += "      - '" + word + "'\n"
 	}
-	text += "waits: {connect: 15s, response: 4s}\n"
+	text += "waits: {connect: 15s, response: 4s, notify: 2s}\n"
 	write(t, []byte(text), path)
 	return path
 }

@@ -187,6 +187,8 @@ func (m Metric) headline(v Verdict) string {
 	where, want, got := CutWords(m.clause(), maxHeadline), CutWords(m.Want, maxCompared), CutWords(seen, maxCompared)
 	asked, reply := strings.CutPrefix(where, "reply to ")
 	missing, nothing := strings.CutPrefix(where, "no ")
+	_, to, astray := strings.Cut(cmp.Or(m.Where, m.Note), NotifyWentTo)
+	to, _, _ = strings.Cut(to, ": ")
 	switch {
 	case v == Aborted:
 		return sentence(where) + "."
@@ -198,11 +200,16 @@ func (m Metric) headline(v Verdict) string {
 		return fmt.Sprintf("The device answers %s with %s instead of %s.", asked, got, want)
 	case m.Want != "" || m.Got != "":
 		return fmt.Sprintf("The device is at fault: %s: want %s, got %s.", where, cmp.Or(want, "nothing"), cmp.Or(got, "nothing"))
+	case nothing && astray:
+		return fmt.Sprintf("The device sends no %s: a Notify went to %s.", missing, CutWords(to, maxCompared))
 	case nothing:
 		return "The device sends no " + missing + "."
 	}
 	return sentence(where) + "."
 }
+
+// NotifyWentTo is in a finding about a Notify that was sent, but to another topic or destination; which one follows.
+const NotifyWentTo = "a Notify went to "
 
 // hints are what usually helps, by a sign in a finding.
 var hints = []struct{ sign, hint string }{
@@ -215,6 +222,7 @@ var hints = []struct{ sign, hint string }{
 	{"needs oob-recovery", "Say under lab.factoryReset in the DUT file how to bring the device back without USP."},
 	{"needs no-absolute-time", "Say under lab.time in the DUT file how to keep the time from the device, and how to give it back."},
 	{"no contact", "Run usptest check with the same DUT file; it says what came from the device and what to change."},
+	{NotifyWentTo, "Set the topic or destination of the Controller on the device, in its MTP table, or controllerTopic in the DUT file."},
 	{"Notify", "If the device only looks for changes at intervals, raise waits.notify in the DUT file above that interval."},
 }
 

@@ -28,6 +28,7 @@ func TestCausesAreGroupedByPlaceAndKind(t *testing.T) {
 			fault("1.52", 2, "no ValueChange Notify of usptest-1 within 5.2s; from the device meanwhile: nothing", "", "", ""),
 			fault("1.53", 2, "no ValueChange Notify of usptest-2 within 9.1s", "", "", ""),
 			fault("1.79", 2, "oper_complete.command_key", `"usptest-operate-1-79-9"`, `"x"`, ""),
+			fault("1.57", 2, `no ObjectCreation Notify of usptest-3 within 6s; a Notify went to "x" instead of "y": set it`, "", "", ""),
 		}},
 	}}
 	run.Conclude()
@@ -42,6 +43,8 @@ func TestCausesAreGroupedByPlaceAndKind(t *testing.T) {
 		`fail | The device is at fault: address of the AddResp: want a, got b. | 1.1, 1.36 over mqtt5 | hint false`,
 		`fail | The device sends no ValueChange Notify of usptest-1 within 5.2s. | 1.52, 1.53 over stomp | hint true`,
 		`fail | The device answers Get with Error 7006 Permission denied instead of GetResp. | 1.86 over mqtt5 | hint true`,
+		`fail | The device sends no ObjectCreation Notify of usptest-3 within 6s: a Notify went to "x" instead of "y". | ` +
+			`1.57 over stomp | hint true`,
 		`error | The setup: needs reboot (a restart). | 6.2 over mqtt5 | hint true`,
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
