@@ -59,20 +59,38 @@ type Attempt struct {
 	Session *journal.Event // how the device has opened a session; nil when it has not
 	Seq     uint64         // of the event that says so, or that tells most of how it has ended
 	Text    string         // of that event
+
+	opened uint64 // the event of its opening
 }
 
 // AwaitAttempt waits for a connection that is opened after mark, and for what becomes of it: a session, its end, or nothing for as long
-// as an answer is awaited.
+// as an answer is awaited. A connection that the device closes before it has sent a byte is no attempt, if another one follows: some devices
+// open two at once, and drop one of them.
 func (c *Case) AwaitAttempt(mark uint64) (Attempt, error) {
-	opened, err := c.Await("attempt of the device to connect", c.ReconnectWait(), mark, func(e *journal.Event) error {
-		if !c.opensLink(e) {
-			return journal.ErrSkip
+	var unused *Attempt
+	for {
+		opened, err := c.Await("attempt of the device to connect", c.ReconnectWait(), mark, func(e *journal.Event) error {
+			if !c.opensLink(e) {
+				return journal.ErrSkip
+			}
+			return nil
+		})
+		switch {
+		case err != nil && unused != nil && c.Err() == nil:
+			return *unused, nil
+		case err != nil:
+			return Attempt{}, err
 		}
-		return nil
-	})
-	if err != nil {
-		return Attempt{}, err
+		attempt, used, err := c.outcome(opened)
+		if err != nil || used || unused != nil {
+			return attempt, err
+		}
+		unused, mark = &attempt, opened.Seq
 	}
+}
+
+// outcome waits for what becomes of a connection. used reports whether it was more than opened and closed.
+func (c *Case) outcome(opened *journal.Event) (_ Attempt, used bool, _ error) {
 	end, err := c.Await("session or end of the connection", c.ResponseWait(), opened.Seq, func(e *journal.Event) error {
 		if e.Conn == opened.Conn && (c.bench.Link.StartsSession(e) || e.Layer == journal.LayerTCP && e.Type == "close") {
 			return nil
@@ -81,18 +99,22 @@ func (c *Case) AwaitAttempt(mark uint64) (Attempt, error) {
 	})
 	switch {
 	case c.Err() != nil:
-		return Attempt{}, err
+		return Attempt{}, true, err
 	case err != nil:
-		return Attempt{Seq: opened.Seq, Text: "nothing came"}, nil
+		return Attempt{Seq: opened.Seq, Text: "nothing came", opened: opened.Seq}, true, nil
 	case c.bench.Link.StartsSession(end):
-		return Attempt{Session: end, Seq: end.Seq, Text: end.Type}, nil
+		return Attempt{Session: end, Seq: end.Seq, Text: end.Type, opened: opened.Seq}, true, nil
 	}
 	for _, e := range c.Journal.Since(opened.Seq) {
-		if e.Conn == opened.Conn && e.Layer == journal.LayerTLS {
+		if e.Conn != opened.Conn {
+			continue
+		}
+		used = used || e.Dir == journal.In && e.Layer != journal.LayerTCP
+		if e.Layer == journal.LayerTLS {
 			end = e
 		}
 	}
-	return Attempt{Seq: end.Seq, Text: fmt.Sprintf("%s: %s", end.Type, end.Text)}, nil
+	return Attempt{Seq: end.Seq, Text: fmt.Sprintf("%s: %s", end.Type, end.Text), opened: opened.Seq}, used || opened.Dir == journal.Out, nil
 }
 
 // Attempts waits for attempts to connect after mark until one has become a session, up to a number of them, and returns the last one. The
@@ -106,7 +128,7 @@ func (c *Case) Attempts(mark uint64, most int) (last Attempt, err error) {
 		if err != nil {
 			return Attempt{}, err
 		}
-		if last, mark = attempt, attempt.Seq; last.Session != nil {
+		if last, mark = attempt, attempt.opened; last.Session != nil { // the next one may have been opened before this one ended
 			break
 		}
 	}

@@ -1,0 +1,57 @@
+package harness
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/usptest/usptest/brokers/gate"
+	"github.com/usptest/usptest/brokers/mqtt"
+	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// TestAConnectionThatIsNotUsedIsNoAttempt: a device may open two at once and drop one, which says nothing of the certificate.
+func TestAConnectionThatIsNotUsedIsNoAttempt(t *testing.T) {
+	event := func(conn uint64, layer journal.Layer, dir journal.Dir, kind string) journal.Event {
+		return journal.Event{Layer: layer, Dir: dir, Type: kind, Conn: conn}
+	}
+	open := func(conn uint64) journal.Event { return event(conn, journal.LayerTCP, journal.In, "open") }
+	closed := func(conn uint64) journal.Event { return event(conn, journal.LayerTCP, journal.Out, "close") }
+	hello := func(conn uint64) journal.Event { return event(conn, journal.LayerTLS, journal.In, "ClientHello") }
+	broken := func(conn uint64) journal.Event {
+		return event(conn, journal.LayerTLS, journal.Own, gate.HandshakeBroken)
+	}
+	connect := func(conn uint64) journal.Event { return event(conn, journal.LayerMQTT, journal.In, mqtt.Connect) }
+	for name, test := range map[string]struct {
+		events []journal.Event
+		most   int
+		text   string // of the last attempt
+	}{
+		"dropped before": {[]journal.Event{open(1), open(2), broken(1), closed(1), hello(2), connect(2)}, 1, mqtt.Connect},
+		"dropped after":  {[]journal.Event{open(1), open(2), hello(1), connect(1), broken(2), closed(2)}, 1, mqtt.Connect},
+		"dropped alone":  {[]journal.Event{open(1), broken(1), closed(1)}, 1, "handshake broken off: "},
+		"refused":        {[]journal.Event{open(1), hello(1), broken(1), closed(1), open(2), hello(2), connect(2)}, 1, "handshake broken off: "},
+		"refused, while another is open": {[]journal.Event{open(1), open(2), hello(1), broken(1), closed(1), hello(2), connect(2)}, 2,
+			mqtt.Connect},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, _ := newBench(t, nil)
+				r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
+					mark := c.Journal.Mark()
+					for _, e := range test.events {
+						c.Journal.Append(e)
+					}
+					got, err := c.Attempts(mark, test.most)
+					if err != nil || got.Text != test.text || (got.Session != nil) != (test.text == mqtt.Connect) {
+						t.Errorf("got %+v, %v", got, err)
+					}
+					c.Metric(1, pass)
+				})
+				if r.Verdict != result.Pass {
+					t.Errorf("got %s %s", r.Verdict, r.Reason)
+				}
+			})
+		})
+	}
+}
