@@ -34,8 +34,10 @@ func TestASetUpThatDoesNotFit(t *testing.T) {
 		"TLS, another name": {secure, "--host=127.0.0.2", `seen: no TCP connection to 127.0.0.1:`},
 		"Controller":        {mqtt, "--controller=self::other", `does not show Device.LocalAgent.EndpointID to the Controller "self::usptest"`},
 		"Endpoint ID": {mqtt, "--endpoint=proto::other",
-			`the device calls itself "proto::other", and device.endpoint in the DUT file is "proto::x1": make them the same, ` +
-				`or disconnect it if it is another device; it did the same again, so usptest waited no longer`},
+			`the device calls itself "proto::other", and device.endpoint in the DUT file is "proto::x1"; make them the same, ` +
+				`or disconnect it if it is another device`},
+		"STOMP Endpoint ID": {stomp, "--username=ours --password=secret --endpoint=proto::other",
+			`the device calls itself "proto::other", and device.endpoint in the DUT file is "proto::x1"; make them the same`},
 		"STOMP user":        {stomp, "--username=other", `it logs in as "other", and the link's username is "ours"`},
 		"STOMP destination": {stomp, "--agent-topic=other", `it subscribes to "other", and the link's agentTopic is "there"`},
 		"STOMP, but MQTT":   {stomp, "--link=mqtt5", `what came is not STOMP: the device speaks another MTP, or TLS on one side only`},

@@ -47,11 +47,9 @@ func (r *rig) contact(ctx context.Context) error {
 	}
 	if err == nil {
 		err = r.mayRead(ctx)
-	}
-	if err != nil && gaveUp && len(x.Mismatches) == 0 {
-		if named := r.namedOtherwise(mark); named != nil {
-			return fmt.Errorf("%w; it did the same again, so usptest waited no longer", named)
-		}
+	} else if named := r.namedOtherwise(mark); named != nil {
+		err = named
+	} else if gaveUp && len(x.Mismatches) == 0 {
 		return r.absent(err, mark, "the device does not get in, and it did the same again, so usptest waited no longer")
 	}
 	if len(x.Mismatches) > 0 {
@@ -93,7 +91,8 @@ func (r *rig) otherController() string {
 
 // watch gives up the wait for a device as soon as it cannot help any more: the device is set up for another version of the MTP, or it has
 // come again and broken the same rule in the same way, or got no further for the same reason. Once is not enough: a device may try
-// otherwise what was refused. One that cannot get in and stays connected is disconnected once, so that it comes again.
+// otherwise what was refused. One that cannot get in and stays connected is disconnected once, so that it comes again; one that speaks by
+// another Endpoint ID need not come again.
 func (r *rig) watch(ctx context.Context, mark uint64, giveUp func()) {
 	dropped, came := false, time.Now()
 	for from := mark; ; {
@@ -120,6 +119,10 @@ func (r *rig) watch(ctx context.Context, mark uint64, giveUp func()) {
 			giveUp()
 			return
 		case err != nil || time.Since(came) >= r.DUT.Waits.Response:
+			if r.namedOtherwise(mark) != nil {
+				giveUp()
+				return
+			}
 			if came = time.Now(); !dropped && len(x.Breaches)+again > 0 {
 				dropped = true
 				r.Link.Drop()
@@ -283,9 +286,6 @@ func (r *rig) reachable(ctx context.Context, mark uint64, patience time.Duration
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case waiting.Err() != nil:
-			if named := r.namedOtherwise(mark); named != nil {
-				return named
-			}
 			if other := r.announcesOther(mark); other != "" {
 				return fmt.Errorf("the device is connected but does not answer, and names itself otherwise: %s; "+
 					"make it and device.endpoint in the DUT file the same", other)
@@ -447,7 +447,7 @@ func (r *rig) namedOtherwise(mark uint64) error {
 	for _, e := range r.Journal.Since(mark) {
 		record, ok := e.Body.(*usppb.Record)
 		if ok && e.Dir == journal.In && e.Link == "" && record.GetFromId() != r.Agent.AgentID() {
-			return fmt.Errorf("the device calls itself %s, and device.endpoint in the DUT file is %q: make them the same, "+
+			return fmt.Errorf("the device calls itself %s, and device.endpoint in the DUT file is %q; make them the same, "+
 				"or disconnect it if it is another device", usp.Quote(record.GetFromId()), r.Agent.AgentID())
 		}
 	}
