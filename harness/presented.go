@@ -64,8 +64,8 @@ type Attempt struct {
 }
 
 // AwaitAttempt waits for a connection that is opened after mark, and for what becomes of it: a session, its end, or nothing for as long
-// as an answer is awaited. A connection that the device closes before it has sent a byte is no attempt, if another one follows: some devices
-// open two at once, and drop one of them.
+// as an answer is awaited. A connection that the device closes before it has sent a byte is no attempt, if another one follows: some
+// devices open two at once, and drop one of them.
 func (c *Case) AwaitAttempt(mark uint64) (Attempt, error) {
 	var unused *Attempt
 	for {
@@ -114,7 +114,8 @@ func (c *Case) outcome(opened *journal.Event) (_ Attempt, used bool, _ error) {
 			end = e
 		}
 	}
-	return Attempt{Seq: end.Seq, Text: fmt.Sprintf("%s: %s", end.Type, end.Text), opened: opened.Seq}, used || opened.Dir == journal.Out, nil
+	used = used || opened.Dir == journal.Out
+	return Attempt{Seq: end.Seq, Text: fmt.Sprintf("%s: %s", end.Type, end.Text), opened: opened.Seq}, used, nil
 }
 
 // Attempts waits for attempts to connect after mark until one has become a session, up to a number of them, and returns the last one. The

@@ -30,7 +30,8 @@ func TestAConnectionThatIsNotUsedIsNoAttempt(t *testing.T) {
 		"dropped before": {[]journal.Event{open(1), open(2), broken(1), closed(1), hello(2), connect(2)}, 1, mqtt.Connect},
 		"dropped after":  {[]journal.Event{open(1), open(2), hello(1), connect(1), broken(2), closed(2)}, 1, mqtt.Connect},
 		"dropped alone":  {[]journal.Event{open(1), broken(1), closed(1)}, 1, "handshake broken off: "},
-		"refused":        {[]journal.Event{open(1), hello(1), broken(1), closed(1), open(2), hello(2), connect(2)}, 1, "handshake broken off: "},
+		"refused": {[]journal.Event{open(1), hello(1), broken(1), closed(1), open(2), hello(2), connect(2)}, 1,
+			"handshake broken off: "},
 		"refused, while another is open": {[]journal.Event{open(1), open(2), hello(1), broken(1), closed(1), hello(2), connect(2)}, 2,
 			mqtt.Connect},
 	} {

@@ -87,8 +87,9 @@ func TestADeviceThatBreaksARuleAndGetsIn(t *testing.T) {
 		"stomp-endpoint-id-of-another": {`{mtp: stomp}`, `endpoint-id of the STOMP frame: want "proto::x1", got "proto::another" (R-STOMP.4)`},
 		"from-id-without-scheme":       {`{mtp: mqtt, version: "5.0"}`, `got "agent" (Endpoint IDs are valid)`},
 		"record-without-version": {`{mtp: mqtt, version: "3.1.1"}`,
-			`version: want <major>.<minor>, got "" (Records and Messages are valid by their schemas)`},
-		"answers-another-controller": {`{mtp: websocket}`, `to_id: want "self::usptest", got "self::another" (Endpoint IDs are valid)`},
+			`version of the Record: want <major>.<minor>, got "" (Records and Messages are valid by their schemas)`},
+		"answers-another-controller": {`{mtp: websocket}`,
+			`to_id of the Record: want "self::usptest", got "self::another" (Endpoint IDs are valid)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

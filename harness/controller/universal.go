@@ -70,15 +70,15 @@ func (c *Controller) judgeRecord(seq, conn uint64, r *usppb.Record) {
 		c.violation(seq, schemaValid, err)
 	}
 	if _, err := usp.ParseEndpointID(r.GetFromId()); err != nil {
-		c.violation(seq, endpointValid, fmt.Errorf("from_id: %w", err))
+		c.violation(seq, endpointValid, fmt.Errorf("from_id of the Record: %w", err))
 	} else if r.GetFromId() != c.opts.AgentID {
 		c.mu.Lock()
 		other := !c.conns[conn]
 		c.mu.Unlock()
-		c.report(&Violation{endpointValid, seq, differs("from_id", c.opts.AgentID, r.GetFromId()), true, other})
+		c.report(&Violation{endpointValid, seq, differs("from_id of the Record", c.opts.AgentID, r.GetFromId()), true, other})
 	}
 	if c.known(r.GetToId()) == nil {
-		c.report(&Violation{endpointValid, seq, differs("to_id", c.opts.ID, r.GetToId()), !c.answersUs(r), false})
+		c.report(&Violation{endpointValid, seq, differs("to_id of the Record", c.opts.ID, r.GetToId()), !c.answersUs(r), false})
 	}
 }
 

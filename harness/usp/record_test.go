@@ -215,8 +215,8 @@ func TestValidateRecord(t *testing.T) {
 		where, want string
 		spoil       func(*usppb.Record)
 	}{
-		{"version", "<major>.<minor>", func(r *usppb.Record) { r.Version = "" }},
-		{"version", "<major>.<minor>", func(r *usppb.Record) { r.Version = "v1.4" }},
+		{"version of the Record", "<major>.<minor>", func(r *usppb.Record) { r.Version = "" }},
+		{"version of the Record", "<major>.<minor>", func(r *usppb.Record) { r.Version = "v1.4" }},
 		{"to_id", "a value", func(r *usppb.Record) { r.ToId = "" }},
 		{"from_id", "a value", func(r *usppb.Record) { r.FromId = "" }},
 		{"payload_security", "a known PayloadSecurity", func(r *usppb.Record) { r.PayloadSecurity = 7 }},
@@ -257,7 +257,7 @@ func TestValidateRecord(t *testing.T) {
 			t.Errorf("%s: %v", RecordType(r), err)
 		}
 	}
-	wantMismatch(t, "nil", ValidateRecord(nil), "version", "")
+	wantMismatch(t, "nil", ValidateRecord(nil), "version of the Record", "")
 }
 
 func TestValidateMessage(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 // Endpoint IDs are only required; ParseEndpointID judges them. The payload is not looked into.
 func ValidateRecord(r *usppb.Record) error {
 	if !versionForm.MatchString(r.GetVersion()) {
-		return mismatch("version", r.GetVersion(), "<major>.<minor>")
+		return mismatch("version of the Record", r.GetVersion(), "<major>.<minor>")
 	}
 	if err := wellFormed(r.ProtoReflect()); err != nil {
 		return err

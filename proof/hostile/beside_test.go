@@ -40,7 +40,7 @@ func secondModes() map[string]mode {
 			act: func(s *session, p packet, m *usppb.Msg) bool {
 				return s.record(p, wrapBetween("proto::someone-else", s.asker, m))
 			}},
-		"the second Controller as the Agent": {verdict: result.Fail, findings: "from_id: want ",
+		"the second Controller as the Agent": {verdict: result.Fail, findings: "from_id of the Record: want ",
 			act: func(s *session, p packet, m *usppb.Msg) bool { return s.record(p, wrapBetween(s.asker, s.agent, m)) }},
 		"many connections to the second Controller": {late: true, verdict: result.Pass,
 			act: func(s *session, p packet, _ *usppb.Msg) bool {

@@ -179,9 +179,9 @@ func recordModes() map[string]mode {
 			act: func(s *session, p packet, _ *usppb.Msg) bool {
 				return s.record(p, bytes.Repeat([]byte{0xf7, 3, 0x80}, 1000))
 			}},
-		"empty record": {verdict: result.Fail, findings: "version: want",
+		"empty record": {verdict: result.Fail, findings: "version of the Record: want",
 			act: func(s *session, p packet, _ *usppb.Msg) bool { return s.record(p, nil) }},
-		"wrong to_id": {verdict: result.Fail, findings: `to_id: want "self::usptest", got "self::someone-else"`,
+		"wrong to_id": {verdict: result.Fail, findings: `to_id of the Record: want "self::usptest", got "self::someone-else"`,
 			act: func(s *session, p packet, m *usppb.Msg) bool {
 				return s.record(p, wrapBetween(s.agent, "self::someone-else", m))
 			}},
@@ -189,7 +189,7 @@ func recordModes() map[string]mode {
 			act: func(s *session, p packet, m *usppb.Msg) bool {
 				return s.record(p, wrapBetween("proto::someone-else", s.owner, m))
 			}},
-		"endless endpoint id": {late: true, verdict: result.Fail, findings: "from_id: ",
+		"endless endpoint id": {late: true, verdict: result.Fail, findings: "from_id of the Record: ",
 			act: func(s *session, p packet, m *usppb.Msg) bool {
 				return s.record(p, wrapBetween(strings.Repeat(evilText, 50_000), s.owner, m))
 			}},
