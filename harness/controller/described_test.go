@@ -94,3 +94,29 @@ func TestAnAgentThatContradictsItselfIsAtFault(t *testing.T) {
 		})
 	}
 }
+
+// TestAnotherFirmwareIsNoContradiction: after a boot with another one the device may have another data model, which is described again.
+func TestAnotherFirmwareIsNoContradiction(t *testing.T) {
+	for updated, want := range map[string]int{"true": 0, "false": 1} {
+		c, l, _ := start(t)
+		ask := func(id string, change func(*usppb.GetSupportedDMResp_RequestedObjectResult)) {
+			if _, err := c.Send(t.Context(), usp.NewMsg(id, WholeModel())); err != nil {
+				t.Fatal(err)
+			}
+			l.tell(t, ownID, supportedModel(id, "Device.", change))
+		}
+		ask("1", nil)
+		l.tell(t, ownID, usp.NewMsg("n", &usppb.Notify{Notification: &usppb.Notify_Event_{Event: &usppb.Notify_Event{
+			ObjPath: "Device.", EventName: "Boot!", Params: map[string]string{"FirmwareUpdated": updated}}}}))
+		ask("2", func(q *usppb.GetSupportedDMResp_RequestedObjectResult) { q.SupportedObjs = q.SupportedObjs[:2] })
+		found := 0
+		for _, v := range c.Violations(0) {
+			if v.Rule == sameModel && strings.Contains(v.Describe(), "Device.T.{i}.Child.") {
+				found++
+			}
+		}
+		if found != want {
+			t.Errorf("FirmwareUpdated %s: want %d contradictions, got %d", updated, want, found)
+		}
+	}
+}
