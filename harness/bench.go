@@ -207,6 +207,9 @@ func (c *Case) judgeUniversal() (other string) {
 	if len(broken) > 0 {
 		first := broken[0] // tells it; a broken agent would repeat it with every message
 		m := result.Metric{Verdict: result.Fail, Note: string(first.Rule), Evidence: []uint64{first.Seq}}
+		if first.Before > 0 {
+			m.Evidence = append(m.Evidence, first.Before)
+		}
 		m.Where, m.Want, m.Got = finding(first.Err)
 		c.metrics = append(c.metrics, m)
 	}

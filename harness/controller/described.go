@@ -2,11 +2,13 @@ package controller
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -75,8 +77,18 @@ func (c *Controller) judgeDescribed(seq uint64, to string, asked request, m *usp
 		return
 	}
 	if err := d.judge(asked, m); err != nil {
-		c.violation(seq, sameModel, err)
+		c.report(&Violation{Rule: sameModel, Seq: seq, Before: c.recall(d, err), Err: err})
 	}
+}
+
+// recall repeats in the journal what the Agent said at first contact, since the journal of a case does not reach back to it.
+func (c *Controller) recall(d *description, contradicted error) uint64 {
+	var m *usp.Mismatch
+	if !errors.As(contradicted, &m) {
+		return 0
+	}
+	return c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "described at first contact",
+		Text: fmt.Sprintf("the GetSupportedDMResp in event %d: %s: %s", d.seq, m.Where, m.Want)}).Seq
 }
 
 // Restrict says that the Agent may hide a part of its data model from this Controller from now on: what is not shown to it contradicts

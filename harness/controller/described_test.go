@@ -85,6 +85,9 @@ func TestAnAgentThatContradictsItselfIsAtFault(t *testing.T) {
 			var found []string
 			for _, v := range c.Violations(0) {
 				if v.Rule == sameModel {
+					if e := c.journal.At(v.Before); e == nil || !strings.Contains(e.Text, "the GetSupportedDMResp in event ") {
+						t.Errorf("want what it contradicts as evidence, got %+v", e)
+					}
 					found = append(found, v.Describe())
 				}
 			}

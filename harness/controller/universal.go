@@ -31,7 +31,9 @@ const (
 type Violation struct {
 	Rule Rule
 	Seq  uint64 // the event that broke it
-	Err  error
+	// Before is the event with what it contradicts; 0 where it is wrong by itself.
+	Before uint64
+	Err    error
 	// SetUp says that the Agent may be configured so, for another Controller or under another name.
 	SetUp bool
 	// Other says that it came over a connection over which the Agent under test has never spoken: it is another device's.
@@ -75,10 +77,12 @@ func (c *Controller) judgeRecord(seq, conn uint64, r *usppb.Record) {
 		c.mu.Lock()
 		other := !c.conns[conn]
 		c.mu.Unlock()
-		c.report(&Violation{endpointValid, seq, differs("from_id of the Record", c.opts.AgentID, r.GetFromId()), true, other})
+		c.report(&Violation{Rule: endpointValid, Seq: seq, Err: differs("from_id of the Record", c.opts.AgentID, r.GetFromId()),
+			SetUp: true, Other: other})
 	}
 	if c.known(r.GetToId()) == nil {
-		c.report(&Violation{endpointValid, seq, differs("to_id of the Record", c.opts.ID, r.GetToId()), !c.answersUs(r), false})
+		c.report(&Violation{Rule: endpointValid, Seq: seq, Err: differs("to_id of the Record", c.opts.ID, r.GetToId()),
+			SetUp: !c.answersUs(r)})
 	}
 }
 
