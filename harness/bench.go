@@ -13,6 +13,7 @@ import (
 	"github.com/usptest/usptest/brokers/collector"
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/brokers/stomp"
+	"github.com/usptest/usptest/brokers/uds"
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
@@ -35,6 +36,7 @@ type Bench struct {
 	MQTT      *mqtt.Server
 	STOMP     *stomp.Server
 	WebSocket *websocket.Server
+	UDS       *uds.Server
 	// KeepAwake switches the PINGs that wake a slow Agent off and on again; nil unless the Link is one over WebSocket.
 	KeepAwake  func(on bool)
 	Collectors Collectors

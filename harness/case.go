@@ -12,6 +12,7 @@ import (
 
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/brokers/stomp"
+	"github.com/usptest/usptest/brokers/uds"
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
@@ -33,7 +34,7 @@ type Case struct {
 	context.Context
 	Plan plan.Case
 
-	// Link is mqtt5, mqtt3, stomp or websocket, with "+tls" when the Link is protected.
+	// Link is mqtt5, mqtt3, stomp, websocket or uds, with "+tls" when the Link is protected.
 	Link string
 	// MTP says how the standards speak of the Link's MTP.
 	MTP link.MTP
@@ -41,10 +42,11 @@ type Case struct {
 	Agent *controller.Controller
 	// Journal has every event of the case.
 	Journal *journal.Journal
-	// MQTT, STOMP and WebSocket are the scripts of the brokers. Only that of the Link is there.
+	// MQTT, STOMP, WebSocket and UDS are the scripts of the brokers. Only that of the Link is there.
 	MQTT      *mqtt.Server
 	STOMP     *stomp.Server
 	WebSocket *websocket.Server
+	UDS       *uds.Server
 	// KeepAwake switches the PINGs that wake a slow Agent off and on again; nil unless the Link is one over WebSocket.
 	KeepAwake func(on bool)
 	// Collectors are those of bulk data.
@@ -89,6 +91,7 @@ type Case struct {
 func newCase(ctx context.Context, b *Bench, p plan.Case) *Case {
 	return &Case{
 		Context: ctx, Plan: p, Link: b.Link.Name(), MTP: b.Link.MTP(), Agent: b.Agent, Journal: b.Journal, MQTT: b.MQTT, STOMP: b.STOMP, WebSocket: b.WebSocket,
+		UDS:       b.UDS,
 		KeepAwake: b.KeepAwake, Collectors: b.Collectors, Discovery: b.Discovery, Files: b.Files, Device: b.Device, DUT: b.DUT,
 		AgentAddress: b.AgentAddress, ControllerAddress: b.ControllerAddress, Scale: b.Scale,
 		bench: b, start: b.Journal.Mark(), began: time.Now(),

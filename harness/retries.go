@@ -137,7 +137,7 @@ func (r *Retries) refuses(e *journal.Event) error {
 // opened before.
 func (r *Retries) opening(e *journal.Event) *journal.Event {
 	for _, opened := range r.c.Journal.Since(r.failure.Seq) {
-		if opened.Conn == e.Conn && opened.Layer == journal.LayerTCP && opened.Type == "open" {
+		if opened.Conn == e.Conn && opened.Opens() {
 			return opened
 		}
 	}

@@ -77,6 +77,7 @@ func strictRows() []strictReading {
 		{erratum: "trust-is-made-apart", link: "mqtt5+tls"},
 		{erratum: "certificate-delete-without-response", link: "mqtt5+tls", alternative: "trusts-what-is-added"},
 		{erratum: "websocket-close-on-bad-record", link: "websocket"},
+		{erratum: "uds-error-on-bad-record", link: "uds"},
 		{erratum: "mac-where-the-mtp-protects", link: "mqtt5+tls", alternative: "macs-left-to-the-mtp"},
 		{erratum: "heart-beat-blank", link: "stomp"},
 		{erratum: "activation-reported-after-the-boot", alternative: "activation-reported-after-the-boot"},

@@ -31,8 +31,9 @@ type Conn struct {
 
 	j             *journal.Journal
 	gate          *Gate // nil: the harness dialled
-	socket        *net.TCPConn
-	inner         net.Conn // the socket, or TLS on top of it
+	socket        net.Conn
+	inner         net.Conn      // the socket, or TLS on top of it
+	layer         journal.Layer // of its opening and its end
 	local, remote string
 
 	end     sync.Once
@@ -43,10 +44,15 @@ type Conn struct {
 	atHand int // bytes of what has come and is not done with; guarded by the gate
 }
 
-// newConn numbers a TCP connection. secure, when not nil, puts TLS on top of it; the handshake is still to be done.
+// newConn numbers a connection. secure, when not nil, puts TLS on top of it; the handshake is still to be done.
 func newConn(j *journal.Journal, g *Gate, socket net.Conn, secure func(net.Conn) *tls.Conn) *Conn {
-	c := &Conn{ID: j.NextConn(), j: j, gate: g, socket: socket.(*net.TCPConn), inner: socket,
+	c := &Conn{ID: j.NextConn(), j: j, gate: g, socket: socket, inner: socket, layer: journal.LayerTCP,
 		local: socket.LocalAddr().String(), remote: socket.RemoteAddr().String()}
+	if _, unix := socket.(*net.UnixConn); unix {
+		c.layer = journal.LayerUDS
+		unnamed(&c.local)
+		unnamed(&c.remote)
+	}
 	if secure != nil {
 		c.inner = secure(socket)
 	}
@@ -69,7 +75,7 @@ func Dial(ctx context.Context, j *journal.Journal, addr string, config *tls.Conf
 		secure = func(socket net.Conn) *tls.Conn { return tls.Client(socket, config) }
 	}
 	c := newConn(j, nil, socket, secure)
-	c.Log(journal.Event{Layer: journal.LayerTCP, Dir: journal.Out, Type: "open", Text: "connected to " + c.remote})
+	c.opened(journal.Out)
 	if err := c.handshake(ctx); err != nil {
 		return nil, err
 	}
@@ -174,11 +180,16 @@ func (c *Conn) Farewell(reason string) {
 	c.inner.Close()
 }
 
-// Abort resets the TCP connection, without close-notify and without waiting for anything.
+// Abort resets the TCP connection, without close-notify and without waiting for anything. A Unix domain socket is closed.
 func (c *Conn) Abort(reason string) {
+	tcp, ok := c.socket.(*net.TCPConn)
+	if !ok {
+		c.End(reason)
+		return
+	}
 	c.ended(journal.Out, "reset by the harness: "+reason)
-	c.socket.SetLinger(0)
-	c.socket.Close()
+	tcp.SetLinger(0)
+	tcp.Close()
 }
 
 // failed records why a Read or Write could not go on.
@@ -206,9 +217,22 @@ func (c *Conn) failed(err error) {
 // Ours reports whether the harness has ended the connection, or began to, before the device did.
 func (c *Conn) Ours() bool { return c.ours.Load() }
 
+// opened records that the connection is there; dir says who opened it.
+func (c *Conn) opened(dir journal.Dir) {
+	text := "connected to " + c.remote
+	switch {
+	case dir == journal.Out:
+	case c.layer == journal.LayerUDS:
+		text = "connection at " + c.local
+	default:
+		text = "connection from " + c.remote
+	}
+	c.Log(journal.Event{Layer: c.layer, Dir: dir, Type: "open", Text: text})
+}
+
 func (c *Conn) ended(dir journal.Dir, text string) {
 	c.end.Do(func() {
 		c.ours.Store(dir == journal.Out)
-		c.Log(journal.Event{Layer: journal.LayerTCP, Dir: dir, Type: "close", Text: text})
+		c.Log(journal.Event{Layer: c.layer, Dir: dir, Type: "close", Text: text})
 	})
 }

@@ -1,5 +1,6 @@
-// Package gate is the front door that every broker shares: a TCP listener, plain or TLS, that can be shut and opened again
-// on its port, and connections whose opening, handshake, alerts and end stand in the journal whatever protocol runs inside.
+// Package gate is the front door that every broker shares: a listener of TCP, plain or TLS, or of a Unix domain socket, that can be shut
+// and opened again at its address, and connections whose opening, handshake, alerts and end stand in the journal whatever protocol runs
+// inside.
 package gate
 
 import (
@@ -35,11 +36,14 @@ const (
 type Options struct {
 	Addr string      // DefaultAddr when empty
 	TLS  *tls.Config // nil: plain TCP
+	// Unix says that Addr is the path of a Unix domain socket. A socket that is there but has no listener any more is replaced.
+	Unix bool
 }
 
 // Gate accepts connections and hands each to the broker on a goroutine of its own. All methods are safe for concurrent use.
 type Gate struct {
 	j      *journal.Journal
+	unix   bool
 	secure func(net.Conn) *tls.Conn // nil: plain
 	serve  func(*Conn)
 	stop   func() bool // takes the gate off its context
@@ -61,7 +65,7 @@ func Open(ctx context.Context, j *journal.Journal, opts Options, serve func(*Con
 	if opts.Addr == "" {
 		opts.Addr = DefaultAddr
 	}
-	g := &Gate{j: j, serve: serve, addr: opts.Addr, done: make(chan struct{}), conns: map[*Conn]struct{}{}}
+	g := &Gate{j: j, unix: opts.Unix, serve: serve, addr: opts.Addr, done: make(chan struct{}), conns: map[*Conn]struct{}{}}
 	if opts.TLS != nil {
 		config := recordHello(opts.TLS)
 		g.secure = func(socket net.Conn) *tls.Conn { return tls.Server(socket, config) }
@@ -75,7 +79,7 @@ func Open(ctx context.Context, j *journal.Journal, opts Options, serve func(*Con
 	return g, nil
 }
 
-// Addr returns host:port as bound. It stays the same over Down and Up.
+// Addr returns host:port as bound, or the path of a Unix domain socket. It stays the same over Down and Up.
 func (g *Gate) Addr() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -92,13 +96,20 @@ func (g *Gate) Up() error {
 	if g.listener != nil {
 		return nil
 	}
-	listener, err := net.Listen("tcp", g.addr)
+	listener, err := g.listen()
 	if err != nil {
 		return fmt.Errorf("gate: %w", err)
 	}
 	g.listener, g.addr = listener, listener.Addr().String()
 	g.serving.Go(func() { g.accept(listener) })
 	return nil
+}
+
+func (g *Gate) listen() (net.Listener, error) {
+	if g.unix {
+		return ListenUnix(g.addr)
+	}
+	return net.Listen("tcp", g.addr)
 }
 
 // Down stops listening and cuts every connection, so that a device's attempts are refused until Up.
@@ -175,7 +186,7 @@ func (g *Gate) accept(listener net.Listener) {
 }
 
 func (g *Gate) admit(c *Conn) {
-	c.Log(journal.Event{Layer: journal.LayerTCP, Dir: journal.In, Type: "open", Text: "connection from " + c.remote})
+	c.opened(journal.In)
 	g.mu.Lock()
 	refusal := ""
 	switch {

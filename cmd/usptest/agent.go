@@ -40,11 +40,11 @@ Device.FactoryReset(): start it again with the same --state to let it come back.
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.link, "link", "mqtt5", "`link`: mqtt5, mqtt3, stomp or websocket, each with or without +tls")
+	flags.StringVar(&f.link, "link", "mqtt5", "`link`: mqtt5, mqtt3, stomp or websocket, each with or without +tls, or uds")
 	flags.StringVar(&f.mtp.Host, "host", "127.0.0.1", "`host` of the broker or Controller")
 	flags.IntVar(&f.mtp.Port, "port", 0, "`port` of the broker or Controller (default: that of the protocol)")
-	flags.BoolVar(&f.mtp.Listen, "listen", false, "be the WebSocket server instead of the client")
-	flags.StringVar(&f.mtp.Path, "path", "/usp", "WebSocket `path`")
+	flags.BoolVar(&f.mtp.Listen, "listen", false, "be the server of the WebSocket or Unix domain socket instead of the client")
+	flags.StringVar(&f.mtp.Path, "path", "/usp", "WebSocket `path`, or that of the Unix domain socket")
 	flags.StringVar(&f.mtp.AgentTopic, "agent-topic", "usptest/agent", "`topic` or destination of the agent")
 	flags.StringVar(&f.mtp.ControllerTopic, "controller-topic", "usptest/controller", "`topic` or destination of the Controller")
 	flags.StringVar(&f.mtp.Username, "username", "", "user `name` for the broker")
@@ -126,6 +126,9 @@ func defaultPort(protocol string, secure bool) int {
 
 // connect turns the flags into the agent's configuration.
 func (f *agentFlags) connect() error {
+	if !slices.Contains(linkNames(), f.link) {
+		return fmt.Errorf("--link %q: want one of %s", f.link, strings.Join(linkNames(), ", "))
+	}
 	name, secure := strings.CutSuffix(f.link, "+tls")
 	f.mtp.TLS = secure
 	switch name {
@@ -133,12 +136,10 @@ func (f *agentFlags) connect() error {
 		f.mtp.Protocol, f.mtp.Version = "mqtt", "5.0"
 	case "mqtt3":
 		f.mtp.Protocol, f.mtp.Version = "mqtt", "3.1.1"
-	case "stomp", "websocket":
-		f.mtp.Protocol = name
 	default:
-		return fmt.Errorf("--link %q: want one of %s", f.link, strings.Join(linkNames(), ", "))
+		f.mtp.Protocol = name
 	}
-	if f.mtp.Port == 0 {
+	if f.mtp.Port == 0 && name != "uds" {
 		f.mtp.Port = defaultPort(f.mtp.Protocol, secure)
 	}
 	f.config.MTPs = []agent.MTP{f.mtp}

@@ -16,7 +16,7 @@ func linkNames() []string {
 	for _, mtp := range []string{"mqtt5", "mqtt3", "stomp", "websocket"} {
 		names = append(names, mtp, mtp+"+tls")
 	}
-	return names
+	return append(names, "uds")
 }
 
 func completeCases(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

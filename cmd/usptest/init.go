@@ -56,6 +56,7 @@ The command, the values of --env and the files of --file are templates over what
 		Example: `  usptest init
   usptest init --link mqtt5:1883 --endpoint os::012345-A1B2C3 --bind 192.168.1.2 --detect
   usptest init --link ws://192.168.1.1:5683/usp --endpoint os::012345-A1B2C3 --detect --out gateway.yaml
+  usptest init --link unix:/var/run/usp/agent --endpoint os::012345-A1B2C3 --detect
   usptest init --link mqtt5 --link stomp --endpoint 'proto::agent-{{.Instance}}' --detect \
     --file agent.conf=agent.conf.template -- ./agent -c '{{.Dir}}/agent.conf'
   usptest init --link mqtt5 --endpoint 'proto::agent-{{.Instance}}' --detect --container acme/agent:4.2 -- \
@@ -73,7 +74,9 @@ The command, the values of --env and the files of --file are templates over what
 	flags.StringVar(&f.out, "out", "lab.yaml", "DUT `file` to write")
 	flags.BoolVar(&f.force, "force", false, "replace a file that is there")
 	flags.BoolVar(&f.detect, "detect", false, "connect to the device and read identity, features and elements from it")
-	flags.StringArrayVar(&f.links, "link", nil, "`link`: mqtt5, mqtt3, stomp or websocket, each with or without +tls, and :PORT where usptest listens; or the URL of a device that is a WebSocket server; repeatable")
+	flags.StringArrayVar(&f.links, "link", nil, "`link`: mqtt5, mqtt3, stomp or websocket, each with or without +tls, and :PORT where "+
+		"usptest listens; uds, and :PATH of the socket there; or where "+
+		"a device that is a server listens, as ws://HOST:PORT/PATH or unix:PATH; repeatable")
 	flags.StringVar(&f.endpoint, "endpoint", "", "Endpoint `ID` of the device's Agent")
 	flags.StringVar(&f.vendor, "vendor", "", "`name` of the device's vendor")
 	flags.StringVar(&f.model, "model", "", "the device's model `name`")
@@ -245,7 +248,13 @@ func (f *initFlags) link(text string) (dut.LinkSpec, error) {
 	if strings.HasPrefix(text, "ws://") || strings.HasPrefix(text, "wss://") {
 		return dut.LinkSpec{MTP: dut.WebSocket, Role: dut.RoleServer, URL: text, TLS: strings.HasPrefix(text, "wss://")}, nil
 	}
+	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+		return dut.LinkSpec{MTP: dut.UDS, Role: dut.RoleServer, Path: path}, nil
+	}
 	name, port, hasPort := strings.Cut(text, ":")
+	if name == "uds" {
+		return dut.LinkSpec{MTP: dut.UDS, Path: port}, nil
+	}
 	usual, ok := map[string]struct {
 		dut.LinkSpec
 		port, tlsPort int
@@ -256,7 +265,8 @@ func (f *initFlags) link(text string) (dut.LinkSpec, error) {
 		"websocket": {dut.LinkSpec{MTP: dut.WebSocket}, 8080, 8443},
 	}[strings.TrimSuffix(name, "+tls")]
 	if !ok {
-		return dut.LinkSpec{}, fmt.Errorf("--link %q: want %s, each with or without :PORT, or a URL such as ws://192.168.1.1:5683/usp", text, strings.Join(linkNames(), ", "))
+		return dut.LinkSpec{}, fmt.Errorf("--link %q: want %s, each with or without :PORT, of uds :PATH, or where "+
+			"a device listens, such as ws://192.168.1.1:5683/usp or unix:/var/run/usp/agent", text, strings.Join(linkNames(), ", "))
 	}
 	l := usual.LinkSpec
 	l.TLS = strings.HasSuffix(name, "+tls")
@@ -393,7 +403,8 @@ func (f *initFlags) ask(cmd *cobra.Command, q *prompt) error {
 			_, err := (&dut.File{Device: dut.Identity{Endpoint: s}}).AgentID(1)
 			return err
 		}},
-		{unless("link"), "Links, with blanks between: mqtt5, mqtt3, stomp, websocket, each with or without +tls, or the ws:// URL of the device",
+		{unless("link"), "Links, with blanks between: mqtt5, mqtt3, stomp, websocket, each with or without +tls, uds:PATH, " +
+			"or ws:// URL or unix:PATH of the device",
 			"mqtt5", &links, func(s string) error {
 				for name := range strings.FieldsSeq(s) {
 					if _, err := f.link(name); err != nil {

@@ -169,6 +169,37 @@ func TestInitKeepsTheAnswersWithoutContact(t *testing.T) {
 	}
 }
 
+// TestInitWritesUnixDomainSockets names the socket of a device in both roles.
+func TestInitWritesUnixDomainSockets(t *testing.T) {
+	for link, want := range map[string]dut.LinkSpec{
+		"unix:/run/usp/agent":     {MTP: dut.UDS, Role: dut.RoleServer, Path: "/run/usp/agent"},
+		"uds:/run/usp/controller": {MTP: dut.UDS, Role: dut.RoleClient, Path: "/run/usp/controller"},
+	} {
+		out := filepath.Join(t.TempDir(), "lab.yaml")
+		usptest(t, "init", "--endpoint", "self::x", "--link", link, "--vendor", "ACME", "--model", "X1", "--software", "1", "--out", out).
+			Want(t, 0, out+": written")
+		p, err := plan.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, err := dut.Parse(out, text, p, time.Now()); err != nil || d.Links[0] != want {
+			t.Errorf("%s: want %+v, got %+v, %v", link, want, d, err)
+		}
+	}
+	for link, problem := range map[string]string{
+		"uds":                                   "the path of the socket",
+		"unix:/run/" + strings.Repeat("x", 103): "has at most 107 bytes, and",
+	} {
+		out := filepath.Join(t.TempDir(), "lab.yaml")
+		usptest(t, "init", "--endpoint", "self::x", "--link", link, "--vendor", "ACME", "--model", "X1", "--software", "1", "--out", out).
+			Want(t, result.ExitUsage, problem)
+	}
+}
+
 // TestInitAsks answers what no flag says.
 func TestInitAsks(t *testing.T) {
 	cmd := initCommand()

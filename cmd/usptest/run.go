@@ -56,7 +56,8 @@ means all) and writes run.json, junit.xml, report.html and one journal for each 
 That is the folder of --out, or a new one below usptest-runs, where the link latest leads to the newest. Nothing is overwritten.
 
 Without --dut it launches the built-in reference agent, over mqtt5, mqtt3, stomp, websocket
-and mqtt5+tls, with every protocol interval divided so that the run takes seconds.`,
+and mqtt5+tls, with every protocol interval divided so that the run takes seconds; with --link uds, over a
+Unix domain socket.`,
 		Example: `  usptest run
   usptest run --dut lab.yaml --link mqtt5 --link stomp+tls
   usptest run --dut lab.yaml --select 'section:1 && !needs:reboot'

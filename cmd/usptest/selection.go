@@ -28,7 +28,7 @@ type selection struct {
 func (s *selection) define(flags *pflag.FlagSet, dutText string) {
 	flags.StringVar(&s.dut, "dut", "", dutText)
 	flags.StringArrayVar(&s.links, "link", nil,
-		"only over this `link`: mqtt5, mqtt3, stomp or websocket, each with or without +tls; repeatable")
+		"only over this `link`: mqtt5, mqtt3, stomp or websocket, each with or without +tls, or uds; repeatable")
 	flags.StringVar(&s.selects, "select", "",
 		"label `expression`, such as 'section:1 && !needs:reboot'; usptest show names the labels of a case")
 	flags.StringArrayVar(&s.profiles, "profile", nil,

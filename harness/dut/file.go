@@ -67,9 +67,10 @@ const (
 	MQTT      = "mqtt"
 	STOMP     = "stomp"
 	WebSocket = "websocket"
+	UDS       = "uds" // Unix domain sockets
 )
 
-// The roles an Agent can have on a WebSocket link.
+// The roles an Agent can have on a link over WebSocket or a Unix domain socket.
 const (
 	RoleClient = "client" // it dials the harness
 	RoleServer = "server" // the harness dials it
@@ -77,7 +78,7 @@ const (
 
 // LinkSpec is one way to reach the device.
 type LinkSpec struct {
-	MTP     string // MQTT, STOMP or WebSocket
+	MTP     string // MQTT, STOMP, WebSocket or UDS
 	Version string // "5.0" or "3.1.1" for MQTT, else empty
 	TLS     bool
 	// Port is the one the harness listens on; 0 lets the system choose, which serves only a device that is launched by template.
@@ -89,15 +90,16 @@ type LinkSpec struct {
 	AssignTopic bool
 	// Username and Password are what the device logs in with; empty: it need not.
 	Username, Password string
-	// Role is the Agent's on a WebSocket link, else empty.
+	// Role is the Agent's on a link over WebSocket or a Unix domain socket, else empty.
 	Role string
-	// Path is the path that a WebSocket client asks for.
+	// Path is the path that a WebSocket client asks for, or that of the Unix domain socket. Of a socket it may be empty for a device that
+	// is launched: the harness chooses.
 	Path string
 	// URL is where a WebSocket server listens, a template over Vars.
 	URL string
 }
 
-// Name is mqtt5, mqtt3, stomp or websocket, followed by +tls on a link with TLS.
+// Name is mqtt5, mqtt3, stomp, websocket or uds, followed by +tls on a link with TLS.
 func (l LinkSpec) Name() string {
 	name := l.MTP
 	switch {
@@ -287,11 +289,11 @@ func (f *File) SetDefaults() {
 	setDefault(&f.FileServer.Scheme, HTTPS)
 	for i := range f.Links {
 		l := &f.Links[i]
-		if l.MTP != WebSocket {
+		if l.MTP != WebSocket && l.MTP != UDS {
 			continue
 		}
 		setDefault(&l.Role, RoleClient)
-		if l.Role == RoleClient {
+		if l.MTP == WebSocket && l.Role == RoleClient {
 			setDefault(&l.Path, DefaultWSPath)
 		}
 	}
@@ -328,11 +330,11 @@ func (f *File) Link(name string) (LinkSpec, bool) {
 }
 
 // Beside are the further links over which the device may send while it is tested over one, since it is set up for all of them at once: every
-// other link of a device that runs by itself, and those with a port of their own where the harness launches it.
+// other link of a device that runs by itself, and those with a port or a socket of their own where the harness launches it.
 func (f *File) Beside(name string) []string {
 	var names []string
 	for _, l := range f.Links {
-		if l.Name() != name && (f.Lab.Launch == nil || l.Port != 0) {
+		if l.Name() != name && (f.Lab.Launch == nil || l.Port != 0 || l.MTP == UDS && l.Path != "") {
 			names = append(names, l.Name())
 		}
 	}

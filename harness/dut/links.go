@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness/pki"
 )
 
@@ -36,7 +37,7 @@ func (d *fileDecoder) link() kind {
 		return field{name, required, text, kind{k.schema, func(v value) { given[name] = v; k.read(v) }}}
 	}
 	k := d.aMapping(
-		key("mtp", true, "the Message Transfer Protocol", d.aWord(&l.MTP, MQTT, STOMP, WebSocket)),
+		key("mtp", true, "the Message Transfer Protocol", d.aWord(&l.MTP, MQTT, STOMP, WebSocket, UDS)),
 		key("version", false, "of MQTT, in quotes; each version is a link of its own", d.aWord(&l.Version, "5.0", "3.1.1")),
 		key("tls", false, "whether the link has TLS", d.aSwitch(&l.TLS)),
 		key("port", false, "where usptest listens; a device that runs by itself needs a fixed port, for others 0 picks a free one", d.aNumber(&l.Port, 0, maxPort)),
@@ -46,8 +47,10 @@ func (d *fileDecoder) link() kind {
 		key("controllerTopic", false, "the MQTT topic or STOMP destination where usptest listens", d.topic(&l.ControllerTopic)),
 		key("username", false, "what the device logs in with", d.credential(&l.Username)),
 		key("password", false, `what the device logs in with; {{env "NAME"}} takes it from the environment, and it is masked wherever usptest writes`, d.credential(&l.Password)),
-		key("role", false, "of the Agent on WebSocket: it dials usptest, or it is dialled", d.aWord(&l.Role, RoleClient, RoleServer)),
-		key("path", false, "what a WebSocket client asks for; "+DefaultWSPath+" without this key", d.wsPath(&l.Path)),
+		key("role", false, "of the Agent on WebSocket and Unix domain sockets: it dials usptest, or it is dialled",
+			d.aWord(&l.Role, RoleClient, RoleServer)),
+		key("path", false, "what a WebSocket client asks for, "+DefaultWSPath+" without this key; of a Unix domain socket its path, "+
+			"at most 107 bytes, which usptest chooses for a device that it launches", d.linkPath(&l.Path)),
 		key("url", false, "where a WebSocket server listens", d.url(&l.URL)),
 	)
 	k.schema.AllOf = linkConditions()
@@ -72,7 +75,11 @@ func (d *fileDecoder) link() kind {
 
 // lateLink checks a link against the rest of the file.
 func (d *fileDecoder) lateLink(v value, l LinkSpec, given map[string]value) {
-	d.port(at(given, "port", v), l)
+	if l.MTP == UDS {
+		d.socket(at(given, "path", v), l)
+	} else {
+		d.port(at(given, "port", v), l)
+	}
 	if l.TLS && d.f.Lab.Launch == nil && l.Role != RoleServer && d.f.TLS.Certificate == "" && d.f.TLS.Authority == "" {
 		d.add(given["tls"], "true", "", "a device that the harness does not launch cannot know the harness's own CA; "+
 			"set tls.authority to one that the device trusts (usptest certs makes it), or tls.certificate and tls.key to a certificate that it trusts")
@@ -82,7 +89,8 @@ func (d *fileDecoder) lateLink(v value, l LinkSpec, given map[string]value) {
 // linkConditions say which keys a link has no place for, and which it needs, by its MTP and role.
 func linkConditions() []condition {
 	var all []condition
-	for _, l := range []LinkSpec{{MTP: MQTT}, {MTP: MQTT, Version: "3.1.1"}, {MTP: STOMP}, {MTP: WebSocket}, {MTP: WebSocket, Role: RoleServer}} {
+	for _, l := range []LinkSpec{{MTP: MQTT}, {MTP: MQTT, Version: "3.1.1"}, {MTP: STOMP}, {MTP: WebSocket},
+		{MTP: WebSocket, Role: RoleServer}, {MTP: UDS}} {
 		var needs []string
 		if l.MTP == MQTT {
 			needs = []string{"version"}
@@ -129,12 +137,16 @@ func (l LinkSpec) unknownKeys() map[string]string {
 		}
 	}
 	switch {
+	case l.MTP == UDS:
+		forbid("a Unix domain socket has a path", "port", "url")
+		forbid("TLS over a Unix domain socket is not tested", "tls")
 	case l.MTP == WebSocket && l.Role == RoleServer:
 		forbid("a device that is a WebSocket server is dialled at its url", "port", "path")
 	case l.MTP == WebSocket:
 		forbid("it is for role: server; the device dials the harness at host, port and path", "url")
 	default:
-		forbid("it is for mtp: websocket", "role", "path", "url")
+		forbid("it is for mtp: websocket and uds", "role", "path")
+		forbid("it is for mtp: websocket", "url")
 	}
 	if l.MTP != MQTT {
 		forbid("it is for mtp: mqtt", "version")
@@ -142,7 +154,7 @@ func (l LinkSpec) unknownKeys() map[string]string {
 	if l.MTP == MQTT && l.Version == "3.1.1" {
 		forbid("a broker of MQTT 3.1.1 tells a device nothing", "assignTopic")
 	}
-	if l.MTP == WebSocket {
+	if l.MTP == WebSocket || l.MTP == UDS {
 		forbid("it is for mtp: mqtt and stomp", "agentTopic", "assignTopic", "controllerTopic", "username", "password")
 	}
 	return unknown
@@ -158,6 +170,9 @@ func (d *fileDecoder) fits(v value, l LinkSpec, given map[string]value) {
 	}
 	if _, ok := given["version"]; l.MTP == MQTT && !ok {
 		d.add(at(given, "version", v), "nothing", "\"5.0\" or \"3.1.1\"", "the key is missing")
+	}
+	if err := gate.CheckUnixPath(l.Path); l.MTP == UDS && err != nil {
+		d.add(given["path"], strconv.Quote(l.Path), "", err.Error())
 	}
 	if l.MTP != WebSocket || l.Role != RoleServer {
 		return
@@ -177,6 +192,14 @@ func (d *fileDecoder) port(v value, l LinkSpec) {
 		d.add(v, "0", "", "a device that the harness does not launch needs a port that stays the same; set port, and the device to it")
 	case l.Port != 0 && slices.ContainsFunc(d.f.Links, func(o LinkSpec) bool { return o.Port == l.Port && o.Name() != l.Name() }):
 		d.add(v, strconv.Itoa(l.Port), "a port for each link", "")
+	}
+}
+
+// socket checks the Unix domain socket of a link against the rest of the file.
+func (d *fileDecoder) socket(v value, l LinkSpec) {
+	if d.f.Lab.Launch == nil && l.Path == "" {
+		d.add(v, "nothing", "the path of the socket, such as /var/run/usp/agent",
+			"a device that the harness does not launch needs one that stays the same")
 	}
 }
 
@@ -214,11 +237,11 @@ func (d *fileDecoder) readCredential(v value, into *string) {
 	*into = s
 }
 
-// wsPath is the path of a WebSocket endpoint.
-func (d *fileDecoder) wsPath(into *string) kind {
+// linkPath is the path of a WebSocket endpoint or of a Unix domain socket.
+func (d *fileDecoder) linkPath(into *string) kind {
 	return kind{Schema{Type: "string", Pattern: `^/[^?# ]*$`}, func(v value) {
 		if d.filled(v, into) && (!strings.HasPrefix(*into, "/") || strings.ContainsAny(*into, "?# ")) {
-			d.add(v, strconv.Quote(*into), "a path that begins with /, without query", "")
+			d.add(v, strconv.Quote(*into), "a path that begins with /, without ?, # and blanks", "")
 		}
 	}}
 }

@@ -13,16 +13,16 @@ import (
 
 // Vars are what the templates of a DUT file can name: {{.Host}}, {{.Port}} and so on. Anything else is an error that says what there is.
 type Vars struct {
-	Link     string // mqtt5, mqtt3, stomp, websocket, each with or without +tls
-	MTP      string // mqtt, stomp, websocket
+	Link     string // mqtt5, mqtt3, stomp, websocket, uds, all but the last with or without +tls
+	MTP      string // mqtt, stomp, websocket, uds
 	Version  string // of MQTT: 5.0 or 3.1.1
 	TLS      bool
-	Role     string // the Agent's on WebSocket: client or server
+	Role     string // the Agent's on WebSocket and Unix domain sockets: client or server
 	Instance int    // of the run, counted from 1
 
 	Host string // of the brokers, as the device reaches them
 	Port int    // on which the broker of the link listens
-	// Path is what a WebSocket client asks for.
+	// Path is what a WebSocket client asks for, or the Unix domain socket at which the Agent connects or listens.
 	Path string
 	// AgentPort is a free port for a device that is a WebSocket server itself.
 	AgentPort int
@@ -63,15 +63,15 @@ type Variable struct{ Name, Text string }
 // Variables are all fields of Vars, with what they hold.
 func Variables() []Variable {
 	return []Variable{
-		{"Link", "`mqtt5`, `mqtt3`, `stomp` or `websocket`, with `+tls` on a link with TLS"},
-		{"MTP", "`mqtt`, `stomp` or `websocket`"},
+		{"Link", "`mqtt5`, `mqtt3`, `stomp`, `websocket` or `uds`, with `+tls` on a link with TLS"},
+		{"MTP", "`mqtt`, `stomp`, `websocket` or `uds`"},
 		{"Version", "of MQTT: `5.0` or `3.1.1`"},
 		{"TLS", "`true` on a link with TLS, else `false`"},
-		{"Role", "of the Agent on WebSocket: `client` or `server`"},
+		{"Role", "of the Agent on WebSocket and Unix domain sockets: `client` or `server`"},
 		{"Instance", "1, 2, … when several instances of the device run at once"},
 		{"Host", "the broker's address, as the device reaches it"},
 		{"Port", "the broker's port"},
-		{"Path", "what a WebSocket client asks for"},
+		{"Path", "what a WebSocket client asks for; of a Unix domain socket its path"},
 		{"AgentPort", "a free port for a device that is a WebSocket server"},
 		{"Interface", "the network interface of a device whose network usptest makes, for the cases of chapter 8; empty for any other case"},
 		{"NoTime", "`true` while the device is to have no time, where `lab.time` is `launch`; else `false`"},

@@ -25,6 +25,7 @@ const (
 	LayerMQTT      Layer = "mqtt"      // an MQTT control packet
 	LayerSTOMP     Layer = "stomp"     // a STOMP frame or heart-beat
 	LayerWebSocket Layer = "websocket" // a WebSocket handshake or frame
+	LayerUDS       Layer = "uds"       // a frame of a Unix domain socket, or its connection opened or closed
 	LayerHTTP      Layer = "http"      // a bulk-data request or its answer
 	LayerTLS       Layer = "tls"       // a handshake or an alert
 	LayerUDP       Layer = "udp"       // a probe of a diagnostic
@@ -56,12 +57,20 @@ type Event struct {
 	Type   string // CONNECT, SUBSCRIBE, GetResp, ClientHello …
 	Link   string // over which it came or went, where that is not the link under test
 	Conn   uint64 // number of the transport connection, from NextConn; 0 when there is none
-	Local  string // host:port of the harness's end
-	Remote string // host:port of the device's end
+	Local  string // host:port of the harness's end, or the path of its Unix domain socket
+	Remote string // host:port of the device's end, or the path of its Unix domain socket
 	Text   string // one line for a reader; Append cuts a long one
 	Raw    []byte // the bytes as on the wire, TLS in the clear
 	Body   any    // the decoded value; a Describer shows itself in the report
 	Weight int    // about how many bytes Body takes that are not Raw's, where a device can make them many
+}
+
+// Opens reports whether e is the opening of a transport connection, by either side.
+func (e *Event) Opens() bool { return (e.Layer == LayerTCP || e.Layer == LayerUDS) && e.Type == "open" }
+
+// Closes reports whether e is the end of a transport connection, by either side.
+func (e *Event) Closes() bool {
+	return (e.Layer == LayerTCP || e.Layer == LayerUDS) && e.Type == "close"
 }
 
 // Describer is a decoded body that can show itself as readable text of several lines.

@@ -23,7 +23,7 @@ type Inbound struct {
 	Raw     []byte // the Record's bytes; nobody changes them
 	Seq     uint64 // journal number of the packet that carried it
 	Conn    uint64 // journal number of the transport connection
-	To      string // the topic or destination it was sent to, without a reply-to suffix; "" over WebSocket
+	To      string // the topic or destination it was sent to, without a reply-to suffix; "" over WebSocket and Unix domain sockets
 	ReplyTo string // where the Agent wants the answer: its topic or destination; "" when the packet did not say
 	Again   bool   // the packet says that it may have come before (MQTT: DUP)
 	Beside  Link   // the link it came over, where that is not the one under test; else nil
@@ -42,7 +42,7 @@ func (in Inbound) BesideName() string {
 type Link interface {
 	End
 
-	// Name is the link's name in results: mqtt5, mqtt3, stomp or websocket, followed by +tls where that is so.
+	// Name is the link's name in results: mqtt5, mqtt3, stomp, websocket or uds, followed by +tls where that is so.
 	Name() string
 
 	// MTP says how the standards speak of the link's MTP.
@@ -55,7 +55,7 @@ type Link interface {
 	// Start listens, or begins to dial. The Agent may be started once it has returned.
 	Start(ctx context.Context) error
 
-	// Addr is where the link listens, as host:port; "" before Start.
+	// Addr is where the link listens, as host:port or as the path of a Unix domain socket; "" before Start and where it only dials.
 	Addr() string
 
 	// Drop cuts the connections of the Agent, which may come back. The link is started.
@@ -64,10 +64,11 @@ type Link interface {
 	// Reset ends every script of the broker. The link is started.
 	Reset()
 
-	// StartsSession reports whether e is the Agent opening a session: a CONNECT, or the handshake of a WebSocket.
+	// StartsSession reports whether e is the Agent opening a session: a CONNECT, or its part in the handshake of a WebSocket or
+	// a Unix domain socket.
 	StartsSession(e *journal.Event) bool
 
-	// EndsSession reports whether e is the device ending a session: a DISCONNECT, the CLOSE of a WebSocket, or the end of a TCP
+	// EndsSession reports whether e is the device ending a session: a DISCONNECT, the CLOSE of a WebSocket, or the end of a
 	// connection.
 	EndsSession(e *journal.Event) bool
 
@@ -167,10 +168,17 @@ func readRecord(payload []byte) *usppb.Record {
 	return record
 }
 
-// closesTCP reports whether e is the device closing a TCP connection, which need not be one of the link.
-func closesTCP(e *journal.Event) bool {
-	return e.Dir == journal.In && e.Layer == journal.LayerTCP && e.Type == "close"
+// emittedRecord is the Record of an Agent that is an event of its own, where each packet of the MTP is a Record; nil when e is none.
+func emittedRecord(e *journal.Event) *usppb.Record {
+	record, ok := e.Body.(*usppb.Record)
+	if !ok || e.Dir != journal.In || record.GetRecordType() == nil {
+		return nil
+	}
+	return record
 }
+
+// closes reports whether e is the device closing a connection, which need not be one of the link.
+func closes(e *journal.Event) bool { return e.Dir == journal.In && e.Closes() }
 
 // further counts the Controllers that have joined a link.
 type further struct{ joined atomic.Int64 }

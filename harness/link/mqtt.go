@@ -124,7 +124,7 @@ func (l *MQTT) Announced(e *journal.Event, agent, _ string) *Breach {
 
 // EndsSession implements Link.
 func (l *MQTT) EndsSession(e *journal.Event) bool {
-	return closesTCP(e) || e.Dir == journal.In && e.Layer == journal.LayerMQTT && e.Type == mqtt.Disconnect
+	return closes(e) || e.Dir == journal.In && e.Layer == journal.LayerMQTT && e.Type == mqtt.Disconnect
 }
 
 // Emitted implements Link.

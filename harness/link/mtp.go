@@ -9,7 +9,7 @@ import (
 
 // MTP is what the standards call one Message Transfer Protocol and its elements of the data model (TR-181).
 type MTP struct {
-	Name    string // "MQTT", "STOMP" or "WebSocket": the value of MTP.{i}.Protocol, and the object below that row
+	Name    string // "MQTT", "STOMP", "WebSocket" or "UDS": the value of MTP.{i}.Protocol, and the object below that row
 	Version string // of the protocol, where links of several versions differ: "5.0" or "3.1.1" of MQTT
 
 	// ControllerAddress is the parameter of Controller.{i}.MTP.{i}.<Name>. that tells Controllers apart.
@@ -56,7 +56,7 @@ type Breach struct {
 func endedBy(events []*journal.Event) map[uint64]string {
 	why := map[uint64]string{}
 	for _, e := range events {
-		if e.Layer == journal.LayerTCP && e.Dir == journal.Out && e.Type == "close" {
+		if e.Dir == journal.Out && e.Closes() {
 			why[e.Conn] = strings.TrimPrefix(e.Text, "closed by the harness: ")
 		}
 	}

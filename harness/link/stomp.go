@@ -119,7 +119,7 @@ func opens(command string) bool { return command == "CONNECT" || command == "STO
 
 // EndsSession implements Link.
 func (l *STOMP) EndsSession(e *journal.Event) bool {
-	return closesTCP(e) || e.Dir == journal.In && e.Layer == journal.LayerSTOMP && e.Type == "DISCONNECT"
+	return closes(e) || e.Dir == journal.In && e.Layer == journal.LayerSTOMP && e.Type == "DISCONNECT"
 }
 
 // Emitted implements Link.

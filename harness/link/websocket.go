@@ -144,17 +144,11 @@ func (l *WebSocket) Announced(e *journal.Event, agent, version string) *Breach {
 // EndsSession implements Link.
 func (l *WebSocket) EndsSession(e *journal.Event) bool {
 	f, ok := e.Body.(*websocket.Frame)
-	return closesTCP(e) || ok && e.Dir == journal.In && f.Opcode == websocket.OpClose
+	return closes(e) || ok && e.Dir == journal.In && f.Opcode == websocket.OpClose
 }
 
 // Emitted implements Link: every message is a Record, which has an event of its own.
-func (l *WebSocket) Emitted(e *journal.Event) (string, *usppb.Record) {
-	record, ok := e.Body.(*usppb.Record)
-	if !ok || e.Dir != journal.In || record.GetRecordType() == nil {
-		return "", nil
-	}
-	return "", record
-}
+func (l *WebSocket) Emitted(e *journal.Event) (string, *usppb.Record) { return "", emittedRecord(e) }
 
 // Explain implements Link.
 func (l *WebSocket) Explain(events []*journal.Event) Explanation {

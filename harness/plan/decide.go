@@ -8,7 +8,7 @@ import (
 
 // Setup is what a run knows of a device and of its user's wishes, as far as it decides which cases are carried out.
 type Setup struct {
-	Link     string   // mqtt5, mqtt3, stomp or websocket, each with or without +tls
+	Link     string   // mqtt5, mqtt3, stomp or websocket, each with or without +tls, or uds
 	Features []int    // numbers of the features that the DUT file declares
 	Filters  []Filter // every one must match
 	// Automated says whether usptest has a body for a case.
@@ -120,6 +120,8 @@ func linkReason(c Case, link string) string {
 	switch {
 	case !tls.AppliesTo(link):
 		return fmt.Sprintf("is for %s, and the run has no such link; add one to links or with --link", strings.Join(c.MTPs, " or "))
+	case c.TLS == TLSRequired && mtp == "uds":
+		return "needs TLS, which usptest does not speak over Unix domain sockets; run it over another link"
 	case c.TLS == TLSRequired:
 		return fmt.Sprintf("needs TLS; run it with --link %s+tls", mtp)
 	}

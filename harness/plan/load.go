@@ -315,8 +315,8 @@ func (l *loader) applicable(s source, where string, c Case) {
 		}
 	}
 	for _, m := range c.MTPs {
-		if !slices.Contains([]string{"mqtt", "mqtt5", "stomp", "websocket", "coap"}, m) {
-			l.bad(s, where+".mtps", "want mqtt, mqtt5, stomp, websocket or coap, got %q", m)
+		if !slices.Contains([]string{"mqtt", "mqtt5", "stomp", "websocket", "uds", "coap"}, m) {
+			l.bad(s, where+".mtps", "want mqtt, mqtt5, stomp, websocket, uds or coap, got %q", m)
 		}
 	}
 	if !slices.Contains([]TLS{TLSEither, TLSRequired, TLSForbidden}, c.TLS) {

@@ -67,7 +67,7 @@ type Case struct {
 	Status     Status
 	Obligation Obligation
 	Requires   Requires
-	// MTPs are the MTPs a case belongs to: mqtt, mqtt5, stomp, websocket or coap. None means all of them.
+	// MTPs are the MTPs a case belongs to: mqtt, mqtt5, stomp, websocket, uds or coap. None means all of them.
 	MTPs []string
 	TLS  TLS
 	// Needs are names from Plan.Needs.
@@ -245,7 +245,7 @@ func (c Case) Labels() []string {
 	return labels
 }
 
-// AppliesTo says whether a case can run over a link: mqtt5, mqtt3, stomp or websocket, each with or without +tls.
+// AppliesTo says whether a case can run over a link: mqtt5, mqtt3, stomp or websocket, each with or without +tls, or uds.
 func (c Case) AppliesTo(link string) bool {
 	mtp, tls := strings.CutSuffix(link, "+tls")
 	if tls && c.TLS == TLSForbidden || !tls && c.TLS == TLSRequired {

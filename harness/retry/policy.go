@@ -28,6 +28,9 @@ type Policy struct {
 	// FromZero is the rule of STOMP: the wait before retry n is between 0 and Initial*k^(n-1). Otherwise
 	// it is between Initial*k^(n-1) and Initial*k^n.
 	FromZero bool
+
+	// Steady is the rule of Unix domain sockets (R-UDS.5): the range is that of the first retry each time.
+	Steady bool
 }
 
 // lastGrowing is the retry from which on the range stays as it is.
@@ -50,6 +53,9 @@ func (w Window) String() string {
 // Window is the range of the wait before retry n, which counts from 1.
 func (p Policy) Window(n int) Window {
 	n = min(max(n, 1), lastGrowing)
+	if p.Steady {
+		n = 1
+	}
 	w := Window{p.grown(n - 1), p.grown(n)}
 	if p.FromZero {
 		w = Window{0, p.grown(n - 1)}

@@ -31,6 +31,7 @@ func TestWindows(t *testing.T) {
 		{"no growth", Policy{Initial: 5 * s, Multiplier: 1000}, 7, Window{5 * s, 5 * s}},
 		{"a multiplier that is no such", Policy{Initial: 5 * s}, 3, Window{5 * s, 5 * s}},
 		{"retries count from 1", mqtt, 0, Window{5 * s, 10 * s}},
+		{"UDS, fifth", Policy{Initial: s, Multiplier: 5000, Steady: true}, 5, Window{1 * s, 5 * s}},
 		{"scaled", mqtt.Scaled(5), 1, Window{1 * s, 2 * s}},
 		{"too much for a Duration", huge, 5, Window{1 << 61, 1 << 61}},
 	}

@@ -2,11 +2,14 @@ package runner
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/brokers/stomp"
+	"github.com/usptest/usptest/brokers/uds"
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/dut"
@@ -51,8 +54,32 @@ func (r *rig) connect(j *journal.Journal, spec dut.LinkSpec, vars *dut.Vars, s s
 		}
 		l := link.NewWebSocket(j, o)
 		return l, func(b *harness.Bench) { b.WebSocket, b.KeepAwake = l.Broker(), l.SetKeepAwake }, nil
+	case dut.UDS:
+		if vars.Path == "" {
+			if vars.Path, err = r.socket(); err != nil {
+				return nil, nil, err
+			}
+		}
+		o := link.UDSOptions{Name: spec.Name(), Broker: uds.Options{EndpointID: vars.ControllerID, TimeScale: r.Scale}}
+		if spec.Role == dut.RoleServer {
+			o.Dial = vars.Path
+		} else {
+			o.Broker.Path = vars.Path
+		}
+		l := link.NewUDS(j, o)
+		return l, func(b *harness.Bench) { b.UDS = l.Broker() }, nil
 	}
 	return nil, nil, fmt.Errorf("link %q has the unknown MTP %q", spec.Name(), spec.MTP)
+}
+
+// socket is the path of a Unix domain socket in a folder of the rig's own.
+func (r *rig) socket() (string, error) {
+	dir, err := os.MkdirTemp("", "usptest-")
+	if err != nil {
+		return "", err
+	}
+	r.folders = append(r.folders, dir)
+	return filepath.Join(dir, "usp"), nil
 }
 
 // dial says how a device that is a WebSocket server is dialled, and gives it a port that it may listen on.

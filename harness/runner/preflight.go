@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/link"
@@ -136,12 +137,11 @@ func (r *rig) connectedBeside(ctx context.Context) (names []string) {
 	return names
 }
 
-// Listenable tries every port on which the harness is going to listen, for the chosen links and for bulk data: one error with a remedy for
-// each that cannot be had.
+// Listenable tries every port and socket on which the harness is going to listen, for the chosen links and for bulk data: one error with
+// a remedy for each that cannot be had.
 func Listenable(f *dut.File, links []string) []error {
 	var errs []error
-	try := func(what string, port int) {
-		l, err := net.Listen("tcp", address(f.Bind, port))
+	tried := func(what string, l net.Listener, err error) {
 		if err == nil {
 			err = l.Close()
 		}
@@ -149,8 +149,17 @@ func Listenable(f *dut.File, links []string) []error {
 			errs = append(errs, fmt.Errorf("%s: %w; %s", what, err, listenRemedy(err, "free the port or change it in the DUT file")))
 		}
 	}
+	try := func(what string, port int) {
+		l, err := net.Listen("tcp", address(f.Bind, port))
+		tried(what, l, err)
+	}
 	for _, name := range withBeside(f, links) {
-		if spec, ok := f.Link(name); ok && spec.Role != dut.RoleServer {
+		switch spec, ok := f.Link(name); {
+		case !ok, spec.Role == dut.RoleServer, spec.MTP == dut.UDS && spec.Path == "":
+		case spec.MTP == dut.UDS:
+			l, err := gate.ListenUnix(spec.Path)
+			tried(name, l, err)
+		default:
 			try(name, spec.Port)
 		}
 	}

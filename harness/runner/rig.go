@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"syscall"
 
@@ -20,10 +21,11 @@ import (
 // rig is a harness.Bench with what has to be put together and taken down for it.
 type rig struct {
 	*harness.Bench
-	name    string // of the link: mqtt5, mqtt3, stomp or websocket, with "+tls" when it is protected
+	name    string // of the link: mqtt5, mqtt3, stomp, websocket or uds, with "+tls" when it is protected
 	names   string // in the certificate that the device is shown
 	cancel  context.CancelFunc
 	network *network.Network // nil without one of its own
+	folders []string         // of Unix domain sockets, removed at the end
 }
 
 // newRig starts the broker of the Link, the collector and the Controller, and prepares the device without starting it. The error is one
@@ -119,7 +121,11 @@ func (r *rig) besides(j job, s security) error {
 
 // listenRemedy says what to do when a server cannot listen; inUse is for a port that is taken.
 func listenRemedy(err error, inUse string) string {
+	var op *net.OpError
 	switch {
+	case errors.As(err, &op) && op.Net == "unix":
+		return "the folder of the socket must be there and writable, and nobody else may listen at its path; " +
+			"change path of the link in the DUT file"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return "bind is no address of this machine; name one in the DUT file"
 	case errors.Is(err, syscall.EACCES):
@@ -145,6 +151,9 @@ func (r *rig) close() {
 		if c.Server != nil {
 			_ = c.Close()
 		}
+	}
+	for _, dir := range r.folders {
+		_ = os.RemoveAll(dir)
 	}
 	r.unwire()
 	if r.Files.Server != nil {

@@ -212,6 +212,8 @@ func server(link string) string {
 		return "STOMP server"
 	case strings.HasPrefix(link, "websocket"):
 		return "WebSocket server"
+	case link == "uds":
+		return "Unix domain socket"
 	}
 	return "Broker"
 }

@@ -16,7 +16,7 @@ import (
 // use) is a matter of its policy: an Agent that does not answer it is in order, and nothing can be
 // judged.
 func untrustedRole(c *harness.Case) {
-	if c.WebSocket != nil {
+	if c.WebSocket != nil || c.UDS != nil && c.UDS.Addr() != "" {
 		c.Unsupported("over this link the Agent dials the Controllers that it knows, so that an unknown one cannot reach it")
 	}
 	untrusted, err := c.Read(trust + "UntrustedRole")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/usptest/usptest/brokers/uds"
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
@@ -17,7 +18,8 @@ import (
 const endpointID = "Device.LocalAgent.EndpointID"
 
 // malformedRecords is 3.1: each of several malformed Records must be ignored or answered with an Error, and the Agent must stay
-// connected and work afterwards. Over WebSocket it may also close the connection with 1003 (R-WS.16) and come back.
+// connected and work afterwards. Over WebSocket it may also close the connection with 1003 (R-WS.16) and come back, over a Unix domain
+// socket with an Error (R-UDS.23).
 func malformedRecords(c *harness.Case) {
 	before := c.Agent.Get(c, endpointID)
 	c.DeviceMust(expect.Type(before, usp.GetResp))
@@ -92,13 +94,23 @@ func (p *provocation) provoke(record harness.Malformed) error {
 	}
 }
 
-// judgeEnd judges the end of the connection, if the device has ended it: over WebSocket it may, with 1003, and must come back.
+// judgeEnd judges the end of the connection, if the device has ended it: over WebSocket it may, with 1003, over a Unix domain socket
+// with an Error, and must come back.
 func (p *provocation) judgeEnd(record harness.Malformed) error {
 	c, end := p.c, p.c.Ended(p.conn, p.mark)
 	if p.conn == none || end == nil {
 		return nil
 	}
 	p.evidence = append(p.evidence, end.Seq)
+	if refusal := p.refusal(end); refusal != nil && !c.Strict("uds-error-on-bad-record") {
+		if _, err := c.Reconnected(end.Seq); err != nil {
+			return fmt.Errorf("after the Error: %w", err)
+		}
+		p.evidence = append(p.evidence, refusal.Seq)
+		c.Note("%s ended the connection with the Error %s, as R-UDS.23 demands", record.What, refusal.Text)
+		p.conn = none
+		return nil
+	}
 	f, closes := end.Body.(*websocket.Frame)
 	if !closes || c.Strict("websocket-close-on-bad-record") {
 		_, err := c.StaysConnected(p.conn, p.mark)
@@ -112,5 +124,15 @@ func (p *provocation) judgeEnd(record harness.Malformed) error {
 	}
 	c.Note("%s ended the WebSocket connection with %d, as R-WS.16 demands", record.What, websocket.CloseUnsupported)
 	p.conn = none
+	return nil
+}
+
+// refusal is the Error over a Unix domain socket that came before the end of the connection; nil when none did.
+func (p *provocation) refusal(end *journal.Event) *journal.Event {
+	for _, e := range p.c.Journal.Since(p.mark) {
+		if f, ok := e.Body.(*uds.Frame); ok && e.Conn == end.Conn && e.Dir == journal.In && e.Seq < end.Seq && f.Has(uds.Error) {
+			return e
+		}
+	}
 	return nil
 }
