@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/usptest/usptest/fixtures/agent/defects"
 	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/runner"
@@ -21,7 +23,10 @@ import (
 )
 
 // defectLinks are the links over which a defect is tried: the first to which its metric applies.
-var defectLinks = []string{"mqtt5", "mqtt3", "stomp", "websocket", "mqtt5+tls", "stomp+tls", "websocket+tls"}
+var defectLinks = []string{"mqtt5", "mqtt3", "stomp", "websocket", "mqtt5+tls", "stomp+tls", "websocket+tls", "uds"}
+
+// udsClient is the link uds with the agent as the client, which a defect is tried over last.
+const udsClient = "uds " + dut.RoleClient
 
 // A universal metric is numbered 0 and belongs to every case; its defects are tried with this one, unless they name another.
 const (
@@ -79,8 +84,8 @@ func TestDefects(t *testing.T) {
 			if elsewhere(t, c) {
 				return
 			}
-			for _, link := range defectLinks {
-				if !c.AppliesTo(link) {
+			for _, link := range append(slices.Clone(defectLinks), udsClient) {
+				if name, _, _ := strings.Cut(link, " "); !c.AppliesTo(name) {
 					continue
 				}
 				r := caughtWith(t, c, suites.Bodies()[id], link, d.Name)
@@ -177,11 +182,16 @@ func caughtWith(t *testing.T, c plan.Case, body harness.Body, link, defect strin
 }
 
 // runWith carries out the body of one case against a reference agent of its own, and says how long the machine has stood still meanwhile.
+// link is the name of a link, with a blank and the role of the agent where it is another one than usual.
 func runWith(t *testing.T, c plan.Case, body harness.Body, link string, defects ...string) (result.Case, time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	d := device(t, defects...)
+	link, role, given := strings.Cut(link, " ")
+	if given {
+		inRole(d, role)
+	}
 	s := open(ctx, t, runner.SessionOptions{DUT: d, Link: link})
 	defer s.Close()
 	r, err := s.Run(ctx, c, body)

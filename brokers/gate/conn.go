@@ -118,7 +118,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.Abort(fmt.Sprintf("it read nothing for %s", writeTimeout))
-	case err != nil:
+	case err != nil && c.layer == journal.LayerTCP: // of a Unix domain socket, what came before its end can still be read
 		c.failed(err)
 	}
 	return n, err

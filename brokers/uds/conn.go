@@ -40,6 +40,13 @@ func (c *Conn) ID() uint64 { return c.conn.ID }
 // Dialled reports whether the harness opened the connection.
 func (c *Conn) Dialled() bool { return c.client }
 
+// Ended reports whether the connection has ended, or is ending by the harness's doing.
+func (c *Conn) Ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
 // Controller is the Endpoint ID of the Controller whose connection it is.
 func (c *Conn) Controller() string { return c.controller }
 
@@ -165,6 +172,9 @@ func (c *Conn) take(field TLV, seq uint64) bool {
 	case Handshake:
 		return c.meet(field.Value)
 	case Error:
+		if c.server.byHand() {
+			return true
+		}
 		c.shut()
 		c.conn.Farewell("the device sent an Error (R-UDS.25)")
 		return false

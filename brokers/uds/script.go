@@ -40,12 +40,13 @@ func (s *Server) RefuseNext(n int) {
 	s.did("RefuseNext", "ends %s connections at once", count)
 }
 
-// HandshakeByHand lets no connection that is opened from now on begin with the harness's Handshake: a Conn sends it with Greet.
-func (s *Server) HandshakeByHand() {
+// ByHand leaves what the harness does by itself to who holds a Conn: its Handshake, which Greet sends, and the end of a connection over
+// which the device has sent an Error.
+func (s *Server) ByHand() {
 	s.mu.Lock()
 	s.hand = true
 	s.mu.Unlock()
-	s.did("HandshakeByHand", "sends no Handshake by itself")
+	s.did("ByHand", "sends no Handshake, and ends no connection at an Error, by itself")
 }
 
 // DropAll ends every connection.
@@ -67,7 +68,7 @@ func (s *Server) refused() bool {
 	return s.refuse < 0
 }
 
-// byHand reports whether Handshakes are left to who holds the connection.
+// byHand reports whether that is so.
 func (s *Server) byHand() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

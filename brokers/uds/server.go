@@ -50,7 +50,7 @@ type Server struct {
 	conns   []*Conn       // in the order of their opening
 	changed chan struct{} // closed and replaced when conns, or what is known of one, changes
 	refuse  int           // how many connections are still refused; negative: all
-	hand    bool          // the harness sends no Handshake by itself
+	hand    bool          // see ByHand
 }
 
 // Start listens, where the Options name a path. The server closes when ctx ends.

@@ -148,7 +148,7 @@ func TestTheHarnessDials(t *testing.T) {
 	silent.ended()
 	events.Await(t, j, 0, events.Event{Layer: journal.LayerUDS, Type: "close", Text: "did not answer the handshake"})
 
-	s.HandshakeByHand()
+	s.ByHand()
 	if c, err = s.Dial(t.Context(), at, controller); err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func TestAClaimTakesNoMemory(t *testing.T) {
 }
 
 func TestTheScript(t *testing.T) {
-	s, j, _ := start(t, Options{Path: path(t)})
+	s, j, records := start(t, Options{Path: path(t)})
 	s.RefuseNext(1)
 	dial(t, s).ended()
 	d := dial(t, s)
@@ -228,7 +228,7 @@ func TestTheScript(t *testing.T) {
 	d.expect(Handshake)
 	s.DropAll()
 	d.ended()
-	s.HandshakeByHand()
+	s.ByHand()
 	mark := j.Mark()
 	d = dial(t, s)
 	d.say(TLV{Handshake, []byte(agent)})
@@ -241,4 +241,9 @@ func TestTheScript(t *testing.T) {
 		t.Errorf("open %t, %v", c.Open(), err)
 	}
 	d.expect(Handshake)
+	d.say(TLV{Error, []byte("enough")})
+	d.say(TLV{Record, []byte("more")})
+	if got := <-records; got != "more" || c.Ended() {
+		t.Errorf("Record %q after an Error, ended %t", got, c.Ended())
+	}
 }

@@ -49,7 +49,7 @@ func (e *TimeoutError) Unwrap() error { return e.Cause }
 var broken = []string{"malformed", "bad frame"}
 
 // ends are the kinds of event with which a device ends its connection.
-var ends = []string{"tcp close", "uds close", "mqtt DISCONNECT", "stomp DISCONNECT", "websocket CLOSE"}
+var ends = []string{"tcp close", "uds close", "uds ERROR", "mqtt DISCONNECT", "stomp DISCONNECT", "websocket CLOSE"}
 
 func seenText(seen map[string]int) string {
 	if len(seen) == 0 {

@@ -68,8 +68,8 @@ type Link interface {
 	// a Unix domain socket.
 	StartsSession(e *journal.Event) bool
 
-	// EndsSession reports whether e is the device ending a session: a DISCONNECT, the CLOSE of a WebSocket, or the end of a
-	// connection.
+	// EndsSession reports whether e is the device ending a session: a DISCONNECT, the CLOSE of a WebSocket, an Error over a Unix domain
+	// socket, or the end of a connection.
 	EndsSession(e *journal.Event) bool
 
 	// Announced holds the Endpoint ID that the Agent sends when it opens a session against the right one. It returns nil where e is no such

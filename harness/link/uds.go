@@ -101,8 +101,11 @@ func handshakeOf(e *journal.Event) *uds.Frame {
 	return f
 }
 
-// EndsSession implements Link.
-func (l *UDS) EndsSession(e *journal.Event) bool { return closes(e) }
+// EndsSession implements Link. Behind an Error of the device the harness ends the connection (R-UDS.25).
+func (l *UDS) EndsSession(e *journal.Event) bool {
+	f, ok := e.Body.(*uds.Frame)
+	return closes(e) || ok && e.Dir == journal.In && f.Has(uds.Error)
+}
 
 // Announced implements Link.
 func (l *UDS) Announced(e *journal.Event, agent, _ string) *Breach {

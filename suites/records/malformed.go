@@ -102,12 +102,11 @@ func (p *provocation) judgeEnd(record harness.Malformed) error {
 		return nil
 	}
 	p.evidence = append(p.evidence, end.Seq)
-	if refusal := p.refusal(end); refusal != nil && !c.Strict("uds-error-on-bad-record") {
+	if refusal, ok := end.Body.(*uds.Frame); ok && refusal.Has(uds.Error) && !c.Strict("uds-error-on-bad-record") {
 		if _, err := c.Reconnected(end.Seq); err != nil {
 			return fmt.Errorf("after the Error: %w", err)
 		}
-		p.evidence = append(p.evidence, refusal.Seq)
-		c.Note("%s ended the connection with the Error %s, as R-UDS.23 demands", record.What, refusal.Text)
+		c.Note("%s ended the connection with the Error %s, as R-UDS.23 demands", record.What, end.Text)
 		p.conn = none
 		return nil
 	}
@@ -124,15 +123,5 @@ func (p *provocation) judgeEnd(record harness.Malformed) error {
 	}
 	c.Note("%s ended the WebSocket connection with %d, as R-WS.16 demands", record.What, websocket.CloseUnsupported)
 	p.conn = none
-	return nil
-}
-
-// refusal is the Error over a Unix domain socket that came before the end of the connection; nil when none did.
-func (p *provocation) refusal(end *journal.Event) *journal.Event {
-	for _, e := range p.c.Journal.Since(p.mark) {
-		if f, ok := e.Body.(*uds.Frame); ok && e.Conn == end.Conn && e.Dir == journal.In && e.Seq < end.Seq && f.Has(uds.Error) {
-			return e
-		}
-	}
 	return nil
 }

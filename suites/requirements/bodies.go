@@ -25,6 +25,8 @@ func Bodies() harness.Bodies {
 		"R-NOT.4":   retriesAfterReboot,
 		"R-OPR.1":   operations,
 		"R-STOMP.5": stompFrames,
+		"R-UDS.16":  udsHandshakes,
+		"R-UDS.24":  udsFailures,
 		"R-WS.12":   webSocketSessions,
 	}
 }
