@@ -180,3 +180,50 @@ func TestAContextIsRenewed(t *testing.T) {
 		t.Errorf("after one that could not be sent: want another session context, got %s", recordText(l.last()))
 	}
 }
+
+// An Agent begins a session context of its own while a request is on its way, and knows nothing of the request. It is sent again in another
+// session context, unless it would be done twice.
+func TestARequestThatASessionContextHasLostIsSentAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		request *usppb.Msg
+		again   bool
+	}{
+		"Get": {usp.NewGet("", "Device.X."), true},
+		"Set": {usp.NewSet("", false), true},
+		"Add": {usp.NewAdd("", false), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, l, _ := start(t)
+				c.OpenContext(nil)
+				agent := &session.Context{Header: session.Header{Version: usp.Version, To: ownID, From: agentID},
+					NewID: func() uint64 { return 7 }}
+				heard := 0
+				l.hears = func(r *usppb.Record) {
+					if heard++; heard == 1 {
+						begin, err := agent.Empty(0)
+						if err != nil {
+							t.Fatal(err)
+						}
+						l.say(t, begin)
+						return
+					}
+					taken, _ := agent.In(r)
+					for _, raw := range taken.Msgs {
+						m, _ := usp.ParseMessage(raw)
+						payload, _ := usp.Marshal(getResp(m.GetHeader().GetMsgId()))
+						records, _ := agent.Out(payload)
+						l.say(t, records[0])
+					}
+				}
+				reply := c.Do(t.Context(), test.request)
+				if answered := reply.Err == nil; answered != test.again {
+					t.Errorf("got %v after %d Records", reply.Err, heard)
+				}
+				if name == "Get" {
+					wantNone(t, c)
+				}
+			})
+		})
+	}
+}

@@ -59,6 +59,7 @@ type office struct {
 	ownIDs   string // what its msg_ids begin with, another one in each run
 	nextID   int
 	sent     map[string]request // our requests by msg_id
+	asking   map[string]bool    // msg_ids of requests whose replies Do waits for
 	withheld map[string]bool    // subscription ids whose Notifies are not acknowledged
 	strays   int                // Errors that may have an unknown msg_id: one for each Record or bytes sent as they are
 
@@ -90,6 +91,7 @@ type ack struct {
 	beside                            link.Link // the Notify came over it, and so must its response go; nil: the link under test
 
 	records []*usppb.Record
+	again   []*usppb.Msg // requests that are sent again in another session context
 	from    *Controller
 }
 
@@ -105,6 +107,9 @@ func (a ack) size() int {
 	n := len(a.msgID) + len(a.subscription) + len(a.controllerID)
 	for _, r := range a.records {
 		n += proto.Size(r)
+	}
+	for _, m := range a.again {
+		n += proto.Size(m)
 	}
 	return n
 }
@@ -122,7 +127,8 @@ func New(ctx context.Context, j *journal.Journal, l link.Link, o Options) *Contr
 	c := (&office{
 		ownIDs: idPrefix + strings.ToLower(rand.Text()[:runLetters]) + "-",
 		opts:   o, journal: j, link: l, acks: make(chan ack, maxAcks),
-		sent: map[string]request{}, withheld: map[string]bool{}, controllers: map[string]*Controller{}, notifies: map[string]string{}, conns: map[uint64]bool{},
+		sent: map[string]request{}, asking: map[string]bool{}, withheld: map[string]bool{}, controllers: map[string]*Controller{},
+		notifies: map[string]string{}, conns: map[uint64]bool{},
 	}).controller(o.ID, l)
 	l.OnRecord(c.receive)
 	for _, beside := range o.Beside {
@@ -292,6 +298,7 @@ func (c *Controller) Do(ctx context.Context, msg *usppb.Msg) *Reply {
 		msg.Header.MsgId = c.newMsgID()
 	}
 	id := msg.GetHeader().GetMsgId()
+	defer c.ask(id)()
 	mark := c.journal.Mark()
 	// The journal may have to give up the reply's body for what comes after it, before it is looked at here.
 	var came atomic.Pointer[journal.Event]
@@ -478,6 +485,9 @@ func (c *Controller) AnswerNotify(ctx context.Context, m *Message) error {
 // answer sends a NotifyResp from the Controller that the Notify was for; this one speaks for those that are not known. Or it sends the
 // Records that wait.
 func (c *Controller) answer(ctx context.Context, a ack) error {
+	if len(a.again) > 0 {
+		return a.from.sendAgain(ctx, a.again)
+	}
 	if a.from != nil {
 		a.from.sending.Lock()
 		defer a.from.sending.Unlock()

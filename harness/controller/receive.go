@@ -84,6 +84,9 @@ func (c *Controller) receive(in link.Inbound) {
 	if len(taken.Reply) > 0 {
 		c.queue(ack{records: taken.Reply, from: c.known(record.GetToId())})
 	}
+	if again := c.unanswered(taken.Lost); taken.Begun && len(again) > 0 {
+		c.queue(ack{again: again, from: c.known(record.GetToId())})
+	}
 }
 
 // take hands a Record to the session of the Controller that it is for. One that is for nobody is still looked into, for what the case may

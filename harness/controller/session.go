@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/usptest/usptest/harness/session"
+	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
@@ -60,6 +61,48 @@ func (c *Controller) superseded(r *usppb.Record) bool {
 	defer c.turn.Unlock()
 	body := r.GetSessionContext()
 	return body != nil && c.context != nil && c.context.Superseded(body.GetSessionId())
+}
+
+// ask remembers that a reply is awaited, until the returned function is called.
+func (c *Controller) ask(id string) (answered func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asking[id] = true
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.asking, id)
+	}
+}
+
+// unanswered returns the requests among Messages that the Agent has not acknowledged in a session context which it has replaced by another
+// one, if Do still waits for their replies. What would be done twice, if it was done, is not among them.
+func (c *Controller) unanswered(lost [][]byte) (again []*usppb.Msg) {
+	for _, payload := range lost {
+		m, err := usp.ParseMessage(payload)
+		if err != nil || m.GetBody().GetRequest().GetAdd() != nil || m.GetBody().GetRequest().GetOperate() != nil {
+			continue
+		}
+		c.mu.Lock()
+		if id := m.GetHeader().GetMsgId(); c.asking[id] && !c.sent[id].answered {
+			again = append(again, m)
+		}
+		c.mu.Unlock()
+	}
+	return again
+}
+
+// sendAgain sends requests in a session context of their own.
+func (c *Controller) sendAgain(ctx context.Context, requests []*usppb.Msg) error {
+	c.turn.Lock()
+	c.context.Leave()
+	c.turn.Unlock()
+	for _, m := range requests {
+		if _, err := c.send(ctx, m, true); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Prepare makes the Records that carry a request within the session context and sends none of them: SendPrepared does, in any order and as

@@ -52,11 +52,11 @@ type Context struct {
 	// TLS secures payloads and protects Records; nil for payloads in the clear. It counts from the next session context on.
 	TLS *TLS
 
-	id       uint64   // session_id, 0 when there is no session context
-	own      bool     // this side has begun it, and is the client of TLS
-	before   []uint64 // the last of those that have ended
-	next     uint64   // sequence_id of the next Record to be sent
-	expected uint64   // sequence_id of the next Record to be taken
+	id       uint64 // session_id, 0 when there is no session context
+	own      bool   // this side has begun it, and is the client of TLS
+	before   []past // the last of those that have ended
+	next     uint64 // sequence_id of the next Record to be sent
+	expected uint64 // sequence_id of the next Record to be taken
 
 	sent      []*usppb.Record // not acknowledged, in their order
 	sentBytes int
@@ -68,7 +68,9 @@ type Context struct {
 	segments   []byte // of a Message that is not whole yet
 	segmenting bool
 
-	ended *Context // the one in the clear that the other side has ended last: its Records over another MTP may come after the end
+	// ended is the one in the clear that was left last, since the other side has ended it or this side has begun another in its place: its
+	// Records may come after the end
+	ended *Context
 
 	tunnel       *tunnel  // of TLS; nil without, and before the first Record
 	waiting      [][]byte // Messages that wait for the end of the handshake
@@ -76,6 +78,12 @@ type Context struct {
 	inPiece      bool // a TLS record has begun whose other pieces are in the Records that follow
 	finishing    bool // what is sent completes the handshake
 	maced        bool // the other side has sent a MAC
+}
+
+// past is a session context that has ended.
+type past struct {
+	id  uint64
+	own bool // this side has begun it
 }
 
 // outgoing is a Message that was sent, and the sequence_id of its last Record.
@@ -110,6 +118,29 @@ func (c *Context) Hello() ([]*usppb.Record, error) {
 // The other side learns of it with the next Record.
 func (c *Context) Restart() (lost [][]byte) { return c.begin(c.NewID(), true) }
 
+// Leave begins a session context of this side in place of one that the other side has just begun: Records of an earlier one, which were on
+// their way, may have taken the other side back to that (R-E2E.6). Messages that still come in the one that is left are taken.
+func (c *Context) Leave() {
+	c.keepEnded()
+	c.Restart()
+}
+
+func (c *Context) keepEnded() {
+	if c.ended = nil; c.id != 0 && c.tunnel == nil {
+		ended := *c
+		c.ended = &ended
+	}
+}
+
+// left returns a session context that has ended, if it is remembered.
+func (c *Context) left(id uint64) (was past, known bool) {
+	i := slices.IndexFunc(c.before, func(p past) bool { return p.id == id })
+	if i < 0 {
+		return past{}, false
+	}
+	return c.before[i], true
+}
+
 // End forgets the session context, as a Disconnect Record asks for (R-MTP.7).
 func (c *Context) End() (lost [][]byte) { return c.begin(0, false) }
 
@@ -119,7 +150,7 @@ func (c *Context) begin(id uint64, own bool) (lost [][]byte) {
 		lost = append(lost, m.msg)
 	}
 	if c.id != 0 {
-		c.before = append(c.before[max(len(c.before)-maxBefore+1, 0):], c.id)
+		c.before = append(c.before[max(len(c.before)-maxBefore+1, 0):], past{c.id, c.own})
 	}
 	c.Spares = 0
 	c.id, c.own, c.next, c.expected = id, own, 1, 1
@@ -267,10 +298,7 @@ func (c *Context) In(r *usppb.Record) (Taken, error) {
 	case *usppb.Record_SessionContext:
 		return c.take(r, body.SessionContext)
 	case *usppb.Record_Disconnect:
-		if c.ended = nil; c.id != 0 && c.tunnel == nil {
-			ended := *c
-			c.ended = &ended
-		}
+		c.keepEnded()
 		return Taken{Lost: c.End()}, nil
 	}
 	return Plain{c.Header}.In(r)
@@ -282,7 +310,10 @@ func (c *Context) take(r *usppb.Record, body *usppb.SessionContextRecord) (t Tak
 		security = usppb.Record_TLS12
 	}
 	// when both sides begin a session context at the same time, the answer in ours comes after we have gone over to theirs
-	crossed := body.GetSessionId() != c.id && slices.Contains(c.before, body.GetSessionId())
+	was, known := c.left(body.GetSessionId())
+	crossed := body.GetSessionId() != c.id && known
+	// a Record of one that this side has replaced by another one since, into which the other side will follow
+	overtaken := crossed && was.own && c.own && c.next > 1
 	switch {
 	case r.GetPayloadSecurity() != security: // R-E2E.19, R-E2E.21
 		err := fmt.Errorf("payload_security is %s in a session context with %s", r.GetPayloadSecurity(), security)
@@ -295,7 +326,7 @@ func (c *Context) take(r *usppb.Record, body *usppb.SessionContextRecord) (t Tak
 		t.Lost = c.Restart()
 		t.Broken = fmt.Errorf("session_id is %d, want one greater than 1 (R-E2E.3)", body.GetSessionId())
 		return t, t.Broken
-	case body.GetSessionId() != c.id && body.GetSequenceId() != 1 && slices.Contains(c.before, body.GetSessionId()):
+	case crossed && (body.GetSequenceId() != 1 || overtaken):
 		if c.ended != nil && c.ended.id == body.GetSessionId() {
 			t, err := c.ended.take(r, body)
 			t.Reply, t.Lost = nil, nil // nothing more is sent in it
@@ -304,7 +335,7 @@ func (c *Context) take(r *usppb.Record, body *usppb.SessionContextRecord) (t Tak
 		t.Note = fmt.Sprintf("the Record %d of session context %d came after its end", body.GetSequenceId(), body.GetSessionId())
 		return t, nil
 	case body.GetSessionId() != c.id: // R-E2E.4, R-E2E.6
-		t.Lost = c.begin(body.GetSessionId(), false)
+		t.Lost, t.Begun = c.begin(body.GetSessionId(), false), true
 		t.Note = fmt.Sprintf("the other side has begun the session context %d", c.id)
 		if body.GetSequenceId() != 1 {
 			t.Broken = fmt.Errorf("the first Record of the session context %d has the sequence_id %d, want 1 (R-E2E.14)", c.id,

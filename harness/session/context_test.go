@@ -192,6 +192,36 @@ func TestARecordThatTheDisconnectRecordOvertookIsTaken(t *testing.T) {
 	}
 }
 
+// Both sides begin a session context at the same time, and this side asks again in another one. What comes of the earlier ones later does
+// not take it back, and a Message in the other side's own is taken.
+func TestALeftContextDoesNotComeBack(t *testing.T) {
+	c, other := pair()
+	first, _ := c.Out([]byte("1"))
+	if _, err := other.In(first[0]); err != nil {
+		t.Fatal(err)
+	}
+	late, _ := other.Out([]byte("answer"))
+	begun, err := c.In(rec(&usppb.SessionContextRecord{SessionId: 7, SequenceId: 1, ExpectedId: 1}))
+	if err != nil || !begun.Begun || len(begun.Lost) != 1 {
+		t.Fatalf("got %+v, %v", begun, err)
+	}
+	c.Leave()
+	if _, err := c.Out([]byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	id := c.ID()
+	if got, err := c.In(late[0]); err != nil || got.Broken != nil || len(got.Msgs) != 0 || got.Begun {
+		t.Errorf("of the first one: got %+v, %v", got, err)
+	}
+	got, err := c.In(rec(&usppb.SessionContextRecord{SessionId: 7, SequenceId: 2, ExpectedId: 1, Payload: [][]byte{[]byte("m")}}))
+	if err != nil || got.Broken != nil || len(got.Msgs) != 1 || len(got.Reply) != 0 {
+		t.Errorf("of the other side's own: got %+v, %v", got, err)
+	}
+	if c.ID() != id || c.Next() != 2 {
+		t.Errorf("the session context is %d, and %d is next; want %d and 2", c.ID(), c.Next(), id)
+	}
+}
+
 // Records are as large as allowed and no larger, and the Message is whole again on the other side.
 func TestSegments(t *testing.T) {
 	for _, size := range []int{1, 400, 512, 1000, 5000} {

@@ -34,6 +34,8 @@ type Taken struct {
 	// Lost are Messages of this side that the other side has not acknowledged in a session context that has ended with the
 	// Record. Whether they are sent again is a matter of who sent them.
 	Lost [][]byte
+	// Begun says that the other side has begun a session context with the Record.
+	Begun bool
 	// Broken is the rule of TR-369 that the Record breaks, nil when it breaks none.
 	Broken error
 	// Alerts went through the TLS of the session context, and Handshake is how its handshake has ended with the Record; nil
