@@ -166,14 +166,3 @@ func (s *Session) Renegotiate() *usppb.Record {
 	s.c.needs("tls-renegotiation")
 	return s.made((*session.Context).Renegotiate)
 }
-
-// Disconnect tells the device that the session context ends, which it forgets (R-MTP.7).
-func (s *Session) Disconnect() {
-	s.c.Agent.InContext(func(x *session.Context) { x.End() })
-	_, err := s.c.Agent.SendPrepared(s.c, &usppb.Record{
-		Version: usp.Version, ToId: s.c.Agent.AgentID(), FromId: s.c.Agent.ID(),
-		RecordType: &usppb.Record_Disconnect{Disconnect: &usppb.DisconnectRecord{ReasonCode: uint32(usp.CodeSessionContextTerminated),
-			Reason: "the session context ends"}},
-	})
-	s.c.LabMust(err)
-}

@@ -230,13 +230,28 @@ func handshakes(c *harness.Case) {
 	}
 	s.Show(nil)
 	s.Secure()
-	c.Set(row, usp.Params{"PeriodicNotifInterval": "60"})
+	interval := expireBetweenEvents(s, c, row, is, policy)
 	c.Step(4, "await a session context that the device begins, for a Periodic! event")
 	s.Refuse(true)
 	mark = c.Journal.Mark()
-	s.Disconnect()
 	c.Step(5, "end its TLS handshake with an alert")
-	c.Metric(2, func(m *harness.Metric) { mustWait(m, s, c, policy, mark, id) })
+	c.Metric(2, func(m *harness.Metric) { mustWait(m, s, c, policy, interval, mark, id) })
+}
+
+// expireBetweenEvents sets PeriodicNotifInterval and SessionExpiration so that the session context expires before each Periodic! event but
+// the first. Then the device has to begin another one (R-E2E.7), but not while it retries (R-E2E.11). It returns the interval before
+// scaling.
+func expireBetweenEvents(s *harness.Session, c *harness.Case, row string, is usp.Params, policy retry.Policy) time.Duration {
+	const apart, least = 15 * time.Second, time.Minute
+	expiration := policy.Window(1).Most + policy.Window(2).Most + apart
+	interval := max(expiration+apart, least)
+	seconds := func(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
+	c.Extend(2*interval - 2*least)
+	if _, has := is[s.Object()+"SessionExpiration"]; has {
+		s.Settle(usp.Params{"SessionExpiration": seconds(expiration)})
+	}
+	c.Set(row, usp.Params{"PeriodicNotifInterval": seconds(interval)})
+	return interval
 }
 
 // sessionRetries is the policy of an E2ESession object (R-E2E.10).
@@ -268,8 +283,10 @@ func mustRefuse(m *harness.Metric, s *harness.Session, c *harness.Case, mark uin
 }
 
 // mustWait refuses two handshakes of the device and wants it to try again each time after the wait that policy says. Then it may come in.
-func mustWait(m *harness.Metric, s *harness.Session, c *harness.Case, policy retry.Policy, mark uint64, subscription string) {
-	first := harness.Wait{D: c.Scaled(time.Minute) + c.NotifyWait().D}
+// The first Periodic! event may still come in the session context that there is.
+func mustWait(m *harness.Metric, s *harness.Session, c *harness.Case, policy retry.Policy, interval time.Duration, mark uint64,
+	subscription string) {
+	first := harness.Wait{D: c.Scaled(2*interval) + c.NotifyWait().D}
 	failed := mustFail(m, s, c, "session context of the device", first, mark)
 	const retries = 2
 	for n := 1; n <= retries; n++ {
@@ -294,7 +311,7 @@ func mustWait(m *harness.Metric, s *harness.Session, c *harness.Case, policy ret
 		}
 	}
 	wait := c.NotifyWait()
-	wait.D += c.Scaled(time.Minute)
+	wait.D += c.Scaled(interval)
 	n, err := c.AwaitNotify("Periodic! Notify after the retry", wait, failed.Seq, func(n *usppb.Notify) error {
 		if n.GetSubscriptionId() != subscription {
 			return journal.ErrSkip
