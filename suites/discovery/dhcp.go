@@ -155,6 +155,10 @@ func asksDNS(c *harness.Case) {
 	if c.MTP.BrokerHost == "" {
 		return // the URL names MTP and path
 	}
+	if knowsPath(c) {
+		c.Note("the device has MTP and path of the Controller in its data model, so that it may need the address alone (R-DIS.7)")
+		return
+	}
 	c.Beyond("TR-369 R-DIS.7", func(m *harness.Metric) {
 		for _, kind := range []uint16{dns.TypePTR, dns.TypeSRV, dns.TypeTXT} {
 			_, err := c.Await("DNS query of type "+dns.TypeToString[kind], harness.Wait{D: time.Second}, mark, func(e *journal.Event) error {
@@ -169,5 +173,19 @@ func asksDNS(c *harness.Case) {
 					Want: "queries for PTR, SRV and TXT", Got: "none for " + dns.TypeToString[kind]}, query.Seq)
 			}
 		}
+	})
+}
+
+// knowsPath reports whether the device shows the topic or destination of the Controller.
+func knowsPath(c *harness.Case) bool {
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	values, err := c.ReadAll(row + "MTP.")
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(values.Names(), func(path string) bool {
+		names := strings.HasSuffix(path, "."+c.MTP.Name+".Topic") || strings.HasSuffix(path, "."+c.MTP.Name+".Destination")
+		return names && values[path] != ""
 	})
 }
