@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/usptest/usptest/harness"
@@ -41,19 +42,29 @@ func addingRole(c *harness.Case) {
 
 // rolesCanBeAdded reports whether the supported data model lets Controllers add Roles.
 func rolesCanBeAdded(c *harness.Case) bool {
-	const role = roleTable + "{i}."
-	got := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{role}, FirstLevelOnly: true})
+	access := supported(c, roleTable+"{i}.").GetAccess()
+	return access == usppb.GetSupportedDMResp_OBJ_ADD_DELETE || access == usppb.GetSupportedDMResp_OBJ_ADD_ONLY
+}
+
+// isReadOnly reports whether the supported data model lets no Controller write a parameter.
+func isReadOnly(c *harness.Case, object, param string) bool {
+	return slices.ContainsFunc(supported(c, object).GetSupportedParams(), func(p *usppb.GetSupportedDMResp_SupportedParamResult) bool {
+		return p.GetParamName() == param && p.GetAccess() == usppb.GetSupportedDMResp_PARAM_READ_ONLY
+	})
+}
+
+// supported is what the supported data model says of one object; nil where it has none.
+func supported(c *harness.Case, object string) *usppb.GetSupportedDMResp_SupportedObjectResult {
+	got := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{object}, FirstLevelOnly: true, ReturnParams: true})
 	c.DeviceMust(expect.Type(got, usp.GetSupportedDMResp))
 	for _, q := range got.Body().GetResponse().GetGetSupportedDmResp().GetReqObjResults() {
 		for _, o := range q.GetSupportedObjs() {
-			access := o.GetAccess()
-			if o.GetSupportedObjPath() == role &&
-				(access == usppb.GetSupportedDMResp_OBJ_ADD_DELETE || access == usppb.GetSupportedDMResp_OBJ_ADD_ONLY) {
-				return true
+			if o.GetSupportedObjPath() == object {
+				return o
 			}
 		}
 	}
-	return false
+	return nil
 }
 
 // unwritable is what 2.25 and 2.26 have in common: a Permission that keeps Enable of Subscriptions

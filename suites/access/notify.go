@@ -23,15 +23,16 @@ type watched struct {
 func (w watched) path() string { return w.object + w.name }
 
 // watchedParameter is PeriodicNotifInterval of the harness's own Controller or, on a device
-// without, the element that a ValueChange is seen with elsewhere. It is put back at the end.
+// without or where it can only be read, as in the profile Controllers:1, the element that a
+// ValueChange is seen with elsewhere. It is put back at the end.
 func watchedParameter(c *harness.Case) watched {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
 	w := watched{row, "PeriodicNotifInterval", another}
-	if _, err := c.Read(w.path()); err != nil {
+	if _, err := c.Read(w.path()); err != nil || isReadOnly(c, controllers+"{i}.", w.name) {
 		w.object, w.name = usp.SplitName(c.Element(dut.RoleChanging))
 		w.next = anotherText
-		c.Note("the device has no PeriodicNotifInterval; %s takes its place", w.path())
+		c.Note("the device has no PeriodicNotifInterval that can be written; %s takes its place", w.path())
 	}
 	c.Restore(w.object, w.name)
 	return w

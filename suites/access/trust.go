@@ -125,8 +125,11 @@ func rowOf(values usp.Params, id string) string {
 // secret is a secured parameter whose value the case knows.
 type secret struct{ path, value string }
 
-// securedRole is 2.27.
+// securedRole is 2.27. A device that has SecuredRoles need not let them be set.
 func securedRole(c *harness.Case) {
+	if isReadOnly(c, trust, "SecuredRoles") {
+		c.Unsupported("by its supported data model, the device does not let " + trust + "SecuredRoles be set, which no profile asks for")
+	}
 	s := addSecret(c)
 	role := roleToSecure(c)
 	second, row := c.SecondController()
