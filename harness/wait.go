@@ -295,18 +295,37 @@ func isRecord(e *journal.Event) error {
 	return nil
 }
 
+// GoingDown is how long a device that restarts may still be there.
+const GoingDown = 10 * time.Second
+
 // Reconnected waits until the device, after mark, has opened a new session and can be reached. It returns the event of the session. An
-// Agent may drop what comes before its Connect Record (R-MTP.8), which is waited for, but not long: an Agent before USP 1.2 sends none.
+// Agent may drop what comes before its Connect Record (R-MTP.8), which is waited for, but not long: an Agent before USP 1.2 sends none. A
+// session that the harness has opened to a device that was still going down ends without one, and is none.
 func (c *Case) Reconnected(mark uint64) (*journal.Event, error) {
-	e, err := c.Await("new session of the device", c.ReconnectWait(), mark, c.StartsSession)
-	if err != nil {
-		return nil, err
+	wait := c.ReconnectWait()
+	for wait.From = time.Now(); ; {
+		e, err := c.Await("new session of the device", wait, mark, c.StartsSession)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.Reachable(c); err != nil {
+			return e, fmt.Errorf("the device opened a session (event %d) but cannot be reached: %w", e.Seq, err)
+		}
+		long, dialled := time.Second, c.Dialled(e.Conn)
+		if dialled {
+			long = GoingDown
+		}
+		first, _ := c.Await("first Record of the session", Wait{D: c.Scaled(long)}, e.Seq, func(next *journal.Event) error {
+			if dialled && c.Ends(e.Conn, next) {
+				return nil
+			}
+			return isRecord(next)
+		})
+		if first == nil || first.Layer == journal.LayerRecord {
+			return e, nil
+		}
+		mark = e.Seq
 	}
-	if err := c.Reachable(c); err != nil {
-		return e, fmt.Errorf("the device opened a session (event %d) but cannot be reached: %w", e.Seq, err)
-	}
-	_, _ = c.Await("first Record of the session", Wait{D: c.Scaled(time.Second)}, e.Seq, isRecord)
-	return e, nil
 }
 
 // BackAfter waits until the device, which restarted after mark, has a new session and can be reached, and returns the session's event. A

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/retry"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -96,6 +98,13 @@ func awaitListener(c *Case, address string) error {
 			return fmt.Errorf("the Agent does not listen for WebSockets: %w (tried for %s, waits.%s)", err, wait.D, wait.Name)
 		}
 	}
+}
+
+// Dialled reports whether the harness has opened a connection to the device, of which the number is given.
+func (c *Case) Dialled(conn uint64) bool {
+	return slices.ContainsFunc(c.Journal.Since(0), func(e *journal.Event) bool {
+		return e.Conn == conn && e.Layer == journal.LayerTCP && e.Type == "open" && e.Dir == journal.Out
+	})
 }
 
 // SessionRetryPolicy is R-WS.19 with the settings of the MTP by which the Agent has opened a session. It need not have the parameters;

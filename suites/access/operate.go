@@ -3,7 +3,6 @@ package access
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
@@ -77,7 +76,8 @@ func operationNotAllowed(c *harness.Case) {
 		if operated.Type() == usp.Error.String() {
 			m.Note("the device speaks USP 1.3 or earlier, where an Error is lawful")
 		}
-		if session, err := c.Quiet("new session of the device, as after a restart", shutdown, mark, c.StartsSession); session != nil {
+		session, err := c.Quiet("new session of the device, as after a restart", harness.GoingDown, mark, c.StartsSession)
+		if session != nil {
 			c.ExpectRestart()
 			m.Must(err, session.Seq)
 		}
@@ -101,9 +101,6 @@ func staysUp(c *harness.Case, mark uint64) error {
 	}
 	return err
 }
-
-// shutdown is how long a device that restarts may still be there.
-const shutdown = 10 * time.Second
 
 // denyOperate runs the command that must be denied. The plan prints send_resp false, with which an
 // answer is not wanted (R-OPR.4).

@@ -3,7 +3,6 @@ package websocket
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/usptest/usptest/brokers/gate"
@@ -49,7 +48,8 @@ func secureSession(c *harness.Case) {
 		})
 		m.Must(err)
 		for _, earlier := range c.Journal.Since(mark) {
-			if earlier.Layer == journal.LayerTLS && earlier.Type == gate.HandshakeFailed && earlier.Seq < e.Seq && !dialled(c, earlier.Conn) {
+			failed := earlier.Layer == journal.LayerTLS && earlier.Type == gate.HandshakeFailed && earlier.Seq < e.Seq
+			if failed && !c.Dialled(earlier.Conn) {
 				m.Must(&usp.Mismatch{Where: "attempt to connect", Want: "TLS 1.2 or later", Got: earlier.Text}, earlier.Seq)
 			}
 		}
@@ -105,7 +105,7 @@ func withoutExtension(c *harness.Case) {
 	if !c.Metric(1, func(m *harness.Metric) {
 		e, err := newSession(c, mark)
 		m.Must(err)
-		m.Must(stays(c, e), e.Seq)
+		m.Must(stays(c, e, time.Second), e.Seq)
 	}) {
 		return
 	}
@@ -139,24 +139,17 @@ func newSession(c *harness.Case, mark uint64) (*journal.Event, error) {
 	wait := c.ReconnectWait()
 	for wait.From = time.Now(); ; {
 		e, err := c.Await("WebSocket session", wait, mark, established)
-		if err != nil || e.Dir == journal.Out || stays(c, e) == nil {
+		if err != nil || !c.Dialled(e.Conn) || stays(c, e, harness.GoingDown) == nil {
 			return e, err
 		}
 		mark = e.Seq
 	}
 }
 
-// dialled reports whether the harness has opened a connection to the device, of which the number is given.
-func dialled(c *harness.Case, conn uint64) bool {
-	return slices.ContainsFunc(c.Journal.Since(0), func(e *journal.Event) bool {
-		return e.Conn == conn && e.Layer == journal.LayerTCP && e.Type == "open" && e.Dir == journal.Out
-	})
-}
-
 // stays wants the Agent to begin to use a session that has been opened, or at least to keep it for
 // a moment.
-func stays(c *harness.Case, session *journal.Event) error {
-	wait := harness.Wait{D: c.Scaled(time.Second) + c.Waits().Tolerance}
+func stays(c *harness.Case, session *journal.Event, moment time.Duration) error {
+	wait := harness.Wait{D: c.Scaled(moment) + c.Waits().Tolerance}
 	e, err := c.Await("first Record of the session", wait, session.Seq, func(e *journal.Event) error {
 		if e.Conn != session.Conn || e.Layer != journal.LayerRecord && !(e.Layer == journal.LayerTCP && e.Type == "close") {
 			return journal.ErrSkip
