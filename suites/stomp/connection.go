@@ -30,7 +30,6 @@ func connectionRetry(c *harness.Case) {
 	c.DeviceMust(err)
 	policy := retryPolicy(c, row, values)
 
-	c.Pause(c.Scaled(c.Waits().Settle) + c.Lag()) // for a device that reconnects when its row has been set
 	c.Cleanup("accept connections again", c.ConnectAnew)
 	c.Step(2, "reboot the device, and refuse every connection from now on")
 	c.STOMP.RefuseNext(-1, "")
@@ -66,7 +65,7 @@ func ends(conn uint64, by journal.Dir) func(*journal.Event) error {
 }
 
 // shortRetries gives the connection short intervals, which are put back at the end; a device that
-// does not take them keeps its own.
+// does not take them keeps its own. A device may reconnect when its row has been set.
 func shortRetries(c *harness.Case, row string) {
 	short := usp.Params{initialInterval: "3", intervalMultiplier: "2000"}
 	for _, name := range short.Names() {
@@ -77,7 +76,10 @@ func shortRetries(c *harness.Case, row string) {
 	set := c.Agent.Set(c, false, usp.Update(row, short, nil))
 	if err := expect.Type(set, usp.SetResp); err != nil {
 		c.Note("the device keeps its own retry intervals: %v", err)
+		return
 	}
+	c.Pause(c.Scaled(c.Waits().Settle) + c.Lag())
+	c.DeviceMust(c.Reachable(c))
 }
 
 // retryPolicy reads the retry rule of a connection. A parameter that is not there counts as its
