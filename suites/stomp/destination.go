@@ -1,6 +1,7 @@
 package stomp
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -54,14 +55,28 @@ func mtpRow(c *harness.Case) string {
 	connection := c.BrokerRow()
 	values, err := c.ReadAll(table)
 	c.DeviceMust(err)
+	row := mtpRowOf(values, connection, c.AgentAddress)
+	if row == "" {
+		c.DeviceMust(fmt.Errorf("%s: want an enabled row whose STOMP.Reference is %s, got none", table, connection))
+	}
+	return row
+}
+
+// mtpRowOf is the enabled row of a connection or, of several, each of which has a destination of its own, the one of this destination; ""
+// where there is none.
+func mtpRowOf(values usp.Params, connection, destination string) (first string) {
 	for _, row := range expect.Snapshot(values).Rows() {
 		on, err := usp.ParseBool(values[row+"Enable"])
-		if err == nil && on && values[row+"Protocol"] == "STOMP" && expect.WithoutDot(values[row+"STOMP.Reference"]) == expect.WithoutDot(connection) {
+		if err != nil || !on || values[row+"Protocol"] != "STOMP" ||
+			expect.WithoutDot(values[row+"STOMP.Reference"]) != expect.WithoutDot(connection) {
+			continue
+		}
+		if values[row+"STOMP.Destination"] == destination || values[row+"STOMP.DestinationFromServer"] == destination {
 			return row
 		}
+		first = cmp.Or(first, row)
 	}
-	c.DeviceMust(fmt.Errorf("%s: want an enabled row whose STOMP.Reference is %s, got none", table, connection))
-	return ""
+	return first
 }
 
 // setDestination gives the Agent another destination, which is put back at the end. No profile lets
@@ -152,17 +167,20 @@ func changedDestination(c *harness.Case) {
 	})
 }
 
-// subscribed is the subscription over which the Agent is reached.
+// subscribed is the subscription over which the Agent is reached. An Agent with several STOMP MTPs may have others on the same connection.
 func subscribed(c *harness.Case) stomp.Subscription {
 	got := c.Agent.Get(c, "Device.LocalAgent.EndpointID")
 	c.DeviceMust(expect.Type(got, usp.GetResp))
+	var found []stomp.Subscription
 	for _, s := range c.STOMP.Subscriptions() {
-		if s.Conn == got.Conn {
-			return s
+		if s.Conn == got.Conn && (len(found) == 0 || s.Destination == c.AgentAddress) {
+			found = []stomp.Subscription{s}
 		}
 	}
-	c.LabMust(fmt.Errorf("the Agent has no subscription on connection %d, over which it answered", got.Conn))
-	return stomp.Subscription{}
+	if len(found) == 0 {
+		c.LabMust(fmt.Errorf("the Agent has no subscription on connection %d, over which it answered", got.Conn))
+	}
+	return found[0]
 }
 
 // shows says whether a GetResp has a parameter, by the end of its path, of that value.
