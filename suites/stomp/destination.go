@@ -2,6 +2,7 @@ package stomp
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strings"
 
@@ -167,20 +168,30 @@ func changedDestination(c *harness.Case) {
 	})
 }
 
-// subscribed is the subscription over which the Agent is reached. An Agent with several STOMP MTPs may have others on the same connection.
+// subscribed is the subscription over which the Agent is reached. An Agent that moves has none for a moment; one with several STOMP MTPs
+// may have others on the same connection.
 func subscribed(c *harness.Case) stomp.Subscription {
 	got := c.Agent.Get(c, "Device.LocalAgent.EndpointID")
 	c.DeviceMust(expect.Type(got, usp.GetResp))
-	var found []stomp.Subscription
-	for _, s := range c.STOMP.Subscriptions() {
-		if s.Conn == got.Conn && (len(found) == 0 || s.Destination == c.AgentAddress) {
-			found = []stomp.Subscription{s}
+	ctx, cancel := context.WithTimeout(c, c.ResponseWait().D)
+	defer cancel()
+	for {
+		changed := c.STOMP.Changed()
+		var found []stomp.Subscription
+		for _, s := range c.STOMP.Subscriptions() {
+			if s.Conn == got.Conn && (len(found) == 0 || s.Destination == c.AgentAddress) {
+				found = []stomp.Subscription{s}
+			}
+		}
+		if len(found) > 0 {
+			return found[0]
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			c.LabMust(fmt.Errorf("the Agent has no subscription on connection %d, over which it answered", got.Conn))
 		}
 	}
-	if len(found) == 0 {
-		c.LabMust(fmt.Errorf("the Agent has no subscription on connection %d, over which it answered", got.Conn))
-	}
-	return found[0]
 }
 
 // shows says whether a GetResp has a parameter, by the end of its path, of that value.
