@@ -247,3 +247,19 @@ func TestTheScript(t *testing.T) {
 		t.Errorf("Record %q after an Error, ended %t", got, c.Ended())
 	}
 }
+
+// What the harness cuts within a frame is no fault of the device.
+func TestAFrameThatTheHarnessCutsIsNoBadOne(t *testing.T) {
+	s, j, _ := start(t, Options{Path: path(t)})
+	d := dial(t, s)
+	d.Write(append(Encode(TLV{Handshake, []byte(agent)}), "_USP\x00"...))
+	d.expect(Handshake)
+	s.DropAll()
+	d.ended()
+	s.Close()
+	for _, e := range j.Since(0) {
+		if e.Type == "bad frame" {
+			t.Errorf("want no bad frame, got %s", e.Text)
+		}
+	}
+}
