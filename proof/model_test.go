@@ -118,6 +118,7 @@ func modelFindings() map[string][]string {
 			"Device.LocalAgent.MTP.{i}.: divergent_paths, and 6 parameters, commands, events or unique keys LocalAgent:1",
 			"Device.LocalAgent.MTP.{i}.MQTT.: described",
 			"Device.LocalAgent.MTP.{i}.STOMP.: described",
+			"Device.LocalAgent.MTP.{i}.UDS.: described",
 			"Device.LocalAgent.MTP.{i}.WebSocket.: described",
 		},
 		"model-diverges-elsewhere": {
@@ -127,6 +128,7 @@ func modelFindings() map[string][]string {
 		"model-describes-diverging-rows": {
 			"Device.LocalAgent.MTP.{i}.MQTT.: described",
 			"Device.LocalAgent.MTP.{i}.STOMP.: described",
+			"Device.LocalAgent.MTP.{i}.UDS.: described",
 			"Device.LocalAgent.MTP.{i}.WebSocket.: described",
 		},
 		"value-without-form":    {`Device.DeviceInfo.ManufacturerOUI: "00256d"`},

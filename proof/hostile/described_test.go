@@ -64,10 +64,11 @@ func describedDevices() map[string]described {
 
 // mode is the device of "usptest model".
 func (d described) mode() mode {
+	resp := &usppb.GetSupportedDMResp{ // made before it is asked for: that takes a while
+		ReqObjResults: []*usppb.GetSupportedDMResp_RequestedObjectResult{{ReqObjPath: "Device.", SupportedObjs: d.objects()}}}
 	return mode{waits: func(m *usppb.Msg) bool { return m.GetBody().GetRequest().GetGetSupportedDm() != nil },
 		act: func(s *session, p packet, m *usppb.Msg) bool {
-			return s.message(p, usp.NewMsg(m.GetHeader().GetMsgId(), &usppb.GetSupportedDMResp{
-				ReqObjResults: []*usppb.GetSupportedDMResp_RequestedObjectResult{{ReqObjPath: "Device.", SupportedObjs: d.objects()}}}))
+			return s.message(p, usp.NewMsg(m.GetHeader().GetMsgId(), resp))
 		}}
 }
 
@@ -78,7 +79,7 @@ func TestHostileModels(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := &program.Program{}
-			cmd := p.Command(t, path(t), "model", "--dut", hostileDUT(t, "mqtt5", name, mode{late: d.exit == result.ExitPassed}))
+			cmd := p.Command(t, path(t), "model", "--dut", hostileDUT(t, "mqtt5", name, mode{late: d.exit == result.ExitPassed, large: true}))
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}

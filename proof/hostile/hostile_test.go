@@ -174,8 +174,11 @@ func hostileDUT(t *testing.T, link, name string, m mode) string {
 		command = append(command, strconv.Quote(strings.Replace(word, "%s", name, 1)))
 	}
 	patience := "4s"
-	if m.late {
+	switch {
+	case m.late:
 		patience = "5m"
+	case m.large && program.Race:
+		patience = "20s"
 	}
 	reconnect := "5m"
 	if m.brief {
