@@ -8,6 +8,7 @@ func Bodies() harness.Bodies {
 	return harness.Bodies{
 		"R-ADD.1":   unchanged,
 		"R-ADD.4":   additions,
+		"R-ARC.10":  following,
 		"R-ARC.11":  references,
 		"R-ARC.12":  singleReference,
 		"R-ARC.7":   paths,

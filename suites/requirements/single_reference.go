@@ -1,6 +1,7 @@
 package requirements
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/usptest/usptest/harness"
@@ -14,20 +15,16 @@ const agentMTPs = localAgent + "MTP."
 // connection. What is added is never enabled.
 func singleReference(c *harness.Case) {
 	c.Step(1, "add an MQTT client or a STOMP connection, and a row of %s for it, neither enabled", agentMTPs)
-	protocol, table, target := unusedTransport(c)
-	added := c.Agent.Add(c, false, usp.Create(agentMTPs, usp.Params{"Enable": "false", "Protocol": protocol}, nil))
-	c.Owns(added)
-	row, err := expect.OneCreated(added)
+	r, err := unusedReference(c)
 	if err != nil {
-		c.Unsupported(fmt.Sprintf("the device takes no further row of %s: %v", agentMTPs, err))
+		c.Unsupported(err.Error())
 	}
-	object := row.Path + protocol + "."
-	param := object + "Reference"
+	param := r.object + "Reference"
 
-	c.Step(2, "set %s to %s%s, which does not exist", param, table, unused)
+	c.Step(2, "set %s to %s%s, which does not exist", param, r.table, unused)
 	before, err := c.Read(param)
 	c.DeviceMust(err)
-	dangling := c.Agent.Set(c, false, usp.Update(object, usp.Params{"Reference": table + unused}, nil))
+	dangling := c.Agent.Set(c, false, usp.Update(r.object, usp.Params{"Reference": r.table + unused}, nil))
 	c.Metric(1, func(m *harness.Metric) {
 		m.Must(expect.ErrorCode(dangling), dangling.Evidence())
 		after, err := c.Read(param)
@@ -35,15 +32,15 @@ func singleReference(c *harness.Case) {
 		m.Must(expect.SamePath(param+" after the Set that was refused", before, after), c.Journal.Mark())
 	})
 
-	reference := expect.WithoutDot(target)
+	reference := expect.WithoutDot(r.target)
 	c.Step(3, "set %s to %s, and delete that", param, reference)
-	c.Set(object, usp.Params{"Reference": reference})
+	c.Set(r.object, usp.Params{"Reference": reference})
 	value, err := c.Read(param)
 	c.DeviceMust(err)
 	c.DeviceMust(expect.SamePath(param, reference, value))
-	deleted := c.Agent.Delete(c, false, target)
+	deleted := c.Agent.Delete(c, false, r.target)
 	if err := expect.Type(deleted, usp.DeleteResp); err != nil {
-		c.NotApplicable(2, fmt.Sprintf("the device does not delete %s, which is in use: %v", target, err))
+		c.NotApplicable(2, fmt.Sprintf("the device does not delete %s, which is in use: %v", r.target, err))
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
@@ -57,18 +54,34 @@ func singleReference(c *harness.Case) {
 	})
 }
 
-// unusedTransport adds an MQTT client or, where the device takes none, a STOMP connection, and returns its table and path.
-func unusedTransport(c *harness.Case) (protocol, table, row string) {
+// transportReference is the parameter Reference of a row of LocalAgent.MTP that is not enabled.
+type transportReference struct {
+	object string // that of the parameter, "Device.LocalAgent.MTP.3.MQTT."
+	table  string // that of the rows it may refer to, "Device.MQTT.Client."
+	target string // a row of table, not enabled
+	host   string // the parameter of target with a host name
+}
+
+// unusedReference adds an MQTT client or, where the device takes none, a STOMP connection, and a row of LocalAgent.MTP for it. An error
+// says what the device does not take.
+func unusedReference(c *harness.Case) (transportReference, error) {
 	for _, t := range []struct{ protocol, table, host string }{
 		{"MQTT", "Device.MQTT.Client.", "BrokerAddress"},
 		{"STOMP", "Device.STOMP.Connection.", "Host"},
 	} {
 		added := c.Agent.Add(c, false, usp.Create(t.table, usp.Params{"Enable": "false"}, usp.Params{t.host: "usptest.invalid"}))
 		c.Owns(added)
-		if created, err := expect.OneCreated(added); err == nil {
-			return t.protocol, t.table, created.Path
+		target, err := expect.OneCreated(added)
+		if err != nil {
+			continue
 		}
+		added = c.Agent.Add(c, false, usp.Create(agentMTPs, usp.Params{"Enable": "false", "Protocol": t.protocol}, nil))
+		c.Owns(added)
+		row, err := expect.OneCreated(added)
+		if err != nil {
+			return transportReference{}, fmt.Errorf("the device takes no further row of %s: %w", agentMTPs, err)
+		}
+		return transportReference{row.Path + t.protocol + ".", t.table, target.Path, t.host}, nil
 	}
-	c.Unsupported("the device takes neither a further MQTT client nor a further STOMP connection")
-	return "", "", ""
+	return transportReference{}, errors.New("the device takes neither a further MQTT client nor a further STOMP connection")
 }
