@@ -2,12 +2,15 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/retry"
 	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -95,6 +98,32 @@ func (s *Session) Require() {
 	s.Settle(usp.Params{"SessionMode": "Require"})
 }
 
+// Retries is the policy by which the device retries session contexts, from the parameters of the E2ESession object (R-E2E.10).
+func (s *Session) Retries(is usp.Params) (retry.Policy, error) {
+	least, err := strconv.Atoi(is[s.object+"SessionRetryMinimumWaitInterval"])
+	multiplier, bad := strconv.ParseUint(is[s.object+"SessionRetryIntervalMultiplier"], 10, 32)
+	if err := errors.Join(err, bad); err != nil {
+		return retry.Policy{}, fmt.Errorf("%sSessionRetryMinimumWaitInterval and SessionRetryIntervalMultiplier: %w", s.object, err)
+	}
+	return retry.Policy{Initial: time.Duration(least) * time.Second, Multiplier: multiplier}, nil
+}
+
+// RestartWait is how long the device may take to begin a new session context: it may be a retry (R-E2E.10). The budget of the case is
+// extended by one.
+func (s *Session) RestartWait() Wait {
+	is, err := s.c.ReadAll(s.object)
+	s.c.DeviceMust(err)
+	policy, err := s.Retries(is)
+	if err != nil { // a device without the parameters, which has their defaults (R-E2E.10)
+		policy = retry.Policy{Initial: 5 * time.Second, Multiplier: 2000}
+	}
+	most := policy.Window(1).Most
+	s.c.Extend(most)
+	wait := s.c.ResponseWait()
+	wait.D += s.c.Scaled(most)
+	return wait
+}
+
 // Reopen begins another session context with the next request.
 func (s *Session) Reopen() { s.c.Agent.OpenContext(s.tls) }
 
@@ -109,6 +138,11 @@ func (s *Session) Records(msg *usppb.Msg) []*usppb.Record {
 	_, records, err := s.c.Agent.Prepare(msg)
 	s.c.LabMust(err)
 	return records
+}
+
+// Empty makes a Record without payload that asks for one of the device's again, 0 for none.
+func (s *Session) Empty(again uint64) *usppb.Record {
+	return s.made(func(x *session.Context) (*usppb.Record, error) { return x.Empty(again) })
 }
 
 // Ask makes a Record without payload that asks for one of the device's again, and does not acknowledge that one.

@@ -11,7 +11,6 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
-	"github.com/usptest/usptest/harness/retry"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -312,7 +311,7 @@ func retransmissions(c *harness.Case) {
 	s := c.OpenSession()
 	s.Require()
 	s.Settle(usp.Params{"MaxRetransmitTries": "2"})
-	wait := restartWait(s, c)
+	wait := s.RestartWait()
 	c.Step(1, "set MaxRetransmitTries to 2")
 	set := c.Agent.Set(c, false, usp.Update(s.Object(), usp.Params{"MaxRetransmitTries": "2"}, nil))
 	c.Step(2, "await the SetResp")
@@ -333,21 +332,6 @@ func retransmissions(c *harness.Case) {
 	c.Step(5, "ask for Record %d a third time", answer.GetSequenceId())
 	s.Send(s.Ask(answer.GetSequenceId()))
 	c.Metric(2, func(m *harness.Metric) { mustRestart(m, s, wait, mark, answer) })
-}
-
-// restartWait is how long the device may take to begin a new session context: it may be a retry (R-E2E.10).
-func restartWait(s *harness.Session, c *harness.Case) harness.Wait {
-	is, err := c.ReadAll(s.Object())
-	c.DeviceMust(err)
-	policy, err := sessionRetries(is, s.Object())
-	if err != nil { // a device without the parameters, which has their defaults (R-E2E.10)
-		policy = retry.Policy{Initial: 5 * time.Second, Multiplier: 2000}
-	}
-	most := policy.Window(1).Most
-	c.Extend(most)
-	wait := c.ResponseWait()
-	wait.D += c.Scaled(most)
-	return wait
 }
 
 // mustRestart wants a new session context of the device after mark, and a Record not to be sent again before.

@@ -7,7 +7,6 @@ import (
 	"crypto/elliptic"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -204,7 +203,7 @@ func handshakes(c *harness.Case) {
 	c.Step(1, "get %s", s.Object())
 	is, err := c.ReadAll(s.Object())
 	c.DeviceMust(err)
-	policy, err := sessionRetries(is, s.Object())
+	policy, err := s.Retries(is)
 	c.DeviceMust(err)
 	_, id := c.Subscribe(usp.Params{"NotifType": "Event", "ReferenceList": "Device.LocalAgent.Periodic!", "NotifRetry": "false"})
 	c.SettleSubscription()
@@ -252,16 +251,6 @@ func expireBetweenEvents(s *harness.Session, c *harness.Case, row string, is usp
 	}
 	c.Set(row, usp.Params{"PeriodicNotifInterval": seconds(interval)})
 	return interval
-}
-
-// sessionRetries is the policy of an E2ESession object (R-E2E.10).
-func sessionRetries(is usp.Params, object string) (retry.Policy, error) {
-	least, err := strconv.Atoi(is[object+"SessionRetryMinimumWaitInterval"])
-	multiplier, bad := strconv.ParseUint(is[object+"SessionRetryIntervalMultiplier"], 10, 32)
-	if err := errors.Join(err, bad); err != nil {
-		return retry.Policy{}, fmt.Errorf("%sSessionRetryMinimumWaitInterval and SessionRetryIntervalMultiplier: %w", object, err)
-	}
-	return retry.Policy{Initial: time.Duration(least) * time.Second, Multiplier: multiplier}, nil
 }
 
 // mustRefuse wants an alert of the device in a handshake that the Controller begins.
@@ -482,7 +471,7 @@ func mixedSecurity(c *harness.Case) {
 	c.Step(1, "begin a session context with TLS")
 	s.Secure()
 	s.Require()
-	wait := restartWait(s, c)
+	wait := s.RestartWait()
 	id := s.ID()
 	get := usp.NewGet(c.Agent.NewMsgID(), endpointID)
 	clear := s.Clear(get)
