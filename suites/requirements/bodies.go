@@ -14,6 +14,7 @@ func Bodies() harness.Bodies {
 		"R-ARC.7":   paths,
 		"R-ARC.8":   instanceNumbers,
 		"R-BULK.12": reportRows,
+		"R-E2E.24":  restarts,
 		"R-E2E.6a":  contextEnds,
 		"R-ENC.6":   formsAndOperators,
 		"R-GET.1":   restrictedController,
