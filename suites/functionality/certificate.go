@@ -2,6 +2,7 @@ package functionality
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"slices"
 	"strings"
@@ -22,9 +23,9 @@ const (
 
 // certificateAdded is 9.2: a device that is given the certificate of an authority, and is to trust it, takes what that one has signed.
 func certificateAdded(c *harness.Case) {
-	alias := c.Fresh("certificate")
+	alias := c.Fresh("certificate-" + strings.ToLower(rand.Text()[:10])) // a run that was cut off may have left one
 	authority, shown := c.NewAuthority()
-	c.Cleanup("delete the certificates of the case", func(ctx context.Context) error { return deleteCertificates(ctx, c) })
+	c.Cleanup("delete the certificates of the case", func(ctx context.Context) error { return deleteCertificates(ctx, c, alias) })
 	c.Cleanup("show the device the certificate that it trusts", c.ConnectAnew)
 	before := tryCertificate(c, shown, 2)
 	if before.Session != nil {
@@ -195,7 +196,7 @@ func judgeKeys(c *harness.Case, alias, authority string) {
 			m.Must(&usp.Mismatch{Where: addCertificate, Want: "a failure", Got: "req_output_args"}, again.Evidence())
 		}
 	}
-	c.Beyond("TR-181, AddCertificate()", func(m *harness.Metric) { mustFail(m, c.Fresh("again"), authority) })
+	c.Beyond("TR-181, AddCertificate()", func(m *harness.Metric) { mustFail(m, alias+"-again", authority) })
 	c.Beyond("TR-181, AddCertificate() Alias", func(m *harness.Metric) {
 		other, _ := c.NewAuthority()
 		mustFail(m, alias, other)
@@ -223,15 +224,16 @@ func judgeDeletion(c *harness.Case, row, credential string) {
 	})
 }
 
-// deleteCertificates deletes what the case has added.
-func deleteCertificates(ctx context.Context, c *harness.Case) error {
+// deleteCertificates deletes what the case has added, whose Alias begins with alias. Those of other runs stay: devices that run at the same
+// time may share them.
+func deleteCertificates(ctx context.Context, c *harness.Case, alias string) error {
 	got := c.Agent.Get(ctx, certificateTable)
 	if err := expect.Type(got, usp.GetResp); err != nil {
 		return err
 	}
 	for _, q := range got.Body().GetResponse().GetGetResp().GetReqPathResults() {
 		for _, r := range q.GetResolvedPathResults() {
-			if strings.HasPrefix(r.GetResultParams()["Alias"], harness.Tag) {
+			if strings.HasPrefix(r.GetResultParams()["Alias"], alias) {
 				if err := completed(c.Agent.Operate(ctx, r.GetResolvedPath()+"Delete()", "", nil), r.GetResolvedPath()+"Delete()"); err != nil {
 					return err
 				}
