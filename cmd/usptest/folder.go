@@ -54,7 +54,7 @@ func takeFolder(dir string) (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--out: %w; choose a folder that can be read", err)
 	}
-	leftover := []string{reserveFile, lockFile, workersFile} // of a run that was killed before it began
+	leftover := []string{reserveFile, lockFile, workersFile, turnFile} // of a run that was killed before it began
 	ours := append([]string{runFile, junitFile, reportFile, sumsFile, journalDir, captureDir, attachmentDir, casesFile}, leftover...)
 	for _, e := range entries {
 		if !slices.Contains(ours, e.Name()) {
@@ -134,6 +134,7 @@ func (f *folder) unseal() {
 func (f *folder) release() {
 	os.Remove(filepath.Join(f.dir, reserveFile)) // where no report took its place
 	os.Remove(filepath.Join(f.dir, workersFile))
+	os.Remove(filepath.Join(f.dir, turnFile))
 	f.lock.Unlock()
 	os.Remove(filepath.Join(f.dir, lockFile))
 }

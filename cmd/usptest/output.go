@@ -31,6 +31,7 @@ const (
 	reserved    = 1 << 20 // bytes
 
 	workersFile = result.WorkersFile
+	turnFile    = result.TurnFile
 
 	// lockFile is held while a run is written.
 	lockFile = ".lock"

@@ -19,6 +19,9 @@ import (
 // WorkersFile is the name of the file on which each worker of a run holds a shared lock. Who has it alone knows that no worker is left.
 const WorkersFile = ".workers"
 
+// TurnFile is the name of the file on which a worker holds a lock while it carries out a case that adds certificates.
+const TurnFile = ".turn"
+
 // CasesFile is the name of the file that a run writes while it goes on; its lines are Logged.
 const CasesFile = "cases.jsonl"
 

@@ -230,6 +230,7 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 		w.report(report{Case: &r})
 		return r
 	}
+	defer w.takeTurn(ctx, p)()
 	w.report(report{Started: p.ID})
 	mark := w.rig.Journal.Mark()
 	var rounds []result.Case
@@ -274,6 +275,19 @@ func (w *worker) cannot(ctx context.Context, p plan.Case) (r result.Case, ok boo
 		return r, false
 	}
 	return r, true
+}
+
+// takeTurn waits until no other worker of the run carries out a case that adds certificates, if p does: devices on one machine may keep
+// them in the same place. It returns what ends the turn.
+func (w *worker) takeTurn(ctx context.Context, p plan.Case) (end func()) {
+	if !slices.Contains(p.Needs, "cert-store") {
+		return func() {}
+	}
+	turn := flock.New(filepath.Join(w.Out, result.TurnFile))
+	if _, err := turn.TryLockContext(ctx, 100*time.Millisecond); err != nil && ctx.Err() == nil {
+		w.note("%s: it does not wait for its turn: %v", p.ID, err)
+	}
+	return func() { turn.Unlock() }
 }
 
 // round carries out a case once. dirty says that the device may not be as it was.

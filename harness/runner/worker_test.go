@@ -8,11 +8,15 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 )
 
@@ -123,6 +127,32 @@ func TestAJobThatCannotBeDone(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCasesThatAddCertificatesTakeTurns(t *testing.T) {
+	w := &worker{job: job{Out: t.TempDir()}}
+	free := func() bool {
+		turn := flock.New(filepath.Join(w.Out, result.TurnFile))
+		defer turn.Unlock()
+		got, err := turn.TryLock()
+		return got && err == nil
+	}
+	end := w.takeTurn(t.Context(), plan.Case{Needs: []string{"reboot"}})
+	if !free() {
+		t.Error("another case waits")
+	}
+	end()
+	end = w.takeTurn(t.Context(), plan.Case{Needs: []string{"cert-store", "reboot"}})
+	if free() {
+		t.Error("two such cases run at the same time")
+	}
+	end()
+	if !free() {
+		t.Error("the turn does not end")
+	}
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.takeTurn(interrupted, plan.Case{Needs: []string{"cert-store"}})()
 }
 
 func TestALateAnswerIsNotForTheNextPlea(t *testing.T) {
