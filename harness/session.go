@@ -82,12 +82,15 @@ func (s *Session) keepTo(is usp.Params) {
 // Object is the E2ESession object of the harness's Controller, such as "Device.LocalAgent.Controller.1.E2ESession.".
 func (s *Session) Object() string { return s.object }
 
-// Settle sets parameters of the E2ESession object within the session context, and puts them back at the end.
+// Settle sets parameters of the E2ESession object within the session context, and puts them back at the end. A device that begins another
+// session context with its new settings has begun it then: it loses what is on its way meanwhile, and a Get, unlike an Add, is asked again.
 func (s *Session) Settle(params usp.Params) {
 	for _, name := range params.Names() {
 		s.c.Restore(s.object, name)
 	}
 	s.c.Set(s.object, params)
+	_, err := s.c.ReadAll(s.object)
+	s.c.DeviceMust(err)
 }
 
 // Require makes the device begin session contexts itself, which it must not do otherwise (TR-181, SessionMode).
