@@ -54,6 +54,7 @@ type Context struct {
 
 	id       uint64 // session_id, 0 when there is no session context
 	own      bool   // this side has begun it, and is the client of TLS
+	resumed  bool   // the other side has gone back to it: what this side had sent in it is forgotten
 	before   []past // the last of those that have ended
 	next     uint64 // sequence_id of the next Record to be sent
 	expected uint64 // sequence_id of the next Record to be taken
@@ -153,7 +154,7 @@ func (c *Context) begin(id uint64, own bool) (lost [][]byte) {
 		c.before = append(c.before[max(len(c.before)-maxBefore+1, 0):], past{c.id, c.own})
 	}
 	c.Spares = 0
-	c.id, c.own, c.next, c.expected = id, own, 1, 1
+	c.id, c.own, c.resumed, c.next, c.expected = id, own, false, 1, 1
 	c.sent, c.sentBytes, c.msgs = nil, 0, nil
 	c.early, c.earlyBytes, c.asked = nil, 0, 0
 	c.segments, c.segmenting = nil, false
@@ -336,13 +337,14 @@ func (c *Context) take(r *usppb.Record, body *usppb.SessionContextRecord) (t Tak
 		return t, nil
 	case body.GetSessionId() != c.id: // R-E2E.4, R-E2E.6
 		t.Lost, t.Begun = c.begin(body.GetSessionId(), false), true
+		c.resumed = crossed
 		t.Note = fmt.Sprintf("the other side has begun the session context %d", c.id)
 		if body.GetSequenceId() != 1 {
 			t.Broken = fmt.Errorf("the first Record of the session context %d has the sequence_id %d, want 1 (R-E2E.14)", c.id,
 				body.GetSequenceId())
 		}
 	}
-	if body.GetExpectedId() > c.next && !crossed {
+	if body.GetExpectedId() > c.next && !c.resumed {
 		t.Broken = fmt.Errorf("expected_id is %d, but the last Record that was sent in this session context has %d (R-E2E.17)",
 			body.GetExpectedId(), c.next-1)
 	}

@@ -172,6 +172,23 @@ func TestADisconnectRecordEndsTheContext(t *testing.T) {
 	}
 }
 
+// What the other side still sends in a session context that this side has replaced meanwhile acknowledges what was sent in it.
+func TestRecordsOfAReplacedContextAcknowledgeWhatWasSentInIt(t *testing.T) {
+	c, other := pair()
+	out, _ := c.Out([]byte("1"))
+	if _, err := other.In(out[0]); err != nil {
+		t.Fatal(err)
+	}
+	empty, _ := other.Empty(0)
+	answer, _ := other.Out([]byte("2"))
+	c.Restart()
+	for i, r := range []*usppb.Record{empty, answer[0]} {
+		if got, err := c.In(r); err != nil || got.Broken != nil {
+			t.Errorf("Record %d: %v, %v", i+1, got.Broken, err)
+		}
+	}
+}
+
 // A Disconnect Record over one MTP may overtake what was sent before it over another one.
 func TestARecordThatTheDisconnectRecordOvertookIsTaken(t *testing.T) {
 	c, other := pair()
