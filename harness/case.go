@@ -240,14 +240,19 @@ func (c *Case) unjudged(n int) *result.Metric {
 	return r
 }
 
-// Must ends the metric as failed when err is not nil. The evidence are the numbers of the events that were judged; what was awaited in
-// vain and has no other is reported with the event that came nearest, or by the one after which it was awaited.
-func (m *Metric) Must(err error, evidence ...uint64) {
+// Saw adds the numbers of events to the evidence of the metric, before a check or without one. Number 0 is no event.
+func (m *Metric) Saw(evidence ...uint64) {
 	for _, seq := range evidence {
 		if seq != 0 && !slices.Contains(m.result.Evidence, seq) {
 			m.result.Evidence = append(m.result.Evidence, seq)
 		}
 	}
+}
+
+// Must ends the metric as failed when err is not nil. The evidence are the numbers of the events that were judged, as for Saw; what was
+// awaited in vain and has no other is reported with the event that came nearest, or by the one after which it was awaited.
+func (m *Metric) Must(err error, evidence ...uint64) {
+	m.Saw(evidence...)
 	if err == nil {
 		return
 	}

@@ -91,8 +91,8 @@ func TestEvidenceIsNamedOnce(t *testing.T) {
 	b, _ := newBench(t, nil)
 	r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
 		c.Metric(1, func(m *Metric) {
-			m.Must(nil, 5, 7)
-			m.Must(nil, 5, 0)
+			m.Saw(5, 7)
+			m.Saw(5, 0)
 		})
 	})
 	if got := r.Metrics[0].Evidence; !slices.Equal(got, []uint64{5, 7}) {
@@ -168,7 +168,7 @@ func TestAMetricTellsWhatItSaw(t *testing.T) {
 		c.Note("%s was left out", "this")
 		for n, want := range map[int]bool{1: true, 2: false} {
 			passed := c.Metric(n, func(m *Metric) {
-				m.Must(nil, 0, 3, 4)
+				m.Saw(0, 3, 4)
 				m.Note("seen %d", 7)
 				if n == 2 {
 					m.Must(fmt.Errorf("in a report: %w", &usp.Mismatch{Where: "name", Want: `"a"`, Got: `"b"`}), 5)

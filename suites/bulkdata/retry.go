@@ -36,7 +36,7 @@ func retried(c *harness.Case) {
 	var surplus, next *journal.Event
 	until := c.Scaled(2*p.every+10*time.Second) + c.Waits().Tolerance + c.Lag() - last.At.Sub(p.enabledAt)
 	c.Metric(1, func(m *harness.Metric) {
-		m.Must(nil, last.Seq)
+		m.Saw(last.Seq)
 		_, err := c.Await("second transfer that the collector takes", harness.Wait{D: until, From: last.At}, last.Seq, func(e *journal.Event) error {
 			switch {
 			case !p.carries(e):
@@ -50,7 +50,7 @@ func retried(c *harness.Case) {
 		})
 		if next != nil {
 			err = nil
-			m.Must(nil, next.Seq)
+			m.Saw(next.Seq)
 		}
 		m.Must(err)
 	})
@@ -59,7 +59,7 @@ func retried(c *harness.Case) {
 			m.Must(&usp.Mismatch{Where: "transfers between the one that the collector has taken and the next interval", Want: "none",
 				Got: "one after " + rounded(surplus.At.Sub(last.At))}, last.Seq, surplus.Seq)
 		}
-		m.Must(nil, last.Seq)
+		m.Saw(last.Seq)
 	})
 	p.transfers = attempts
 	if next != nil {

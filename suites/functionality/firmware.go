@@ -177,7 +177,7 @@ func autoActivated(c *harness.Case) {
 		m.Must(accepted(operated, command), operated.Evidence())
 		done, err := f.completed(command)
 		m.Must(err, operated.Evidence())
-		m.Must(nil, done.Seq)
+		m.Saw(done.Seq)
 	}) {
 		return
 	}
@@ -186,7 +186,7 @@ func autoActivated(c *harness.Case) {
 		var err error
 		event, err = f.transferred()
 		m.Must(err, f.mark)
-		m.Must(nil, event.Seq)
+		m.Saw(event.Seq)
 	}) {
 		return
 	}
@@ -258,7 +258,7 @@ func immediately(c *harness.Case) {
 		done, err := f.completed(command)
 		m.Must(err, operated.Evidence())
 		f.inTime(m, 5*time.Second, operated, done)
-		m.Must(nil, done.Seq)
+		m.Saw(done.Seq)
 	}) {
 		return
 	}
@@ -291,14 +291,14 @@ func anyTime(c *harness.Case) {
 		})
 		m.Must(err, operated.Evidence())
 		f.inTime(m, end, operated, first)
-		m.Must(nil, first.Seq)
+		m.Saw(first.Seq)
 	}) {
 		return
 	}
 	if !c.Metric(2, func(m *harness.Metric) {
 		done, err := f.completed(command)
 		m.Must(err, f.mark)
-		m.Must(nil, done.Seq)
+		m.Saw(done.Seq)
 	}) {
 		return
 	}
@@ -326,7 +326,7 @@ func validated(c *harness.Case) {
 		var err error
 		event, err = f.transferred()
 		m.Must(err, operated.Evidence())
-		m.Must(nil, event.Seq)
+		m.Saw(event.Seq)
 	}) {
 		return
 	}
@@ -398,7 +398,7 @@ func activeBank(c *harness.Case) {
 		var err error
 		event, err = f.transferred()
 		m.Must(err, operated.Evidence())
-		m.Must(nil, event.Seq)
+		m.Saw(event.Seq)
 	}) {
 		return
 	}
@@ -414,7 +414,7 @@ func (f *campaign) refused(operated *controller.Reply, command string) (refused 
 	passed := f.Metric(3, func(m *harness.Metric) {
 		if operated.Body().GetError() != nil {
 			refused = true
-			m.Must(nil, operated.Evidence())
+			m.Saw(operated.Evidence())
 			return
 		}
 		_, name := usp.SplitName(command)

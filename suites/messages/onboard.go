@@ -58,7 +58,7 @@ func (o onBoarding) judge(n int, mark uint64) (request *controller.Message) {
 		var err error
 		request, err = o.await("OnBoardRequest", o.c.NotifyWait(), mark)
 		m.Must(err, mark)
-		m.Must(nil, request.Seq)
+		m.Saw(request.Seq)
 	})
 	return request
 }

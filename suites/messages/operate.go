@@ -70,7 +70,7 @@ func operateRebootSilently(c *harness.Case) {
 func mustReboot(c *harness.Case, m *harness.Metric, mark uint64) {
 	session, err := c.Reconnected(mark)
 	if session != nil {
-		m.Must(nil, session.Seq)
+		m.Saw(session.Seq)
 	}
 	m.Must(err)
 	got := c.Agent.Get(c, localAgent+"EndpointID")
@@ -125,7 +125,7 @@ func operateAsyncSilently(c *harness.Case) {
 	c.Metric(1, func(m *harness.Metric) {
 		answer := responseTo(c, mark, msgID)
 		if answer == nil {
-			m.Must(nil, mark)
+			m.Saw(mark)
 			return
 		}
 		for _, result := range answer.Body.(*controller.Message).GetBody().GetResponse().GetOperateResp().GetOperationResults() {
@@ -240,6 +240,6 @@ func judgeRequest(c *harness.Case, operated *controller.Reply, command string) (
 func mustComplete(c *harness.Case, m *harness.Metric, mark uint64, id, command, key string) *controller.Message {
 	done, err := c.AwaitCompletion(harness.Wait{D: c.Scaled(30*time.Second) + c.NotifyWait().D}, mark, id, command, key)
 	m.Must(err, mark)
-	m.Must(nil, done.Seq)
+	m.Saw(done.Seq)
 	return done
 }

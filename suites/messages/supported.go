@@ -235,7 +235,7 @@ func supportedElementAt(path string) harness.Body {
 func judgeObjects(c *harness.Case, got *controller.Reply, first int, checks ...func(*supportedObject) error) {
 	for i, check := range checks {
 		c.Metric(first+i, func(m *harness.Metric) {
-			m.Must(nil, got.Evidence())
+			m.Saw(got.Evidence())
 			for _, o := range supportedObjects(got) {
 				m.Must(about(o, check))
 			}

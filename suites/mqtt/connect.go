@@ -29,20 +29,20 @@ func connectPacket(c *harness.Case) {
 	if !c.Metric(1, func(m *harness.Metric) {
 		e, err := awaitConnect(c, mark)
 		m.Must(err)
-		m.Must(nil, e.Seq)
+		m.Saw(e.Seq)
 		connect, seq = packet(e, mqtt.Connect), e.Seq
 	}) {
 		return
 	}
 	c.Metric(2, func(m *harness.Metric) {
-		m.Must(nil, seq)
+		m.Saw(seq)
 		if connect.Version != mqtt.V5 && connect.Version != mqtt.V311 {
 			m.Must(&usp.Mismatch{Where: "CONNECT: protocol version", Want: "5.0 or 3.1.1", Got: mqtt.VersionName(connect.Version)})
 		}
 	})
 	if connect.Version == mqtt.V5 {
 		c.Metric(3, func(m *harness.Metric) {
-			m.Must(nil, seq)
+			m.Saw(seq)
 			ids := connect.UserProp("usp-endpoint-id")
 			m.Must(expect.Count("CONNECT: number of user properties usp-endpoint-id", 1, len(ids)))
 			m.Must(expect.Equal("CONNECT: user property usp-endpoint-id", c.Agent.AgentID(), ids[0]))
@@ -51,7 +51,7 @@ func connectPacket(c *harness.Case) {
 		c.NotApplicable(3, "MQTT "+mqtt.VersionName(connect.Version)+" has no user properties")
 	}
 	c.Metric(4, func(m *harness.Metric) {
-		m.Must(nil, seq)
+		m.Saw(seq)
 		link, _ := c.DUT.Link(c.Link)
 		if !connect.HasUsername || !connect.HasPassword {
 			c.LabMust(withCredentials(link))
@@ -135,7 +135,7 @@ func overTLS(c *harness.Case) {
 		if secured == nil {
 			m.Must(&usp.Mismatch{Where: "connection of the CONNECT", Want: "a TLS handshake", Got: "none"}, session.Seq)
 		}
-		m.Must(nil, secured.Seq)
+		m.Saw(secured.Seq)
 		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
 		m.Note("%s", secured.Text)
 	})
@@ -200,7 +200,7 @@ func connectRecord(c *harness.Case) {
 		if record.GetMqttConnect() == nil {
 			m.Must(&usp.Mismatch{Where: "first Record of the session", Want: "an MQTTConnectRecord", Got: first.Type}, first.Seq)
 		}
-		m.Must(nil, session.Seq, first.Seq)
+		m.Saw(session.Seq, first.Seq)
 		want := usppb.MQTTConnectRecord_V3_1_1
 		if packet(session, mqtt.Connect).Version == mqtt.V5 {
 			want = usppb.MQTTConnectRecord_V5

@@ -59,7 +59,7 @@ func requiredProfiles(c *harness.Case) {
 			shown := strings.Join(missing[:min(most, len(missing))], "; ")
 			m.Must(&usp.Mismatch{Where: "GetSupportedDMResp", Want: "the parameters of the four profiles", Got: shown}, got.Evidence())
 		}
-		m.Must(nil, got.Evidence())
+		m.Saw(got.Evidence())
 	})
 }
 

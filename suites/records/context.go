@@ -137,7 +137,7 @@ func periodic(m *harness.Metric, s *harness.Session, c *harness.Case, id string,
 	if r.SessionContextRecord == nil {
 		m.Must(&usp.Mismatch{Where: "record_type of the Notify", Want: "SessionContext, since SessionMode is Require", Got: r.Describe()}, n.Seq)
 	}
-	m.Must(nil, r.Seq)
+	m.Saw(r.Seq)
 	return r, n.Seq
 }
 
@@ -303,7 +303,7 @@ func mustRepeat(m *harness.Metric, s *harness.Session, c *harness.Case, mark uin
 		m.Must(&usp.Mismatch{Where: "payload of the Record that is sent again", Want: "that of the first time", Got: "another one"},
 			was.Seq, again.Seq)
 	}
-	m.Must(nil, was.Seq, again.Seq)
+	m.Saw(was.Seq, again.Seq)
 }
 
 // retransmissions is 3.14: MaxRetransmitTries bounds how often a Record is sent again, and then a new session context begins.
@@ -381,7 +381,7 @@ func duplicates(c *harness.Case) {
 			}
 		}
 		for _, r := range answers {
-			m.Must(nil, r.Seq)
+			m.Saw(r.Seq)
 		}
 		m.Must(expect.Equal("answers to the Get that came four times", "1", fmt.Sprint(len(answers))))
 		m.Must(expect.Equal("session_id of the answer to a Get afterwards", fmt.Sprint(records[0].GetSessionContext().GetSessionId()),

@@ -32,7 +32,7 @@ func integrity(c *harness.Case) {
 	forged := c.SendForged(endpointID, forgeries)
 	c.Step(len(forgeries)+1, "send a Get with a valid signature")
 	c.Metric(1, func(m *harness.Metric) {
-		m.Must(nil, forged.Evidence...)
+		m.Saw(forged.Evidence...)
 		c.GetSigned(m, endpointID)
 		c.GetSigned(m, endpointID) // gives time to an Agent that works on several requests at once
 		forged.MustBeIgnored(m, c.Journal.Mark(), true)
@@ -68,7 +68,7 @@ func badHello(c *harness.Case) {
 		gets, evidence = append(gets, get), append(evidence, s.Send(records...))
 	}
 	c.Metric(1, func(m *harness.Metric) {
-		m.Must(nil, evidence...)
+		m.Saw(evidence...)
 		mustAnswerAfterwards(m, s, c)
 		for _, r := range s.Received(mark) {
 			if what, bad := begun[r.GetSessionId()]; bad {
@@ -99,7 +99,7 @@ func mustAnswerAfterwards(m *harness.Metric, s *harness.Session, c *harness.Case
 		if h, _, err = s.Shake(); err == nil && h.Err == nil {
 			got := c.Agent.Get(c, endpointID)
 			if err = expect.Type(got, usp.GetResp); err == nil {
-				m.Must(nil, got.Evidence())
+				m.Saw(got.Evidence())
 				return
 			}
 		}
@@ -145,7 +145,7 @@ func macs(c *harness.Case) {
 	seq := s.Send(records...)
 	awaitRefusal(s, c, seq, get)
 	c.Beyond("TR-369 R-E2E.23, R-E2E.30, R-E2E.33", func(m *harness.Metric) {
-		m.Must(nil, seq)
+		m.Saw(seq)
 		mustAnswerAfterwards(m, s, c)
 		mustNotAnswer(m, c, mark, get, "a Get in a Record whose MAC is not valid")
 	})
@@ -258,7 +258,7 @@ func mustRefuse(m *harness.Metric, s *harness.Session, c *harness.Case, mark uin
 	_, _, _ = s.Shake() // which need not end, as the Controller sees it
 	for seq, a := range s.Alerts(mark) {
 		c.Note("the device has refused the Controller's certificate: %s", a.Text)
-		m.Must(nil, seq)
+		m.Saw(seq)
 		return
 	}
 	e, err := c.Await("TLS alert of the device", c.ResponseWait(), mark, func(e *journal.Event) error {
@@ -268,7 +268,7 @@ func mustRefuse(m *harness.Metric, s *harness.Session, c *harness.Case, mark uin
 		return journal.ErrSkip
 	})
 	m.Must(err, mark)
-	m.Must(nil, e.Seq)
+	m.Saw(e.Seq)
 }
 
 // mustWait refuses two handshakes of the device and wants it to try again each time after the wait that policy says. Then it may come in.
@@ -294,7 +294,7 @@ func mustWait(m *harness.Metric, s *harness.Session, c *harness.Case, policy ret
 			m.Must(&usp.Mismatch{Where: fmt.Sprintf("wait before retry %d of the session context", n), Want: window.String(),
 				Got: waited.Round(time.Millisecond).String()}, failed.Seq, again.Seq)
 		}
-		m.Must(nil, failed.Seq, again.Seq)
+		m.Saw(failed.Seq, again.Seq)
 		if n < retries {
 			failed = mustFail(m, s, c, "end of the handshake", c.ResponseWait(), failed.Seq)
 		}
@@ -308,7 +308,7 @@ func mustWait(m *harness.Metric, s *harness.Session, c *harness.Case, policy ret
 		return nil
 	})
 	m.Must(err, failed.Seq)
-	m.Must(nil, n.Seq)
+	m.Saw(n.Seq)
 }
 
 // mustFail awaits a handshake of the device, and the alert that the Controller ends it with.
@@ -353,7 +353,7 @@ func renegotiation(c *harness.Case) {
 			if a.Code != noRenegotiation {
 				m.Must(&usp.Mismatch{Where: "answer to a request to renegotiate TLS", Want: "nothing, or the alert no_renegotiation", Got: a.Text}, seq)
 			}
-			m.Must(nil, seq)
+			m.Saw(seq)
 		}
 		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
 		m.Must(inContext(s, id, got), got.Record)
@@ -397,12 +397,12 @@ func certificates(c *harness.Case) {
 		if !shaken.Asked {
 			m.Must(&usp.Mismatch{Where: "TLS handshake", Want: "a CertificateRequest of the device", Got: "none"}, evidence[0])
 		}
-		m.Must(nil, evidence[0])
+		m.Saw(evidence[0])
 	}) {
 		return
 	}
 	c.Metric(3, func(m *harness.Metric) {
-		m.Must(nil, evidence...)
+		m.Saw(evidence...)
 		s.Show(nil)
 		mustAnswerAfterwards(m, s, c)
 		for i, get := range gets {
@@ -485,7 +485,7 @@ func mixedSecurity(c *harness.Case) {
 		return nil
 	})
 	passed := c.Metric(1, func(m *harness.Metric) {
-		m.Must(nil, seq)
+		m.Saw(seq)
 		if missed != nil { // else what the device would answer was before it
 			mustAnswerAfterwards(m, s, c)
 		}
@@ -501,6 +501,6 @@ func mixedSecurity(c *harness.Case) {
 	}
 	c.Metric(2, func(m *harness.Metric) {
 		m.Must(missed, mark)
-		m.Must(nil, restart.Seq)
+		m.Saw(restart.Seq)
 	})
 }

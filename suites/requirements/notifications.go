@@ -65,7 +65,7 @@ func notifications(c *harness.Case) {
 		if again != nil {
 			m.Must(expect.Nothing("Notify to "+foreign+" after its NotifyResp", again.Text), mark, again.Seq)
 		}
-		m.Must(nil, mark)
+		m.Saw(mark)
 	})
 
 	c.Step(4, "answer the second retry, set %s%s again, and do not answer the Notify", object, name)
@@ -156,7 +156,7 @@ func (w *changes) mustRetryAsFirst(m *harness.Metric, notify *controller.Message
 		m.Must(&usp.Mismatch{Where: "wait before the first retry", Want: "at least " + w.c.Scaled(firstRetryLeast).String(),
 			Got: waited.Round(time.Millisecond).String()}, notify.Seq, retried.Seq)
 	}
-	m.Must(nil, notify.Seq, retried.Seq)
+	m.Saw(notify.Seq, retried.Seq)
 }
 
 // seen is the first Notify of the last change to a Subscription that has come after mark; nil when there is none.

@@ -40,7 +40,7 @@ func stompFrames(c *harness.Case) {
 			if !strings.Contains(got, virtual) { // TR-369 says that the header contains the value
 				m.Must(&usp.Mismatch{Where: asked.Command + ": header host", Want: usp.Quote(virtual), Got: usp.Quote(got)}, opening.Seq)
 			}
-			m.Must(nil, opening.Seq)
+			m.Saw(opening.Seq)
 		})
 	}
 	if on, err := usp.ParseBool(values[row+beats]); err == nil && on {
@@ -53,7 +53,7 @@ func stompFrames(c *harness.Case) {
 			if value, there := asked.Header("heart-beat"); there {
 				m.Must(expect.Equal(asked.Command+": header heart-beat", "0,0", strings.ReplaceAll(value, " ", "")), opening.Seq)
 			}
-			m.Must(nil, opening.Seq)
+			m.Saw(opening.Seq)
 		})
 	}
 

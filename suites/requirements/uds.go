@@ -41,7 +41,7 @@ func udsHandshakes(c *harness.Case) {
 				m.Must(expect.Nothing("answer to the Get before the handshake", e.Describe()), e.Seq)
 			}
 		}
-		m.Must(nil, after.Evidence())
+		m.Saw(after.Evidence())
 	})
 
 	c.Step(2, "send a field of a type that TR-369 does not have, alone and before the Record of a Get")
@@ -78,7 +78,7 @@ func udsHandshakes(c *harness.Case) {
 				m.Must(fmt.Errorf("a frame of the device cannot be read: %s", e.Text), e.Seq)
 			}
 		}
-		m.Must(nil, greeted)
+		m.Saw(greeted)
 	})
 	if !conn.Dialled() {
 		c.NotApplicable(6, "the device connects to usptest, and does not listen")
@@ -128,7 +128,7 @@ func udsFailures(c *harness.Case) {
 	if !c.Metric(4, func(m *harness.Metric) {
 		end, err := c.Await("end of the connection", c.ResponseWait(), mark, endOf(conn))
 		m.Must(err)
-		m.Must(nil, end.Seq)
+		m.Saw(end.Seq)
 	}) {
 		return
 	}
@@ -160,7 +160,7 @@ func udsFailures(c *harness.Case) {
 		patience := harness.Wait{D: c.Scaled(within) + c.Waits().Tolerance + c.Lag() + c.ResponseWait().D, From: greeted.At}
 		end, err := c.Await("end of the connection", patience, greeted.Seq, endOf(conn))
 		m.Must(err, greeted.Seq)
-		m.Must(nil, end.Seq)
+		m.Saw(end.Seq)
 	})
 }
 

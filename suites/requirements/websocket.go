@@ -68,7 +68,7 @@ func asWebSocketClient(c *harness.Case, conn *websocket.Conn) *websocket.Conn {
 	c.DeviceMust(err)
 	if !c.Metric(1, func(m *harness.Metric) {
 		m.Must(opensNone(c, answer), answer.Seq)
-		m.Must(nil, answer.Seq)
+		m.Saw(answer.Seq)
 	}) {
 		return nil
 	}
@@ -112,7 +112,7 @@ func asWebSocketServer(c *harness.Case, conn *websocket.Conn, to websocket.DialO
 			m.Must(opensNone(c, e), e.Seq)
 			return
 		}
-		m.Must(nil, mark)
+		m.Saw(mark)
 		m.Note("%v", refusal)
 	})
 	if refusal == nil {

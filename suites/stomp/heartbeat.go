@@ -48,7 +48,7 @@ func heartBeats(c *harness.Case) {
 		if w.ended != nil {
 			m.Must(&usp.Mismatch{Where: "connection", Want: "open while it is watched", Got: w.ended.Text}, w.ended.Seq)
 		}
-		m.Must(nil, w.before)
+		m.Saw(w.before)
 		if most, tolerance := c.Scaled(outgoing), c.Waits().Tolerance; w.silence > most+tolerance+c.Lag() {
 			m.Must(&usp.Mismatch{Where: "longest silence of the Agent", Want: fmt.Sprintf("at most %s (give or take %s)", most, tolerance),
 				Got: fmt.Sprintf("%s after event %d", w.silence.Round(time.Millisecond), w.before)})

@@ -23,10 +23,10 @@ func closing(c *harness.Case) {
 	c.DeviceMust(err)
 	c.Step(2, "wait for the CLOSE of the Agent; then the harness closes TCP")
 	c.Metric(1, func(m *harness.Metric) {
-		m.Must(nil, sent)
+		m.Saw(sent)
 		end, err := awaitClose(c, conn.ID(), mark)
 		m.Must(err)
-		m.Must(nil, end.Seq)
+		m.Saw(end.Seq)
 		if problem := end.Body.(*websocket.Frame).CloseProblem(); problem != "" {
 			m.Must(&usp.Mismatch{Where: "CLOSE of the Agent", Want: "one that RFC 6455 allows", Got: problem})
 		}

@@ -26,7 +26,7 @@ func pingAndPong(c *harness.Case) {
 	c.Metric(1, func(m *harness.Metric) {
 		e, err := c.Await("Pong", harness.Wait{D: c.Scaled(longest) + c.Waits().Tolerance + c.Lag()}, mark, pong(conn.ID(), payload))
 		m.Must(err, ping)
-		m.Must(nil, e.Seq)
+		m.Saw(e.Seq)
 	})
 	c.Step(3, "send a Pong")
 	unsolicited, err := conn.Pong([]byte(c.Fresh("pong")))
@@ -34,7 +34,7 @@ func pingAndPong(c *harness.Case) {
 	c.KeepAwake(true) // the Get must not hang with an Agent that needs waking
 	got := c.Agent.Get(c, deviceInfo)
 	c.Metric(2, func(m *harness.Metric) {
-		m.Must(nil, unsolicited)
+		m.Saw(unsolicited)
 		m.Must(open(c, conn.ID(), unsolicited))
 		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
 		if got.Conn != conn.ID() {
@@ -81,7 +81,7 @@ func fragmentedRecord(c *harness.Case) {
 		c.LabMust(errors.Join(expect.AtLeast("number of frames that carry the Get", 2, len(sent)), got.Err))
 	}
 	c.Metric(1, func(m *harness.Metric) {
-		m.Must(nil, sent[0], sent[len(sent)-1])
+		m.Saw(sent[0], sent[len(sent)-1])
 		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
 	})
 }

@@ -24,7 +24,7 @@ func sessionEstablishment(c *harness.Case) {
 	if !c.Metric(1, func(m *harness.Metric) {
 		e, err := c.Await("WebSocket session", c.ReconnectWait(), mark, established)
 		m.Must(err)
-		m.Must(nil, e.Seq)
+		m.Saw(e.Seq)
 	}) {
 		return
 	}
@@ -57,7 +57,7 @@ func secureSession(c *harness.Case) {
 		if secured == nil {
 			m.Must(&usp.Mismatch{Where: "connection of the session", Want: "a TLS handshake", Got: "none"}, e.Seq)
 		}
-		m.Must(nil, secured.Seq, e.Seq)
+		m.Saw(secured.Seq, e.Seq)
 		m.Note("%s", secured.Text)
 	}) {
 		return
@@ -89,7 +89,7 @@ func connectRecord(c *harness.Case) {
 		if record.GetWebsocketConnect() == nil {
 			m.Must(&usp.Mismatch{Where: "first Record of the session", Want: "a WebSocketConnectRecord", Got: first.Type}, first.Seq)
 		}
-		m.Must(nil, first.Seq)
+		m.Saw(first.Seq)
 	})
 	c.BackAfter(mark)
 }
@@ -129,7 +129,7 @@ func withoutExtension(c *harness.Case) {
 		if err := expect.Type(asServer, usp.GetResp); err != nil {
 			m.Must(fmt.Errorf("with the Agent as the server: %w", err), asServer.Evidence())
 		}
-		m.Must(nil, asServer.Evidence())
+		m.Saw(asServer.Evidence())
 	})
 }
 
