@@ -60,7 +60,7 @@ type Bench struct {
 
 	running  *Case         // the case that is carried out, or was last; nil before the first
 	first    string        // the case that was carried out first
-	met      uint64        // the newest event before it
+	met      journal.Mark  // the newest event before it
 	firmware *Firmware     // what the device had before a case replaced it; nil when it has it
 	adoption time.Duration // how long the Agent may take to adopt a changed Subscription, once known
 }
@@ -173,13 +173,13 @@ func (c *Case) judgeUniversal() (other string) {
 	if b.first == "" {
 		b.first, b.met = c.Plan.ID, c.start
 	}
-	concerns := func(seq uint64) bool { return seq > c.start || c.Plan.ID == b.first && seq <= b.met }
+	concerns := func(seq journal.Mark) bool { return seq > c.start || c.Plan.ID == b.first && seq <= b.met }
 	c.metrics = append(c.metrics, c.beyond...)
 	exits := slices.DeleteFunc(c.Device.Exits(), func(e lab.Exit) bool { return e.Seq <= c.start })
 	if len(exits) > c.reboots {
 		last := exits[len(exits)-1]
 		m := result.Metric{Verdict: result.Fail, Where: "the device's process", Want: "to run through the case",
-			Got: "it ended: " + last.Text, Evidence: []uint64{last.Seq}}
+			Got: "it ended: " + last.Text, Evidence: numbers(last.Seq)}
 		if len(last.Log) > 0 {
 			m.Note = "its last lines: " + strings.Join(last.Log, " | ")
 		}
@@ -190,7 +190,7 @@ func (c *Case) judgeUniversal() (other string) {
 			if wrong.Named != "" && !c.Agent.SpokeOver(e.Conn) {
 				continue // it may be another device
 			}
-			m := result.Metric{Verdict: result.Fail, Note: wrong.Rule + ", beyond the plan", Evidence: []uint64{wrong.Seq}}
+			m := result.Metric{Verdict: result.Fail, Note: wrong.Rule + ", beyond the plan", Evidence: numbers(wrong.Seq)}
 			m.Where, m.Want, m.Got = finding(wrong.Err)
 			c.metrics = append(c.metrics, m)
 			break // it would be the same at each session
@@ -208,9 +208,9 @@ func (c *Case) judgeUniversal() (other string) {
 	}
 	if len(broken) > 0 {
 		first := broken[0] // tells it; a broken agent would repeat it with every message
-		m := result.Metric{Verdict: result.Fail, Note: string(first.Rule), Evidence: []uint64{first.Seq}}
+		m := result.Metric{Verdict: result.Fail, Note: string(first.Rule), Evidence: numbers(first.Seq)}
 		if first.Before > 0 {
-			m.Evidence = append(m.Evidence, first.Before)
+			m.Evidence = append(m.Evidence, uint64(first.Before))
 		}
 		m.Where, m.Want, m.Got = finding(first.Err)
 		c.metrics = append(c.metrics, m)

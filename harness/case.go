@@ -65,7 +65,7 @@ type Case struct {
 
 	bench *Bench // what the body must not reach
 
-	start      uint64
+	start      journal.Mark
 	began      time.Time
 	metrics    []result.Metric
 	judging    int // the metric that is judged now, 0 for none
@@ -77,7 +77,7 @@ type Case struct {
 	cleanup    []cleanup
 	fresh      int
 	reboots    int             // how often the case made the device restart
-	restarts   uint64          // the mark before the last time
+	restarts   journal.Mark    // the mark before the last time
 	set        bool            // the case has set something as a fixture
 	timeless   bool            // the lab keeps the time from the device
 	beyond     []result.Metric // faults beyond the plan
@@ -118,7 +118,7 @@ type stop struct {
 func (c *Case) Step(n int, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	e := c.Journal.Append(journal.Event{Layer: journal.LayerStep, Dir: journal.Own, Type: fmt.Sprintf("step %d", n), Text: text})
-	c.steps = append(c.steps, result.Step{N: n, Text: text, Seq: e.Seq})
+	c.steps = append(c.steps, result.Step{N: n, Text: text, Seq: uint64(e.Seq)})
 }
 
 // Note adds a remark for the reader of the report: an alternate that was used, a procedure that was adapted.
@@ -241,8 +241,8 @@ func (c *Case) unjudged(n int) *result.Metric {
 }
 
 // Saw adds the numbers of events to the evidence of the metric, before a check or without one. Number 0 is no event.
-func (m *Metric) Saw(evidence ...uint64) {
-	for _, seq := range evidence {
+func (m *Metric) Saw(evidence ...journal.Mark) {
+	for _, seq := range numbers(evidence...) {
 		if seq != 0 && !slices.Contains(m.result.Evidence, seq) {
 			m.result.Evidence = append(m.result.Evidence, seq)
 		}
@@ -251,7 +251,7 @@ func (m *Metric) Saw(evidence ...uint64) {
 
 // Must ends the metric as failed when err is not nil. The evidence are the numbers of the events that were judged, as for Saw; what was
 // awaited in vain and has no other is reported with the event that came nearest, or by the one after which it was awaited.
-func (m *Metric) Must(err error, evidence ...uint64) {
+func (m *Metric) Must(err error, evidence ...journal.Mark) {
 	m.Saw(evidence...)
 	if err == nil {
 		return
@@ -259,12 +259,21 @@ func (m *Metric) Must(err error, evidence ...uint64) {
 	var missed *journal.TimeoutError
 	if errors.As(err, &missed) && len(m.result.Evidence) == 0 {
 		if missed.Nearest != nil {
-			m.result.Evidence = []uint64{missed.Nearest.Seq}
+			m.result.Evidence = numbers(missed.Nearest.Seq)
 		} else if missed.Mark > 0 {
-			m.result.Evidence = []uint64{missed.Mark}
+			m.result.Evidence = numbers(missed.Mark)
 		}
 	}
 	panic(failed{err})
+}
+
+// numbers are marks as the report has them.
+func numbers(marks ...journal.Mark) []uint64 {
+	n := make([]uint64, len(marks))
+	for i, mark := range marks {
+		n[i] = uint64(mark)
+	}
+	return n
 }
 
 // Note adds a remark to the metric, for example which of several lawful outcomes was seen.

@@ -202,7 +202,7 @@ func TestAMetricTellsWhatItSaw(t *testing.T) {
 			t.Errorf("metric %d:\n got %+v\nwant %+v", i+1, m, want[i])
 		}
 	}
-	if len(r.Steps) != 1 || r.Steps[0].Text != "do 2 things" || b.Journal.At(r.Steps[0].Seq).Type != "step 1" {
+	if len(r.Steps) != 1 || r.Steps[0].Text != "do 2 things" || b.Journal.At(journal.Mark(r.Steps[0].Seq)).Type != "step 1" {
 		t.Errorf("got %+v", r.Steps)
 	}
 	if !slices.Equal(r.Notes, []string{"this was left out"}) {
@@ -335,7 +335,7 @@ func TestUniversalMetricsBelongToEveryCase(t *testing.T) {
 	if r.Verdict != result.Fail || metricsOf(r) != "1 pass; 0 fail" || last.Got != `"first"` || last.Note == "" || len(last.Evidence) != 1 || !dirty {
 		t.Errorf("got %s %q, %+v", r.Verdict, r.Reason, last)
 	}
-	if e := b.Journal.At(last.Evidence[0]); e == nil || e.Type != "SetResp" {
+	if e := b.Journal.At(journal.Mark(last.Evidence[0])); e == nil || e.Type != "SetResp" {
 		t.Errorf("evidence: got %+v", e)
 	}
 	if r := trying(t, b, func(*Case) {}); r.Verdict != result.Pass {

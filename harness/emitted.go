@@ -9,8 +9,8 @@ import (
 
 // Emission is a Record that the device sent, to whomever.
 type Emission struct {
-	Seq    uint64 // number of the event that shows it
-	To     string // topic or destination; "" over WebSocket, which has none
+	Seq    journal.Mark // number of the event that shows it
+	To     string       // topic or destination; "" over WebSocket, which has none
 	Record *usppb.Record
 	Msg    *usppb.Msg // nil when the Record holds no Message that can be read
 }
@@ -18,7 +18,7 @@ type Emission struct {
 // Emitted returns the Records that the device sent after mark and up to the event until, oldest first. Over MQTT and STOMP it looks at
 // every topic and destination, also those at which nobody but the Agent listens, and at every link: what must not be said must not be said
 // anywhere.
-func (c *Case) Emitted(mark, until uint64) []Emission {
+func (c *Case) Emitted(mark, until journal.Mark) []Emission {
 	var out []Emission
 	for _, e := range c.Journal.Everything(mark) {
 		if e.Seq > until {

@@ -83,7 +83,7 @@ func (d *device) Connected(ctx context.Context) error {
 	}
 }
 
-func (d *device) Send(_ context.Context, raw []byte) (uint64, error) {
+func (d *device) Send(_ context.Context, raw []byte) (journal.Mark, error) {
 	record, err := usp.ParseRecord(raw)
 	if err != nil {
 		return 0, err

@@ -15,6 +15,7 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -281,7 +282,7 @@ func (c *Case) restart(ctx context.Context) error {
 }
 
 // backSince waits for a session that began after mark.
-func (c *Case) backSince(ctx context.Context, mark uint64) error {
+func (c *Case) backSince(ctx context.Context, mark journal.Mark) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Waits().Firmware+c.ReconnectWait().D)
 	defer cancel()
 	if _, err := c.Journal.Await(ctx, mark, c.StartsSession); err != nil {

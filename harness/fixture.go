@@ -75,7 +75,7 @@ func (c *Case) SubscribeToCompletion(command string) (id string) {
 
 // AwaitCompletion is AwaitNotify for the OperationComplete, to the Subscription with this ID, of one run of a command: the one that was
 // given this command_key.
-func (c *Case) AwaitCompletion(wait Wait, mark uint64, id, command, key string) (*controller.Message, error) {
+func (c *Case) AwaitCompletion(wait Wait, mark journal.Mark, id, command, key string) (*controller.Message, error) {
 	object, name := usp.SplitName(command)
 	return c.AwaitNotify("OperationComplete Notify of "+id, wait, mark, func(n *usppb.Notify) error {
 		if n.GetSubscriptionId() != id {

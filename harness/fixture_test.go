@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -98,7 +99,7 @@ func TestCreatedIsAMetric(t *testing.T) {
 			if passed != (want == result.Pass) || created.Path != row { // a row that is wrong is there all the same
 				t.Errorf("%q: got %+v, %v", row, created, passed)
 			}
-			if e := c.metrics[0].Evidence; len(e) != 1 || e[0] != added.Evidence() {
+			if e := c.metrics[0].Evidence; len(e) != 1 || journal.Mark(e[0]) != added.Evidence() {
 				t.Errorf("%q: evidence %v", row, e)
 			}
 		})

@@ -34,7 +34,7 @@ func (c *Case) linkNames(s *pki.Spec) {
 // Present has the Link show another certificate in the TLS handshakes that begin from now on, nil for its own again, and cuts the
 // connections that there are. what names it in the journal. It returns the mark before. The device is put back by ConnectAnew, which has to
 // be registered as clean-up.
-func (c *Case) Present(certificate *tls.Certificate, what string) (mark uint64) {
+func (c *Case) Present(certificate *tls.Certificate, what string) (mark journal.Mark) {
 	c.show(certificate, what)
 	mark = c.Journal.Mark()
 	c.bench.Link.Drop()
@@ -42,7 +42,7 @@ func (c *Case) Present(certificate *tls.Certificate, what string) (mark uint64) 
 }
 
 // PresentFromBoot is Present from a reboot on.
-func (c *Case) PresentFromBoot(certificate *tls.Certificate, what string) (mark uint64) {
+func (c *Case) PresentFromBoot(certificate *tls.Certificate, what string) (mark journal.Mark) {
 	c.show(certificate, what)
 	return c.Reboot()
 }
@@ -57,16 +57,16 @@ func (c *Case) show(certificate *tls.Certificate, what string) {
 // Attempt is what has become of a connection that the device or, where the device is the server, the harness has opened on the Link.
 type Attempt struct {
 	Session *journal.Event // how the device has opened a session; nil when it has not
-	Seq     uint64         // of the event that says so, or that tells most of how it has ended
+	Seq     journal.Mark   // of the event that says so, or that tells most of how it has ended
 	Text    string         // of that event
 
-	opened uint64 // the event of its opening
+	opened journal.Mark // the event of its opening
 }
 
 // AwaitAttempt waits for a connection that is opened after mark, and for what becomes of it: a session, its end, or nothing for as long
 // as an answer is awaited. A connection that the device closes before it has sent a byte is no attempt, if another one follows: some
 // devices open two at once, and drop one of them.
-func (c *Case) AwaitAttempt(mark uint64) (Attempt, error) {
+func (c *Case) AwaitAttempt(mark journal.Mark) (Attempt, error) {
 	var unused *Attempt
 	for {
 		opened, err := c.Await("attempt of the device to connect", c.ReconnectWait(), mark, func(e *journal.Event) error {
@@ -120,7 +120,7 @@ func (c *Case) outcome(opened *journal.Event) (_ Attempt, used bool, _ error) {
 
 // Attempts waits for attempts to connect after mark until one has become a session, up to a number of them, and returns the last one. The
 // error is for a device that has not tried.
-func (c *Case) Attempts(mark uint64, most int) (last Attempt, err error) {
+func (c *Case) Attempts(mark journal.Mark, most int) (last Attempt, err error) {
 	for n := range most {
 		attempt, err := c.AwaitAttempt(mark)
 		if err != nil && n > 0 {

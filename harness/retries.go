@@ -92,7 +92,8 @@ func (r *Retries) Next(m *Metric) {
 func (c *Case) NoteRetry(r retry.Retry) {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	c.retries = append(c.retries, result.Retry{
-		N: r.N, Failure: r.Failure.Seq, Attempt: r.Attempt.Seq, WaitMS: ms(r.Wait()), LeastMS: ms(r.Window.Least), MostMS: ms(r.Window.Most),
+		N: r.N, Failure: uint64(r.Failure.Seq), Attempt: uint64(r.Attempt.Seq),
+		WaitMS: ms(r.Wait()), LeastMS: ms(r.Window.Least), MostMS: ms(r.Window.Most),
 	})
 	c.Note("%s", r)
 }

@@ -78,7 +78,7 @@ func (s *Session) change(by func(*session.TLS)) {
 
 // Shake begins a new session context with a TLS handshake, and returns how it has ended and the number of the event that
 // says so. A device that does not answer in TLS may read R-E2E.32 otherwise, and is tried so too. The error says what was seen.
-func (s *Session) Shake() (*session.Handshake, uint64, error) {
+func (s *Session) Shake() (*session.Handshake, journal.Mark, error) {
 	mark := s.c.Journal.Mark()
 	h, seq, tried, err := s.shake()
 	if err == nil && h.Err == nil || len(s.Alerts(mark)) > 0 {
@@ -98,7 +98,7 @@ func (s *Session) Shake() (*session.Handshake, uint64, error) {
 	return h, seq, err
 }
 
-func (s *Session) shake() (h *session.Handshake, seq uint64, omit bool, err error) {
+func (s *Session) shake() (h *session.Handshake, seq journal.Mark, omit bool, err error) {
 	mark := s.c.Journal.Mark()
 	var hello []*usppb.Record
 	var id uint64
@@ -113,7 +113,7 @@ func (s *Session) shake() (h *session.Handshake, seq uint64, omit bool, err erro
 }
 
 // Handshake awaits the end of a TLS handshake after mark that which is true for.
-func (s *Session) Handshake(wait Wait, mark uint64, which func(*session.Handshake) bool) (*session.Handshake, uint64, error) {
+func (s *Session) Handshake(wait Wait, mark journal.Mark, which func(*session.Handshake) bool) (*session.Handshake, journal.Mark, error) {
 	e, err := s.c.Await("end of the TLS handshake", wait, mark, func(e *journal.Event) error {
 		if h, ok := e.Body.(*session.Handshake); !ok || !which(h) {
 			return journal.ErrSkip
@@ -144,8 +144,8 @@ func (s *Session) Secure() {
 }
 
 // Alerts returns the TLS alerts that the device has sent after mark, by the numbers of their events.
-func (s *Session) Alerts(mark uint64) map[uint64]*session.Alert {
-	found := map[uint64]*session.Alert{}
+func (s *Session) Alerts(mark journal.Mark) map[journal.Mark]*session.Alert {
+	found := map[journal.Mark]*session.Alert{}
 	for _, e := range s.c.Journal.Since(mark) {
 		if a, ok := e.Body.(*session.Alert); ok && !a.Sent {
 			found[e.Seq] = a

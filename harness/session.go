@@ -170,7 +170,7 @@ func (s *Session) Spare(sequence uint64) {
 }
 
 // Send sends Records of the session context as they are, and returns the number of the last one's packet.
-func (s *Session) Send(records ...*usppb.Record) (seq uint64) {
+func (s *Session) Send(records ...*usppb.Record) (seq journal.Mark) {
 	var err error
 	for _, r := range records {
 		seq, err = s.c.Agent.SendPrepared(s.c, r)
@@ -182,12 +182,12 @@ func (s *Session) Send(records ...*usppb.Record) (seq uint64) {
 // Received is a Record with session context that came from the device.
 type Received struct {
 	*usppb.SessionContextRecord
-	Seq uint64 // number of its event
+	Seq journal.Mark // number of its event
 	At  time.Time
 }
 
 // Received returns the Records with session context that came from the device after mark, oldest first.
-func (s *Session) Received(mark uint64) (all []Received) {
+func (s *Session) Received(mark journal.Mark) (all []Received) {
 	for _, e := range s.c.Journal.Since(mark) {
 		if r, ok := received(e); ok {
 			all = append(all, r)
@@ -208,7 +208,7 @@ func (s *Session) Carrier(m *controller.Message) Received {
 
 // Await returns the first Record with session context that came from the device after mark and for which match returns nil. The
 // session context has taken it then.
-func (s *Session) Await(what string, wait Wait, mark uint64, match func(Received) error) (Received, error) {
+func (s *Session) Await(what string, wait Wait, mark journal.Mark, match func(Received) error) (Received, error) {
 	e, err := s.c.Await(what, wait, mark, func(e *journal.Event) error {
 		r, ok := received(e)
 		if !ok {

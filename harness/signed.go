@@ -55,9 +55,9 @@ func (c *Case) Impostures() []Forgery {
 // Forged are Gets with signatures that are not valid, and what the device has made of them.
 type Forged struct {
 	c        *Case
-	mark     uint64
+	mark     journal.Mark
 	what     map[string]string // by msg_id
-	Evidence []uint64          // the numbers of their packets' events
+	Evidence []journal.Mark    // the numbers of their packets' events
 }
 
 // SendForged sends a Get of a parameter, outside a session context, with each of the forgeries.
@@ -83,7 +83,7 @@ func (c *Case) SendForged(param string, forgeries []Forgery) *Forged {
 }
 
 // MustBeIgnored wants none of the Gets to have been answered up to an event. lenient: an Error is accepted.
-func (f *Forged) MustBeIgnored(m *Metric, until uint64, lenient bool) {
+func (f *Forged) MustBeIgnored(m *Metric, until journal.Mark, lenient bool) {
 	for _, e := range f.c.Emitted(f.mark, until) {
 		what, ours := f.what[e.MsgID()]
 		if !ours || !e.Answers() {
@@ -102,7 +102,7 @@ func (f *Forged) MustBeIgnored(m *Metric, until uint64, lenient bool) {
 // count: one of the two readings must be answered with a GetResp.
 func (c *Case) GetSigned(m *Metric, param string) {
 	var failed error
-	var sent uint64
+	var sent journal.Mark
 	for _, omit := range []bool{false, true} {
 		get := usp.NewGet(c.Agent.NewMsgID(), param)
 		mark := c.Journal.Mark()

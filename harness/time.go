@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -43,7 +44,7 @@ func (k Clock) String() string { return fmt.Sprintf("%s is %s", k.Where, usp.Quo
 
 // BootWithoutTime has the lab keep the time from the device and restarts it, while the Link shows another certificate. It returns the mark
 // before. The device has the time again at the end, or after GiveTimeBack.
-func (c *Case) BootWithoutTime(certificate *tls.Certificate, what string) (mark uint64) {
+func (c *Case) BootWithoutTime(certificate *tls.Certificate, what string) (mark journal.Mark) {
 	c.needs("no-absolute-time")
 	c.timeless = true
 	c.patience += c.ReconnectWait().D

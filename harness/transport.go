@@ -19,7 +19,7 @@ func (c *Case) NewSession() (*journal.Event, error) {
 }
 
 // Ended returns the first event after mark in which the device ended a connection, of which the number is given, and nil while it has not.
-func (c *Case) Ended(conn, mark uint64) *journal.Event {
+func (c *Case) Ended(conn uint64, mark journal.Mark) *journal.Event {
 	for _, e := range c.Journal.Since(mark) {
 		if c.Ends(conn, e) {
 			return e
@@ -35,7 +35,7 @@ func (c *Case) Ends(conn uint64, e *journal.Event) bool {
 
 // StaysConnected wants the device not to have ended the connection of that number since mark: to end it is no way to ignore a Record
 // (R-MTP.5). It returns the event of the end, 0 when there is none.
-func (c *Case) StaysConnected(conn, mark uint64) (seq uint64, err error) {
+func (c *Case) StaysConnected(conn uint64, mark journal.Mark) (seq journal.Mark, err error) {
 	e := c.Ended(conn, mark)
 	if e == nil {
 		return 0, nil

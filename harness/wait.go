@@ -27,7 +27,7 @@ func (c *Case) Waits() dut.Waits { return c.DUT.Waits }
 
 // Await returns the first event after mark for which match returns nil, or an error that says what was awaited, for how long, under
 // which name the wait is configured, and what was seen instead.
-func (c *Case) Await(what string, wait Wait, mark uint64, match func(*journal.Event) error) (*journal.Event, error) {
+func (c *Case) Await(what string, wait Wait, mark journal.Mark, match func(*journal.Event) error) (*journal.Event, error) {
 	ctx, cancel := wait.context(c)
 	defer cancel()
 	e, err := c.Journal.Await(ctx, mark, match)
@@ -38,7 +38,7 @@ func (c *Case) Await(what string, wait Wait, mark uint64, match func(*journal.Ev
 }
 
 // AwaitNotify is Await for a Notify.
-func (c *Case) AwaitNotify(what string, wait Wait, mark uint64, match func(*usppb.Notify) error) (*controller.Message, error) {
+func (c *Case) AwaitNotify(what string, wait Wait, mark journal.Mark, match func(*usppb.Notify) error) (*controller.Message, error) {
 	c.needs("notify-receive")
 	ctx, cancel := wait.context(c)
 	defer cancel()
@@ -55,7 +55,7 @@ func (c *Case) AwaitNotify(what string, wait Wait, mark uint64, match func(*uspp
 
 // misled returns the topic or destination to which a Notify for the Controller was sent since mark and that is not the link's; "" when none
 // was.
-func (c *Case) misled(mark uint64) string {
+func (c *Case) misled(mark journal.Mark) string {
 	for _, e := range c.Journal.Since(mark) {
 		to, record := c.bench.Link.Emitted(e)
 		if to == "" || record.GetToId() != c.Agent.ID() {
@@ -103,7 +103,7 @@ func (c *Case) ResponseWait() Wait { return Wait{D: c.Waits().Response, Name: "r
 
 // Quiet watches for window, or for waits.quiet where that is longer, both divided by the time scale, and returns the first event after mark
 // for which match returns nil, with an error that names it. It is for what must not happen, where no sentinel can prove it.
-func (c *Case) Quiet(what string, window time.Duration, mark uint64, match func(*journal.Event) error) (*journal.Event, error) {
+func (c *Case) Quiet(what string, window time.Duration, mark journal.Mark, match func(*journal.Event) error) (*journal.Event, error) {
 	c.needs("negative-wait")
 	if longer := c.Waits().Quiet - window; longer > 0 {
 		c.Extend(longer)
@@ -122,7 +122,7 @@ func (c *Case) Quiet(what string, window time.Duration, mark uint64, match func(
 }
 
 // MustBeQuiet ends a metric as failed when Quiet finds something.
-func (c *Case) MustBeQuiet(m *Metric, what string, window time.Duration, mark uint64, match func(*journal.Event) error) {
+func (c *Case) MustBeQuiet(m *Metric, what string, window time.Duration, mark journal.Mark, match func(*journal.Event) error) {
 	e, err := c.Quiet(what, window, mark, match)
 	if e != nil {
 		m.Must(err, e.Seq)
@@ -265,7 +265,7 @@ func (c *Case) awaitRestart(ctx context.Context) {
 
 // Reboot makes the device restart, in the way the DUT file says, and returns the mark before it. The device need not be back yet. A Set
 // before may make the device reconnect: that is given time, so that its session is not taken for the one after the reboot.
-func (c *Case) Reboot() (mark uint64) {
+func (c *Case) Reboot() (mark journal.Mark) {
 	c.ExpectRestart()
 	if c.set {
 		c.Pause(c.Scaled(c.Waits().Settle) + c.Lag())
@@ -301,7 +301,7 @@ const GoingDown = 10 * time.Second
 // Reconnected waits until the device, after mark, has opened a new session and can be reached. It returns the event of the session. An
 // Agent may drop what comes before its Connect Record (R-MTP.8), which is waited for, but not long: an Agent before USP 1.2 sends none. A
 // session that the harness has opened to a device that was still going down ends without one, and is none.
-func (c *Case) Reconnected(mark uint64) (*journal.Event, error) {
+func (c *Case) Reconnected(mark journal.Mark) (*journal.Event, error) {
 	wait := c.ReconnectWait()
 	for wait.From = time.Now(); ; {
 		e, err := c.Await("new session of the device", wait, mark, c.StartsSession)
@@ -330,7 +330,7 @@ func (c *Case) Reconnected(mark uint64) (*journal.Event, error) {
 
 // BackAfter waits until the device, which restarted after mark, has a new session and can be reached, and returns the session's event. A
 // device that stays away blocks the procedure.
-func (c *Case) BackAfter(mark uint64) *journal.Event {
+func (c *Case) BackAfter(mark journal.Mark) *journal.Event {
 	session, err := c.Reconnected(mark)
 	c.DeviceMust(err)
 	return session

@@ -434,7 +434,7 @@ func TestWhatBreaksTheSilenceFailsAMetric(t *testing.T) {
 	for name, test := range map[string]struct {
 		match    func(*journal.Event) error
 		verdict  result.Verdict
-		evidence uint64
+		evidence journal.Mark
 	}{"silence": {never, result.Pass, 1}, "noise": {func(*journal.Event) error { return nil }, result.Fail, 2}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, b *Bench, d *device) {
@@ -443,7 +443,7 @@ func TestWhatBreaksTheSilenceFailsAMetric(t *testing.T) {
 					c.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "PUBLISH"})
 					c.Metric(1, func(m *Metric) { c.MustBeQuiet(m, "packets", time.Second, mark, test.match) })
 				})
-				if r.Verdict != test.verdict || fmt.Sprint(r.Metrics[0].Evidence) != fmt.Sprint([]uint64{test.evidence}) {
+				if r.Verdict != test.verdict || fmt.Sprint(r.Metrics[0].Evidence) != fmt.Sprint([]journal.Mark{test.evidence}) {
 					t.Errorf("got %s %q, evidence %v", r.Verdict, r.Reason, r.Metrics[0].Evidence)
 				}
 			})

@@ -35,7 +35,7 @@ func start(t *testing.T, o Options) (*Server, *journal.Journal) {
 }
 
 // awaitEvent returns the first event after mark of that direction and type.
-func awaitEvent(t *testing.T, j *journal.Journal, mark uint64, dir journal.Dir, eventType string) *journal.Event {
+func awaitEvent(t *testing.T, j *journal.Journal, mark journal.Mark, dir journal.Dir, eventType string) *journal.Event {
 	t.Helper()
 	return events.Await(t, j, mark, events.Event{Layer: journal.LayerHTTP, Dir: dir, Type: eventType})
 }

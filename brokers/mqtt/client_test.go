@@ -200,13 +200,15 @@ func (d *device) subscribe(filters ...string) *Packet {
 }
 
 // awaitEvent returns the first event after mark of that layer, direction and type.
-func awaitEvent(t testing.TB, j *journal.Journal, mark uint64, layer journal.Layer, dir journal.Dir, eventType string) *journal.Event {
+func awaitEvent(
+	t testing.TB, j *journal.Journal, mark journal.Mark, layer journal.Layer, dir journal.Dir, eventType string,
+) *journal.Event {
 	t.Helper()
 	return events.Await(t, j, mark, events.Event{Layer: layer, Dir: dir, Type: eventType})
 }
 
 // awaitPacket returns the first packet of that type after mark.
-func awaitPacket(t testing.TB, j *journal.Journal, mark uint64, dir journal.Dir, packetType string) (*journal.Event, *Packet) {
+func awaitPacket(t testing.TB, j *journal.Journal, mark journal.Mark, dir journal.Dir, packetType string) (*journal.Event, *Packet) {
 	t.Helper()
 	e := awaitEvent(t, j, mark, journal.LayerMQTT, dir, packetType)
 	return e, e.Body.(*Packet)

@@ -37,7 +37,7 @@ type conn struct {
 	stream    *bufio.Reader
 	rest      []byte // what the library has not taken of the current packet
 	current   *Packet
-	seq       uint64 // journal number of current
+	seq       journal.Mark // journal number of current
 	keepAlive time.Duration
 	denied    map[string]byte // filters of the current SUBSCRIBE that are refused, with the code to say so
 	granted   []Filter        // the others, with the QoS that was granted
@@ -239,7 +239,7 @@ func (c *conn) record(p *Packet, raw []byte) {
 }
 
 // logPacket appends a packet and returns its number. It keeps raw, or a copy of its beginning.
-func (c *conn) logPacket(dir journal.Dir, p *Packet, raw []byte) uint64 {
+func (c *conn) logPacket(dir journal.Dir, p *Packet, raw []byte) journal.Mark {
 	text, body := p.summary(), p
 	if size := len(raw); size > gate.MaxRaw {
 		text = fmt.Sprintf("%s (%d bytes, of which the first %d are kept)", text, size, gate.MaxRaw)
@@ -300,7 +300,7 @@ func (c *conn) Write(b []byte) (int, error) {
 
 // send writes one packet unless the script keeps it back, and returns its journal number, 0 for one that was not sent yet. It
 // keeps raw. The caller holds mu.
-func (c *conn) send(raw []byte) (uint64, error) {
+func (c *conn) send(raw []byte) (journal.Mark, error) {
 	name := typeNames[raw[0]>>4]
 	if name == Disconnect && c.version < V5 {
 		return 0, nil // the library sends one to everybody
@@ -324,8 +324,8 @@ func (c *conn) send(raw []byte) (uint64, error) {
 }
 
 // put records a packet and writes it, in this order: nothing that answers it can come first. The caller holds mu.
-func (c *conn) put(raw []byte) (uint64, error) {
-	var seq uint64
+func (c *conn) put(raw []byte) (journal.Mark, error) {
+	var seq journal.Mark
 	if p, err := decode(raw, c.version); err == nil {
 		seq = c.logPacket(journal.Out, p, raw)
 	} else { // injected on purpose

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/usptest/usptest/harness/journal"
 )
 
 // ErrNoSubscriber is what Publish returns when no open connection has subscribed to the topic.
@@ -28,9 +29,9 @@ type PublishOpts struct {
 
 // Publication is a PUBLISH that a device sent and the broker accepted.
 type Publication struct {
-	*Packet        // whole, unlike in the journal
-	Conn    uint64 // its connection
-	Seq     uint64 // its number in the journal
+	*Packet              // whole, unlike in the journal
+	Conn    uint64       // its connection
+	Seq     journal.Mark // its number in the journal
 }
 
 // Subscriber is an open connection that has subscribed to a topic.
@@ -43,7 +44,7 @@ type Subscriber struct {
 // Publish sends a message to every open connection that has subscribed to its topic. It returns when the packet is written, with
 // its journal number: the last one if there are several, 0 while the script keeps it back. It fails when no connection could be
 // written to. A device that is away gets nothing later.
-func (s *Server) Publish(topic string, payload []byte, o PublishOpts) (seq uint64, err error) {
+func (s *Server) Publish(topic string, payload []byte, o PublishOpts) (seq journal.Mark, err error) {
 	if o.QoS > 1 {
 		return 0, fmt.Errorf("mqtt: QoS %d, want 0 or 1", o.QoS)
 	}
@@ -77,7 +78,7 @@ func (s *Server) published(c *conn) {
 }
 
 // deliver writes a PUBLISH to each subscriber; from is the connection it came by, nil for the harness.
-func (s *Server) deliver(pk packets.Packet, from *conn) (seq uint64, err error) {
+func (s *Server) deliver(pk packets.Packet, from *conn) (seq journal.Mark, err error) {
 	targets := s.match(pk.TopicName)
 	if from != nil {
 		targets = slices.DeleteFunc(targets, func(t target) bool { return t.conn == from && t.noLocal })
@@ -193,7 +194,7 @@ func (s *Server) wake() {
 }
 
 // publish sends one message to this device as its subscription and its CONNECT allow.
-func (c *conn) publish(pk packets.Packet, t target) (seq uint64, err error) {
+func (c *conn) publish(pk packets.Packet, t target) (seq journal.Mark, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	pk.ProtocolVersion = c.version

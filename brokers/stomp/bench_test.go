@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/go-stomp/stomp/v3/frame"
+	"github.com/usptest/usptest/harness/journal"
 )
 
 // The two benchmarks carry the same bytes over the same kind of socket: a SEND of the device's and the MESSAGE that answers
@@ -16,7 +17,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	var s *Server
 	body := make([]byte, benchBody)
 	headers := []Pair{{"content-type", "application/vnd.bbf.usp.msg"}, {"reply-to-dest", "usptest/1/controller"}}
-	s, j := start(b, Options{OnFrame: func(_, seq uint64, f *Frame) {
+	s, j := start(b, Options{OnFrame: func(_ uint64, seq journal.Mark, f *Frame) {
 		if f.Command == frame.SEND {
 			s.Send("usptest/1/agent", headers, body)
 		}

@@ -114,7 +114,7 @@ func await(t testing.TB, j *journal.Journal, dir journal.Dir, kind, part string)
 	return awaitAfter(t, j, 0, dir, kind, part)
 }
 
-func awaitAfter(t testing.TB, j *journal.Journal, mark uint64, dir journal.Dir, kind, part string) *journal.Event {
+func awaitAfter(t testing.TB, j *journal.Journal, mark journal.Mark, dir journal.Dir, kind, part string) *journal.Event {
 	t.Helper()
 	return events.Await(t, j, mark, events.Event{Dir: dir, Type: kind, Text: part})
 }

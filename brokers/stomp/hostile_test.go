@@ -147,7 +147,7 @@ func TestInvalidUTF8IsNotedAndHarmless(t *testing.T) {
 func TestABurstArrivesWholeAndInOrder(t *testing.T) {
 	const n = 10_000
 	got := make(chan string, n)
-	s, _ := start(t, Options{OnFrame: func(_, _ uint64, f *Frame) {
+	s, _ := start(t, Options{OnFrame: func(_ uint64, _ journal.Mark, f *Frame) {
 		if f.Command == frame.SEND {
 			got <- string(f.Body)
 		}

@@ -42,7 +42,7 @@ type Options struct {
 
 	// OnFrame is called for every frame of a device that the server has taken, in the order of each connection, from its
 	// reader: it must not wait for a later frame. seq is the frame's number in the journal.
-	OnFrame func(conn, seq uint64, f *Frame)
+	OnFrame func(conn uint64, seq journal.Mark, f *Frame)
 }
 
 // Subscription is one that a device holds now.
@@ -87,7 +87,7 @@ func (s *Server) Close() error { return s.gate.Close() }
 // Send delivers a MESSAGE to every subscription of the destination. headers come after those that STOMP demands and before
 // content-length, which is added unless it is among them. seq is the journal number of the first MESSAGE. Without a
 // subscription the error wraps ErrNoSubscriber.
-func (s *Server) Send(destination string, headers []Pair, body []byte) (seq uint64, err error) {
+func (s *Server) Send(destination string, headers []Pair, body []byte) (seq journal.Mark, err error) {
 	type target struct {
 		session *session
 		id      string

@@ -16,11 +16,12 @@ import (
 
 func TestARecordGoesBothWays(t *testing.T) {
 	type arrival struct {
-		conn, seq uint64
-		frame     *Frame
+		conn  uint64
+		seq   journal.Mark
+		frame *Frame
 	}
 	arrivals := make(chan arrival, 10)
-	s, j := start(t, Options{OnFrame: func(conn, seq uint64, f *Frame) { arrivals <- arrival{conn, seq, f} }})
+	s, j := start(t, Options{OnFrame: func(conn uint64, seq journal.Mark, f *Frame) { arrivals <- arrival{conn, seq, f} }})
 	d, greeting := connected(t, s, "endpoint-id", "os::012345-A1", "login", "agent", "passcode", "sesame1")
 	if v := greeting.Header.Get("version"); v != "1.2" {
 		t.Errorf("CONNECTED version %q", v)

@@ -39,7 +39,7 @@ type session struct {
 }
 
 // write records a frame and sends it. The number is that of its event, also when sending fails.
-func (s *session) write(f *Frame) (seq uint64, err error) {
+func (s *session) write(f *Frame) (seq journal.Mark, err error) {
 	raw, body := encode(f)
 	keeps := kept(raw)
 	s.writing.Lock()

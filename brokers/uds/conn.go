@@ -77,7 +77,7 @@ func (c *Conn) shut() {
 }
 
 // Greet sends the Handshake with the Endpoint ID of the Controller (R-UDS.16, R-UDS.17).
-func (c *Conn) Greet() (seq uint64, err error) {
+func (c *Conn) Greet() (seq journal.Mark, err error) {
 	seq, err = c.Send(TLV{Handshake, []byte(c.controller)})
 	if err != nil {
 		return seq, err
@@ -96,20 +96,20 @@ func (c *Conn) Greet() (seq uint64, err error) {
 }
 
 // Send sends a frame with these fields, valid or not. seq is the number of its event, also when sending fails.
-func (c *Conn) Send(fields ...TLV) (seq uint64, err error) {
+func (c *Conn) Send(fields ...TLV) (seq journal.Mark, err error) {
 	f := newFrame(fields)
-	return c.write(Encode(fields...), func(raw []byte) uint64 { return c.log(journal.Out, f, raw) })
+	return c.write(Encode(fields...), func(raw []byte) journal.Mark { return c.log(journal.Out, f, raw) })
 }
 
 // Inject sends bytes as they are.
-func (c *Conn) Inject(raw []byte) (seq uint64, err error) {
-	return c.write(raw, func(raw []byte) uint64 {
+func (c *Conn) Inject(raw []byte) (seq journal.Mark, err error) {
+	return c.write(raw, func(raw []byte) journal.Mark {
 		return c.conn.Log(journal.Event{Layer: journal.LayerUDS, Dir: journal.Out, Type: "raw bytes",
 			Text: fmt.Sprintf("%d bytes as they are", len(raw)), Raw: kept(raw)}).Seq
 	})
 }
 
-func (c *Conn) write(raw []byte, log func(raw []byte) uint64) (seq uint64, err error) {
+func (c *Conn) write(raw []byte, log func(raw []byte) journal.Mark) (seq journal.Mark, err error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.mu.Lock()
@@ -126,7 +126,7 @@ func (c *Conn) write(raw []byte, log func(raw []byte) uint64) (seq uint64, err e
 	return seq, nil
 }
 
-func (c *Conn) log(dir journal.Dir, f *Frame, raw []byte) uint64 {
+func (c *Conn) log(dir journal.Dir, f *Frame, raw []byte) journal.Mark {
 	body, weight := f.forJournal()
 	return c.conn.Log(journal.Event{Layer: journal.LayerUDS, Dir: dir, Type: f.name(), Text: f.summary(), Raw: kept(raw), Body: body,
 		Weight: weight}).Seq
@@ -167,7 +167,7 @@ func (c *Conn) serve() {
 }
 
 // take acts on a field of the device's. It returns false when the connection is over.
-func (c *Conn) take(field TLV, seq uint64) bool {
+func (c *Conn) take(field TLV, seq journal.Mark) bool {
 	switch field.Type {
 	case Handshake:
 		return c.meet(field.Value)

@@ -37,7 +37,7 @@ type Options struct {
 
 	// OnRecord is called for every Record of a device behind the handshake, in the order of each connection, from its reader: it must not
 	// wait for a later one. seq is the journal number of its frame.
-	OnRecord func(conn, seq uint64, record []byte)
+	OnRecord func(conn uint64, seq journal.Mark, record []byte)
 }
 
 // Server has the connections with a device. All methods are safe for concurrent use.

@@ -25,7 +25,7 @@ func start(t *testing.T, opts Options) (*Server, *journal.Journal, chan string) 
 	t.Helper()
 	j, records := journal.New(), make(chan string, 10)
 	opts.EndpointID = controller
-	opts.OnRecord = func(_, _ uint64, record []byte) { records <- string(record) }
+	opts.OnRecord = func(_ uint64, _ journal.Mark, record []byte) { records <- string(record) }
 	s, err := Start(t.Context(), j, opts)
 	if err != nil {
 		t.Fatal(err)

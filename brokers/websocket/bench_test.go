@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gorilla/websocket"
+	"github.com/usptest/usptest/harness/journal"
 )
 
 // The two benchmarks carry the same bytes over the same kind of socket: a message of the device's and the one that answers it.
@@ -18,7 +19,7 @@ const benchBody = 300
 func BenchmarkRoundTrip(b *testing.B) {
 	var s *Server
 	body := make([]byte, benchBody)
-	s, j := start(b, Options{OnMessage: func(conn, _ uint64, _ []byte) {
+	s, j := start(b, Options{OnMessage: func(conn uint64, _ journal.Mark, _ []byte) {
 		if c, err := s.Conn(conn); err == nil {
 			c.Send(body)
 		}

@@ -32,8 +32,8 @@ type Conn struct {
 	controller string // Endpoint ID
 	script     *script
 	limits     limits
-	message    func(conn, seq uint64, payload []byte) // takes the device's messages; may be nil
-	ended      func()                                 // may be nil
+	message    func(conn uint64, seq journal.Mark, payload []byte) // takes the device's messages; may be nil
+	ended      func()                                              // may be nil
 	done       chan struct{}
 
 	sending sync.Mutex // held over all fragments of a message
@@ -69,7 +69,7 @@ func (c *Conn) Handshake() *Handshake { return c.handshake }
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // Send sends a binary message, in fragments if the script says so. seq is the journal number of its first frame.
-func (c *Conn) Send(payload []byte) (seq uint64, err error) {
+func (c *Conn) Send(payload []byte) (seq journal.Mark, err error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	for f := range fragments(payload, c.script.fragmentSize()) {
@@ -86,21 +86,21 @@ func (c *Conn) Send(payload []byte) (seq uint64, err error) {
 
 // WriteFrame sends one frame, valid or not; Masked and Size are filled in. A message in progress from Send is not waited for,
 // so that a control frame can stand between its fragments.
-func (c *Conn) WriteFrame(f Frame) (seq uint64, err error) { return c.write(f) }
+func (c *Conn) WriteFrame(f Frame) (seq journal.Mark, err error) { return c.write(f) }
 
 // Ping sends a PING.
-func (c *Conn) Ping(payload []byte) (seq uint64, err error) {
+func (c *Conn) Ping(payload []byte) (seq journal.Mark, err error) {
 	return c.write(Frame{Opcode: OpPing, Fin: true, Payload: payload})
 }
 
 // Pong sends a PONG, asked for or not.
-func (c *Conn) Pong(payload []byte) (seq uint64, err error) {
+func (c *Conn) Pong(payload []byte) (seq journal.Mark, err error) {
 	return c.write(Frame{Opcode: OpPong, Fin: true, Payload: payload})
 }
 
 // Close begins the closing handshake. The harness closes TCP when the device has answered, or has let the Patience of the Options
 // pass. CloseNoStatus sends a CLOSE without a code.
-func (c *Conn) Close(code int, text string) (seq uint64, err error) {
+func (c *Conn) Close(code int, text string) (seq journal.Mark, err error) {
 	return c.write(Frame{Opcode: OpClose, Fin: true, Payload: closePayload(code, text)})
 }
 
@@ -132,7 +132,7 @@ func (c *Conn) Inject(raw []byte) error {
 }
 
 // write records a frame and sends it. seq is the number of its event, also when sending fails.
-func (c *Conn) write(f Frame) (seq uint64, err error) {
+func (c *Conn) write(f Frame) (seq journal.Mark, err error) {
 	f.Masked, f.Size = c.client, len(f.Payload)
 	raw := encode(&f)
 	c.writing.Lock()
@@ -168,7 +168,7 @@ func closedError(err error) error {
 	return nil
 }
 
-func (c *Conn) log(dir journal.Dir, f *Frame, raw []byte) uint64 {
+func (c *Conn) log(dir journal.Dir, f *Frame, raw []byte) journal.Mark {
 	body := f.forJournal()
 	return c.conn.Log(journal.Event{Layer: journal.LayerWebSocket, Dir: dir, Type: f.Opcode.String(), Text: f.summary(),
 		Raw: kept(raw), Body: body, Weight: len(body.Payload)}).Seq
@@ -230,7 +230,7 @@ func (c *Conn) allow(patience time.Duration) {
 }
 
 // take acts on a frame of the device. It returns false when the connection is over.
-func (c *Conn) take(f *Frame, seq uint64) bool {
+func (c *Conn) take(f *Frame, seq journal.Mark) bool {
 	switch f.Opcode {
 	case OpPing:
 		if !c.script.pongWithheld() {

@@ -44,7 +44,7 @@ func TestDial(t *testing.T) {
 		}
 	})
 	messages := make(chan string, 2)
-	s, j := start(t, Options{OnMessage: func(_, _ uint64, payload []byte) { messages <- string(payload) }})
+	s, j := start(t, Options{OnMessage: func(_ uint64, _ journal.Mark, payload []byte) { messages <- string(payload) }})
 	s.Fragment(4)
 	c, err := s.Dial(t.Context(), DialOptions{URL: url + "/agent?x=1", EndpointID: "self::controller%21", Extension: true})
 	if err != nil {

@@ -162,7 +162,7 @@ func TestCredentialsAreNowhereToBeRead(t *testing.T) {
 func TestABurstArrivesWholeAndInOrder(t *testing.T) {
 	const n = 10_000
 	got := make(chan string, n)
-	s, _ := start(t, Options{OnMessage: func(_, _ uint64, payload []byte) { got <- string(payload) }})
+	s, _ := start(t, Options{OnMessage: func(_ uint64, _ journal.Mark, payload []byte) { got <- string(payload) }})
 	d := upgraded(t, s)
 	var b bytes.Buffer
 	for i := range n {

@@ -240,7 +240,7 @@ func TestClosingHandshake(t *testing.T) {
 }
 
 func TestDropAfter(t *testing.T) {
-	s, j := start(t, Options{OnMessage: func(uint64, uint64, []byte) { t.Error("acted on the last frame") }})
+	s, j := start(t, Options{OnMessage: func(uint64, journal.Mark, []byte) { t.Error("acted on the last frame") }})
 	s.DropAfter(2)
 	d := upgraded(t, s)
 	d.frame(Frame{Opcode: OpPing, Fin: true})

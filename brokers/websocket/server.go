@@ -48,7 +48,7 @@ type Options struct {
 
 	// OnMessage is called for every binary message of a device, in the order of each connection, from its reader: it must not
 	// wait for a later one. seq is the journal number of the message's last frame.
-	OnMessage func(conn, seq uint64, payload []byte)
+	OnMessage func(conn uint64, seq journal.Mark, payload []byte)
 }
 
 // Server is a running WebSocket server. All methods are safe for concurrent use; the verbs of its script are in script.go.

@@ -15,11 +15,14 @@ import (
 
 func TestARecordGoesBothWays(t *testing.T) {
 	type arrival struct {
-		conn, seq uint64
-		payload   []byte
+		conn    uint64
+		seq     journal.Mark
+		payload []byte
 	}
 	arrivals := make(chan arrival, 1)
-	s, j := start(t, Options{Path: "/usp", OnMessage: func(conn, seq uint64, payload []byte) { arrivals <- arrival{conn, seq, payload} }})
+	s, j := start(t, Options{Path: "/usp", OnMessage: func(conn uint64, seq journal.Mark, payload []byte) {
+		arrivals <- arrival{conn, seq, payload}
+	}})
 	d, response := device(t, s, nil, nil)
 	if got := response.Header.Get("Sec-Websocket-Protocol"); got != "v1.usp" {
 		t.Errorf("subprotocol %q", got)
@@ -104,8 +107,8 @@ func TestExtensionEID(t *testing.T) {
 
 func TestFragmentsOfTheDeviceAreJoined(t *testing.T) {
 	arrivals := make(chan string, 2)
-	var last uint64
-	s, j := start(t, Options{OnMessage: func(_, seq uint64, payload []byte) { last = seq; arrivals <- string(payload) }})
+	var last journal.Mark
+	s, j := start(t, Options{OnMessage: func(_ uint64, seq journal.Mark, payload []byte) { last = seq; arrivals <- string(payload) }})
 	d := upgraded(t, s)
 	d.frame(Frame{Opcode: OpBinary, Payload: []byte("one ")})
 	d.frame(Frame{Opcode: OpPing, Fin: true, Payload: []byte("now")})

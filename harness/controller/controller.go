@@ -228,13 +228,13 @@ func (o *office) ofEarlierRun(id string) bool {
 type Message struct {
 	*usppb.Msg
 	From, To string
-	Seq      uint64 // number of the event
+	Seq      journal.Mark // number of the event
 	At       time.Time
-	Conn     uint64 // the transport connection it came over
-	Packet   uint64 // number of the event of the packet that carried it
-	Record   uint64 // number of the event of the Record that carried it, the last one of several
-	Version  string // of that Record, such as "1.4"
-	Within   bool   // whether it came within a session context
+	Conn     uint64       // the transport connection it came over
+	Packet   journal.Mark // number of the event of the packet that carried it
+	Record   journal.Mark // number of the event of the Record that carried it, the last one of several
+	Version  string       // of that Record, such as "1.4"
+	Within   bool         // whether it came within a session context
 
 	beside link.Link // the link it came over, where that is not the one under test; else nil
 }
@@ -246,13 +246,13 @@ func (m *Message) Describe() string { return usp.Describe(m.Msg) }
 type Reply struct {
 	*Message
 	Request *usppb.Msg
-	Sent    uint64    // number of the event of the request
-	SentAt  time.Time // just before the request went out
+	Sent    journal.Mark // number of the event of the request
+	SentAt  time.Time    // just before the request went out
 	Err     error
 }
 
 // Evidence returns the number of the reply's event, or of the request's when there was no reply: the evidence of a metric.
-func (r *Reply) Evidence() uint64 {
+func (r *Reply) Evidence() journal.Mark {
 	if r.Message == nil {
 		return r.Sent
 	}
@@ -338,7 +338,7 @@ func (c *Controller) Do(ctx context.Context, msg *usppb.Msg) *Reply {
 }
 
 // Send sends msg without waiting for a reply, and returns the number of its event.
-func (c *Controller) Send(ctx context.Context, msg *usppb.Msg) (uint64, error) {
+func (c *Controller) Send(ctx context.Context, msg *usppb.Msg) (journal.Mark, error) {
 	c.turn.Lock()
 	within := c.within
 	c.turn.Unlock()
@@ -347,12 +347,12 @@ func (c *Controller) Send(ctx context.Context, msg *usppb.Msg) (uint64, error) {
 
 // SendBetween is Send in a Record with the given from_id and to_id, which may be against the rules. Whatever to_id says, it goes to where
 // the Agent under test listens, and never within a session context.
-func (c *Controller) SendBetween(ctx context.Context, from, to string, msg *usppb.Msg) (uint64, error) {
+func (c *Controller) SendBetween(ctx context.Context, from, to string, msg *usppb.Msg) (journal.Mark, error) {
 	return c.sendVia(ctx, session.Header{Version: c.opts.Version, To: to, From: from}, msg, session.Plain{Header: c.header(from, to)}.Out)
 }
 
 // send sends msg to the Agent under test, within the session context or not.
-func (c *Controller) send(ctx context.Context, msg *usppb.Msg, within bool) (uint64, error) {
+func (c *Controller) send(ctx context.Context, msg *usppb.Msg, within bool) (journal.Mark, error) {
 	out := c.plain.Out
 	if within {
 		out = c.outWithin
@@ -368,7 +368,7 @@ func (c *Controller) outWithin(msg []byte) ([]*usppb.Record, error) {
 }
 
 func (c *Controller) sendVia(ctx context.Context, h session.Header, msg *usppb.Msg,
-	out func([]byte) ([]*usppb.Record, error)) (uint64, error) {
+	out func([]byte) ([]*usppb.Record, error)) (journal.Mark, error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	seq, records, err := c.prepare(h, msg, out)
@@ -384,7 +384,9 @@ func (c *Controller) sendVia(ctx context.Context, h session.Header, msg *usppb.M
 }
 
 // prepare makes the Records of a Message as if it was sent, and returns them with the number of its event.
-func (c *Controller) prepare(h session.Header, msg *usppb.Msg, out func([]byte) ([]*usppb.Record, error)) (uint64, []*usppb.Record, error) {
+func (c *Controller) prepare(
+	h session.Header, msg *usppb.Msg, out func([]byte) ([]*usppb.Record, error),
+) (journal.Mark, []*usppb.Record, error) {
 	if msg.GetHeader().GetMsgId() == "" {
 		msg.Header.MsgId = c.newMsgID()
 	}
@@ -420,12 +422,12 @@ func (c *Controller) prepare(h session.Header, msg *usppb.Msg, out func([]byte) 
 
 // SendRecord sends a Record as it is, also one that is against the rules, and returns the number of the packet's event. The Agent may
 // answer it with one Error whose msg_id is that of no request.
-func (c *Controller) SendRecord(ctx context.Context, record *usppb.Record) (uint64, error) {
+func (c *Controller) SendRecord(ctx context.Context, record *usppb.Record) (journal.Mark, error) {
 	c.ExpectStray()
 	return c.sendRecord(ctx, record)
 }
 
-func (c *Controller) sendRecord(ctx context.Context, record *usppb.Record) (uint64, error) {
+func (c *Controller) sendRecord(ctx context.Context, record *usppb.Record) (journal.Mark, error) {
 	raw, err := usp.Marshal(record)
 	if err != nil {
 		return 0, err
@@ -437,7 +439,7 @@ func (c *Controller) sendRecord(ctx context.Context, record *usppb.Record) (uint
 
 // SendRaw sends bytes that need not be a Record, and returns the number of the packet's event. The Agent may answer them with one Error
 // whose msg_id is that of no request.
-func (c *Controller) SendRaw(ctx context.Context, raw []byte) (uint64, error) {
+func (c *Controller) SendRaw(ctx context.Context, raw []byte) (journal.Mark, error) {
 	c.ExpectStray()
 	return c.sendRaw(ctx, raw)
 }
@@ -449,7 +451,7 @@ func (c *Controller) ExpectStray() {
 	c.strays++
 }
 
-func (c *Controller) sendRaw(ctx context.Context, raw []byte) (uint64, error) {
+func (c *Controller) sendRaw(ctx context.Context, raw []byte) (journal.Mark, error) {
 	seq, err := c.end.Send(ctx, raw)
 	if err != nil {
 		return seq, c.unsent(err)
@@ -516,7 +518,7 @@ func (c *Controller) answer(ctx context.Context, a ack) error {
 
 // AwaitNotify returns the first Notify to this Controller after mark for which match returns nil. match returns journal.ErrSkip for Notifies of no
 // interest and any other error for a near miss.
-func (c *Controller) AwaitNotify(ctx context.Context, mark uint64, match func(*usppb.Notify) error) (*Message, error) {
+func (c *Controller) AwaitNotify(ctx context.Context, mark journal.Mark, match func(*usppb.Notify) error) (*Message, error) {
 	e, err := c.journal.AwaitOn(ctx, journal.LayerMessage, mark, c.NotifyEvent(match))
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ type supportedObject = usppb.GetSupportedDMResp_SupportedObjectResult
 // description is what the Agent said of its whole supported data model, at first contact. Rows come and go and are no part of it; whatever
 // else the Agent says later must agree with it.
 type description struct {
-	seq      uint64 // the event of its GetSupportedDMResp
+	seq      journal.Mark // the event of its GetSupportedDMResp
 	objects  map[string]*supportedObject
 	elements map[string]bool // paths of parameters, commands and events; of commands, whether they are asynchronous
 }
@@ -36,7 +36,7 @@ func isWhole(r *usppb.GetSupportedDM) bool {
 }
 
 // newDescription reads an answer to WholeModel; nil when it tells nothing.
-func newDescription(seq uint64, resp *usppb.GetSupportedDMResp) *description {
+func newDescription(seq journal.Mark, resp *usppb.GetSupportedDMResp) *description {
 	d := &description{seq: seq, objects: map[string]*supportedObject{}, elements: map[string]bool{}}
 	for _, q := range resp.GetReqObjResults() {
 		for _, o := range q.GetSupportedObjs() {
@@ -61,7 +61,7 @@ func newDescription(seq uint64, resp *usppb.GetSupportedDMResp) *description {
 
 // judgeDescribed holds a Message to a Controller against what the Agent said of its supported data model. asked is the request that it
 // answers, if it does.
-func (c *Controller) judgeDescribed(seq uint64, to string, asked request, m *usppb.Msg) {
+func (c *Controller) judgeDescribed(seq journal.Mark, to string, asked request, m *usppb.Msg) {
 	c.mu.Lock()
 	d := c.described
 	hidden := c.controllers[to] != nil && c.controllers[to].restricted
@@ -82,7 +82,7 @@ func (c *Controller) judgeDescribed(seq uint64, to string, asked request, m *usp
 }
 
 // recall repeats in the journal what the Agent said at first contact, since the journal of a case does not reach back to it.
-func (c *Controller) recall(d *description, contradicted error) uint64 {
+func (c *Controller) recall(d *description, contradicted error) journal.Mark {
 	var m *usp.Mismatch
 	if !errors.As(contradicted, &m) {
 		return 0

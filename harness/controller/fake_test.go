@@ -72,7 +72,7 @@ func (l *fakeLink) Connected(ctx context.Context) error {
 	}
 }
 
-func (l *fakeLink) Send(_ context.Context, raw []byte) (uint64, error) {
+func (l *fakeLink) Send(_ context.Context, raw []byte) (journal.Mark, error) {
 	if l.held != nil {
 		<-l.held
 	}

@@ -105,7 +105,7 @@ func (c *Controller) take(record *usppb.Record) (session.Taken, error) {
 }
 
 // receiveMessage takes one Message that came in a Record, of which seq is the event.
-func (c *Controller) receiveMessage(in link.Inbound, seq uint64, record *usppb.Record, payload []byte) {
+func (c *Controller) receiveMessage(in link.Inbound, seq journal.Mark, record *usppb.Record, payload []byte) {
 	msg, wire, err := usp.ReadMessage(payload)
 	if err != nil {
 		c.violation(seq, schemaValid, err)

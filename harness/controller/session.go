@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -107,17 +108,17 @@ func (c *Controller) sendAgain(ctx context.Context, requests []*usppb.Msg) error
 
 // Prepare makes the Records that carry a request within the session context and sends none of them: SendPrepared does, in any order and as
 // often as is wanted. The returned number is that of the request's event.
-func (c *Controller) Prepare(msg *usppb.Msg) (uint64, []*usppb.Record, error) {
+func (c *Controller) Prepare(msg *usppb.Msg) (journal.Mark, []*usppb.Record, error) {
 	return c.prepare(c.plain.Header, msg, c.outWithin)
 }
 
 // PrepareOutside makes the Record that carries a request without session context, and does not send it.
-func (c *Controller) PrepareOutside(msg *usppb.Msg) (uint64, []*usppb.Record, error) {
+func (c *Controller) PrepareOutside(msg *usppb.Msg) (journal.Mark, []*usppb.Record, error) {
 	return c.prepare(c.plain.Header, msg, c.plain.Out)
 }
 
 // SendPrepared sends a Record that was prepared, and returns the number of the packet's event.
-func (c *Controller) SendPrepared(ctx context.Context, r *usppb.Record) (uint64, error) {
+func (c *Controller) SendPrepared(ctx context.Context, r *usppb.Record) (journal.Mark, error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	return c.sendRecord(ctx, r)

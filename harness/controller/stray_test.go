@@ -18,7 +18,7 @@ type mute struct {
 
 func (m *mute) OnRecord(f func(link.Inbound)) { m.say = f }
 
-func (m *mute) Send(context.Context, []byte) (uint64, error) { return 0, nil }
+func (m *mute) Send(context.Context, []byte) (journal.Mark, error) { return 0, nil }
 
 // A malformed Record may be answered with one Error of any msg_id, and with nothing else.
 func TestStrayErrors(t *testing.T) {

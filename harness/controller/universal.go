@@ -30,9 +30,9 @@ const (
 // Violation is a universal metric that the Agent broke. It stands in the journal as the body of a note.
 type Violation struct {
 	Rule Rule
-	Seq  uint64 // the event that broke it
+	Seq  journal.Mark // the event that broke it
 	// Before is the event with what it contradicts; 0 where it is wrong by itself.
-	Before uint64
+	Before journal.Mark
 	Err    error
 	// SetUp says that the Agent may be configured so, for another Controller or under another name.
 	SetUp bool
@@ -45,7 +45,7 @@ func (v *Violation) Describe() string { return fmt.Sprintf("%s: %v", v.Rule, v.E
 
 // Violations returns the universal metrics that events after mark broke, oldest first. Everything in the journal has been judged then: a
 // Record whose event is there may still be with its judges, as one from before mark may have been.
-func (c *Controller) Violations(mark uint64) []*Violation {
+func (c *Controller) Violations(mark journal.Mark) []*Violation {
 	c.receiving.Lock()
 	defer c.receiving.Unlock()
 	var found []*Violation
@@ -57,7 +57,7 @@ func (c *Controller) Violations(mark uint64) []*Violation {
 	return found
 }
 
-func (c *Controller) violation(seq uint64, rule Rule, err error) {
+func (c *Controller) violation(seq journal.Mark, rule Rule, err error) {
 	c.report(&Violation{Rule: rule, Seq: seq, Err: err})
 }
 
@@ -67,7 +67,7 @@ func (c *Controller) report(v *Violation) {
 }
 
 // judgeRecord holds a Record against the rules that need no Message: Endpoint IDs (R-ARC.3 to R-ARC.5) and the schema (R-ENC.0).
-func (c *Controller) judgeRecord(seq, conn uint64, r *usppb.Record) {
+func (c *Controller) judgeRecord(seq journal.Mark, conn uint64, r *usppb.Record) {
 	if err := usp.ValidateRecord(r); err != nil {
 		c.violation(seq, schemaValid, err)
 	}
@@ -100,7 +100,7 @@ func (c *Controller) answersUs(r *usppb.Record) bool {
 
 // judgeMessage holds a Message, which came in record, against the schema (R-ENC.1, R-ENC.3), the path grammar (R-ARC.7), instance-number
 // addressing (R-MSG.3) and the echo of msg_id. in is how it came: the transport may have delivered it before, as MQTT does after a lost PUBACK.
-func (c *Controller) judgeMessage(seq uint64, record *usppb.Record, m *usppb.Msg, in link.Inbound) {
+func (c *Controller) judgeMessage(seq journal.Mark, record *usppb.Record, m *usppb.Msg, in link.Inbound) {
 	if err := usp.ValidateMessage(m); err != nil {
 		c.violation(seq, schemaValid, err)
 	}
@@ -161,7 +161,7 @@ func (c *Controller) judgeMessage(seq uint64, record *usppb.Record, m *usppb.Msg
 }
 
 // judgeOnBoarding holds an OnBoardRequest against what USP 1.4 asks of it (R-NOT.6).
-func (c *Controller) judgeOnBoarding(seq uint64, record *usppb.Record, n *usppb.Notify) {
+func (c *Controller) judgeOnBoarding(seq journal.Mark, record *usppb.Record, n *usppb.Notify) {
 	if n.GetOnBoardReq() != nil && !n.GetSendResp() && !usp.EarlierVersion(record.GetVersion(), "1.4") {
 		c.violation(seq, onBoardAnswer, &usp.Mismatch{Where: "send_resp of the OnBoardRequest", Want: "true", Got: "false"})
 	}
@@ -169,7 +169,7 @@ func (c *Controller) judgeOnBoarding(seq uint64, record *usppb.Record, n *usppb.
 
 // judgeCarrier holds a Record that nobody takes against the rules of what may be seen in it: the answer to a request must come in the type
 // of Record of that request (R-MSG.0a), while an Agent may ask in any.
-func (c *Controller) judgeCarrier(seq uint64, record *usppb.Record) {
+func (c *Controller) judgeCarrier(seq journal.Mark, record *usppb.Record) {
 	m, err := usp.ParseMessage(usp.PayloadOf(record))
 	if err != nil {
 		return
@@ -189,7 +189,7 @@ func (c *Controller) judgeCarrier(seq uint64, record *usppb.Record) {
 }
 
 // noteLateAnswer says in the journal that a reply answers a request of an earlier run, which proves nothing.
-func (c *Controller) noteLateAnswer(seq uint64, m *usppb.Msg) {
+func (c *Controller) noteLateAnswer(seq journal.Mark, m *usppb.Msg) {
 	c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "late answer",
 		Text: fmt.Sprintf("event %d: %s answers a request of an earlier run of usptest", seq, Summary(m))})
 }
@@ -201,7 +201,7 @@ func unknownMsgID(m *usppb.Msg) error {
 }
 
 // judgeReplyCarrier holds the Record of a reply against that of its request.
-func (c *Controller) judgeReplyCarrier(seq uint64, asked request, record *usppb.Record, m *usppb.Msg) {
+func (c *Controller) judgeReplyCarrier(seq journal.Mark, asked request, record *usppb.Record, m *usppb.Msg) {
 	if got := usp.RecordType(record); got != asked.carrier {
 		c.violation(seq, sameCarrier, &usp.Mismatch{Where: "record_type of the " + usp.TypeName(usp.MsgTypeOf(m)),
 			Want: asked.carrier + " as the request", Got: got})

@@ -14,7 +14,7 @@ var ErrSkip = errors.New("not this event")
 
 // TimeoutError says what was seen while an awaited event did not come.
 type TimeoutError struct {
-	Mark    uint64         // the event after which it was awaited
+	Mark    Mark           // the event after which it was awaited
 	Seen    map[string]int // what came from the device since, by "mqtt CONNECT" and the like
 	Broken  string         // what was wrong with the first packet that could not be read; empty: all could
 	Nearest *Event         // the last event that nearly matched, or nil
@@ -81,16 +81,16 @@ func seenText(seen map[string]int) string {
 
 // Await returns the first event after mark for which match returns nil, waiting until ctx ends if need be. match returns ErrSkip
 // for events of no interest and any other error for a near miss. On time-out the error is a *TimeoutError.
-func (j *Journal) Await(ctx context.Context, mark uint64, match func(*Event) error) (*Event, error) {
+func (j *Journal) Await(ctx context.Context, mark Mark, match func(*Event) error) (*Event, error) {
 	return j.await(ctx, anyLayer, mark, match)
 }
 
 // AwaitOn is Await for the events of one layer: match sees no others, and no others wake whoever waits.
-func (j *Journal) AwaitOn(ctx context.Context, layer Layer, mark uint64, match func(*Event) error) (*Event, error) {
+func (j *Journal) AwaitOn(ctx context.Context, layer Layer, mark Mark, match func(*Event) error) (*Event, error) {
 	return j.await(ctx, layer, mark, match)
 }
 
-func (j *Journal) await(ctx context.Context, layer Layer, mark uint64, match func(*Event) error) (*Event, error) {
+func (j *Journal) await(ctx context.Context, layer Layer, mark Mark, match func(*Event) error) (*Event, error) {
 	timeout := &TimeoutError{Mark: mark, Seen: map[string]int{}}
 	for {
 		events, wake := j.since(mark, layer)

@@ -48,9 +48,12 @@ const (
 	Own Dir = "own" // the harness's own act
 )
 
+// Mark is the number of an event, and a place in the journal: right after that event. 0 is before the first.
+type Mark = uint64
+
 // Event is one entry. It must not be changed after Append.
 type Event struct {
-	Seq    uint64    // 1, 2, 3 … in the order of Append
+	Seq    Mark      // 1, 2, 3 … in the order of Append
 	At     time.Time // with the monotonic reading; set by Append when zero
 	Layer  Layer
 	Dir    Dir
@@ -92,10 +95,10 @@ type Journal struct {
 type memory struct {
 	mu        sync.Mutex
 	events    []*Event
-	first     uint64 // Seq of events[0], when there is one
-	last      uint64
-	size      int    // of all events, as Event.size counts
-	whole     uint64 // no event before this Seq has bytes to give up
+	first     Mark // Seq of events[0], when there is one
+	last      Mark
+	size      int  // of all events, as Event.size counts
+	whole     Mark // no event before this Seq has bytes to give up
 	conns     uint64
 	wakes     map[Layer]chan struct{} // of those who wait: closed at the next event of the layer, or of any
 	listeners []*func(*Event)
@@ -178,7 +181,7 @@ func (j *memory) drop(n int) {
 		j.size -= e.size()
 	}
 	j.events = append([]*Event(nil), j.events[n:]...)
-	j.first += uint64(n)
+	j.first += Mark(n)
 }
 
 // strip takes the bytes of the oldest events until the rest has the given size, or only the newest is whole.
@@ -193,7 +196,7 @@ func (j *memory) strip(size int) {
 			j.size += bare.size() - events[i].size()
 			events[i] = bare
 		}
-		j.whole = j.first + uint64(i) + 1
+		j.whole = j.first + Mark(i) + 1
 	}
 	j.events = events
 }
@@ -226,21 +229,21 @@ func shortened(text string, most int) string {
 }
 
 // Mark returns the number of the newest event: take it before an act, await after it.
-func (j *Journal) Mark() uint64 {
+func (j *Journal) Mark() Mark {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.last
 }
 
 // Since returns the events after mark, oldest first.
-func (j *Journal) Since(mark uint64) []*Event {
+func (j *Journal) Since(mark Mark) []*Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.after(mark)
 }
 
 // since is Since with the channel that the next event of a layer closes.
-func (j *Journal) since(mark uint64, layer Layer) ([]*Event, <-chan struct{}) {
+func (j *Journal) since(mark Mark, layer Layer) ([]*Event, <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.wakes[layer] == nil {
@@ -250,14 +253,14 @@ func (j *Journal) since(mark uint64, layer Layer) ([]*Event, <-chan struct{}) {
 }
 
 // Everything returns the events of all links after mark, oldest first.
-func (j *Journal) Everything(mark uint64) []*Event {
+func (j *Journal) Everything(mark Mark) []*Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.all(mark)
 }
 
 // after are the events after mark that readers see. The caller holds mu.
-func (j *Journal) after(mark uint64) []*Event {
+func (j *Journal) after(mark Mark) []*Event {
 	all := j.all(mark)
 	if !j.beside {
 		return all
@@ -272,7 +275,7 @@ func (j *Journal) after(mark uint64) []*Event {
 }
 
 // all are the events after mark. The caller holds mu.
-func (j *memory) all(mark uint64) []*Event {
+func (j *memory) all(mark Mark) []*Event {
 	from := 0
 	if mark >= j.first {
 		from = min(int(mark-j.first)+1, len(j.events))
@@ -281,7 +284,7 @@ func (j *memory) all(mark uint64) []*Event {
 }
 
 // At returns the event with that number, of whatever link, or nil when it was forgotten or does not exist yet.
-func (j *Journal) At(seq uint64) *Event {
+func (j *Journal) At(seq Mark) *Event {
 	if seq == 0 {
 		return nil
 	}
@@ -292,7 +295,7 @@ func (j *Journal) At(seq uint64) *Event {
 }
 
 // Forget drops the events up to mark, for example when the case they belong to has been written.
-func (j *Journal) Forget(mark uint64) {
+func (j *Journal) Forget(mark Mark) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if mark >= j.first {

@@ -163,7 +163,7 @@ func TestForgetKeepsTheNumbering(t *testing.T) {
 
 func TestManyWritersGetDistinctNumbers(t *testing.T) {
 	j := New()
-	var heard []uint64
+	var heard []Mark
 	stop := j.Listen(func(e *Event) { heard = append(heard, e.Seq) })
 	var wg sync.WaitGroup
 	for range 8 {
@@ -176,7 +176,7 @@ func TestManyWritersGetDistinctNumbers(t *testing.T) {
 	wg.Wait()
 	stop()
 	for i, seq := range heard {
-		if seq != uint64(i+1) {
+		if seq != Mark(i+1) {
 			t.Fatalf("event %d heard as %d", i+1, seq)
 		}
 	}
@@ -240,9 +240,12 @@ func TestLinksBeside(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		got  []*Event
-		want []uint64
-	}{{"the link under test", j.Since(0), []uint64{1, 3}}, {"the one beside", beside.Since(0), []uint64{2, 3}}, {"everything", j.Everything(0), []uint64{1, 2, 3}}} {
-		var got []uint64
+		want []Mark
+	}{
+		{"the link under test", j.Since(0), []Mark{1, 3}}, {"the one beside", beside.Since(0), []Mark{2, 3}},
+		{"everything", j.Everything(0), []Mark{1, 2, 3}},
+	} {
+		var got []Mark
 		for _, e := range test.got {
 			got = append(got, e.Seq)
 		}

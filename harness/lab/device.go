@@ -211,7 +211,7 @@ func (d *Device) current() *run {
 
 // Exit is one end of the device's process that the lab did not bring about.
 type Exit struct {
-	Seq   uint64 // the number of its event in the journal
+	Seq   journal.Mark // the number of its event in the journal
 	Ran   time.Duration
 	Crash bool     // it ended by a signal or with a code other than 0
 	Text  string   // "exit status 0", "signal: segmentation fault"

@@ -20,13 +20,13 @@ var ErrUnreachable = errors.New("no Agent can be reached")
 
 // Inbound is a Record as it came from the Agent, not yet decoded.
 type Inbound struct {
-	Raw     []byte // the Record's bytes; nobody changes them
-	Seq     uint64 // journal number of the packet that carried it
-	Conn    uint64 // journal number of the transport connection
-	To      string // the topic or destination it was sent to, without a reply-to suffix; "" over WebSocket and Unix domain sockets
-	ReplyTo string // where the Agent wants the answer: its topic or destination; "" when the packet did not say
-	Again   bool   // the packet says that it may have come before (MQTT: DUP)
-	Beside  Link   // the link it came over, where that is not the one under test; else nil
+	Raw     []byte       // the Record's bytes; nobody changes them
+	Seq     journal.Mark // journal number of the packet that carried it
+	Conn    uint64       // journal number of the transport connection
+	To      string       // the topic or destination it was sent to, without a reply-to suffix; "" over WebSocket and Unix domain sockets
+	ReplyTo string       // where the Agent wants the answer: its topic or destination; "" when the packet did not say
+	Again   bool         // the packet says that it may have come before (MQTT: DUP)
+	Beside  Link         // the link it came over, where that is not the one under test; else nil
 }
 
 // BesideName is the name of the link that a Record came over where that is not the one under test; else "".
@@ -106,7 +106,7 @@ type End interface {
 
 	// Send sends a Record, valid or not, to where the Agent listens now, and returns the journal number of the packet. It
 	// never waits for an Agent: without one the error wraps ErrUnreachable.
-	Send(ctx context.Context, record []byte) (seq uint64, err error)
+	Send(ctx context.Context, record []byte) (seq journal.Mark, err error)
 }
 
 // Joined is the end of a further Controller.
@@ -126,7 +126,7 @@ type Joined interface {
 type brokerEnd struct {
 	link    Link
 	address string
-	send    func(ctx context.Context, replyTo string, record []byte) (uint64, error)
+	send    func(ctx context.Context, replyTo string, record []byte) (journal.Mark, error)
 }
 
 func (e brokerEnd) Address() string { return e.address }
@@ -135,7 +135,7 @@ func (e brokerEnd) Leave()          {}
 
 func (e brokerEnd) Connected(ctx context.Context) error { return e.link.Connected(ctx) }
 
-func (e brokerEnd) Send(ctx context.Context, record []byte) (uint64, error) {
+func (e brokerEnd) Send(ctx context.Context, record []byte) (journal.Mark, error) {
 	return e.send(ctx, e.address, record)
 }
 

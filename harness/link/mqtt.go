@@ -324,7 +324,7 @@ func (l *MQTT) address(topic, replyTo string) (string, mqtt.PublishOpts) {
 func (l *MQTT) ReplyTo() string { return l.o.ControllerTopic }
 
 // Send implements Link.
-func (l *MQTT) Send(ctx context.Context, record []byte) (uint64, error) {
+func (l *MQTT) Send(ctx context.Context, record []byte) (journal.Mark, error) {
 	return l.send(ctx, l.o.ControllerTopic, record)
 }
 
@@ -333,7 +333,7 @@ func (l *MQTT) Join(string) Joined {
 	return brokerEnd{l, l.further.address(l.o.ControllerTopic), l.send}
 }
 
-func (l *MQTT) send(ctx context.Context, replyTo string, record []byte) (uint64, error) {
+func (l *MQTT) send(ctx context.Context, replyTo string, record []byte) (journal.Mark, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}

@@ -149,7 +149,7 @@ func awaitMQTT(t *testing.T, l *MQTT) {
 	}
 }
 
-func mustSend(t *testing.T, l *MQTT, record string) uint64 {
+func mustSend(t *testing.T, l *MQTT, record string) journal.Mark {
 	t.Helper()
 	seq, err := l.Send(t.Context(), []byte(record))
 	if err != nil {

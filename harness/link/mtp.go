@@ -45,9 +45,9 @@ type Explanation struct {
 
 // Breach is a rule that a device broke.
 type Breach struct {
-	Rule string // the requirement of TR-369, such as "R-WS.10", or the part of another standard
-	Seq  uint64 // the event that shows it
-	Err  error  // what was wanted and what came, most often a *usp.Mismatch
+	Rule string       // the requirement of TR-369, such as "R-WS.10", or the part of another standard
+	Seq  journal.Mark // the event that shows it
+	Err  error        // what was wanted and what came, most often a *usp.Mismatch
 	// Named is the other Endpoint ID by which a device opened a session; "" where it is about something else.
 	Named string
 }

@@ -218,7 +218,7 @@ func (l *STOMP) SetAgentTopic(destination string) {
 }
 
 // arrived takes what the Agent sends to a destination of the link.
-func (l *STOMP) arrived(conn, seq uint64, f *stomp.Frame) {
+func (l *STOMP) arrived(conn uint64, seq journal.Mark, f *stomp.Frame) {
 	to, sent := f.Header("destination")
 	if f.Command != "SEND" || !sent {
 		return
@@ -270,7 +270,7 @@ func (l *STOMP) Connected(ctx context.Context) error {
 func (l *STOMP) ReplyTo() string { return l.o.ControllerDestination }
 
 // Send implements Link.
-func (l *STOMP) Send(ctx context.Context, record []byte) (uint64, error) {
+func (l *STOMP) Send(ctx context.Context, record []byte) (journal.Mark, error) {
 	return l.send(ctx, l.o.ControllerDestination, record)
 }
 
@@ -279,7 +279,7 @@ func (l *STOMP) Join(string) Joined {
 	return brokerEnd{l, l.further.address(l.o.ControllerDestination), l.send}
 }
 
-func (l *STOMP) send(ctx context.Context, replyTo string, record []byte) (uint64, error) {
+func (l *STOMP) send(ctx context.Context, replyTo string, record []byte) (journal.Mark, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}

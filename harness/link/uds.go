@@ -155,7 +155,9 @@ func (l *UDS) SetAgentTopic(string) {}
 // Start implements Link.
 func (l *UDS) Start(ctx context.Context) error {
 	o := l.o.Broker
-	o.OnRecord = func(conn, seq uint64, record []byte) { l.receive(Inbound{Raw: record, Seq: seq, Conn: conn}) }
+	o.OnRecord = func(conn uint64, seq journal.Mark, record []byte) {
+		l.receive(Inbound{Raw: record, Seq: seq, Conn: conn})
+	}
 	server, err := uds.Start(ctx, l.journal, o)
 	if err != nil {
 		return fmt.Errorf("link %s: %w", l.o.Name, err)
@@ -172,7 +174,7 @@ func (l *UDS) Connected(ctx context.Context) error { return l.first.Connected(ct
 func (l *UDS) ReplyTo() string { return "" }
 
 // Send implements End.
-func (l *UDS) Send(ctx context.Context, record []byte) (uint64, error) {
+func (l *UDS) Send(ctx context.Context, record []byte) (journal.Mark, error) {
 	return l.first.Send(ctx, record)
 }
 
@@ -302,7 +304,7 @@ func (e *udsEnd) Connected(ctx context.Context) error {
 }
 
 // Send implements End.
-func (e *udsEnd) Send(ctx context.Context, record []byte) (uint64, error) {
+func (e *udsEnd) Send(ctx context.Context, record []byte) (journal.Mark, error) {
 	c, err := e.conn()
 	if err != nil {
 		return 0, err

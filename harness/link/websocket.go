@@ -272,7 +272,7 @@ func (l *WebSocket) Connected(ctx context.Context) error { return l.first.Connec
 func (l *WebSocket) ReplyTo() string { return "" }
 
 // Send implements End.
-func (l *WebSocket) Send(ctx context.Context, record []byte) (uint64, error) {
+func (l *WebSocket) Send(ctx context.Context, record []byte) (journal.Mark, error) {
 	return l.first.Send(ctx, record)
 }
 
@@ -305,7 +305,7 @@ func (l *WebSocket) Close() error {
 	return l.broker.Close()
 }
 
-func (l *WebSocket) arrived(conn, seq uint64, payload []byte) {
+func (l *WebSocket) arrived(conn uint64, seq journal.Mark, payload []byte) {
 	if c, err := l.broker.Conn(conn); err == nil {
 		l.mu.Lock()
 		at := slices.IndexFunc(l.ends, func(e *webSocketEnd) bool { return e.id == c.Controller() })
@@ -424,7 +424,7 @@ func (e *webSocketEnd) Connected(ctx context.Context) error {
 }
 
 // Send implements End.
-func (e *webSocketEnd) Send(ctx context.Context, record []byte) (uint64, error) {
+func (e *webSocketEnd) Send(ctx context.Context, record []byte) (journal.Mark, error) {
 	c, err := e.conn()
 	if err != nil {
 		return 0, err

@@ -84,7 +84,7 @@ func TestWebSocketCarriesRecords(t *testing.T) {
 func TestWebSocketHasConnectionsOfEachController(t *testing.T) {
 	l, _, _ := startWebSocket(t, WebSocketOptions{Broker: websocket.Options{Path: "/usp", EndpointID: "self::first"}})
 	joined := l.Join("self::second")
-	send := func(how func() (uint64, error)) {
+	send := func(how func() (journal.Mark, error)) {
 		t.Helper()
 		if _, err := how(); err != nil {
 			t.Fatal(err)
@@ -98,12 +98,12 @@ func TestWebSocketHasConnectionsOfEachController(t *testing.T) {
 	if err := joined.Connected(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	send(func() (uint64, error) { return l.Send(t.Context(), []byte("1")) })
+	send(func() (journal.Mark, error) { return l.Send(t.Context(), []byte("1")) })
 	expectMessage(t, first, "1")
-	send(func() (uint64, error) { return joined.Send(t.Context(), []byte("2")) })
+	send(func() (journal.Mark, error) { return joined.Send(t.Context(), []byte("2")) })
 	expectMessage(t, second, "2")
 	newer := dialWebSocket(t, l, "/usp")
-	send(func() (uint64, error) { return l.Send(t.Context(), []byte("4")) })
+	send(func() (journal.Mark, error) { return l.Send(t.Context(), []byte("4")) })
 	expectMessage(t, newer, "4")
 	joined.Leave()
 	if _, _, err := second.ReadMessage(); err == nil {
@@ -112,7 +112,7 @@ func TestWebSocketHasConnectionsOfEachController(t *testing.T) {
 	if _, response, err := gorilla.DefaultDialer.Dial("ws://"+l.Broker().Addr()+joined.Address(), nil); err == nil || response.StatusCode != http.StatusNotFound {
 		t.Errorf("dialled the Controller that left: %v", err)
 	}
-	send(func() (uint64, error) { return l.Send(t.Context(), []byte("5")) })
+	send(func() (journal.Mark, error) { return l.Send(t.Context(), []byte("5")) })
 	expectMessage(t, newer, "5")
 }
 
@@ -202,7 +202,7 @@ func TestWebSocketSaysWhyNobodyIsThere(t *testing.T) {
 	l, _, j := startWebSocket(t, WebSocketOptions{Dial: &websocket.DialOptions{URL: "ws" + strings.TrimPrefix(server.URL, "http")}})
 	refused, cancel := context.WithTimeout(t.Context(), wsPatience)
 	defer cancel()
-	for seq, attempt := uint64(0), 1; attempt <= 2; attempt++ { // with the second, the failure of the first is known
+	for seq, attempt := journal.Mark(0), 1; attempt <= 2; attempt++ { // with the second, the failure of the first is known
 		e, err := j.Await(refused, seq, func(e *journal.Event) error {
 			if e.Type != websocket.HandshakeEvent || e.Dir != journal.Out {
 				return journal.ErrSkip

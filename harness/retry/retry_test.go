@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/usptest/usptest/harness/journal"
 )
 
 func TestWindows(t *testing.T) {
@@ -55,9 +57,9 @@ func watched(p Policy, g Grant, waits ...float64) (s *Series, err error) {
 	s = &Series{Policy: p, Grant: g}
 	now := time.Now()
 	for i, wait := range waits {
-		failure := Moment{now, uint64(2*i + 1)}
+		failure := Moment{now, journal.Mark(2*i + 1)}
 		now = now.Add(time.Duration(wait * float64(time.Second)))
-		if e := s.Add(failure, Moment{now, uint64(2*i + 2)}); err == nil {
+		if e := s.Add(failure, Moment{now, journal.Mark(2*i + 2)}); err == nil {
 			err = e
 		}
 	}

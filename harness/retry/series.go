@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -14,7 +15,7 @@ const Enough = 4
 // Moment is an event of the journal: when it came, and its number.
 type Moment struct {
 	At  time.Time
-	Seq uint64
+	Seq journal.Mark
 }
 
 // Retry is one attempt after a failure.

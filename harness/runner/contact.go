@@ -93,7 +93,7 @@ func (r *rig) otherController() string {
 // come again and broken the same rule in the same way, or got no further for the same reason. Once is not enough: a device may try
 // otherwise what was refused. One that cannot get in and stays connected is disconnected once, so that it comes again; one that speaks by
 // another Endpoint ID need not come again.
-func (r *rig) watch(ctx context.Context, mark uint64, giveUp func()) {
+func (r *rig) watch(ctx context.Context, mark journal.Mark, giveUp func()) {
 	dropped, came := false, time.Now()
 	for from := mark; ; {
 		patience, cancel := context.WithDeadline(ctx, came.Add(r.DUT.Waits.Response))
@@ -190,7 +190,7 @@ func (r *rig) stuckBy(e *journal.Event) string {
 }
 
 // explain is what the link makes of all that came since mark, and of the versions of TLS that the device offers.
-func (r *rig) explain(mark uint64) link.Explanation {
+func (r *rig) explain(mark journal.Mark) link.Explanation {
 	events := r.Journal.Since(mark)
 	x := r.Link.Explain(events)
 	x.Breaches = append(x.Breaches, oldTLS(events, r.Link.MTP().TLSRule)...)
@@ -239,7 +239,7 @@ func (e *faultError) concerns(c plan.Case) bool {
 // metric is the universal metric of a case that fails by the fault.
 func (e *faultError) metric() result.Metric {
 	m := result.Metric{Verdict: result.Fail, Note: e.breach.Rule + ", seen at first contact: the device could not be tested any further",
-		Evidence: []uint64{e.breach.Seq}}
+		Evidence: []uint64{uint64(e.breach.Seq)}}
 	var differs *usp.Mismatch
 	if errors.As(e.breach.Err, &differs) {
 		m.Where, m.Want, m.Got = differs.Where, differs.Want, differs.Got
@@ -251,7 +251,7 @@ func (e *faultError) metric() result.Metric {
 
 // broken are the universal metrics that the device broke since mark. An Endpoint ID that is valid, but another than the DUT file says, is
 // a matter of the set-up, unless the device answers to another one than it was asked from.
-func (r *rig) broken(mark uint64) []link.Breach {
+func (r *rig) broken(mark journal.Mark) []link.Breach {
 	var found []link.Breach
 	for _, v := range r.Agent.Violations(mark) {
 		if !v.SetUp {
@@ -265,7 +265,7 @@ func (r *rig) broken(mark uint64) []link.Breach {
 const endpointID = "Device.LocalAgent.EndpointID"
 
 // reachable waits until the device is connected and answers a request.
-func (r *rig) reachable(ctx context.Context, mark uint64, patience time.Duration, wait string) error {
+func (r *rig) reachable(ctx context.Context, mark journal.Mark, patience time.Duration, wait string) error {
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var launch *lab.LaunchError
@@ -327,8 +327,8 @@ func (r *rig) ask(ctx context.Context) *controller.Reply {
 var errWrongAgain = errors.New("the device answers wrongly")
 
 // wrongAnswers counts the answers since mark with which the device broke a rule.
-func (r *rig) wrongAnswers(mark uint64) (n int) {
-	broken := map[uint64]bool{}
+func (r *rig) wrongAnswers(mark journal.Mark) (n int) {
+	broken := map[journal.Mark]bool{}
 	for _, b := range r.broken(mark) {
 		broken[b.Seq] = true
 	}
@@ -356,7 +356,7 @@ func answers(body any) bool {
 }
 
 // late describes an answer that came after waits.response; "" when there is none.
-func (r *rig) late(mark uint64) string {
+func (r *rig) late(mark journal.Mark) string {
 	asked := map[string]time.Time{}
 	for _, e := range r.Journal.Since(mark) {
 		m, ok := e.Body.(*controller.Message)
@@ -379,7 +379,7 @@ func notWithin(patience time.Duration, wait string) string {
 }
 
 // absent says that no device came, after what, and most telling of all why.
-func (r *rig) absent(err error, mark uint64, after string) error {
+func (r *rig) absent(err error, mark journal.Mark, after string) error {
 	why := strings.TrimSuffix(err.Error(), ": "+context.DeadlineExceeded.Error())
 	text, remedy := r.seen(mark)
 	if errors.Is(err, context.Canceled) { // the wait ended early, which says nothing about the device
@@ -405,7 +405,7 @@ func (r *rig) absent(err error, mark uint64, after string) error {
 
 // otherDevice describes a second device on the link: a connection over which nothing but another Endpoint ID is heard, in a Record or where
 // the session opens; "" when there is none.
-func (r *rig) otherDevice(mark uint64) string {
+func (r *rig) otherDevice(mark journal.Mark) string {
 	var conns []uint64
 	names, from := map[uint64]string{}, map[uint64]string{}
 	own := map[string]bool{} // other names by which the device under test itself opens sessions
@@ -443,7 +443,7 @@ func (r *rig) otherDevice(mark uint64) string {
 }
 
 // namedOtherwise says by which Endpoint ID a device speaks that is not the expected one; nil when no Record shows another.
-func (r *rig) namedOtherwise(mark uint64) error {
+func (r *rig) namedOtherwise(mark journal.Mark) error {
 	for _, e := range r.Journal.Since(mark) {
 		record, ok := e.Body.(*usppb.Record)
 		if ok && e.Dir == journal.In && e.Link == "" && record.GetFromId() != r.Agent.AgentID() {
@@ -455,7 +455,7 @@ func (r *rig) namedOtherwise(mark uint64) error {
 }
 
 // announcesOther is how a device that has sent no Record names itself, if that is another Endpoint ID than the expected one; else "".
-func (r *rig) announcesOther(mark uint64) string {
+func (r *rig) announcesOther(mark journal.Mark) string {
 	for _, e := range r.Journal.Since(mark) {
 		if b := r.Link.Announced(e, r.Agent.AgentID(), usp.Version); b != nil {
 			return b.Err.Error()
@@ -467,7 +467,7 @@ func (r *rig) announcesOther(mark uint64) string {
 const unseen = "seen: no TCP connection to "
 
 // seen describes what came over the wire since mark, for a device that is not there, and what to do about it, "" when nothing tells.
-func (r *rig) seen(mark uint64) (text, remedy string) {
+func (r *rig) seen(mark journal.Mark) (text, remedy string) {
 	counts, order, events := map[string]int{}, []string{}, r.Journal.Since(mark)
 	for _, e := range events {
 		if e.Dir != journal.In || e.Link != "" {

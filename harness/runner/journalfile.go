@@ -71,7 +71,7 @@ func written(e *journal.Event, began time.Time, mask journal.Masker, room int) r
 		decoded = strings.ToValidUTF8(decoded[:max(room, 0)], "") + "… (cut; the bytes are in raw)"
 	}
 	return result.Event{
-		Seq: e.Seq, AtMS: float64(e.At.Sub(began).Microseconds()) / 1000, Layer: string(e.Layer), Dir: string(e.Dir), Type: e.Type,
+		Seq: uint64(e.Seq), AtMS: float64(e.At.Sub(began).Microseconds()) / 1000, Layer: string(e.Layer), Dir: string(e.Dir), Type: e.Type,
 		Link: e.Link, Conn: e.Conn, Local: e.Local, Remote: e.Remote, Text: mask.Text(e.Text), Decoded: decoded, Raw: mask.Bytes(e.Raw),
 	}
 }

@@ -65,7 +65,7 @@ func (s *simple) Connected(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", link.ErrUnreachable, ctx.Err())
 }
 
-func (s *simple) Send(_ context.Context, raw []byte) (uint64, error) {
+func (s *simple) Send(_ context.Context, raw []byte) (journal.Mark, error) {
 	if s.away {
 		return 0, link.ErrUnreachable
 	}

@@ -65,7 +65,7 @@ func (r *rig) compare(ctx context.Context, got *controller.Reply, o ModelCheck) 
 		return nil, err
 	}
 	for i := range report.Findings {
-		report.Findings[i].Event = got.Evidence()
+		report.Findings[i].Event = uint64(got.Evidence())
 	}
 	if o.Values {
 		err = r.checkValues(ctx, device, o.Model, report)
@@ -169,7 +169,7 @@ func (r *rig) readAll(ctx context.Context, device *model.Model) ([]model.Shown, 
 			object, name := path[:strings.LastIndexByte(path, '.')+1], path[strings.LastIndexByte(path, '.')+1:]
 			o, there := all[object]
 			if !there {
-				o = model.Shown{Path: object, Params: map[string]string{}, Event: got.Evidence()}
+				o = model.Shown{Path: object, Params: map[string]string{}, Event: uint64(got.Evidence())}
 				all[object] = o
 			}
 			o.Params[name] = value

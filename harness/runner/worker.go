@@ -16,6 +16,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
@@ -240,7 +241,7 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 		if dirty {
 			w.recover(ctx, p.ID)
 		}
-		seq = append(seq, w.rig.Journal.Mark())
+		seq = append(seq, uint64(w.rig.Journal.Mark()))
 		r, stop := w.cannot(ctx, p)
 		if !stop {
 			r, dirty = w.round(ctx, p)
@@ -251,7 +252,7 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 	}
 	r := result.Together(rounds, seq)
 	if slices.ContainsFunc(r.Metrics, func(m result.Metric) bool {
-		return slices.ContainsFunc(m.Evidence, func(seq uint64) bool { return seq <= mark })
+		return slices.ContainsFunc(m.Evidence, func(seq uint64) bool { return seq <= uint64(mark) })
 	}) {
 		mark = 0 // it was at fault when it came
 	}
@@ -305,7 +306,7 @@ func (w *worker) round(ctx context.Context, p plan.Case) (r result.Case, dirty b
 
 // keepJournal writes the case's events, masks the secrets that crossed the wire, and forgets the events. A full disk loses the
 // journal, not the verdict of the case, but a run without all its evidence is in trouble.
-func (w *worker) keepJournal(r *result.Case, mark uint64) {
+func (w *worker) keepJournal(r *result.Case, mark journal.Mark) {
 	began := r.Started
 	if began.IsZero() {
 		began = time.Now()

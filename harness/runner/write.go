@@ -104,7 +104,7 @@ func (r *rig) tryParameter(ctx context.Context, object, name string, p model.Par
 		if got.Message == nil {
 			return found, fmt.Errorf("Set of %s to %q: %w", a.Path, a.Value, expect.Type(got, usp.SetResp))
 		}
-		a.Error, a.Event = refusal(got), got.Evidence()
+		a.Error, a.Event = refusal(got), uint64(got.Evidence())
 		values, err := r.valuesOf(ctx, a.Path)
 		if err != nil {
 			return found, err

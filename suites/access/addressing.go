@@ -5,6 +5,7 @@ import (
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -41,7 +42,7 @@ func judgeIgnored(c *harness.Case, records ...addresses) {
 
 	mark := c.Journal.Mark()
 	sent := map[string]string{} // what was sent, by msg_id
-	var evidence []uint64
+	var evidence []journal.Mark
 	for i, a := range records {
 		c.Step(i+1, "send a Get in %s", a)
 		get := usp.NewGet("", param)

@@ -109,7 +109,7 @@ func valueChangeAllowed(c *harness.Case) {
 }
 
 // changeSubscribed is what 2.19 and 2.20 have in common: steps 2 and 3 with their metrics.
-func (w watched) changeSubscribed(c *harness.Case) (id, value string, mark uint64, passed bool) {
+func (w watched) changeSubscribed(c *harness.Case) (id, value string, mark journal.Mark, passed bool) {
 	id = c.Fresh("notify")
 	c.Step(2, "add a ValueChange Subscription to %s", w.path())
 	added := c.Agent.Add(c, false, usp.Create(subscriptions, nil, usp.Params{

@@ -7,6 +7,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -87,7 +88,7 @@ func operationNotAllowed(c *harness.Case) {
 
 // staysUp wants the device to answer, and to have begun no new session since mark: it may be back
 // already.
-func staysUp(c *harness.Case, mark uint64) error {
+func staysUp(c *harness.Case, mark journal.Mark) error {
 	alive := c.Agent.Get(c, "Device.LocalAgent.EndpointID")
 	err := expect.Type(alive, usp.GetResp)
 	for _, e := range c.Journal.Since(mark) {

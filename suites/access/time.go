@@ -49,7 +49,7 @@ func withoutTime(c *harness.Case) {
 
 // accepts wants the device, which has no time, to open a session after mark, in five attempts, since the first may come too early after a
 // boot. It returns false for a device that has not tried.
-func accepts(c *harness.Case, m *harness.Metric, mark uint64, what string) (tried bool) {
+func accepts(c *harness.Case, m *harness.Metric, mark journal.Mark, what string) (tried bool) {
 	last, err := c.Attempts(mark, 5)
 	switch {
 	case err != nil:
@@ -69,7 +69,7 @@ func accepts(c *harness.Case, m *harness.Metric, mark uint64, what string) (trie
 }
 
 // mustAwaitTime is for a device that has not tried to connect: it may wait until it has the time, and has to connect then.
-func mustAwaitTime(c *harness.Case, m *harness.Metric, mark uint64) {
+func mustAwaitTime(c *harness.Case, m *harness.Metric, mark journal.Mark) {
 	nothing := &usp.Mismatch{Where: "device without the time", Want: "a connection within waits.reconnect", Got: "none"}
 	if c.Strict("time-is-awaited") {
 		m.Must(nothing, mark)

@@ -20,7 +20,7 @@ func (t posted) secure() bool { return strings.HasPrefix(t.url, "https:") }
 
 // distrust ends the case where nothing came over HTTPS because the device does not know the authority of the collector: which authorities it has, is
 // no matter of TR-369 (R-BULK.6), but of the lab.
-func (t posted) distrust(c *harness.Case, since uint64) {
+func (t posted) distrust(c *harness.Case, since journal.Mark) {
 	for _, e := range c.Journal.Since(since) {
 		if t.secure() && e.Layer == journal.LayerTLS && e.Type == "alert" && strings.HasSuffix(t.url, e.Local[strings.LastIndexByte(e.Local, ':'):]) &&
 			strings.Contains(e.Text, "unknown certificate authority") {
@@ -76,7 +76,7 @@ func (list impostors) judge(p *profile) {
 }
 
 // noteServerName remarks on a device that does not say in its ClientHello which host it wants.
-func (t posted) noteServerName(c *harness.Case, since uint64) {
+func (t posted) noteServerName(c *harness.Case, since journal.Mark) {
 	u, err := url.Parse(t.url)
 	if err != nil || !t.secure() || net.ParseIP(u.Hostname()) != nil {
 		return // an address is no server name

@@ -6,6 +6,7 @@ import (
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -14,7 +15,7 @@ import (
 type neighbour struct {
 	*profile
 	what       *collection
-	disabled   uint64 // the mark before it was disabled
+	disabled   journal.Mark // the mark before it was disabled
 	disabledAt time.Time
 }
 

@@ -66,10 +66,10 @@ type profile struct {
 	format encoding
 	clock  *clock
 
-	set       usp.Params // all its parameters by path below the row
-	created   uint64     // the mark before it was added
-	enabled   uint64     // the mark before it was enabled
-	enabledAt time.Time  // when the device had answered that it is
+	set       usp.Params   // all its parameters by path below the row
+	created   journal.Mark // the mark before it was added
+	enabled   journal.Mark // the mark before it was enabled
+	enabledAt time.Time    // when the device had answered that it is
 	transfers []*journal.Event
 }
 

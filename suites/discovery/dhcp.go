@@ -51,7 +51,7 @@ func requestsController(c *harness.Case) {
 }
 
 // asked are the requests of DHCP in a version since mark.
-func asked(c *harness.Case, mark uint64, version int) []*journal.Event {
+func asked(c *harness.Case, mark journal.Mark, version int) []*journal.Event {
 	return slices.DeleteFunc(came(c, mark, journal.LayerDHCP), func(e *journal.Event) bool {
 		d, ok := e.Body.(*discovery.DHCP)
 		return !ok || d.Version != version || !slices.Contains(requests(), d.Type)

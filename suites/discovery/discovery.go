@@ -58,7 +58,7 @@ func (d dialled) keep(c *harness.Case) {
 }
 
 // came are the events of a layer from the device since mark.
-func came(c *harness.Case, mark uint64, layer journal.Layer) (events []*journal.Event) {
+func came(c *harness.Case, mark journal.Mark, layer journal.Layer) (events []*journal.Event) {
 	for _, e := range c.Journal.Since(mark) {
 		if e.Layer == layer && e.Dir == journal.In {
 			events = append(events, e)

@@ -132,11 +132,11 @@ func advertised(c *harness.Case) (found []mtp) {
 // heard are records and the events that brought them.
 type heard struct {
 	records []dns.RR
-	seqs    []uint64
+	seqs    []journal.Mark
 }
 
 // multicasts are the records that the device has multicast of its own accord since mark, or unicast to nobody.
-func multicasts(c *harness.Case, mark uint64) (h heard) {
+func multicasts(c *harness.Case, mark journal.Mark) (h heard) {
 	for _, e := range came(c, mark, journal.LayerMDNS) {
 		if m, ok := e.Body.(*discovery.DNS); ok && e.Type == discovery.EventResponse && m.Multicast {
 			h.records, h.seqs = append(h.records, m.Records()...), append(h.seqs, e.Seq)
@@ -146,7 +146,7 @@ func multicasts(c *harness.Case, mark uint64) (h heard) {
 }
 
 // until repeats a check of what was heard until it passes, or the patience for a Notify is over, and returns what was heard last.
-func until(c *harness.Case, mark uint64, check func(heard) error) (h heard, err error) {
+func until(c *harness.Case, mark journal.Mark, check func(heard) error) (h heard, err error) {
 	deadline := time.Now().Add(c.Waits().Notify)
 	for {
 		h = multicasts(c, mark)

@@ -112,7 +112,7 @@ func bootParametersOf(c *harness.Case, row string) (names []string) {
 }
 
 // awaitBoot waits for the Boot! Notify to a Subscription after a restart.
-func awaitBoot(c *harness.Case, id string, mark uint64) (*controller.Message, error) {
+func awaitBoot(c *harness.Case, id string, mark journal.Mark) (*controller.Message, error) {
 	wait := c.ReconnectWait()
 	wait.D += c.NotifyWait().D
 	return c.AwaitNotify(bootEvent+" Notify of "+id, wait, mark, isBoot(id))
@@ -183,7 +183,7 @@ func judgeBoot(c *harness.Case, m *controller.Message, want boot) {
 }
 
 // rebootKey is the command_key of the Operate that made the device reboot after mark; operated is false when none did.
-func rebootKey(c *harness.Case, mark uint64) (key string, operated bool) {
+func rebootKey(c *harness.Case, mark journal.Mark) (key string, operated bool) {
 	for _, e := range c.Journal.Since(mark) {
 		if m, ok := e.Body.(*controller.Message); ok && e.Dir == journal.Out {
 			if o := m.GetBody().GetRequest().GetOperate(); o.GetCommand() == "Device.Reboot()" {

@@ -26,9 +26,9 @@ type campaign struct {
 	bank  harness.Bank  // that is worked on
 	image harness.Image // of another version than the one that runs
 
-	boots, transfers, done string // IDs of the Subscriptions
-	mark                   uint64 // before the command
-	key                    string // of the command
+	boots, transfers, done string       // IDs of the Subscriptions
+	mark                   journal.Mark // before the command
+	key                    string       // of the command
 }
 
 // spareBank begins a case that works on a bank that does not run.

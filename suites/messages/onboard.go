@@ -35,13 +35,13 @@ func ownOnBoarding(c *harness.Case) onBoarding {
 }
 
 // request operates SendOnBoardRequest() and returns the mark before it.
-func (o onBoarding) request() (mark uint64) {
+func (o onBoarding) request() (mark journal.Mark) {
 	mark, _ = operateSilently(o.c, o.row+"SendOnBoardRequest()", o.c.Fresh("onboard"), nil)
 	return mark
 }
 
 // await returns the first OnBoardRequest after mark.
-func (o onBoarding) await(what string, patience harness.Wait, mark uint64) (*controller.Message, error) {
+func (o onBoarding) await(what string, patience harness.Wait, mark journal.Mark) (*controller.Message, error) {
 	return o.c.AwaitNotify(what, patience, mark, isOnBoardRequest)
 }
 
@@ -53,7 +53,7 @@ func isOnBoardRequest(n *usppb.Notify) error {
 }
 
 // judge judges in metric n that the OnBoardRequest comes that was asked for, and returns it; nil when it does not.
-func (o onBoarding) judge(n int, mark uint64) (request *controller.Message) {
+func (o onBoarding) judge(n int, mark journal.Mark) (request *controller.Message) {
 	o.c.Metric(n, func(m *harness.Metric) {
 		var err error
 		request, err = o.await("OnBoardRequest", o.c.NotifyWait(), mark)
@@ -64,7 +64,7 @@ func (o onBoarding) judge(n int, mark uint64) (request *controller.Message) {
 }
 
 // mustBeQuiet wants no OnBoardRequest for a while after mark.
-func (o onBoarding) mustBeQuiet(m *harness.Metric, window time.Duration, mark uint64) {
+func (o onBoarding) mustBeQuiet(m *harness.Metric, window time.Duration, mark journal.Mark) {
 	o.c.MustBeQuiet(m, "further OnBoardRequests", window, mark, o.c.Agent.NotifyEvent(isOnBoardRequest))
 }
 

@@ -67,7 +67,7 @@ func operateRebootSilently(c *harness.Case) {
 }
 
 // mustReboot wants the device to open a new session after mark and to answer then.
-func mustReboot(c *harness.Case, m *harness.Metric, mark uint64) {
+func mustReboot(c *harness.Case, m *harness.Metric, mark journal.Mark) {
 	session, err := c.Reconnected(mark)
 	if session != nil {
 		m.Saw(session.Seq)
@@ -78,7 +78,7 @@ func mustReboot(c *harness.Case, m *harness.Metric, mark uint64) {
 }
 
 // operateSilently runs a command without asking for a response. It returns the mark before it and the request's msg_id.
-func operateSilently(c *harness.Case, command, key string, args usp.Params) (mark uint64, msgID string) {
+func operateSilently(c *harness.Case, command, key string, args usp.Params) (mark journal.Mark, msgID string) {
 	mark, msgID = c.Journal.Mark(), c.Agent.NewMsgID()
 	_, err := c.Agent.Send(c, usp.NewOperate(msgID, command, key, false, args))
 	c.LabMust(err)
@@ -86,7 +86,7 @@ func operateSilently(c *harness.Case, command, key string, args usp.Params) (mar
 }
 
 // responseTo is the event of the Response or Error that has come after mark for a request; nil when there is none.
-func responseTo(c *harness.Case, mark uint64, msgID string) *journal.Event {
+func responseTo(c *harness.Case, mark journal.Mark, msgID string) *journal.Event {
 	for _, e := range c.Journal.Since(mark) {
 		m, ok := e.Body.(*controller.Message)
 		if ok && e.Dir == journal.In && m.GetBody().GetRequest() == nil && m.GetHeader().GetMsgId() == msgID {
@@ -237,7 +237,7 @@ func judgeRequest(c *harness.Case, operated *controller.Reply, command string) (
 }
 
 // mustComplete wants the OperationComplete of a command after mark, and returns it.
-func mustComplete(c *harness.Case, m *harness.Metric, mark uint64, id, command, key string) *controller.Message {
+func mustComplete(c *harness.Case, m *harness.Metric, mark journal.Mark, id, command, key string) *controller.Message {
 	done, err := c.AwaitCompletion(harness.Wait{D: c.Scaled(30*time.Second) + c.NotifyWait().D}, mark, id, command, key)
 	m.Must(err, mark)
 	m.Saw(done.Seq)

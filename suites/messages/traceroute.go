@@ -84,7 +84,7 @@ func offers(c *harness.Case, command string) bool {
 
 // tries wants as many probes after mark as are due for the first hop that is silent, and then the first one for the next hop. It returns
 // their events.
-func tries(c *harness.Case, m *harness.Metric, host string, mark uint64, isEnd func(*journal.Event) error) []*journal.Event {
+func tries(c *harness.Case, m *harness.Metric, host string, mark journal.Mark, isEnd func(*journal.Event) error) []*journal.Event {
 	var sent []*journal.Event
 	for len(sent) <= defaultTries {
 		wait, after := c.NotifyWait(), mark

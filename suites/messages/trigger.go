@@ -6,6 +6,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -70,7 +71,7 @@ func addTrigger(c *harness.Case, action string) (t trigger, ok bool) {
 }
 
 // fire changes the parameter and returns the mark before it.
-func (t trigger) fire() (mark uint64) {
+func (t trigger) fire() (mark journal.Mark) {
 	t.c.Step(4, "set %s%s to %q", t.object, t.name, t.value)
 	mark = t.c.Journal.Mark()
 	assign(t.c, t.object, t.name, t.value)

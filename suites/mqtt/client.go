@@ -24,7 +24,7 @@ func packet(e *journal.Event, packetType string) *mqtt.Packet {
 
 // awaitConnect returns the CONNECT of the first connection after mark that shows itself to be for USP, or the first CONNECT when none does. A
 // device may have other MQTT clients at the same broker, for bulk data say, and theirs prove nothing.
-func awaitConnect(c *harness.Case, mark uint64) (*journal.Event, error) {
+func awaitConnect(c *harness.Case, mark journal.Mark) (*journal.Event, error) {
 	connects := map[uint64]*journal.Event{} // by connection
 	var first *journal.Event
 	shown, err := c.Await("CONNECT packet", c.ReconnectWait(), mark, func(e *journal.Event) error {

@@ -25,7 +25,7 @@ func connectPacket(c *harness.Case) {
 	mark := c.Reboot()
 	c.Step(2, "wait until it connects")
 	var connect *mqtt.Packet
-	var seq uint64
+	var seq journal.Mark
 	if !c.Metric(1, func(m *harness.Metric) {
 		e, err := awaitConnect(c, mark)
 		m.Must(err)

@@ -59,7 +59,7 @@ func connectionRetry(c *harness.Case) {
 
 // lastWord returns what the broker first sent on a connection after mark, which it refuses or ends:
 // a packet, or the end of TCP.
-func lastWord(c *harness.Case, conn, mark uint64) *journal.Event {
+func lastWord(c *harness.Case, conn uint64, mark journal.Mark) *journal.Event {
 	e, err := c.Await("last word of the broker", c.ResponseWait(), mark, func(e *journal.Event) error {
 		if e.Conn == conn && e.Dir == journal.Out && e.Layer != journal.LayerTLS {
 			return nil

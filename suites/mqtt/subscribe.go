@@ -71,7 +71,7 @@ func subscribes(e *journal.Event, conn uint64, topic string, covered bool) error
 }
 
 // subscribesAtOnce wants a topic itself among the filters of the first SUBSCRIBE on a connection.
-func subscribesAtOnce(c *harness.Case, mark, conn uint64, topic string) error {
+func subscribesAtOnce(c *harness.Case, mark journal.Mark, conn uint64, topic string) error {
 	first, err := c.Await("SUBSCRIBE packet", c.ReconnectWait(), mark, func(e *journal.Event) error {
 		if packet(e, mqtt.Subscribe) == nil || e.Conn != conn {
 			return journal.ErrSkip

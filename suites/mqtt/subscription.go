@@ -121,7 +121,7 @@ func (s qosSubscription) judge(m *harness.Metric, c *harness.Case) {
 
 // sentTo returns the first PUBLISH to a topic that the broker sent to the device after mark, or
 // nil.
-func sentTo(c *harness.Case, topic string, mark uint64) *journal.Event {
+func sentTo(c *harness.Case, topic string, mark journal.Mark) *journal.Event {
 	for _, e := range c.Journal.Since(mark) {
 		if p, ok := e.Body.(*mqtt.Packet); ok && e.Dir == journal.Out && p.Type == mqtt.Publish && p.Topic == topic {
 			return e

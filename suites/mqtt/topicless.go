@@ -89,7 +89,7 @@ func takeTopics(c *harness.Case) {
 
 // restart makes the device connect again: by a reboot where it can still be reached, or where the
 // lab can restart it; else its connection is cut, which leads to another CONNECT as well.
-func restart(c *harness.Case) (mark uint64) {
+func restart(c *harness.Case) (mark journal.Mark) {
 	c.Pause(c.Scaled(c.Waits().Settle) + c.Lag()) // a session that a change of the topics brings is not the one to judge
 	_, reachable := c.MQTT.Subscriber(c.AgentAddress)
 	switch {

@@ -58,7 +58,7 @@ func (w way) Connected(ctx context.Context) error {
 }
 
 // Send implements link.End.
-func (w way) Send(ctx context.Context, record []byte) (uint64, error) {
+func (w way) Send(ctx context.Context, record []byte) (journal.Mark, error) {
 	if err := w.Connected(ctx); err != nil {
 		return 0, err
 	}
@@ -89,7 +89,7 @@ func usualTopic(c *harness.Case) string {
 
 // awaitFilter returns the SUBSCRIBE of the device after mark that has a filter, and the filter as
 // it stands there.
-func awaitFilter(c *harness.Case, topic string, mark uint64) (*journal.Event, mqtt.Filter, error) {
+func awaitFilter(c *harness.Case, topic string, mark journal.Mark) (*journal.Event, mqtt.Filter, error) {
 	var found mqtt.Filter
 	e, err := c.Await("SUBSCRIBE packet for "+topic, c.ResponseWait(), mark, func(e *journal.Event) error {
 		p := packet(e, mqtt.Subscribe)

@@ -52,7 +52,7 @@ func inContext(s *harness.Session, id uint64, got *controller.Reply) error {
 
 // mustBegin wants the answer to the first request of the session context id within it, and the first Record of the device after mark
 // to be number 1. A device may acknowledge with an empty Record before.
-func mustBegin(m *harness.Metric, s *harness.Session, id, mark uint64, got *controller.Reply) {
+func mustBegin(m *harness.Metric, s *harness.Session, id uint64, mark journal.Mark, got *controller.Reply) {
 	m.Must(expect.Type(got, usp.GetResp), got.Evidence())
 	m.Must(inContext(s, id, got), got.Record)
 	for _, r := range s.Received(mark) {
@@ -101,7 +101,7 @@ func expiration(c *harness.Case) {
 // mustNotShare wants three Notifies in session contexts of their own. Two that come together, since the machine of a
 // simulated device stood
 // still, may share one, and another is awaited.
-func mustNotShare(m *harness.Metric, s *harness.Session, c *harness.Case, id string, mark uint64) {
+func mustNotShare(m *harness.Metric, s *harness.Session, c *harness.Case, id string, mark journal.Mark) {
 	const most = 8
 	apart := c.Scaled(8 * time.Second)
 	seen := map[uint64]bool{}
@@ -123,7 +123,7 @@ func mustNotShare(m *harness.Metric, s *harness.Session, c *harness.Case, id str
 }
 
 // periodic awaits the next Periodic! Notify within a session context, and returns its Record and a mark behind it.
-func periodic(m *harness.Metric, s *harness.Session, c *harness.Case, id string, mark uint64) (harness.Received, uint64) {
+func periodic(m *harness.Metric, s *harness.Session, c *harness.Case, id string, mark journal.Mark) (harness.Received, journal.Mark) {
 	wait := c.NotifyWait()
 	wait.D += c.Scaled(10 * time.Second)
 	n, err := c.AwaitNotify("Periodic! Notify", wait, mark, func(n *usppb.Notify) error {
@@ -236,7 +236,9 @@ func acknowledges(r harness.Received, n uint64) error {
 
 // mustAnswer wants a GetResp with a parameter for a request after mark, sent in Record n of the session context that there is, and
 // returns a mark behind it.
-func mustAnswer(m *harness.Metric, s *harness.Session, c *harness.Case, mark uint64, request *usppb.Msg, param string, n uint64) uint64 {
+func mustAnswer(
+	m *harness.Metric, s *harness.Session, c *harness.Case, mark journal.Mark, request *usppb.Msg, param string, n uint64,
+) journal.Mark {
 	e, err := c.Await("answer to "+request.GetHeader().GetMsgId(), c.ResponseWait(), mark, answerTo(request))
 	m.Must(err, mark)
 	got := *e.Body.(*controller.Message)
@@ -291,7 +293,7 @@ func preservation(c *harness.Case) {
 }
 
 // mustRepeat wants a Record again after mark, with the same number and payload.
-func mustRepeat(m *harness.Metric, s *harness.Session, c *harness.Case, mark uint64, was harness.Received) {
+func mustRepeat(m *harness.Metric, s *harness.Session, c *harness.Case, mark journal.Mark, was harness.Received) {
 	again, err := s.Await(was.Describe()+" again", c.ResponseWait(), mark, func(r harness.Received) error {
 		return cmp.Or(
 			expect.Equal("session_id", fmt.Sprint(was.GetSessionId()), fmt.Sprint(r.GetSessionId())),
@@ -335,7 +337,7 @@ func retransmissions(c *harness.Case) {
 }
 
 // mustRestart wants a new session context of the device after mark, and a Record not to be sent again before.
-func mustRestart(m *harness.Metric, s *harness.Session, wait harness.Wait, mark uint64, not harness.Received) {
+func mustRestart(m *harness.Metric, s *harness.Session, wait harness.Wait, mark journal.Mark, not harness.Received) {
 	_, err := s.Await("new session context", wait, mark, func(r harness.Received) error {
 		if r.GetSessionId() != not.GetSessionId() {
 			return nil

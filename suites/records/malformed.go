@@ -41,9 +41,9 @@ const none = 0
 // provocation is what has been sent to the device and what it made of it.
 type provocation struct {
 	c        *harness.Case
-	conn     uint64 // the connection that the device has to keep
-	mark     uint64 // since when
-	evidence []uint64
+	conn     uint64       // the connection that the device has to keep
+	mark     journal.Mark // since when
+	evidence []journal.Mark
 }
 
 // provoke sends a malformed Record and a Get behind it, and judges what comes until a further Get is answered.

@@ -55,7 +55,7 @@ func badHello(c *harness.Case) {
 	mark := c.Journal.Mark()
 	begun := map[uint64]string{}
 	var gets []*usppb.Msg
-	var evidence []uint64
+	var evidence []journal.Mark
 	for i, forgery := range forgeries {
 		s.Reopen()
 		get := usp.NewGet(c.Agent.NewMsgID(), endpointID)
@@ -82,7 +82,7 @@ func badHello(c *harness.Case) {
 }
 
 // mustNotAnswer wants no answer to a request to have come after mark.
-func mustNotAnswer(m *harness.Metric, c *harness.Case, mark uint64, request *usppb.Msg, what string) {
+func mustNotAnswer(m *harness.Metric, c *harness.Case, mark journal.Mark, request *usppb.Msg, what string) {
 	for _, e := range c.Journal.Since(mark) {
 		if answerTo(request)(e) == nil {
 			m.Must(expect.Nothing("answer to "+what, e.Body.(*controller.Message).Describe()), e.Seq)
@@ -154,7 +154,7 @@ func macs(c *harness.Case) {
 // carriersOf returns the events of the Records in a session context that carried a reply, or without it of all after mark. What the device
 // sends at the end of a handshake, such as an acknowledgement or a ticket of TLS 1.3, may come later than this side sees the end, and be
 // signed.
-func carriersOf(c *harness.Case, id uint64, reply *controller.Reply, mark uint64) (carriers []*journal.Event) {
+func carriersOf(c *harness.Case, id uint64, reply *controller.Reply, mark journal.Mark) (carriers []*journal.Event) {
 	for _, e := range c.Journal.Since(mark) {
 		r, ok := e.Body.(*usppb.Record)
 		body := r.GetSessionContext()
@@ -254,7 +254,7 @@ func expireBetweenEvents(s *harness.Session, c *harness.Case, row string, is usp
 }
 
 // mustRefuse wants an alert of the device in a handshake that the Controller begins.
-func mustRefuse(m *harness.Metric, s *harness.Session, c *harness.Case, mark uint64) {
+func mustRefuse(m *harness.Metric, s *harness.Session, c *harness.Case, mark journal.Mark) {
 	_, _, _ = s.Shake() // which need not end, as the Controller sees it
 	for seq, a := range s.Alerts(mark) {
 		c.Note("the device has refused the Controller's certificate: %s", a.Text)
@@ -273,7 +273,7 @@ func mustRefuse(m *harness.Metric, s *harness.Session, c *harness.Case, mark uin
 
 // mustWait refuses two handshakes of the device and wants it to try again each time after the wait that policy says. Then it may come in.
 // The first Periodic! event may still come in the session context that there is.
-func mustWait(m *harness.Metric, s *harness.Session, c *harness.Case, policy retry.Policy, interval time.Duration, mark uint64,
+func mustWait(m *harness.Metric, s *harness.Session, c *harness.Case, policy retry.Policy, interval time.Duration, mark journal.Mark,
 	subscription string) {
 	first := harness.Wait{D: c.Scaled(2*interval) + c.NotifyWait().D}
 	failed := mustFail(m, s, c, "session context of the device", first, mark)
@@ -312,7 +312,7 @@ func mustWait(m *harness.Metric, s *harness.Session, c *harness.Case, policy ret
 }
 
 // mustFail awaits a handshake of the device, and the alert that the Controller ends it with.
-func mustFail(m *harness.Metric, s *harness.Session, c *harness.Case, what string, wait harness.Wait, mark uint64) *journal.Event {
+func mustFail(m *harness.Metric, s *harness.Session, c *harness.Case, what string, wait harness.Wait, mark journal.Mark) *journal.Event {
 	_, seq, err := s.Handshake(wait, mark, func(h *session.Handshake) bool { return !h.Client && h.Err != nil })
 	if err != nil {
 		m.Must(fmt.Errorf("%s: %w", what, err), mark)
@@ -321,7 +321,7 @@ func mustFail(m *harness.Metric, s *harness.Session, c *harness.Case, what strin
 }
 
 // begins matches the first Record of a session context that the device begins.
-func begins(after uint64, s *harness.Session, c *harness.Case) func(harness.Received) error {
+func begins(after journal.Mark, s *harness.Session, c *harness.Case) func(harness.Received) error {
 	before := map[uint64]bool{}
 	for _, r := range s.Received(0) {
 		if r.Seq <= after {
@@ -373,7 +373,7 @@ func certificates(c *harness.Case) {
 		{"a certificate without the Endpoint ID", c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointID = "" })},
 	}
 	var shaken *session.Handshake
-	var evidence []uint64
+	var evidence []journal.Mark
 	var gets []*usppb.Msg
 	mark := c.Journal.Mark()
 	for i, b := range bad {
@@ -413,7 +413,7 @@ func certificates(c *harness.Case) {
 
 // awaitRefusal waits until the device has made something of a request that it must refuse, by its MAC or by the Controller's certificate:
 // with TLS 1.3 the Controller's handshake is complete before. An answer is taken only while the session context is the current one.
-func awaitRefusal(s *harness.Session, c *harness.Case, mark uint64, get *usppb.Msg) {
+func awaitRefusal(s *harness.Session, c *harness.Case, mark journal.Mark, get *usppb.Msg) {
 	id := s.ID()
 	_, _ = c.Await("refusal", c.ResponseWait(), mark-1, func(e *journal.Event) error {
 		a, alert := e.Body.(*session.Alert)

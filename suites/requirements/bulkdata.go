@@ -127,7 +127,7 @@ func transfers(e *journal.Event) error {
 
 // retried waits until a transfer that the collector refuses is sent again, and wants the wait to be that of a first retry. It returns the
 // number of the refusal and the retry, which is nil where none comes.
-func retried(c *harness.Case, policy retry.Policy, transfer *journal.Event) (refused uint64, again *journal.Event, err error) {
+func retried(c *harness.Case, policy retry.Policy, transfer *journal.Event) (refused journal.Mark, again *journal.Event, err error) {
 	answer, err := c.Await("answer of the collector", c.ResponseWait(), transfer.Seq, func(e *journal.Event) error {
 		if e.Conn != transfer.Conn || e.Layer != journal.LayerHTTP || e.Type != collector.Response {
 			return journal.ErrSkip

@@ -7,6 +7,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -169,7 +170,7 @@ func withTwoKinds(c *harness.Case, msg, other *usppb.Msg) []byte {
 }
 
 // answers are the answers to a request that came after mark.
-func answers(c *harness.Case, mark uint64, msg *usppb.Msg) (all []*controller.Message) {
+func answers(c *harness.Case, mark journal.Mark, msg *usppb.Msg) (all []*controller.Message) {
 	match := answerTo(msg)
 	for _, e := range c.Journal.Since(mark) {
 		if match(e) == nil {

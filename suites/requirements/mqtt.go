@@ -78,7 +78,7 @@ func mqttConn(c *harness.Case) uint64 {
 
 // judgeLeft judges in a metric that a topic filter is unsubscribed. Where the device ends its connection instead, there is nothing left to
 // unsubscribe from.
-func judgeLeft(c *harness.Case, metric int, conn uint64, filter string, mark uint64) {
+func judgeLeft(c *harness.Case, metric int, conn uint64, filter string, mark journal.Mark) {
 	e, err := c.Await("UNSUBSCRIBE packet for "+filter, c.ResponseWait(), mark, func(e *journal.Event) error {
 		if c.Ends(conn, e) {
 			return nil

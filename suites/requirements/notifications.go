@@ -140,7 +140,7 @@ func normalRetries(c *harness.Case) {
 }
 
 // await waits for the Notify of the last change to a Subscription, after mark.
-func (w *changes) await(wait harness.Wait, mark uint64, id string) (*controller.Message, error) {
+func (w *changes) await(wait harness.Wait, mark journal.Mark, id string) (*controller.Message, error) {
 	return w.c.AwaitNotify("ValueChange Notify of "+id, wait, mark, w.match(id))
 }
 
@@ -160,7 +160,7 @@ func (w *changes) mustRetryAsFirst(m *harness.Metric, notify *controller.Message
 }
 
 // seen is the first Notify of the last change to a Subscription that has come after mark; nil when there is none.
-func (w *changes) seen(mark uint64, id string) *journal.Event {
+func (w *changes) seen(mark journal.Mark, id string) *journal.Event {
 	match := w.c.Agent.NotifyEvent(w.match(id))
 	for _, e := range w.c.Journal.Since(mark) {
 		if match(e) == nil {

@@ -90,7 +90,7 @@ func restarts(c *harness.Case) {
 
 // doesNotGoOn wants no Record of the session context id after mark that answers a request where the device's numbers were: one that begins
 // again begins with 1 (R-E2E.6).
-func doesNotGoOn(c *harness.Case, id, mark uint64, request *usppb.Msg) error {
+func doesNotGoOn(c *harness.Case, id uint64, mark journal.Mark, request *usppb.Msg) error {
 	first := uint64(0)
 	for _, e := range c.Emitted(mark, c.Journal.Mark()) {
 		body := e.Record.GetSessionContext()
@@ -109,7 +109,7 @@ func doesNotGoOn(c *harness.Case, id, mark uint64, request *usppb.Msg) error {
 }
 
 // responds reports whether the device has sent a response other than an Error to a request after mark.
-func responds(c *harness.Case, mark uint64, request *usppb.Msg) bool {
+func responds(c *harness.Case, mark journal.Mark, request *usppb.Msg) bool {
 	return slices.ContainsFunc(c.Emitted(mark, c.Journal.Mark()), func(e harness.Emission) bool {
 		return e.MsgID() == request.GetHeader().GetMsgId() && e.Msg.GetBody().GetResponse() != nil
 	})
@@ -117,7 +117,7 @@ func responds(c *harness.Case, mark uint64, request *usppb.Msg) bool {
 
 // restarted is what became of a Record that the device cannot process: the first one of another session context, or why there is none.
 type restarted struct {
-	mark  uint64
+	mark  journal.Mark
 	begun harness.Received
 	err   error
 }

@@ -94,7 +94,7 @@ func setWhatIsThere(c *harness.Case, object string, params usp.Params) (there []
 }
 
 // answeredAt wants the answer to a request, wherever it was sent, to go to one address alone.
-func answeredAt(c *harness.Case, msgID, address string, mark uint64) error {
+func answeredAt(c *harness.Case, msgID, address string, mark journal.Mark) error {
 	for _, e := range c.Emitted(mark, c.Journal.Mark()) {
 		if e.Answers() && e.MsgID() == msgID && e.To != address {
 			want := usp.Quote(address) + ", which the request names"
@@ -119,7 +119,7 @@ func (e stompEnd) ReplyTo() string { return e.replyTo }
 func (e stompEnd) Connected(ctx context.Context) error { return e.c.Agent.Connected(ctx) }
 
 // Send implements link.End.
-func (e stompEnd) Send(_ context.Context, record []byte) (uint64, error) {
+func (e stompEnd) Send(_ context.Context, record []byte) (journal.Mark, error) {
 	destination := e.c.AgentAddress
 	if all := e.c.STOMP.Subscriptions(); len(all) > 0 {
 		destination = all[len(all)-1].Destination

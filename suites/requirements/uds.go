@@ -196,7 +196,7 @@ func openUDSConn(c *harness.Case) *uds.Conn {
 }
 
 // greet sends the harness's Handshake and waits for the device's.
-func greet(c *harness.Case, conn *uds.Conn) (seq uint64, err error) {
+func greet(c *harness.Case, conn *uds.Conn) (seq journal.Mark, err error) {
 	seq, err = conn.Greet()
 	c.LabMust(err)
 	_, err = c.Await("Handshake of the device", c.ResponseWait(), 0, frameOf(conn, greets))
@@ -223,7 +223,7 @@ func fieldOf(c *harness.Case, request *usppb.Msg) uds.TLV {
 }
 
 // answeredOver wants a request to be answered over the connection over which it went.
-func answeredOver(c *harness.Case, conn *uds.Conn, request *usppb.Msg, mark uint64) error {
+func answeredOver(c *harness.Case, conn *uds.Conn, request *usppb.Msg, mark journal.Mark) error {
 	e, err := c.Await("answer to the Get", c.ResponseWait(), mark, func(e *journal.Event) error {
 		m, ok := e.Body.(*controller.Message)
 		if ok && e.Dir == journal.In && m.GetHeader().GetMsgId() == request.GetHeader().GetMsgId() {
@@ -238,7 +238,7 @@ func answeredOver(c *harness.Case, conn *uds.Conn, request *usppb.Msg, mark uint
 }
 
 // refused wants the device to answer with an Error, and to end the connection where that is so.
-func refused(c *harness.Case, conn *uds.Conn, mark uint64, ends bool) error {
+func refused(c *harness.Case, conn *uds.Conn, mark journal.Mark, ends bool) error {
 	e, err := c.Await("Error of the device", c.ResponseWait(), mark, frameOrEnd(conn, complains))
 	switch {
 	case err != nil:

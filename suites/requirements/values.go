@@ -9,6 +9,7 @@ import (
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -103,7 +104,7 @@ func formsAndOperators(c *harness.Case) {
 	c.Metric(4, func(m *harness.Metric) {
 		var taken []string
 		var fault error
-		var evidence []uint64
+		var evidence []journal.Mark
 		for _, v := range []struct {
 			path  string
 			is    usp.ValueType
@@ -128,7 +129,7 @@ func formsAndOperators(c *harness.Case) {
 				m.Must(err, got.Evidence())
 				if err := usp.Valid(v.is, expect.Resolved(q)[v.path]); err != nil && fault == nil {
 					fault = fmt.Errorf("%s after it was set to %s: %w", v.path, usp.Quote(form), err)
-					evidence = []uint64{set.Evidence(), got.Evidence()}
+					evidence = []journal.Mark{set.Evidence(), got.Evidence()}
 				}
 			}
 		}

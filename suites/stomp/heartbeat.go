@@ -79,7 +79,7 @@ func offers(e *journal.Event, outgoing, incoming time.Duration, blank bool) erro
 type observation struct {
 	heard   int            // frames and heart-beats
 	silence time.Duration  // the longest without either
-	before  uint64         // the event that it followed
+	before  journal.Mark   // the event that it followed
 	ended   *journal.Event // the end of the connection, nil while it is open
 }
 

@@ -34,7 +34,7 @@ func TestWatch(t *testing.T) {
 		events  []journal.Event // from the first event on numbered 1, 2, 3 …
 		heard   int
 		silence int // seconds
-		before  uint64
+		before  journal.Mark
 		ended   bool
 	}{
 		{"on time", []journal.Event{event(0, ask), event(1, connected), event(15, beat), event(30, beat), event(45, beat)}, 3, 15, 3, false},

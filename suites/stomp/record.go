@@ -21,7 +21,7 @@ func malformedRecords(c *harness.Case) {
 	before := c.Agent.Get(c, endpointID)
 	c.DeviceMust(expect.Type(before, usp.GetResp))
 	var failed error
-	var evidence []uint64
+	var evidence []journal.Mark
 	for i, record := range c.MalformedRecords() {
 		c.Step(i+1, "send %s, then a Get", record.What)
 		seqs, err := provoke(c, before.Conn, record)
@@ -36,7 +36,7 @@ func malformedRecords(c *harness.Case) {
 
 // provoke sends a malformed Record and a Get behind it, and judges every frame that comes until the
 // Get is answered. It returns the events that it judged.
-func provoke(c *harness.Case, conn uint64, record harness.Malformed) (evidence []uint64, err error) {
+func provoke(c *harness.Case, conn uint64, record harness.Malformed) (evidence []journal.Mark, err error) {
 	mark := c.Journal.Mark()
 	seq, err := c.Agent.SendRaw(c, record.Raw)
 	c.LabMust(err)

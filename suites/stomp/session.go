@@ -30,13 +30,13 @@ type newConn func(conn uint64) bool
 
 // reboot makes the device restart, and returns the mark before it and how to know the connections that were opened after it. Each is looked
 // for once, since a device may send many frames.
-func reboot(c *harness.Case) (mark uint64, isNew newConn) {
+func reboot(c *harness.Case) (mark journal.Mark, isNew newConn) {
 	mark = c.Reboot()
 	return mark, newSince(c, mark)
 }
 
 // newSince tells the connections that were opened after mark.
-func newSince(c *harness.Case, mark uint64) newConn {
+func newSince(c *harness.Case, mark journal.Mark) newConn {
 	known := map[uint64]bool{}
 	return func(conn uint64) bool {
 		opened, looked := known[conn]

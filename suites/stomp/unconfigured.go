@@ -68,7 +68,7 @@ func noDestination(c *harness.Case) {
 // by the end of its connection. there ends when it leaves, which may be at any moment after mark. What is new is so since the
 // mark that restart returns: a session that the server ended is none that the device could end, nor is one that the reboot cut
 // off.
-func restart(c *harness.Case, there context.Context, mark uint64) (newConn, uint64) {
+func restart(c *harness.Case, there context.Context, mark journal.Mark) (newConn, journal.Mark) {
 	if c.DUT.Lab.Reboot.By != dut.ByUSP {
 		mark = c.Reboot()
 		return newSince(c, mark), mark
@@ -84,7 +84,7 @@ func restart(c *harness.Case, there context.Context, mark uint64) (newConn, uint
 }
 
 // whileOpen is a context that ends with a connection, when that ends after mark.
-func whileOpen(c *harness.Case, conn, mark uint64) (context.Context, context.CancelFunc) {
+func whileOpen(c *harness.Case, conn uint64, mark journal.Mark) (context.Context, context.CancelFunc) {
 	open, cancel := context.WithCancel(c)
 	go func() {
 		defer cancel()

@@ -46,7 +46,7 @@ func another(ctx context.Context, c *harness.Case, closing *websocket.Conn) erro
 
 // awaitClose awaits the CLOSE of the Agent on a connection. One that ends without it is an error at
 // once.
-func awaitClose(c *harness.Case, conn, mark uint64) (*journal.Event, error) {
+func awaitClose(c *harness.Case, conn uint64, mark journal.Mark) (*journal.Event, error) {
 	e, err := c.Await("CLOSE from the Agent", c.ResponseWait(), mark, func(e *journal.Event) error {
 		if e.Conn == conn && (closeFrame(e) != nil || e.Layer == journal.LayerTCP && e.Type == "close") {
 			return nil
@@ -74,7 +74,7 @@ func closeFrame(e *journal.Event) *websocket.Frame {
 func unprocessable(c *harness.Case) {
 	c.Cleanup("let the device connect again", c.Reachable)
 	var failed error
-	var evidence []uint64
+	var evidence []journal.Mark
 	for _, message := range unreadable(c) {
 		conn := session(c)
 		mark := c.Journal.Mark()

@@ -55,7 +55,7 @@ func pong(conn uint64, payload string) func(*journal.Event) error {
 }
 
 // open wants neither a CLOSE of the Agent's nor an end of one connection after mark.
-func open(c *harness.Case, conn, mark uint64) error {
+func open(c *harness.Case, conn uint64, mark journal.Mark) error {
 	for _, e := range c.Journal.Since(mark) {
 		if e.Conn != conn {
 			continue
@@ -87,7 +87,7 @@ func fragmentedRecord(c *harness.Case) {
 }
 
 // fragments returns the numbers of the events that show the frames of the first message sent.
-func fragments(events []*journal.Event) (seqs []uint64) {
+func fragments(events []*journal.Event) (seqs []journal.Mark) {
 	for _, e := range events {
 		f, ok := e.Body.(*websocket.Frame)
 		if !ok || e.Dir != journal.Out || f.Opcode != websocket.OpBinary && f.Opcode != websocket.OpContinuation {

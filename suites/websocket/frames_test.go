@@ -26,10 +26,10 @@ func TestFragments(t *testing.T) {
 	tests := []struct {
 		name   string
 		events []journal.Event
-		want   []uint64
+		want   []journal.Mark
 	}{
-		{"several", []journal.Event{first, more, ping, more, last, reply}, []uint64{1, 2, 4, 5}},
-		{"one", []journal.Event{whole, reply, first, last}, []uint64{1}},
+		{"several", []journal.Event{first, more, ping, more, last, reply}, []journal.Mark{1, 2, 4, 5}},
+		{"one", []journal.Event{whole, reply, first, last}, []journal.Mark{1}},
 		{"none", []journal.Event{ping, reply}, nil},
 	}
 	for _, test := range tests {

@@ -135,7 +135,7 @@ func withoutExtension(c *harness.Case) {
 
 // newSession awaits the first session after mark, which the device was made to restart after. One that the harness has opened to a device
 // that was still going down ends with it, and is none.
-func newSession(c *harness.Case, mark uint64) (*journal.Event, error) {
+func newSession(c *harness.Case, mark journal.Mark) (*journal.Event, error) {
 	wait := c.ReconnectWait()
 	for wait.From = time.Now(); ; {
 		e, err := c.Await("WebSocket session", wait, mark, established)
