@@ -60,7 +60,7 @@ func (c *Case) Owns(added *controller.Reply) {
 // OwnsPath deletes one instance at the end, when it is still there. It never deletes the harness's own Controller, whatever the device says.
 func (c *Case) OwnsPath(path string) {
 	c.Cleanup(deletion(path), func(ctx context.Context) error {
-		if isRowOf(path, localController) {
+		if isRowOf(path, Controllers) {
 			told := c.Agent.Get(ctx, path+"EndpointID").Body().GetResponse().GetGetResp().GetReqPathResults()
 			if slices.ContainsFunc(told, func(q *usppb.GetResp_RequestedPathResult) bool {
 				return expect.Resolved(q)[path+"EndpointID"] == c.Agent.ID()

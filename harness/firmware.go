@@ -273,7 +273,7 @@ func (c *Case) restart(ctx context.Context) error {
 		}
 		return c.backSince(ctx, mark)
 	}
-	reply := c.Agent.Operate(ctx, "Device.Reboot()", c.Fresh("reboot"), nil)
+	reply := c.Agent.Operate(ctx, Reboot, c.Fresh("reboot"), nil)
 	var noReply *controller.NoReplyError
 	if err := expect.Type(reply, usp.OperateResp); err != nil && !errors.As(reply.Err, &noReply) {
 		return err

@@ -62,7 +62,7 @@ func (c *Case) Set(object string, params usp.Params) {
 func (c *Case) Subscribe(params usp.Params) (path, id string) {
 	all := usp.Params{"Enable": "true", "ID": c.Fresh("fixture"), "NotifType": "ValueChange", "ReferenceList": c.Element(dut.RoleReadable)}
 	maps.Copy(all, params)
-	return c.Add("Device.LocalAgent.Subscription.", all, nil).Path, all["ID"]
+	return c.Add(Subscriptions, all, nil).Path, all["ID"]
 }
 
 // SubscribeToCompletion adds a Subscription to the OperationComplete of a command as a fixture, waits until it must hold, and returns its
@@ -71,6 +71,15 @@ func (c *Case) SubscribeToCompletion(command string) (id string) {
 	_, id = c.Subscribe(usp.Params{"NotifType": "OperationComplete", "ReferenceList": command})
 	c.SettleSubscription()
 	return id
+}
+
+// OperateSilently runs a command without asking for a response, with which the device need not answer. It returns the mark before it and
+// the msg_id of the request.
+func (c *Case) OperateSilently(command, key string, args usp.Params) (mark journal.Mark, msgID string) {
+	mark, msgID = c.Journal.Mark(), c.Agent.NewMsgID()
+	_, err := c.Agent.Send(c, usp.NewOperate(msgID, command, key, false, args))
+	c.LabMust(err)
+	return mark, msgID
 }
 
 // AwaitCompletion is AwaitNotify for the OperationComplete, to the Subscription with this ID, of one run of a command: the one that was

@@ -20,7 +20,7 @@ import (
 func (b *Bench) tagged() []struct{ table, param string } {
 	nested, _ := b.DUT.Element(dut.RoleNestedTable)
 	return []struct{ table, param string }{
-		{"Device.LocalAgent.Subscription.", "ID"}, {localController, "EndpointID"}, {strings.ReplaceAll(strings.TrimSuffix(nested, "{i}."), "{i}", "*"), "Alias"},
+		{Subscriptions, "ID"}, {Controllers, "EndpointID"}, {strings.ReplaceAll(strings.TrimSuffix(nested, "{i}."), "{i}", "*"), "Alias"},
 		{"Device.BulkData.Profile.", "Alias"},
 		{"Device.LocalAgent.ControllerTrust.Role.*.Permission.", "Alias"}, {"Device.LocalAgent.ControllerTrust.Role.", "Name"},
 	}
@@ -87,7 +87,7 @@ func (c *Case) ownUnanswered(ctx context.Context) {
 		}
 	}
 	if own(); len(asked) > 0 {
-		c.Agent.Get(ctx, "Device.LocalAgent.EndpointID")
+		c.Agent.Get(ctx, EndpointID)
 		own()
 	}
 }

@@ -20,7 +20,7 @@ func (c *Case) MalformedRecords() []Malformed {
 		c.LabMust(err)
 		return raw
 	}
-	message, err := usp.Marshal(usp.NewGet(c.Agent.NewMsgID(), "Device.LocalAgent.EndpointID"))
+	message, err := usp.Marshal(usp.NewGet(c.Agent.NewMsgID(), EndpointID))
 	c.LabMust(err)
 	whole := wrapped(message)
 	typeless, err := usp.Marshal(&usppb.Record{Version: usp.Version, ToId: c.Agent.AgentID(), FromId: c.Agent.ID()})

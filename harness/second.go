@@ -18,7 +18,8 @@ import (
 func (c *Case) SecondController() (second *controller.Controller, row string) {
 	second, row, err := c.NewController()
 	if err != nil {
-		err = fmt.Errorf("the device does not take a second Controller: %w; let the harness's Controller add one (%s), its MTP and its AssignedRole", err, localController)
+		err = fmt.Errorf("the device does not take a second Controller: %w; "+
+			"let the harness's Controller add one (%s), its MTP and its AssignedRole", err, Controllers)
 	}
 	c.LabMust(err)
 	return second, row
@@ -35,7 +36,8 @@ func (c *Case) NewController() (second *controller.Controller, row string, err e
 	if roles == "" {
 		roles = values[own+"InheritedRole"]
 	}
-	added := c.Agent.Add(c, false, usp.Create(localController, usp.Params{"EndpointID": id, "Enable": "true"}, usp.Params{"AssignedRole": roles}))
+	added := c.Agent.Add(c, false, usp.Create(Controllers, usp.Params{"EndpointID": id, "Enable": "true"},
+		usp.Params{"AssignedRole": roles}))
 	c.Owns(added)
 	created, err := expect.OneCreated(added)
 	if err != nil {
@@ -51,7 +53,7 @@ func (c *Case) NewController() (second *controller.Controller, row string, err e
 	if err := second.Connected(ctx); err != nil {
 		return nil, "", err
 	}
-	return second, created.Path, expect.Type(second.Get(c, "Device.LocalAgent.EndpointID"), usp.GetResp)
+	return second, created.Path, expect.Type(second.Get(c, EndpointID), usp.GetResp)
 }
 
 // leadTo gives the Controller in row an MTP like that of the harness's own, but with the address where it has joined. An Agent that the

@@ -32,7 +32,7 @@ func grows(d *device, refused string) {
 }
 
 func TestASecondController(t *testing.T) {
-	const own, second, roles = localController + "1.", localController + "2.", "Device.LocalAgent.ControllerTrust.Role.1"
+	const own, second, roles = Controllers + "1.", Controllers + "2.", "Device.LocalAgent.ControllerTrust.Role.1"
 	tables := map[string]usp.Params{ // the MTPs of the first Controller, by link
 		"mqtt5":     {"1.Protocol": "STOMP", "1.STOMP.Destination": "d", "3.Protocol": "MQTT", "3.MQTT.Topic": "t", "3.MQTT.Reference": "Device.MQTT.Client.1"},
 		"stomp":     {"1.Protocol": "STOMP", "1.STOMP.Destination": "d", "1.STOMP.Reference": "Device.STOMP.Connection.1"},
@@ -54,7 +54,7 @@ func TestASecondController(t *testing.T) {
 			want: usp.Params{"Protocol": "WebSocket", "WebSocket.Path": "/usp", "WebSocket.Host": "h", "Enable": "true"}},
 		"WebSocket, dialled, without MTP": {link: "websocket", bare: true, want: usp.Params{}},
 		"nothing to copy":                 {link: "mqtt5", address: "t/2", bare: true, reason: "Controller.1.MTP.: want a row whose Protocol is MQTT"},
-		"no Controller":                   {link: "mqtt5", address: "t/2", refused: localController, reason: "7006"},
+		"no Controller":                   {link: "mqtt5", address: "t/2", refused: Controllers, reason: "7006"},
 		"no MTP":                          {link: "mqtt5", address: "t/2", refused: second + "MTP.", reason: "7006"},
 	}
 	for name, test := range tests {
@@ -77,7 +77,7 @@ func TestASecondController(t *testing.T) {
 					t.Errorf("%s joined as %q in %s, which is %q", further.ID(), d.joined.id, row, d.params)
 				}
 			})
-			if joined := d.joined.id != ""; joined != (test.refused != localController) || d.joined.left != joined {
+			if joined := d.joined.id != ""; joined != (test.refused != Controllers) || d.joined.left != joined {
 				t.Errorf("joined as %q, left: %v", d.joined.id, d.joined.left)
 			}
 			if test.reason != "" {

@@ -277,7 +277,7 @@ func (c *Case) Reboot() (mark journal.Mark) {
 	}
 	c.DeviceMust(c.Reachable(c))
 	mark = c.Journal.Mark()
-	reply := c.Agent.Operate(c, "Device.Reboot()", c.Fresh("reboot"), nil)
+	reply := c.Agent.Operate(c, Reboot, c.Fresh("reboot"), nil)
 	var noReply *controller.NoReplyError
 	if errors.As(reply.Err, &noReply) && c.Err() == nil {
 		// the response may be lost when the device goes down; whether it went down is seen by its coming back
@@ -343,7 +343,7 @@ func (c *Case) Element(role string) string {
 	if strings.Contains(element, "{controller}") {
 		row, err := c.ControllerRow()
 		c.DeviceMust(err)
-		element = strings.ReplaceAll(element, localController+"{controller}.", row)
+		element = strings.ReplaceAll(element, Controllers+"{controller}.", row)
 	}
 	plans, _ := (&dut.File{}).Element(role)
 	if used := (result.Alternate{Role: role, Instead: plans, Path: element}); substitute && !slices.Contains(c.alternates, used) {
@@ -352,19 +352,17 @@ func (c *Case) Element(role string) string {
 	return element
 }
 
-const localController = "Device.LocalAgent.Controller."
-
 // ControllerRow returns the row of the Controller table that stands for the harness, such as "Device.LocalAgent.Controller.1.".
 func (c *Case) ControllerRow() (string, error) {
-	values, err := c.ReadAll(localController)
+	values, err := c.ReadAll(Controllers)
 	if err != nil {
 		return "", err
 	}
 	for _, path := range values.Names() {
 		row, ok := strings.CutSuffix(path, "EndpointID")
-		if ok && values[path] == c.Agent.ID() && strings.Count(row, ".") == strings.Count(localController, ".")+1 {
+		if ok && values[path] == c.Agent.ID() && strings.Count(row, ".") == strings.Count(Controllers, ".")+1 {
 			return row, nil
 		}
 	}
-	return "", fmt.Errorf("%s: want a row whose EndpointID is %q, got none", localController, c.Agent.ID())
+	return "", fmt.Errorf("%s: want a row whose EndpointID is %q, got none", Controllers, c.Agent.ID())
 }

@@ -42,7 +42,7 @@ func (c *Controller) Delete(ctx context.Context, allowPartial bool, paths ...str
 	return c.Do(ctx, usp.NewDelete(c.NewMsgID(), allowPartial, paths...))
 }
 
-// Operate runs a command and waits for the OperateResp. Without send_resp an Agent need not answer: use Send then.
+// Operate runs a command and waits for the OperateResp. Without send_resp an Agent need not answer: Case.OperateSilently.
 func (c *Controller) Operate(ctx context.Context, command, key string, args usp.Params) *Reply {
 	return c.Do(ctx, usp.NewOperate(c.NewMsgID(), command, key, true, args))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/brokers/websocket"
+	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/lab"
@@ -65,7 +66,7 @@ func (r *rig) mayRead(ctx context.Context) error {
 	if reply.Message == nil || len(shown(reply)) > 0 {
 		return reply.Err
 	}
-	if object := r.Agent.Get(ctx, "Device.LocalAgent."); len(shown(object)) > 0 {
+	if object := r.Agent.Get(ctx, harness.LocalAgent); len(shown(object)) > 0 {
 		return nil
 	}
 	answer := controller.Summary(reply.Msg)
@@ -262,7 +263,7 @@ func (r *rig) broken(mark journal.Mark) []link.Breach {
 }
 
 // endpointID is what a device is asked for at first contact.
-const endpointID = "Device.LocalAgent.EndpointID"
+const endpointID = harness.EndpointID
 
 // reachable waits until the device is connected and answers a request.
 func (r *rig) reachable(ctx context.Context, mark journal.Mark, patience time.Duration, wait string) error {

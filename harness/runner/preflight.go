@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/usptest/usptest/brokers/gate"
+	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/link"
@@ -87,7 +88,7 @@ func (r *rig) preflight(ctx context.Context, p *plan.Plan, out string) (Found, e
 // mayChange tries whether the Controller may add a Subscription, as most cases do. The Add is one of two objects, of which the second is
 // not valid, so that a device that allows it creates neither.
 func (r *rig) mayChange(ctx context.Context) error {
-	const table = "Device.LocalAgent.Subscription."
+	const table = harness.Subscriptions
 	valid := usp.Params{"ID": "usptest-rights", "NotifType": "ObjectDeletion", "ReferenceList": table, "Enable": "false"}
 	invalid := usp.Params{"ID": "usptest-rights-invalid", "NotifType": "no type of notification"}
 	tried := r.Agent.Add(ctx, false, usp.Create(table, valid, nil), usp.Create(table, invalid, nil))

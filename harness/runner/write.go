@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/model"
@@ -62,12 +63,12 @@ func (r *rig) tryWrites(ctx context.Context, device, m *model.Model, object stri
 
 // sparesContact refuses the row of the harness's own Controller, without which nothing could be restored.
 func (r *rig) sparesContact(ctx context.Context, object string) error {
-	rest, inside := strings.CutPrefix(object, "Device.LocalAgent.Controller.")
+	rest, inside := strings.CutPrefix(object, harness.Controllers)
 	number, _, _ := strings.Cut(rest, ".")
 	if !inside || number == "" {
 		return nil
 	}
-	row := "Device.LocalAgent.Controller." + number + "."
+	row := harness.Controllers + number + "."
 	if shown(r.Agent.Get(ctx, row+"EndpointID"))[row+"EndpointID"] == r.Agent.ID() {
 		return fmt.Errorf("%s is the harness's own Controller, without which nothing can be restored; choose another object", row)
 	}

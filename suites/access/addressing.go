@@ -36,7 +36,7 @@ func (a addresses) String() string { return fmt.Sprintf("the Record from %q to %
 // judgeIgnored sends a Get in a Record with each of the addresses, and judges that the Agent ignores them: it neither answers nor ends its
 // connection, but answers the Gets of the Controller that follow.
 func judgeIgnored(c *harness.Case, records ...addresses) {
-	const param = "Device.LocalAgent.EndpointID"
+	const param = harness.EndpointID
 	before := c.Agent.Get(c, param)
 	c.DeviceMust(expect.Type(before, usp.GetResp))
 

@@ -11,7 +11,7 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-const reboot = "Device.Reboot()"
+const reboot = harness.Reboot
 
 // operationAllowed is 2.17. As in 2.11, a Permission of lower Order first takes away what the one
 // under test grants. The device must do it, and not only say so.
@@ -89,7 +89,7 @@ func operationNotAllowed(c *harness.Case) {
 // staysUp wants the device to answer, and to have begun no new session since mark: it may be back
 // already.
 func staysUp(c *harness.Case, mark journal.Mark) error {
-	alive := c.Agent.Get(c, "Device.LocalAgent.EndpointID")
+	alive := c.Agent.Get(c, harness.EndpointID)
 	err := expect.Type(alive, usp.GetResp)
 	for _, e := range c.Journal.Since(mark) {
 		if c.StartsSession(e) == nil {

@@ -17,8 +17,8 @@ import (
 
 // The tables whose rights the cases change, and those that give rights.
 const (
-	subscriptions = "Device.LocalAgent.Subscription."
-	controllers   = "Device.LocalAgent.Controller."
+	subscriptions = harness.Subscriptions
+	controllers   = harness.Controllers
 	trust         = "Device.LocalAgent.ControllerTrust."
 	roleTable     = trust + "Role."
 	permissions   = "Permission."
@@ -108,7 +108,7 @@ func (r *roles) readPermissions(role string) {
 func (r *roles) findFixed() {
 	alone := len(r.paths) == 1
 	r.paths = slices.DeleteFunc(r.paths, func(role string) bool {
-		added := r.add(role, permission{"Device.LocalAgent.EndpointID", usp.Params{"Enable": "false"}})
+		added := r.add(role, permission{harness.EndpointID, usp.Params{"Enable": "false"}})
 		created, err := expect.OneCreated(added)
 		switch {
 		case err == nil: // there may be room for no more than the procedure needs

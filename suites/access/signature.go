@@ -9,7 +9,7 @@ import (
 // invalidSignatures is 2.7: a Record whose mac_signature is not valid is ignored, however well-formed it is (R-E2E.23, R-E2E.30). Gets
 // without signature and one with a valid signature show that nothing else is wrong.
 func invalidSignatures(c *harness.Case) {
-	const param = "Device.LocalAgent.EndpointID"
+	const param = harness.EndpointID
 	c.DeviceMust(expect.Type(c.Agent.Get(c, param), usp.GetResp))
 	forgeries := harness.Forgeries()
 	forged := c.SendForged(param, forgeries)

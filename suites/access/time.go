@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	localAgent = "Device.LocalAgent."
+	localAgent = harness.LocalAgent
 	endpointID = localAgent + "EndpointID"
 	// what the two certificates with a wrong date are called
 	expired, notYetValid = "an expired certificate", "a certificate that is not valid yet"

@@ -47,7 +47,7 @@ func valid(where, name string, t usp.ValueType, v value) error {
 	return &usp.Mismatch{Where: where + ": " + name, Want: "a value of the type " + usp.ValueTypeName(t), Got: usp.Quote(v.text)}
 }
 
-const controllers = "Device.LocalAgent.Controller."
+const controllers = harness.Controllers
 
 // enabledNames are the names that R-BULK.9 makes for Enabled, of the Controller and its BootParameter by their instance numbers.
 var enabledNames = regexp.MustCompile(`^Enabled\.[1-9][0-9]*\.[1-9][0-9]*$`)
@@ -62,7 +62,7 @@ func bootParameters(c *harness.Case) *collection {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
 	var own []string
-	for _, reported := range []string{"Device.LocalAgent.EndpointID", "Device.LocalAgent.SoftwareVersion"} {
+	for _, reported := range []string{harness.EndpointID, "Device.LocalAgent.SoftwareVersion"} {
 		own = append(own, named(bootParameter(c, row+"BootParameter.", reported)+"Enable"))
 	}
 	return &collection{name: name, reference: controllers + "*.BootParameter.*.Enable", wildcards: true, whole: true, named: named,

@@ -54,7 +54,7 @@ func addNeighbour(p *profile, what *collection) *neighbour {
 	}
 	if by, ok := n.carrier.(*pushed); ok {
 		by.profile, by.subscription = n.path, c.Fresh("neighbour")
-		if c.AddBesides("Device.LocalAgent.Subscription.", usp.Params{"Enable": "true", "ID": by.subscription, "NotifType": "Event",
+		if c.AddBesides(harness.Subscriptions, usp.Params{"Enable": "true", "ID": by.subscription, "NotifType": "Event",
 			"ReferenceList": n.path + push}, nil) == "" {
 			return nil
 		}

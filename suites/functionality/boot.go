@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	subscriptions = "Device.LocalAgent.Subscription."
+	subscriptions = harness.Subscriptions
 	bootEvent     = "Device.Boot!"
 )
 
@@ -186,7 +186,7 @@ func judgeBoot(c *harness.Case, m *controller.Message, want boot) {
 func rebootKey(c *harness.Case, mark journal.Mark) (key string, operated bool) {
 	for _, e := range c.Journal.Since(mark) {
 		if m, ok := e.Body.(*controller.Message); ok && e.Dir == journal.Out {
-			if o := m.GetBody().GetRequest().GetOperate(); o.GetCommand() == "Device.Reboot()" {
+			if o := m.GetBody().GetRequest().GetOperate(); o.GetCommand() == harness.Reboot {
 				return o.GetCommandKey(), true
 			}
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	localAgent       = "Device.LocalAgent."
+	localAgent       = harness.LocalAgent
 	addCertificate   = localAgent + "AddCertificate()"
 	certificateTable = localAgent + "Certificate."
 	credentialTable  = localAgent + "ControllerTrust.Credential."

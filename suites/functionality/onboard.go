@@ -23,9 +23,7 @@ func newController(c *harness.Case) {
 	settleUnasked(c, second, mark)
 	command := row + "SendOnBoardRequest()"
 	c.Step(3, "operate %s", command)
-	mark = c.Journal.Mark()
-	_, err = c.Agent.Send(c, usp.NewOperate(c.Fresh("operate"), command, c.Fresh("onboard"), false, nil))
-	c.LabMust(err)
+	mark, _ = c.OperateSilently(command, c.Fresh("onboard"), nil)
 	c.Step(4, "wait for the OnBoardRequest, and answer it")
 	var request *controller.Message
 	if c.Metric(2, func(m *harness.Metric) {
@@ -60,7 +58,7 @@ func settleUnasked(c *harness.Case, second *controller.Controller, mark journal.
 			return journal.ErrSkip
 		})
 		c.LabMust(err)
-		c.DeviceMust(expect.Type(second.Get(c, "Device.LocalAgent.EndpointID"), usp.GetResp)) // it has had the NotifyResp
+		c.DeviceMust(expect.Type(second.Get(c, harness.EndpointID), usp.GetResp)) // it has had the NotifyResp
 	}
 }
 

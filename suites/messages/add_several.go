@@ -11,7 +11,7 @@ import (
 )
 
 // localEndpoint is the second readable parameter of the plan's procedures, which every Agent has.
-const localEndpoint = "Device.LocalAgent.EndpointID"
+const localEndpoint = harness.EndpointID
 
 // subscription returns the settings of a good Subscription to a parameter, with an ID of its own.
 func subscription(c *harness.Case, reference string) usp.Params {

@@ -13,7 +13,7 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-const localAgent = "Device.LocalAgent."
+const localAgent = harness.LocalAgent
 
 // getParameter is 1.36.
 func getParameter(c *harness.Case) {

@@ -36,7 +36,7 @@ func ownOnBoarding(c *harness.Case) onBoarding {
 
 // request operates SendOnBoardRequest() and returns the mark before it.
 func (o onBoarding) request() (mark journal.Mark) {
-	mark, _ = operateSilently(o.c, o.row+"SendOnBoardRequest()", o.c.Fresh("onboard"), nil)
+	mark, _ = o.c.OperateSilently(o.row+"SendOnBoardRequest()", o.c.Fresh("onboard"), nil)
 	return mark
 }
 

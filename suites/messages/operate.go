@@ -12,7 +12,7 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-const reboot = "Device.Reboot()"
+const reboot = harness.Reboot
 
 // operateReboot is 1.61, of Device.Reboot() or of the command that stands in for it.
 func operateReboot(c *harness.Case) {
@@ -56,7 +56,7 @@ func operateSync(c *harness.Case, command string) {
 func operateRebootSilently(c *harness.Case) {
 	c.ExpectRestart()
 	c.Step(1, "operate %s without send_resp", reboot)
-	mark, msgID := operateSilently(c, reboot, c.Fresh("reboot"), nil)
+	mark, msgID := c.OperateSilently(reboot, c.Fresh("reboot"), nil)
 	c.Step(2, "wait for the device to come back")
 	c.Metric(1, func(m *harness.Metric) {
 		mustReboot(c, m, mark)
@@ -75,14 +75,6 @@ func mustReboot(c *harness.Case, m *harness.Metric, mark journal.Mark) {
 	m.Must(err)
 	got := c.Agent.Get(c, localAgent+"EndpointID")
 	m.Must(expect.Type(got, usp.GetResp), got.Evidence())
-}
-
-// operateSilently runs a command without asking for a response. It returns the mark before it and the request's msg_id.
-func operateSilently(c *harness.Case, command, key string, args usp.Params) (mark journal.Mark, msgID string) {
-	mark, msgID = c.Journal.Mark(), c.Agent.NewMsgID()
-	_, err := c.Agent.Send(c, usp.NewOperate(msgID, command, key, false, args))
-	c.LabMust(err)
-	return mark, msgID
 }
 
 // responseTo is the event of the Response or Error that has come after mark for a request; nil when there is none.
@@ -117,7 +109,7 @@ func operateAsyncSilently(c *harness.Case) {
 	key := c.Fresh("operate")
 	id := c.SubscribeToCompletion(command)
 	c.Step(1, "operate %s without send_resp, with command_key %q", command, key)
-	mark, msgID := operateSilently(c, command, key, args)
+	mark, msgID := c.OperateSilently(command, key, args)
 	c.Step(2, "wait for the OperationComplete")
 	c.Metric(2, func(m *harness.Metric) { mustComplete(c, m, mark, id, command, key) })
 	_, err := c.Read(localAgent + "EndpointID")

@@ -12,7 +12,7 @@ import (
 )
 
 // subscriptions is the table that most cases of this chapter work on: every Agent has it, and a Controller may add to it.
-const subscriptions = "Device.LocalAgent.Subscription."
+const subscriptions = harness.Subscriptions
 
 // subscriptionTypes are the types of those parameters of a Subscription that are not strings.
 var subscriptionTypes = expect.Types{"Enable": usp.TypeBoolean, "Persistent": usp.TypeBoolean, "NotifRetry": usp.TypeBoolean}

@@ -42,7 +42,7 @@ func profiles() []profileObject {
 // requiredProfiles is 11.1.
 func requiredProfiles(c *harness.Case) {
 	c.Step(1, "get the supported data model of Device.MQTT. and Device.LocalAgent.")
-	got := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{"Device.MQTT.", "Device.LocalAgent."}, ReturnParams: true})
+	got := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{"Device.MQTT.", harness.LocalAgent}, ReturnParams: true})
 	if !c.Answered(1, got, usp.GetSupportedDMResp) {
 		return
 	}

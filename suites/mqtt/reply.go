@@ -13,7 +13,7 @@ import (
 
 const (
 	deviceInfo = "Device.DeviceInfo."
-	endpointID = "Device.LocalAgent.EndpointID"
+	endpointID = harness.EndpointID
 )
 
 // replyTopic is 11.14: the answer goes to the topic that the request asks for, which is not the one

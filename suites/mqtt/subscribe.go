@@ -105,7 +105,7 @@ func refusedSubscription(c *harness.Case) {
 	if !c.Strict("periodic-across-reboot") {
 		event["Persistent"] = "true"
 	}
-	c.Add("Device.LocalAgent.Subscription.", event,
+	c.Add(harness.Subscriptions, event,
 		usp.Params{"Enable": "true", "ID": c.Fresh("periodic")})
 
 	c.Step(1, "reboot the device; every SUBSCRIBE will be refused")

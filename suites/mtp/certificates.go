@@ -11,7 +11,7 @@ import (
 // certificates is 4.1: the device accepts the certificate of the broker, or shows its own as a server, and what it answers comes over the
 // connection that was secured so.
 func certificates(c *harness.Case) {
-	probe := c.Agent.Get(c, "Device.LocalAgent.EndpointID")
+	probe := c.Agent.Get(c, harness.EndpointID)
 	c.DeviceMust(expect.Type(probe, usp.GetResp))
 	if c.TLSOf(probe.Conn) == nil {
 		// the session is older than the case, so that its handshake is in the journal of an earlier one: let there be another

@@ -15,7 +15,7 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-const endpointID = "Device.LocalAgent.EndpointID"
+const endpointID = harness.EndpointID
 
 // malformedRecords is 3.1: each of several malformed Records must be ignored or answered with an Error, and the Agent must stay
 // connected and work afterwards. Over WebSocket it may also close the connection with 1003 (R-WS.16) and come back, over a Unix domain

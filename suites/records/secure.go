@@ -115,7 +115,7 @@ func macs(c *harness.Case) {
 	s.Secure()
 	id, mark := s.ID(), c.Journal.Mark()
 	c.Step(2, "get Device.LocalAgent.")
-	got := c.Agent.Get(c, "Device.LocalAgent.")
+	got := c.Agent.Get(c, harness.LocalAgent)
 	if !c.Metric(1, func(m *harness.Metric) {
 		carriers := carriersOf(c, id, got, mark)
 		for _, e := range carriers {

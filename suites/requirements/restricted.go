@@ -16,8 +16,8 @@ import (
 
 // Elements of the data model that every device with Roles has.
 const (
-	localAgent    = "Device.LocalAgent."
-	subscriptions = localAgent + "Subscription."
+	localAgent    = harness.LocalAgent
+	subscriptions = harness.Subscriptions
 	controllers   = localAgent + "Controller."
 	roles         = localAgent + "ControllerTrust.Role."
 

@@ -38,7 +38,7 @@ func assignedDestination(c *harness.Case) {
 	}
 	c.BackAfter(mark)
 	c.Step(4, "get Device.LocalAgent.")
-	got := c.Agent.Get(c, "Device.LocalAgent.")
+	got := c.Agent.Get(c, harness.LocalAgent)
 	if c.Metric(2, func(m *harness.Metric) {
 		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
 		send, err := carrier(c, got)
@@ -163,7 +163,7 @@ func changedDestination(c *harness.Case) {
 		})
 		m.Must(err)
 		m.Saw(e.Seq)
-		got := c.Agent.Get(c, "Device.LocalAgent.EndpointID")
+		got := c.Agent.Get(c, harness.EndpointID)
 		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
 	})
 }
@@ -171,7 +171,7 @@ func changedDestination(c *harness.Case) {
 // subscribed is the subscription over which the Agent is reached. An Agent that moves has none for a moment; one with several STOMP MTPs
 // may have others on the same connection.
 func subscribed(c *harness.Case) stomp.Subscription {
-	got := c.Agent.Get(c, "Device.LocalAgent.EndpointID")
+	got := c.Agent.Get(c, harness.EndpointID)
 	c.DeviceMust(expect.Type(got, usp.GetResp))
 	ctx, cancel := context.WithTimeout(c, c.ResponseWait().D)
 	defer cancel()

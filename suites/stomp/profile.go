@@ -22,7 +22,7 @@ func profileParameters() map[string][]string {
 
 // requiredProfiles is 6.1.
 func requiredProfiles(c *harness.Case) {
-	asked := []string{"Device.STOMP.", "Device.LocalAgent."}
+	asked := []string{"Device.STOMP.", harness.LocalAgent}
 	c.Step(1, "get the supported data model of %s and %s", asked[0], asked[1])
 	got := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: asked, ReturnParams: true})
 	if !c.Answered(1, got, usp.GetSupportedDMResp) {

@@ -12,7 +12,7 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-const endpointID = "Device.LocalAgent.EndpointID"
+const endpointID = harness.EndpointID
 
 // malformedRecords is 6.9: a malformed Record is ignored or answered with an Error in a Record, and
 // the session goes on. The frames of their own that USP 1.0 had for errors are for senders who ask

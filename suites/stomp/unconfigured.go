@@ -74,7 +74,7 @@ func restart(c *harness.Case, there context.Context, mark journal.Mark) (newConn
 		return newSince(c, mark), mark
 	}
 	c.ExpectRestart()
-	operated := c.Agent.Operate(there, "Device.Reboot()", c.Fresh("reboot"), nil)
+	operated := c.Agent.Operate(there, harness.Reboot, c.Fresh("reboot"), nil)
 	if err := expect.Type(operated, usp.OperateResp); err != nil {
 		c.Note("the Agent left its destination before it could be told to reboot; the server ends the connection instead: %v", err)
 		c.STOMP.DropAll()
