@@ -53,32 +53,43 @@ func TestTextsNameLiveRequirements(t *testing.T) {
 	}
 }
 
-// TestRequirementsOfTR369 compares the ids with TR-369's own text, where USPTEST_TR369_DIR names the folder of its specification.
+// TestRequirementsOfTR369 compares ids and levels with TR-369's own text, both ways, where USPTEST_TR369_DIR names the folder of its
+// specification.
 func TestRequirementsOfTR369(t *testing.T) {
 	dir := os.Getenv("USPTEST_TR369_DIR")
 	if dir == "" {
-		t.Skip("USPTEST_TR369_DIR names no folder with TR-369's specification: the ids were NOT compared")
+		t.Skip("USPTEST_TR369_DIR names no folder with TR-369's specification: the requirements were NOT compared")
 	}
-	all := requirements(t)
-	live := regexp.MustCompile(`\[(R-[A-Z0-9]+\.[0-9]+[a-z]*)\]\{[^}]*\}`)
-	found := map[string]bool{}
+	level := regexp.MustCompile(`\b(MUST|SHOULD|MAY)\b`)
+	live := regexp.MustCompile(`(?m)^(?:\*\*)?\[(R-[A-Z0-9]+\.[0-9]+[a-z]*)\]\{\}(\*\*.*| - .*)$`)
+	found := map[string]string{}
 	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(name) != ".md" {
 			return err
 		}
 		text, err := os.ReadFile(name)
 		for _, m := range live.FindAllStringSubmatch(string(text), -1) {
-			found[m[1]] = true
+			if !strings.Contains(m[2], "(DEPRECATED)") && !strings.HasPrefix(m[1], "R-COAP.") {
+				found[m[1]] = m[2]
+			}
 		}
 		return err
 	})
 	if err != nil || len(found) == 0 {
-		t.Fatalf("%d ids in %s, %v", len(found), dir, err)
+		t.Fatalf("%d live requirements in %s, %v", len(found), dir, err)
 	}
-	for _, r := range all {
-		if !found[r.ID] {
-			t.Errorf("%s is not in TR-369", r.ID)
+	for _, r := range requirements(t) {
+		text, ok := found[r.ID]
+		switch {
+		case !ok:
+			t.Errorf("%s is no live requirement of TR-369", r.ID)
+		case level.MatchString(text) && !slices.Contains(level.FindAllString(text, -1), strings.ToUpper(r.Level)):
+			t.Errorf("%s: want a text with %s, got %s", r.ID, strings.ToUpper(r.Level), text)
 		}
+		delete(found, r.ID)
+	}
+	for id := range found {
+		t.Errorf("%s is a live requirement of TR-369 and missing here", id)
 	}
 }
 
