@@ -71,12 +71,12 @@ func Created(r *controller.Reply, successes, failures int) ([]usp.Created, error
 		}
 		ok := status.GetOperSuccess()
 		if ok == nil {
-			return rows, mismatch(where+"oper_status", "neither success nor failure", "oper_success or oper_failure")
+			return rows, usp.Differs(where+"oper_status", "neither success nor failure", "oper_success or oper_failure")
 		}
 		created := usp.Created{Table: result.GetRequestedPath(), Path: ok.GetInstantiatedPath(), UniqueKeys: ok.GetUniqueKeys()}
 		rows = append(rows, created)
 		if errs := ok.GetParamErrs(); len(errs) > 0 {
-			return rows, mismatch(where+"oper_success.param_errs", quote(errs[0].GetParam())+" "+told(errs[0]), "no parameter errors")
+			return rows, usp.Differs(where+"oper_success.param_errs", quote(errs[0].GetParam())+" "+told(errs[0]), "no parameter errors")
 		}
 		if err := instanceOf(where+"oper_success.instantiated_path", created); err != nil {
 			return rows, err
@@ -86,7 +86,8 @@ func Created(r *controller.Reply, successes, failures int) ([]usp.Created, error
 		return rows, nil
 	}
 	got := append([]string{fmt.Sprintf("%d oper_success, %d oper_failure", len(rows), len(refused))}, refused...)
-	return rows, mismatch("AddResp: created_obj_results", strings.Join(got, "; "), "%d oper_success, %d oper_failure", successes, failures)
+	return rows, usp.Differs("AddResp: created_obj_results", strings.Join(got, "; "),
+		"%d oper_success, %d oper_failure", successes, failures)
 }
 
 // instanceOf wants a new row, by number, of the table that the Add asked for. Where the table was searched for, its supported path counts.
@@ -100,7 +101,7 @@ func instanceOf(where string, created usp.Created) error {
 		return fmt.Errorf("requested_path: %w", err)
 	}
 	if !path.IsRowOf(table) {
-		return mismatch(where, quote(created.Path), "an instance of %s by number", created.Table)
+		return usp.Differs(where, quote(created.Path), "an instance of %s by number", created.Table)
 	}
 	return nil
 }

@@ -19,14 +19,14 @@ func DeletedAmong(r *controller.Reply, n int, path string) ([]string, error) {
 	}
 	where := "deleted_obj_results for " + path
 	if f := result.GetOperStatus().GetOperFailure(); f != nil {
-		return nil, mismatch(where+": oper_status", "oper_failure "+told(f), "oper_success")
+		return nil, usp.Differs(where+": oper_status", "oper_failure "+told(f), "oper_success")
 	}
 	ok := result.GetOperStatus().GetOperSuccess()
 	if ok == nil {
-		return nil, mismatch(where+": oper_status", "neither success nor failure", "oper_success")
+		return nil, usp.Differs(where+": oper_status", "neither success nor failure", "oper_success")
 	}
 	if errs := ok.GetUnaffectedPathErrs(); len(errs) > 0 {
-		return nil, mismatch("oper_success.unaffected_path_errs", quote(errs[0].GetUnaffectedPath())+" "+told(errs[0]), "none")
+		return nil, usp.Differs("oper_success.unaffected_path_errs", quote(errs[0].GetUnaffectedPath())+" "+told(errs[0]), "none")
 	}
 	return slices.Sorted(slices.Values(ok.GetAffectedPaths())), nil
 }
@@ -42,9 +42,9 @@ func DeleteFailure(r *controller.Reply, n int, path string) error {
 	case status.GetOperFailure() != nil:
 		return Code(where+": err_code", status.GetOperFailure().GetErrCode(), usp.Delete)
 	case status.GetOperSuccess() != nil:
-		return mismatch(where+": oper_status", "oper_success", "oper_failure")
+		return usp.Differs(where+": oper_status", "oper_success", "oper_failure")
 	}
-	return mismatch(where+": oper_status", "neither success nor failure", "oper_failure")
+	return usp.Differs(where+": oper_status", "neither success nor failure", "oper_failure")
 }
 
 // deletedResult wants a DeleteResp with n elements and returns the one for path.
@@ -63,7 +63,7 @@ func deletedResult(r *controller.Reply, n int, path string) (*usppb.DeleteResp_D
 		}
 		paths = append(paths, result.GetRequestedPath())
 	}
-	return nil, mismatch("deleted_obj_results: requested_path", quoteAll(paths), "%q", path)
+	return nil, usp.Differs("deleted_obj_results: requested_path", quoteAll(paths), "%q", path)
 }
 
 // SameSet wants the same strings, in any order.
@@ -72,14 +72,14 @@ func SameSet(where string, want, got []string) error {
 	if slices.Equal(w, g) {
 		return nil
 	}
-	return mismatch(where, quoteAll(g), "%s", quoteAll(w))
+	return usp.Differs(where, quoteAll(g), "%s", quoteAll(w))
 }
 
 // Gone wants none of the rows in a snapshot.
 func (s Snapshot) Gone(rows ...string) error {
 	for _, row := range s.Rows() {
 		if slices.Contains(rows, row) {
-			return mismatch("rows after the request", row+" still there", "%s gone", row)
+			return usp.Differs("rows after the request", row+" still there", "%s gone", row)
 		}
 	}
 	return nil
@@ -90,7 +90,7 @@ func (s Snapshot) Has(rows ...string) error {
 	have := s.Rows()
 	for _, row := range rows {
 		if !slices.Contains(have, row) {
-			return mismatch("rows after the request", row+" gone", "%s still there", row)
+			return usp.Differs("rows after the request", row+" gone", "%s still there", row)
 		}
 	}
 	return nil

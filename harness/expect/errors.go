@@ -30,7 +30,7 @@ func OneParamError(r *controller.Reply, accepts func(path string) error) error {
 		for _, e := range errs {
 			paths = append(paths, e.GetParamPath())
 		}
-		return mismatch("Error: number of param_errs", fmt.Sprintf("%d: %s", len(errs), quoteAll(paths)), "1")
+		return usp.Differs("Error: number of param_errs", fmt.Sprintf("%d: %s", len(errs), quoteAll(paths)), "1")
 	}
 	if err := accepts(errs[0].GetParamPath()); err != nil {
 		return err
@@ -53,5 +53,5 @@ func Denied(r *controller.Reply) error {
 		return nil
 	}
 	const most = 4
-	return mismatch("Error: err_code", strings.Join(got[:min(most, len(got))], "; "), "%s", usp.CodePermissionDenied)
+	return usp.Differs("Error: err_code", strings.Join(got[:min(most, len(got))], "; "), "%s", usp.CodePermissionDenied)
 }

@@ -13,11 +13,6 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// mismatch builds the error of a comparison; got is text already fit to read.
-func mismatch(where, got, wantFormat string, args ...any) error {
-	return &usp.Mismatch{Where: where, Want: fmt.Sprintf(wantFormat, args...), Got: got}
-}
-
 // quote shows a string of the device on one line.
 func quote(s string) string { return usp.Quote(s) }
 
@@ -50,7 +45,7 @@ func Equal(where, want, got string) error {
 	if want == got {
 		return nil
 	}
-	return mismatch(where, quote(got), "%q", want)
+	return usp.Differs(where, quote(got), "%q", want)
 }
 
 // Count compares a number of things.
@@ -58,7 +53,7 @@ func Count(where string, want, got int) error {
 	if want == got {
 		return nil
 	}
-	return mismatch(where, fmt.Sprint(got), "%d", want)
+	return usp.Differs(where, fmt.Sprint(got), "%d", want)
 }
 
 // AnyOf is a list of lawful sets of names.
@@ -80,13 +75,14 @@ func Type(r *controller.Reply, want usp.MsgType) error {
 	if e := r.Body().GetError(); e != nil && got == usp.Error {
 		shown = "Error " + told(e)
 	}
-	return mismatch("reply to "+usp.TypeName(usp.MsgTypeOf(r.Request)), shown, "%s", usp.TypeName(want))
+	return usp.Differs("reply to "+usp.TypeName(usp.MsgTypeOf(r.Request)), shown, "%s", usp.TypeName(want))
 }
 
 // Code says whether an error code may stand in the answer to a request of type t.
 func Code(where string, code uint32, t usp.MsgType) error {
 	if c := usp.ErrCode(code); !c.AllowedIn(t) {
-		return mismatch(where, c.String(), "a code that TR-369 allows for %s, one of %s or 7800-7999", usp.TypeName(t), usp.AllowedCodes(t))
+		return usp.Differs(where, c.String(), "a code that TR-369 allows for %s, one of %s or 7800-7999",
+			usp.TypeName(t), usp.AllowedCodes(t))
 	}
 	return nil
 }
@@ -102,7 +98,7 @@ func Keys(where string, got usp.Params, want AnyOf) error {
 		}
 		lawful = append(lawful, strings.Join(sorted, ", "))
 	}
-	return mismatch(where, orNone(strings.Join(names, ", ")), "%s", strings.Join(lawful, "; or "))
+	return usp.Differs(where, orNone(strings.Join(names, ", ")), "%s", strings.Join(lawful, "; or "))
 }
 
 func orNone(s string) string {
@@ -117,7 +113,7 @@ func Value(where string, t usp.ValueType, want, got string) error {
 	if usp.EqualValues(t, want, got) {
 		return nil
 	}
-	return mismatch(where, quote(got), "%q", want)
+	return usp.Differs(where, quote(got), "%q", want)
 }
 
 // WithoutDot removes the final dot, which references to objects may have or lack.
@@ -128,7 +124,7 @@ func SamePath(where, want, got string) error {
 	if WithoutDot(want) == WithoutDot(got) {
 		return nil
 	}
-	return mismatch(where, quote(got), "%q", want)
+	return usp.Differs(where, quote(got), "%q", want)
 }
 
 // AtLeast compares a number of things with the least that is lawful.
@@ -136,7 +132,7 @@ func AtLeast(where string, least, got int) error {
 	if got >= least {
 		return nil
 	}
-	return mismatch(where, fmt.Sprint(got), "at least %d", least)
+	return usp.Differs(where, fmt.Sprint(got), "at least %d", least)
 }
 
 // OneOf wants one of the lawful strings.
@@ -144,7 +140,7 @@ func OneOf(where string, lawful []string, got string) error {
 	if slices.Contains(lawful, got) {
 		return nil
 	}
-	return mismatch(where, quote(got), "one of %s", quoteAll(lawful))
+	return usp.Differs(where, quote(got), "one of %s", quoteAll(lawful))
 }
 
 // NotEqual wants any string but one.
@@ -152,7 +148,7 @@ func NotEqual(where, unwanted, got string) error {
 	if got != unwanted {
 		return nil
 	}
-	return mismatch(where, quote(got), "anything but %q", unwanted)
+	return usp.Differs(where, quote(got), "anything but %q", unwanted)
 }
 
 // NoError wants a result without an error code.
@@ -160,8 +156,8 @@ func NoError(where string, code uint32, text string) error {
 	if code == 0 {
 		return nil
 	}
-	return mismatch(where, fmt.Sprintf("%s: %s", usp.ErrCode(code), quote(text)), "no error")
+	return usp.Differs(where, fmt.Sprintf("%s: %s", usp.ErrCode(code), quote(text)), "no error")
 }
 
 // Nothing wants nothing; got says what there was, in words.
-func Nothing(where, got string) error { return mismatch(where, got, "none") }
+func Nothing(where, got string) error { return usp.Differs(where, got, "none") }

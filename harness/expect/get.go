@@ -50,7 +50,7 @@ func requestedResult(r *controller.Reply, n int, path string) (*usppb.GetResp_Re
 		}
 		paths = append(paths, q.GetRequestedPath())
 	}
-	return nil, mismatch("req_path_results: requested_path", quoteAll(paths), "%q", path)
+	return nil, usp.Differs("req_path_results: requested_path", quoteAll(paths), "%q", path)
 }
 
 // OneParameter wants a result with one resolved_path_results element, which is for object and has the one parameter name, and returns its
@@ -105,7 +105,7 @@ func Values(got usp.Params, object string, want usp.Params, types Types) error {
 	for _, name := range want.Names() {
 		value, ok := got[object+name]
 		if !ok {
-			return mismatch("GetResp: "+object+name, "no such parameter", "%q", want[name])
+			return usp.Differs("GetResp: "+object+name, "no such parameter", "%q", want[name])
 		}
 		t, typed := types[name]
 		if !typed {
@@ -130,10 +130,10 @@ func (before Snapshot) New(after Snapshot) []string {
 // Unchanged wants the same rows as before; one that appeared or vanished is named. Values that differ do not count.
 func (before Snapshot) Unchanged(after Snapshot) error {
 	if rows := before.New(after); len(rows) > 0 {
-		return mismatch("rows after the request", "the new row "+rows[0], "the rows that were there before")
+		return usp.Differs("rows after the request", "the new row "+rows[0], "the rows that were there before")
 	}
 	if rows := after.New(before); len(rows) > 0 {
-		return mismatch("rows after the request", rows[0]+" gone", "the rows that were there before")
+		return usp.Differs("rows after the request", rows[0]+" gone", "the rows that were there before")
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func OneInstances(r *controller.Reply, path string) ([]string, error) {
 	for _, i := range results[0].GetCurrInsts() {
 		row := i.GetInstantiatedObjPath()
 		if seen[row] {
-			return nil, mismatch("curr_insts: instantiated_obj_path", quote(row)+" twice", "every instance once")
+			return nil, usp.Differs("curr_insts: instantiated_obj_path", quote(row)+" twice", "every instance once")
 		}
 		seen[row] = true
 		rows = append(rows, row)

@@ -27,7 +27,7 @@ func OneOperation(r *controller.Reply, command string, names ...string) (*usppb.
 // CommandFailure wants the result of a command that failed with a code.
 func CommandFailure(result *usppb.OperateResp_OperationResult, code usp.ErrCode) error {
 	if result.GetCmdFailure() == nil || usp.ErrCode(result.GetCmdFailure().GetErrCode()) != code {
-		return mismatch("operation_results[0]", outcome(result), "cmd_failure %s", code)
+		return usp.Differs("operation_results[0]", outcome(result), "cmd_failure %s", code)
 	}
 	return nil
 }
@@ -37,19 +37,19 @@ func OutputArgs(result *usppb.OperateResp_OperationResult) error {
 	if _, ok := result.GetOperationResp().(*usppb.OperateResp_OperationResult_ReqOutputArgs); ok {
 		return nil
 	}
-	return mismatch("operation_results[0]", outcome(result), "req_output_args")
+	return usp.Differs("operation_results[0]", outcome(result), "req_output_args")
 }
 
 // RequestPath wants the result of an asynchronous command: the path of a row of Device.LocalAgent.Request., with or without final dot.
 func RequestPath(result *usppb.OperateResp_OperationResult) error {
 	member, ok := result.GetOperationResp().(*usppb.OperateResp_OperationResult_ReqObjPath)
 	if !ok {
-		return mismatch("operation_results[0]", outcome(result), "req_obj_path")
+		return usp.Differs("operation_results[0]", outcome(result), "req_obj_path")
 	}
 	const table = "Device.LocalAgent.Request."
 	path, err := usp.ParsePath(WithoutDot(member.ReqObjPath) + ".")
 	if err != nil || path.Kind != usp.InstancePath || !path.ByNumber() || path.Parent().String() != table {
-		return mismatch("operation_results[0].req_obj_path", quote(member.ReqObjPath), "a row of %s by number", table)
+		return usp.Differs("operation_results[0].req_obj_path", quote(member.ReqObjPath), "a row of %s by number", table)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func UpdatedObject(r *controller.Reply, path string, n int) (*updatedObject, err
 		}
 		paths = append(paths, o.GetRequestedPath())
 	}
-	return nil, mismatch("updated_obj_results: requested_path", quoteAll(paths), "%q", path)
+	return nil, usp.Differs("updated_obj_results: requested_path", quoteAll(paths), "%q", path)
 }
 
 // UpdateSuccess wants oper_success for an object, without parameter errors, and in every instance's updated_params exactly the named
@@ -42,7 +42,7 @@ func UpdateSuccess(o *updatedObject, params ...string) (*updatedSuccess, error) 
 	for _, u := range ok.GetUpdatedInstResults() {
 		where := "updated_inst_results for " + u.GetAffectedPath()
 		if errs := u.GetParamErrs(); len(errs) > 0 {
-			return ok, mismatch(where+": param_errs", quote(errs[0].GetParam())+" "+told(errs[0]), "none")
+			return ok, usp.Differs(where+": param_errs", quote(errs[0].GetParam())+" "+told(errs[0]), "none")
 		}
 		if err := Keys(where+": updated_params", u.GetUpdatedParams(), AnyOf{params}); err != nil {
 			return ok, err
@@ -105,20 +105,20 @@ func refused(where string, o *updatedObject) (*updatedFailure, error) {
 	case status.GetOperFailure() != nil:
 		return status.GetOperFailure(), nil
 	case status.GetOperSuccess() != nil:
-		return nil, mismatch(where+": oper_status", "oper_success", "oper_failure")
+		return nil, usp.Differs(where+": oper_status", "oper_success", "oper_failure")
 	}
-	return nil, mismatch(where+": oper_status", "neither success nor failure", "oper_failure")
+	return nil, usp.Differs(where+": oper_status", "neither success nor failure", "oper_failure")
 }
 
 // succeeded wants oper_success for an object.
 func succeeded(o *updatedObject) (*updatedSuccess, error) {
 	where := "updated_obj_results for " + quote(o.GetRequestedPath())
 	if f := o.GetOperStatus().GetOperFailure(); f != nil {
-		return nil, mismatch(where+": oper_status", "oper_failure "+told(f), "oper_success")
+		return nil, usp.Differs(where+": oper_status", "oper_failure "+told(f), "oper_success")
 	}
 	ok := o.GetOperStatus().GetOperSuccess()
 	if ok == nil {
-		return nil, mismatch(where+": oper_status", "neither success nor failure", "oper_success")
+		return nil, usp.Differs(where+": oper_status", "neither success nor failure", "oper_success")
 	}
 	return ok, nil
 }
@@ -151,7 +151,7 @@ func Contains(where string, want, got []string) error {
 	}
 	for _, s := range want {
 		if !have[s] {
-			return mismatch(where, quoteAll(got), "%q among them", s)
+			return usp.Differs(where, quoteAll(got), "%q among them", s)
 		}
 	}
 	return nil

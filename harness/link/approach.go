@@ -64,19 +64,18 @@ func (a *approach) sent(e *journal.Event, to string, payload []byte) {
 // reports whether what is sent to the Agent's address comes to one who subscribed so.
 func (a *approach) explain(want Login, agent, controller string, reaches func(subscribed string) bool) Explanation {
 	x := Explanation{Breaches: a.breaches}
-	differs := func(format string, args ...any) { x.Mismatches = append(x.Mismatches, fmt.Sprintf(format, args...)) }
 	if name := other(a.logins, want.Username, func(c credentials) *string { return c.username }); name != nil {
-		differs("it logs in as %s, and the link's username is %q", quoted(*name), want.Username)
+		x.differs("it logs in as %s, and the link's username is %q", quoted(*name), want.Username)
 	}
 	if other(a.logins, want.Password, func(c credentials) *string { return c.password }) != nil {
-		differs("its password is not the link's")
+		x.differs("its password is not the link's")
 	}
 	if len(a.subscribed) > 0 && !slices.ContainsFunc(a.subscribed, reaches) {
-		differs("it subscribes to %s, and the link's agentTopic is %q", quoted(a.subscribed...), agent)
+		x.differs("it subscribes to %s, and the link's agentTopic is %q", quoted(a.subscribed...), agent)
 	}
 	elsewhere := slices.ContainsFunc(a.breaches, func(b Breach) bool { return b.Rule == a.answerRule })
 	if len(a.unasked) > 0 && !elsewhere && !slices.ContainsFunc(a.unasked, func(to string) bool { return Within(to, controller) }) {
-		differs("it sends its Records to %s, and the link's controllerTopic is %q", quoted(a.unasked...), controller)
+		x.differs("it sends its Records to %s, and the link's controllerTopic is %q", quoted(a.unasked...), controller)
 	}
 	switch {
 	case slices.ContainsFunc(a.subscribed, reaches): // it is the rest that is not as it should be

@@ -135,7 +135,7 @@ func (l *UDS) Explain(events []*journal.Event) Explanation {
 			x.Breaches = append(x.Breaches, Breach{Rule: "R-UDS.6", Seq: e.Seq,
 				Err: fmt.Errorf("a frame of the device is not valid: %s", e.Text)})
 		case isFrame && e.Dir == journal.In && f.Has(uds.Error):
-			x.mismatch("it answers the handshake with the Error %s", e.Text)
+			x.differs("it answers the handshake with the Error %s", e.Text)
 		}
 		opened = opened || e.Layer == journal.LayerUDS && e.Conn != 0
 		greeted = greeted || handshakeOf(e) != nil

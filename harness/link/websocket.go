@@ -163,13 +163,14 @@ func (l *WebSocket) Explain(events []*journal.Event) Explanation {
 		case h.Status == 0:
 			asked[e.Conn] = e
 			if e.Dir == journal.In && h.Path != l.o.Broker.Path && l.o.Broker.Path != "" {
-				x.mismatch("it asks for the path %s, and the link's path is %q", usp.Quote(h.Path), l.o.Broker.Path)
+				x.differs("it asks for the path %s, and the link's path is %q", usp.Quote(h.Path), l.o.Broker.Path)
 			}
 		case e.Dir == journal.Out:
 			x.Breaches = append(x.Breaches, refusedRequest(asked[e.Conn], h, ended[e.Conn])...)
 		case h.Status != http.StatusSwitchingProtocols:
 			answered = true
-			x.mismatch("its WebSocket server answers the opening request with %d %s, and the link's url is %q", h.Status, http.StatusText(h.Status), l.o.Dial.URL)
+			x.differs("its WebSocket server answers the opening request with %d %s, and the link's url is %q",
+				h.Status, http.StatusText(h.Status), l.o.Dial.URL)
 		default:
 			answered = true
 			x.Breaches = append(x.Breaches, wrongResponse(asked[e.Conn], e, h)...)
@@ -201,8 +202,8 @@ func wrongResponse(asked, e *journal.Event, h *websocket.Handshake) []Breach {
 	return nil
 }
 
-// mismatch adds a mismatch that is not told yet.
-func (x *Explanation) mismatch(format string, args ...any) {
+// differs adds a mismatch that is not among them yet.
+func (x *Explanation) differs(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(x.Mismatches, text) {
 		x.Mismatches = append(x.Mismatches, text)
 	}

@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// mismatch is what a value should be, in words; empty when it is that. Everything about one value is decided here and in lexical.
-func (s *Syntax) mismatch(kind, value string) string {
+// wants is what a value should be, in words; empty when it is that. Everything about one value is decided here and in lexical.
+func (s *Syntax) wants(kind, value string) string {
 	if s == nil {
 		return lexical(kind, value)
 	}

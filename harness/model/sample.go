@@ -9,13 +9,13 @@ import (
 
 // Valid returns values that the parameter can have, as far as its type and syntax say. What a reference refers to is for the caller.
 func (p Param) Valid() []string {
-	return slices.DeleteFunc(p.candidates(), func(value string) bool { return p.Syntax.mismatch(p.Type, value) != "" })
+	return slices.DeleteFunc(p.candidates(), func(value string) bool { return p.Syntax.wants(p.Type, value) != "" })
 }
 
 // Invalid returns values that the parameter cannot have, each with what it should be, in words.
 func (p Param) Invalid() (values, wants []string) {
 	for _, value := range p.candidates() {
-		if want := p.Syntax.mismatch(p.Type, value); want != "" {
+		if want := p.Syntax.wants(p.Type, value); want != "" {
 			values, wants = append(values, value), append(wants, want)
 		}
 	}

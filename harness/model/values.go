@@ -152,7 +152,7 @@ func (v *valuation) syntaxOf(object, name string, p Param) *Syntax {
 func (v *valuation) value(o Shown, name string, p Param, s *Syntax) {
 	path, value := o.Path+name, o.Params[name]
 	kind := cmp.Or(p.Type, v.typeOf(SchemaPath(o.Path), name))
-	if want := s.mismatch(kind, value); want != "" {
+	if want := s.wants(kind, value); want != "" {
 		v.add(BadValue, path, want, strconv.Quote(value), o.Event)
 		return
 	}

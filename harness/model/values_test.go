@@ -44,12 +44,12 @@ func TestLexical(t *testing.T) {
 		"brackets": {"string", &Syntax{Item: "unsignedInt", Brackets: true}, []string{"[1,2],[3,4]"}, nil},
 	} {
 		for _, value := range c.good {
-			if want := c.syntax.mismatch(c.kind, value); want != "" {
+			if want := c.syntax.wants(c.kind, value); want != "" {
 				t.Errorf("%s: %q is good, got %q", name, value, want)
 			}
 		}
 		for _, value := range c.bad {
-			if c.syntax.mismatch(c.kind, value) == "" {
+			if c.syntax.wants(c.kind, value) == "" {
 				t.Errorf("%s: %q is taken for good", name, value)
 			}
 		}

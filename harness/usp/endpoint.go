@@ -26,17 +26,17 @@ func Schemes() []string {
 func ParseEndpointID(s string) (EndpointID, error) {
 	parts := strings.SplitN(s, ":", 3)
 	if len(parts) < 3 {
-		return "", mismatch("endpoint id", s, "authority-scheme:authority-id:instance-id")
+		return "", Differs("endpoint id", Quote(s), "authority-scheme:authority-id:instance-id")
 	}
 	scheme, authority, instance := parts[0], parts[1], parts[2]
 	if !slices.Contains(Schemes(), scheme) {
-		return "", mismatch("authority-scheme of "+Quote(s), scheme, "one of %s", strings.Join(Schemes(), ", "))
+		return "", Differs("authority-scheme of "+Quote(s), Quote(scheme), "one of %s", strings.Join(Schemes(), ", "))
 	}
 	if want := authorityRule(scheme, authority); want != "" {
-		return "", mismatch("authority-id of "+Quote(s), authority, "%s", want)
+		return "", Differs("authority-id of "+Quote(s), Quote(authority), "%s", want)
 	}
 	if want := instanceRule(scheme, instance); want != "" {
-		return "", mismatch("instance-id of "+Quote(s), instance, "%s", want)
+		return "", Differs("instance-id of "+Quote(s), Quote(instance), "%s", want)
 	}
 	return EndpointID(s), nil
 }

@@ -15,9 +15,9 @@ type Mismatch struct {
 
 func (m *Mismatch) Error() string { return m.Where + ": want " + m.Want + ", got " + m.Got }
 
-// mismatch builds a Mismatch whose Got is quoted, and cut when it is long.
-func mismatch(where, got, wantFormat string, args ...any) error {
-	return &Mismatch{Where: where, Want: fmt.Sprintf(wantFormat, args...), Got: Quote(got)}
+// Differs returns a Mismatch. A got that is a string of the device is quoted by the caller.
+func Differs(where, got, wantFormat string, args ...any) error {
+	return &Mismatch{Where: where, Want: fmt.Sprintf(wantFormat, args...), Got: got}
 }
 
 // at puts a place before that of a Mismatch which was found within it. Other errors, and nil, pass.

@@ -44,7 +44,7 @@ func parsePath(what, s string, g grammar) (Path, error) {
 	case len(s) > MaxPathLength:
 		return Path{}, &Mismatch{what, fmt.Sprintf("at most %d bytes", MaxPathLength), fmt.Sprintf("%d bytes", len(s))}
 	case !utf8.ValidString(s):
-		return Path{}, mismatch(what, s, "text in UTF-8")
+		return Path{}, Differs(what, Quote(s), "text in UTF-8")
 	}
 	p := &pathParser{what: what, text: s, grammar: g}
 	return p.path()
@@ -105,7 +105,7 @@ func (p *pathParser) path() (Path, error) {
 // hasObject refuses an absolute command or event without the object that it belongs to.
 func (p *pathParser) hasObject(segments []Segment) error {
 	if p.grammar&absolute != 0 && len(segments) == 1 {
-		return mismatch(p.what, p.text, "an object before the name")
+		return Differs(p.what, Quote(p.text), "an object before the name")
 	}
 	return nil
 }
@@ -215,5 +215,5 @@ func (p *pathParser) end(token string) bool { return p.text[p.at:] == token && p
 
 // want is the error that something else was expected here.
 func (p *pathParser) want(what string) error {
-	return mismatch(p.what, p.text, "%s at byte %d", what, p.at)
+	return Differs(p.what, Quote(p.text), "%s at byte %d", what, p.at)
 }

@@ -42,7 +42,7 @@ func ValidateAddressing(m *usppb.Msg) error {
 			return nil
 		}
 		if p, err := form.parse(path); err == nil && !p.ByNumber() {
-			return mismatch("", path, "instance numbers alone")
+			return Differs("", Quote(path), "instance numbers alone")
 		}
 		return nil
 	}}.message(m)
@@ -63,7 +63,7 @@ func (f pathForm) accept(path string) (Path, error) {
 		return p, &Mismatch{Want: broken.Want, Got: broken.Got}
 	}
 	if !slices.Contains(f.kinds, p.Kind) {
-		return p, mismatch("", path, "%s", f.kinds[0])
+		return p, Differs("", Quote(path), "%s", f.kinds[0])
 	}
 	return p, nil
 }

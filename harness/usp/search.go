@@ -86,13 +86,13 @@ func (c Condition) fits(t ValueType, isList bool, value string) error {
 	isUnknown := t == TypeDateTime && (isUnknownTime(c.Value) || isUnknownTime(value))
 	switch {
 	case c.Op == Contains && !isList, c.ordered() && isList:
-		return mismatch(where, string(c.Op), "an operator for a %s", describeType(t, isList))
+		return Differs(where, Quote(string(c.Op)), "an operator for a %s", describeType(t, isList))
 	case c.ordered() && (isText || t == TypeBoolean || isUnknown):
-		return mismatch(where, string(c.Op), "== or != for a %s", describeType(t, isList))
+		return Differs(where, Quote(string(c.Op)), "== or != for a %s", describeType(t, isList))
 	case c.Quoted && !isText && t != TypeDateTime:
-		return mismatch(where, c.Value, "a value without quotes for a %s", describeType(t, isList))
+		return Differs(where, Quote(c.Value), "a value without quotes for a %s", describeType(t, isList))
 	case !c.Quoted && t == TypeString:
-		return mismatch(where, c.Value, "a value in quotes for a %s", describeType(t, isList))
+		return Differs(where, Quote(c.Value), "a value in quotes for a %s", describeType(t, isList))
 	case isList && c.Op != Contains:
 		return at(where, ValidList(t, c.Value))
 	}

@@ -16,7 +16,7 @@ import (
 // Endpoint IDs are only required; ParseEndpointID judges them. The payload is not looked into.
 func ValidateRecord(r *usppb.Record) error {
 	if !versionForm.MatchString(r.GetVersion()) {
-		return mismatch("version of the Record", r.GetVersion(), "<major>.<minor>")
+		return Differs("version of the Record", Quote(r.GetVersion()), "<major>.<minor>")
 	}
 	if err := wellFormed(r.ProtoReflect()); err != nil {
 		return err
@@ -32,7 +32,7 @@ func ValidateRecord(r *usppb.Record) error {
 		}
 	case *usppb.Record_MqttConnect:
 		if topic := record.MqttConnect.SubscribedTopic; strings.ContainsAny(topic, "+#") {
-			return mismatch("mqtt_connect.subscribed_topic", topic, "a topic without wildcards")
+			return Differs("mqtt_connect.subscribed_topic", Quote(topic), "a topic without wildcards")
 		}
 	}
 	return nil

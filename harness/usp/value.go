@@ -85,7 +85,7 @@ func Valid(t ValueType, value string) error {
 		ok = utf8.ValidString(value)
 	}
 	if !ok {
-		return mismatch("value", value, "%s", rules[t])
+		return Differs("value", Quote(value), "%s", rules[t])
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func ParseBool(s string) (bool, error) {
 	case "false", "0":
 		return false, nil
 	}
-	return false, mismatch("value", s, "a boolean: true, false, 1 or 0")
+	return false, Differs("value", Quote(s), "a boolean: true, false, 1 or 0")
 }
 
 // ParseDateTime reads a dateTime. A time without zone is taken as UTC; the unknown time has the zero time.Time.
@@ -125,7 +125,7 @@ func ParseDateTime(s string) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, mismatch("value", s, "a dateTime such as 2026-01-31T23:59:59Z")
+	return time.Time{}, Differs("value", Quote(s), "a dateTime such as 2026-01-31T23:59:59Z")
 }
 
 // dateTimeForm is stricter than package time, which takes hours of one digit and a decimal comma.

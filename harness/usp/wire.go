@@ -126,7 +126,7 @@ func (s *scan) field(b []byte, kind protowire.Type, fd protoreflect.FieldDescrip
 	case fd.Message() != nil:
 		return s.message(value, fd.Message())
 	case fd.Kind() == protoreflect.StringKind && !utf8.Valid(value):
-		return mismatch(s.place(""), string(value), "text in UTF-8")
+		return Differs(s.place(""), Quote(string(value)), "text in UTF-8")
 	}
 	return nil
 }
