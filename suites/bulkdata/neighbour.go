@@ -47,9 +47,7 @@ func addNeighbour(p *profile, what *collection) *neighbour {
 	default:
 		return nil
 	}
-	required := n.settings()
-	required["EncodingType"], required["ReportingInterval"] = encodingType, strconv.Itoa(int(every.Seconds()))
-	if n.path = c.AddBesides(profiles, required, optional); n.path == "" {
+	if !n.addBesides(what, encodingType, optional) {
 		return nil
 	}
 	if by, ok := n.carrier.(*pushed); ok {
@@ -59,10 +57,20 @@ func addNeighbour(p *profile, what *collection) *neighbour {
 			return nil
 		}
 	}
-	entry := usp.Params{"Name": what.name, "Reference": what.reference}
-	c.DeviceMust(expect.Type(c.Agent.Add(c, false, usp.Create(n.path+"Parameter.", entry, nil)), usp.AddResp))
-	n.format = n.encoding(encodingType)
 	return &neighbour{profile: n, what: what}
+}
+
+// addBesides adds the row of a profile that the plan does not have, and what it reports on. It reports whether the device has room for it.
+func (p *profile) addBesides(what *collection, encodingType string, optional usp.Params) bool {
+	required := p.settings()
+	required["EncodingType"], required["ReportingInterval"] = encodingType, strconv.Itoa(int(p.every.Seconds()))
+	if p.path = p.c.AddBesides(profiles, required, optional); p.path == "" {
+		return false
+	}
+	entry := usp.Params{"Name": what.name, "Reference": what.reference}
+	p.c.DeviceMust(expect.Type(p.c.Agent.Add(p.c, false, usp.Create(p.path+"Parameter.", entry, nil)), usp.AddResp))
+	p.format = p.encoding(encodingType)
+	return true
 }
 
 // run enables the neighbour, waits for its first report and disables it again. Bulk data as a whole is enabled.

@@ -68,6 +68,7 @@ func retried(c *harness.Case) {
 	p.identified(3)
 	if next != nil {
 		p.afterRetries(what)
+		judgeRetained(c, what)
 	}
 }
 
