@@ -45,8 +45,11 @@ type VendorClass struct {
 type DHCP struct {
 	Version int    // 4 or 6
 	Type    string // DISCOVER, REQUEST, SOLICIT …
-	Classes []VendorClass
-	text    string
+	// Client names the client of the device that sent the message, or that it is for: its hardware address and client identifier, or its
+	// address and DUID. Exchange is the same, with the transaction instead of the identifier. A device can have several clients.
+	Client, Exchange string
+	Classes          []VendorClass
+	text             string
 }
 
 // Describe shows the whole message.
@@ -128,7 +131,7 @@ func (s *Server) takeDHCPv4(socket *socket, p packet) {
 		return
 	}
 	s.recordDHCPv4(journal.In, m, p.to, p.from, p.data)
-	n := s.lease(m.ClientHWAddr.String())
+	n := s.lease(client4(m))
 	if n == 0 {
 		return // a flood of clients
 	}
@@ -181,8 +184,24 @@ func (s *Server) takeDHCPv4(socket *socket, p packet) {
 
 func (s *Server) recordDHCPv4(dir journal.Dir, m *dhcpv4.DHCPv4, local, remote netip.AddrPort, raw []byte) {
 	body := &DHCP{Version: 4, Type: m.MessageType().String(), text: m.Summary(),
+		Client: client4(m), Exchange: fmt.Sprintf("%s %x", m.ClientHWAddr, m.TransactionID),
 		Classes: classesOf4(m.Options.Get(dhcpv4.OptionVendorIdentifyingVendorClass))}
 	s.record(journal.LayerDHCP, dir, body.Type, strings.TrimSpace(fmt.Sprintf("DHCPv4 of %s %s", m.ClientHWAddr, classText(body.Classes))), local, remote, raw, body)
+}
+
+// client4 is the key of a DHCPv4 client (RFC 2131, section 4.2, and RFC 2132, section 9.14).
+func client4(m *dhcpv4.DHCPv4) string {
+	return strings.TrimSpace(fmt.Sprintf("%s %x", m.ClientHWAddr, m.Options.Get(dhcpv4.OptionClientIdentifier)))
+}
+
+// client6 is the key of a DHCPv6 client. All clients of a device may have the same DUID (RFC 8415, section 11), but each interface has a
+// link-local address of its own.
+func client6(m *dhcpv6.Message, peer netip.Addr) string {
+	key := peer.WithZone("").String()
+	if id := m.Options.ClientID(); id != nil {
+		key += fmt.Sprintf(" %x", id.ToBytes())
+	}
+	return key
 }
 
 func classText(classes []VendorClass) string {
@@ -273,7 +292,7 @@ func (s *Server) takeDHCPv6(socket *socket, p packet) {
 	}
 	modifiers := []dhcpv6.Modifier{dhcpv6.WithServerID(s.duid), dhcpv6.WithDNS(s.options.IPv6.Addr().AsSlice())}
 	if ia := m.Options.OneIANA(); ia != nil && id != nil {
-		n := s.lease(string(id.ToBytes()))
+		n := s.lease(client6(m, p.from.Addr()))
 		if n == 0 {
 			return // a flood of clients
 		}
@@ -308,6 +327,8 @@ func (s *Server) takeDHCPv6(socket *socket, p packet) {
 }
 
 func (s *Server) recordDHCPv6(dir journal.Dir, m *dhcpv6.Message, classes []VendorClass, local, remote netip.AddrPort, raw []byte) {
-	body := &DHCP{Version: 6, Type: m.MessageType.String(), Classes: classes, text: m.Summary() + "\n" + classText(classes)}
+	peer := remote.Addr()
+	body := &DHCP{Version: 6, Type: m.MessageType.String(), Classes: classes, Client: client6(m, peer),
+		Exchange: fmt.Sprintf("%s %x", peer.WithZone(""), m.TransactionID), text: m.Summary() + "\n" + classText(classes)}
 	s.record(journal.LayerDHCP, dir, body.Type, strings.TrimSpace("DHCPv6 "+classText(classes)), local, remote, raw, body)
 }

@@ -31,31 +31,52 @@ func requestsController(c *harness.Case) {
 	c.Step(2, "wait for its DHCP requests")
 	c.BackAfter(mark)
 	c.Metric(1, func(m *harness.Metric) {
-		all := append(asked(c, mark, 4), asked(c, mark, 6)...)
+		all := asked(c, mark)
 		if len(all) == 0 {
 			m.Must(&usp.Mismatch{Where: "DHCP after the reboot", Want: "a request for an address", Got: "none"}, mark)
 		}
-		looks := func(version int) bool {
-			return slices.ContainsFunc(asked(c, mark, version), func(e *journal.Event) bool { return len(ofForum(e.Body.(*discovery.DHCP))) > 0 })
+		judged, others := looking(all)
+		if len(others) > 0 {
+			m.Note("clients that never send enterprise number %d, and so look for no Controller: %d, such as DHCPv%d of %s",
+				discovery.Enterprise, len(others), others[0].Version, others[0].Client)
 		}
-		for _, e := range all {
-			d := e.Body.(*discovery.DHCP)
-			if other := 10 - d.Version; !looks(d.Version) && looks(other) {
-				m.Note("the device looks for a Controller by DHCPv%d alone: its requests of DHCPv%d have no vendor class of enterprise %d", other, d.Version,
-					discovery.Enterprise)
-				continue
-			}
-			m.Must(classed(d), e.Seq)
+		for _, e := range judged {
+			m.Must(classed(e.Body.(*discovery.DHCP)), e.Seq)
 		}
 	})
 }
 
-// asked are the requests of DHCP in a version since mark.
-func asked(c *harness.Case, mark journal.Mark, version int) []*journal.Event {
+// asked are the requests of DHCP since mark.
+func asked(c *harness.Case, mark journal.Mark) []*journal.Event {
 	return slices.DeleteFunc(came(c, mark, journal.LayerDHCP), func(e *journal.Event) bool {
 		d, ok := e.Body.(*discovery.DHCP)
-		return !ok || d.Version != version || !slices.Contains(requests(), d.Type)
+		return !ok || !slices.Contains(requests(), d.Type)
 	})
+}
+
+// looking are the requests of the clients that look for a Controller, in that they name the Broadband Forum at least once, and one request
+// of each of the other clients. A device has a client for each version of IP and each interface, and may have some that are not USP's.
+// Where none looks for a Controller, all are judged.
+func looking(all []*journal.Event) (judged []*journal.Event, others []*discovery.DHCP) {
+	looks := map[string]bool{}
+	for _, e := range all {
+		if d := e.Body.(*discovery.DHCP); len(ofForum(d)) > 0 {
+			looks[d.Client], looks[d.Exchange] = true, true
+		}
+	}
+	if len(looks) == 0 {
+		return all, nil
+	}
+	for _, e := range all {
+		d := e.Body.(*discovery.DHCP)
+		switch {
+		case looks[d.Client] || looks[d.Exchange]:
+			judged = append(judged, e)
+		case !slices.ContainsFunc(others, func(o *discovery.DHCP) bool { return o.Client == d.Client }):
+			others = append(others, d)
+		}
+	}
+	return judged, others
 }
 
 // ofForum are the vendor classes with the enterprise number of the Broadband Forum.
