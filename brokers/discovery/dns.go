@@ -65,7 +65,7 @@ func (d *DNS) Asks(name string, types ...uint16) bool {
 // Records are those of the answer and of the additional section.
 func (d *DNS) Records() []dns.RR { return slices.Concat(d.Answer, d.Extra) }
 
-// Answer adds records to the zone of the DNS server. A name that has none does not exist. They stay until the server is closed.
+// Answer adds records to the zone of the DNS server. A name that has none does not exist. They stay until Forget.
 func (s *Server) Answer(records ...dns.RR) {
 	s.mu.Lock()
 	for _, rr := range records {
@@ -75,6 +75,14 @@ func (s *Server) Answer(records ...dns.RR) {
 	}
 	s.mu.Unlock()
 	s.script("Answer", "DNS answers with "+recordText(records))
+}
+
+// Forget takes the records of a name, and of what is below it, out of the zone of the DNS server.
+func (s *Server) Forget(name string) {
+	s.mu.Lock()
+	s.zone = slices.DeleteFunc(s.zone, func(rr dns.RR) bool { return dns.IsSubDomain(dns.Fqdn(name), rr.Header().Name) })
+	s.mu.Unlock()
+	s.script("Forget", "DNS has no "+name)
 }
 
 // Respond makes these the records that multicast DNS answers with, until the next Respond or Reset. They are not announced: a Controller

@@ -25,6 +25,7 @@ func resolvesLocal(c *harness.Case) {
 	way := dials(c)
 	_, subscription := c.Subscribe(usp.Params{"NotifType": "Event", "ReferenceList": "Device.Boot!", "Persistent": "true"})
 	way.keep(c)
+	c.Discovery.Forget(name) // which an earlier round let DNS answer for
 	// a device that cannot resolve the name any other way comes back by DNS, to be put back
 	c.Cleanup("let DNS answer for the name too", func(ctx context.Context) error {
 		c.Discovery.Answer(discovery.Addresses(name, c.Discovery.IPv4, c.Discovery.IPv6)...)
