@@ -80,12 +80,18 @@ type mtp struct {
 	secure   bool
 }
 
-// advertised are the MTPs of the device that it has to advertise. Their EnableMDNS is set where it is not.
+// advertised are the MTPs of the device that it has to advertise: those that are enabled and Up, and that of the link. Their EnableMDNS is
+// set where it is not, unless TR-181 forbids that because several rows have the same Protocol.
 func advertised(c *harness.Case) (found []mtp) {
 	const table = "Device.LocalAgent.MTP."
 	values, err := c.ReadAll(table)
 	c.DeviceMust(err)
-	for _, row := range expect.Snapshot(values).Rows() {
+	rows := expect.Snapshot(values).Rows()
+	ofProtocol := map[string]int{}
+	for _, row := range rows {
+		ofProtocol[values[row+"Protocol"]]++
+	}
+	for _, row := range rows {
 		if on, err := usp.ParseBool(values[row+"Enable"]); err != nil || !on {
 			continue
 		}
@@ -94,7 +100,15 @@ func advertised(c *harness.Case) (found []mtp) {
 		if !known {
 			continue
 		}
+		if status := values[row+"Status"]; status != "" && status != "Up" && protocol != c.MTP.Name {
+			c.Note("%s has Status %s, so that it may be advertised or not: it is not judged", row, usp.Quote(status))
+			continue
+		}
 		if on, err := usp.ParseBool(values[row+"EnableMDNS"]); err == nil && !on {
+			if ofProtocol[protocol] > 1 {
+				c.Note("%s is not advertised: EnableMDNS cannot be true, as %d rows have Protocol %s", row, ofProtocol[protocol], protocol)
+				continue
+			}
 			c.Restore(row, "EnableMDNS")
 			c.Set(row, usp.Params{"EnableMDNS": "true"})
 		}
@@ -125,7 +139,8 @@ func advertised(c *harness.Case) (found []mtp) {
 		found = append(found, m)
 	}
 	if len(found) == 0 {
-		c.Unsupported("the device has no enabled MTP that it could advertise: no row of " + table + " with Enable true")
+		c.Unsupported("the device has no MTP that it has to advertise: no row of " + table + " with Enable true, Status Up, " +
+			"and EnableMDNS true or settable")
 	}
 	return found
 }
