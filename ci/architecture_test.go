@@ -33,7 +33,7 @@ var house = [][]string{
 	{"fixtures/agent/datamodel", "fixtures/agent/retry", "fixtures/agent/trust"},
 	{"harness/model/gen"},
 	{"harness/network", "harness/usp", "harness/journal", "harness/plan", "harness/pki", "harness/result"},
-	{"harness/model"},
+	{"harness/model", "fixtures/isolated"},
 	{"harness/usp/usppb"},
 }
 
@@ -45,12 +45,14 @@ var knows = []struct {
 }{
 	{"reports/*", []string{"harness/result", "harness/plan"}, []string{"fixtures/runs"}},
 	{"brokers/gate", []string{"harness/journal"}, []string{"harness/pki", "fixtures/events"}},
-	{"brokers/*", []string{"harness/journal", "brokers/gate"}, []string{"harness/pki", "harness/network", "fixtures/events"}},
+	{"brokers/*", []string{"harness/journal", "brokers/gate"},
+		[]string{"harness/pki", "harness/network", "fixtures/events", "fixtures/isolated"}},
 	// the agent is written from TR-369; it must not know what judges it
 	{"fixtures/agent/retry", nil, nil},
 	{"fixtures/agent/trust", nil, nil},
 	{"fixtures/agent/datamodel", []string{"harness/usp", "harness/usp/usppb"}, nil},
 	{"fixtures/agent/defects", []string{"fixtures/agent", "fixtures/agent/*", "harness/usp", "harness/usp/usppb"}, nil},
+	{"fixtures/agent/discovery", nil, []string{"harness/network", "fixtures/isolated"}},
 	{"fixtures/agent/*", []string{"fixtures/agent/datamodel", "fixtures/agent/retry", "fixtures/agent/trust",
 		"harness/usp", "harness/usp/usppb"}, nil},
 	{"fixtures/agent", []string{"fixtures/agent/*", "harness/usp", "harness/usp/usppb"}, nil},
@@ -59,6 +61,7 @@ var knows = []struct {
 	{"harness/session", []string{"harness/usp", "harness/usp/usppb"}, nil},
 	{"fixtures/events", []string{"harness/journal"}, nil},
 	{"fixtures/program", nil, nil},
+	{"fixtures/isolated", nil, nil},
 }
 
 // guests may be let in by few: rooms of the project that only these may import, and libraries that have one home, in which they can be
@@ -70,6 +73,7 @@ var guests = []struct {
 	{"fixtures/agent", []string{"cmd/usptest", "fixtures/agent", "fixtures/agent/*", "fixtures/reference", "proof", "proof/*"}},
 	{"fixtures/reference", []string{"cmd/usptest", "proof"}},
 	{"fixtures/program", []string{"cmd/usptest", "proof", "proof/*", "ci"}},
+	{"fixtures/isolated", []string{"harness/network", "brokers/discovery", "fixtures/agent/discovery", "proof", "proof/hostile"}},
 	{"fixtures/runs", []string{"reports/*", "cmd/usptest"}},
 	{"harness/runner", []string{"cmd/usptest", "proof"}},
 	{"github.com/vishvananda", []string{"harness/network", "fixtures/agent/discovery"}},

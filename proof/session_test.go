@@ -2,6 +2,7 @@ package proof
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -10,9 +11,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/isolated"
 	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/fixtures/reference"
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/network"
 	"github.com/usptest/usptest/harness/runner"
 )
 
@@ -44,7 +47,7 @@ func atOnce() int {
 
 // usptest is the path of the program that the reference agent is started from.
 var usptest = sync.OnceValues(func() (string, error) {
-	if isolated() {
+	if isolated.Inside() {
 		return os.Getenv(builtProgram), nil
 	}
 	return program.Build("../cmd/usptest")
@@ -60,7 +63,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
-	if !isolated() {
+	if !isolated.Inside() {
 		os.RemoveAll(filepath.Dir(path))
 	}
 	os.Exit(code)
@@ -86,9 +89,12 @@ func device(t testing.TB, ways ...string) *dut.File {
 // open launches the device of o, a reference agent with a number of its own. Who calls it closes the session.
 func open(ctx context.Context, t testing.TB, o runner.SessionOptions) *runner.Session {
 	t.Helper()
-	o.Wire = isolated()
+	o.Wire = isolated.Inside()
 	o.Instance, o.Scale, o.Out = int(instances().Add(1)), reference.Scale, t.TempDir()
 	s, err := runner.Open(ctx, o)
+	if errors.Is(err, network.ErrUnavailable) {
+		t.Skip(err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -14,45 +13,25 @@ import (
 	"github.com/miekg/dns"
 	"github.com/onsi/gomega"
 
+	"github.com/usptest/usptest/fixtures/isolated"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/network"
 )
 
-// inside is set in a test that runs in a network of its own.
-const inside = "USPTEST_INSIDE"
-
-// isolated runs the rest of a test in a network of its own, which is this program again, and reports whether this is already there. Where
-// the system refuses, or a program that the test needs is not installed, the test is skipped.
-func isolated(t *testing.T, programs ...string) bool {
+// isolate runs the rest of a test in a network of its own, where these programs are installed, and reports whether this is already there.
+func isolate(t *testing.T, programs ...string) bool {
 	t.Helper()
-	if os.Getenv(inside) == t.Name() {
-		return true
-	}
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("NOT TESTED: no %s here", program)
-		}
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), inside+"="+t.Name())
-	network.Isolate(cmd)
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	switch {
-	case err != nil && !errors.As(err, &exit):
-		t.Skipf("NOT TESTED: %v", network.Refused(err))
-	case err != nil && strings.Contains(string(out), network.ErrUnavailable.Error()):
-		t.Skipf("NOT TESTED:\n%s", out)
-	case err != nil:
-		t.Errorf("%v\n%s", err, out)
-	}
-	return false
+	isolated.Needs(t, programs...)
+	return isolated.Run(t, network.Isolate)
 }
 
 // bench opens a wire and the servers on it.
 func bench(t *testing.T) (*network.Network, *Server, *journal.Journal) {
 	t.Helper()
 	wire, err := network.Open("")
+	if errors.Is(err, network.ErrUnavailable) {
+		t.Skip(err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +64,7 @@ func there(t *testing.T, wire *network.Network, words ...string) string {
 }
 
 func TestAForeignDHCPClient(t *testing.T) {
-	if !isolated(t, "udhcpc") {
+	if !isolate(t, "udhcpc") {
 		return
 	}
 	wire, s, j := bench(t)
@@ -108,9 +87,34 @@ func TestAForeignDHCPClient(t *testing.T) {
 	}
 }
 
+// A device may have several clients, which their identifiers tell apart.
+func TestTwoDHCPClientsOfADevice(t *testing.T) {
+	if !isolate(t, "udhcpc") {
+		return
+	}
+	wire, _, j := bench(t)
+	for _, client := range []struct{ id, want string }{
+		{"0x3d:ff01", "10.69.85.100"}, {"0x3d:ff02", "10.69.85.101"}, {"0x3d:ff01", "10.69.85.100"},
+	} {
+		out := there(t, wire, "udhcpc", "-f", "-n", "-q", "-i", network.DeviceInterface, "-s", "/bin/true", "-x", client.id)
+		if !strings.Contains(out, client.want) {
+			t.Errorf("client %s: want a lease of %s:\n%s", client.id, client.want, out)
+		}
+	}
+	clients, exchanges := map[string]bool{}, map[string]bool{}
+	for _, e := range j.Since(0) {
+		if d, ok := e.Body.(*DHCP); ok {
+			clients[d.Client], exchanges[d.Exchange] = true, true
+		}
+	}
+	if len(clients) != 2 || len(exchanges) != 3 {
+		t.Errorf("want 2 clients in 3 exchanges, got %v, %v", clients, exchanges)
+	}
+}
+
 // A client that has a lease renews it: it asks the server itself, from its address.
 func TestAForeignDHCPClientRenews(t *testing.T) {
-	if !isolated(t, "udhcpc", "ip") {
+	if !isolate(t, "udhcpc", "ip") {
 		return
 	}
 	wire, s, j := bench(t)
@@ -150,7 +154,7 @@ func TestAForeignDHCPClientRenews(t *testing.T) {
 
 // The system drops what a device sends from the address of this end; ARP says why nothing comes.
 func TestADeviceTakesTheAddressOfThisEnd(t *testing.T) {
-	if !isolated(t, "ip", "dig") {
+	if !isolate(t, "ip", "dig") {
 		return
 	}
 	wire, _, j := bench(t)
@@ -172,7 +176,7 @@ func TestADeviceTakesTheAddressOfThisEnd(t *testing.T) {
 }
 
 func TestAForeignResolver(t *testing.T) {
-	if !isolated(t, "dig", "ip") {
+	if !isolate(t, "dig", "ip") {
 		return
 	}
 	wire, s, _ := bench(t)
@@ -201,11 +205,15 @@ func TestAForeignResolver(t *testing.T) {
 			t.Errorf("dig %s: want %q, got %s", test.query, test.want, got)
 		}
 	}
+	s.Forget("Example")
+	if got := there(t, wire, "dig", "+short", "+tries=2", "+time=2", "@10.69.85.1", "controller.example", "A"); got != "" {
+		t.Errorf("want nothing of a name that was forgotten, got %s", got)
+	}
 }
 
 // TestHostile takes what no device should send: the servers go on, and the journal has a bound.
 func TestHostile(t *testing.T) {
-	if !isolated(t) {
+	if !isolate(t) {
 		return
 	}
 	_, s, j := bench(t)

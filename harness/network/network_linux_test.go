@@ -9,36 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/usptest/usptest/fixtures/isolated"
 )
-
-// inside is set in a test that runs in a network of its own.
-const inside = "USPTEST_INSIDE"
-
-// isolated runs the rest of a test in a network of its own: this program again. It reports whether this is already there; where the
-// system refuses, the test is skipped.
-func isolated(t *testing.T, change func(*exec.Cmd)) bool {
-	t.Helper()
-	if os.Getenv(inside) == t.Name() {
-		return true
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), inside+"="+t.Name())
-	if change != nil {
-		change(cmd)
-	}
-	Isolate(cmd)
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	switch {
-	case err != nil && !errors.As(err, &exit):
-		t.Skipf("NOT TESTED: %v", Refused(err))
-	case strings.Contains(string(out), "--- SKIP"):
-		t.Skipf("NOT TESTED:\n%s", out)
-	case err != nil:
-		t.Errorf("%v\n%s", err, out)
-	}
-	return false
-}
 
 // wire opens a network or skips.
 func wire(t *testing.T) *Network {
@@ -59,7 +32,7 @@ func wire(t *testing.T) *Network {
 }
 
 func TestAWireHasTwoEnds(t *testing.T) {
-	if !isolated(t, nil) {
+	if !isolated.Run(t, Isolate) {
 		return
 	}
 	n := wire(t)
@@ -91,18 +64,19 @@ func TestAWireHasTwoEnds(t *testing.T) {
 
 // In a user namespace root is any user outside.
 func TestAWireInAUserNamespace(t *testing.T) {
-	if os.Getenv(inside) == t.Name() {
+	if isolated.Inside() {
 		wire(t)
 		return
 	}
 	if os.Geteuid() != 0 {
 		t.Skip("the other test runs without root already")
 	}
-	isolated(t, func(cmd *exec.Cmd) {
+	isolated.Run(t, func(cmd *exec.Cmd) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{
 			Cloneflags:  syscall.CLONE_NEWUSER,
 			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
 			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
 		}
+		Isolate(cmd)
 	})
 }
