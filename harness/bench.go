@@ -102,6 +102,7 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 	for _, m := range p.Metrics {
 		c.metrics = append(c.metrics, result.Metric{N: m.N, Verdict: result.NotReached})
 	}
+	b.Agent.RenewContext() // each case has its own, over a link within session contexts
 	stopped := c.run(body)
 	interrupted, timedOut := ctx.Err() != nil, caseCtx.Err() != nil
 	verdict, _ := result.CaseVerdict(c.metrics)

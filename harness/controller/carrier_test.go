@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
@@ -179,6 +180,49 @@ func TestAContextIsRenewed(t *testing.T) {
 	if now := l.last().GetSessionContext(); now.GetSessionId() == was.GetSessionId() || now.GetSequenceId() != 1 {
 		t.Errorf("after one that could not be sent: want another session context, got %s", recordText(l.last()))
 	}
+}
+
+// TestAKeptContext: another session context begins after the Agent has connected again, and when it may consider the last one expired, but
+// not where the Agent has begun one itself meanwhile.
+func TestAKeptContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, l, j := start(t)
+		c.KeepContext(nil)
+		ask := func() *usppb.SessionContextRecord {
+			t.Helper()
+			if _, err := c.Send(t.Context(), usp.NewGet("", "Device.X.")); err != nil {
+				t.Fatal(err)
+			}
+			return l.last().GetSessionContext()
+		}
+		connects := func(link string) { j.Append(journal.Event{Layer: journal.LayerTCP, Type: sessionStart, Link: link}) }
+		another := func(when string, want bool) {
+			t.Helper()
+			was, now := ask(), ask()
+			if now.GetSessionId() != was.GetSessionId() {
+				t.Errorf("%s: two requests in two session contexts", when)
+			}
+			if first := was.GetSequenceId() == 1; first != want {
+				t.Errorf("%s: want another session context %v, got sequence_id %d", when, want, was.GetSequenceId())
+			}
+		}
+		another("at first", true)
+		another("later", false)
+		connects("")
+		another("connected again", true)
+		connects("beside")
+		another("connected over another link", false)
+		c.Expires(time.Minute)
+		time.Sleep(20 * time.Second)
+		another("before it expires", false)
+		time.Sleep(40 * time.Second)
+		another("about to expire", true)
+		connects("")
+		l.say(t, inContext(t, notify("n", "s", false)))
+		if r := ask(); r.GetSessionId() != 2 || r.GetSequenceId() != 1 {
+			t.Errorf("in the one that the Agent has begun: got %s", recordText(l.last()))
+		}
+	})
 }
 
 // An Agent begins a session context of its own while a request is on its way, and knows nothing of the request. It is sent again in another

@@ -44,6 +44,9 @@ type Controller struct {
 	turn       sync.Mutex       // whose turn it is to use what follows
 	context    *session.Context // with the Agent under test; nil until the first was opened
 	within     bool             // requests go within context
+	stale      atomic.Bool      // the Agent has connected again since context began, and may have forgotten it
+	idle       time.Duration    // how long nothing may go through context before another one begins; 0: any time
+	used       time.Time        // when something went through it last
 	restricted bool             // the Agent may hide a part of its data model from it; office.mu guards it
 	sending    sync.Mutex       // held while a Message and the Records that carry it go out, so that they keep their order
 }
@@ -364,6 +367,10 @@ func (c *Controller) send(ctx context.Context, msg *usppb.Msg, within bool) (jou
 func (c *Controller) outWithin(msg []byte) ([]*usppb.Record, error) {
 	c.turn.Lock()
 	defer c.turn.Unlock()
+	if c.stale.Swap(false) || c.idle > 0 && time.Since(c.used) > c.idle {
+		c.context.Leave()
+	}
+	c.used = time.Now()
 	return c.context.Out(msg)
 }
 

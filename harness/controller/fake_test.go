@@ -47,6 +47,11 @@ func (fakeEnd) Leave()          {}
 
 func (l *fakeLink) ReplyTo() string { return l.replyTo }
 
+// sessionStart is the type of the events by which the Agent opens a session.
+const sessionStart = "session start"
+
+func (l *fakeLink) StartsSession(e *journal.Event) bool { return e.Type == sessionStart }
+
 func (l *fakeLink) Name() string { return "memory" }
 
 func (l *fakeLink) OnRecord(f func(link.Inbound)) { l.receive = f }

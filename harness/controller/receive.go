@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
@@ -99,7 +100,12 @@ func (c *Controller) take(record *usppb.Record) (session.Taken, error) {
 	to.turn.Lock()
 	defer to.turn.Unlock()
 	if to.context != nil {
-		return to.context.In(record)
+		to.used = time.Now()
+		taken, err := to.context.In(record)
+		if taken.Begun {
+			to.stale.Store(false)
+		}
+		return taken, err
 	}
 	return to.plain.In(record)
 }

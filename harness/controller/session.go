@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"math/rand/v2"
+	"time"
 
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/session"
@@ -24,6 +25,25 @@ func (c *Controller) OpenContext(secure *session.TLS) {
 	c.within = true
 }
 
+// KeepContext is OpenContext for good: requests go within session contexts until the Controller ends, and another one begins after the Agent
+// has connected again, since it may have restarted.
+func (c *Controller) KeepContext(secure *session.TLS) {
+	c.OpenContext(secure)
+	c.journal.Listen(func(e *journal.Event) {
+		if e.Link == "" && c.link.StartsSession(e) {
+			c.stale.Store(true)
+		}
+	})
+}
+
+// Expires says how long a session context may be idle before the Agent considers it expired (TR-369, section "Session Context Expiration"),
+// 0 for any time. Requests go within another one well before that.
+func (c *Controller) Expires(after time.Duration) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	c.idle = after / 2
+}
+
 // RenewContext begins another session context with the next request, if requests go within one: after Records that were prepared and not
 // sent, the Agent would wait for them.
 func (c *Controller) RenewContext() {
@@ -31,7 +51,7 @@ func (c *Controller) RenewContext() {
 	defer c.turn.Unlock()
 	if c.within {
 		c.context.Holds = false
-		c.context.Restart()
+		c.context.Leave()
 	}
 }
 
