@@ -8,19 +8,20 @@ import (
 
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/pki"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// Features of the plan about USP Records.
-const featureTLSInRecords = 23
-
 // SecuresPayloads reports whether the DUT file declares TLS in USP Records.
-func (c *Case) SecuresPayloads() bool { return slices.Contains(c.DUT.Features, featureTLSInRecords) }
+func (c *Case) SecuresPayloads() bool { return slices.Contains(c.DUT.Features, plan.FeatureTLSInRecords) }
 
 // Protected reports whether the MTP protects Records, so that they need no signature or MAC (R-E2E.28).
-func (c *Case) Protected() bool { return strings.HasSuffix(c.Link, "+tls") }
+func (c *Case) Protected() bool {
+	carrier, _ := plan.CutSession(c.Link)
+	return strings.HasSuffix(carrier, "+tls")
+}
 
 // OpenSecureSession is OpenSession with TLS in payloads, of a version such as tls.VersionTLS12, 0 for any. The device and
 // the Controller are each

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -97,10 +98,21 @@ type LinkSpec struct {
 	Path string
 	// URL is where a WebSocket server listens, a template over Vars.
 	URL string
+	// Session says that all Records go within a session context, and what it is like: SessionPlain or SessionTLS; empty: they do not.
+	Session string
 }
 
-// Name is mqtt5, mqtt3, stomp, websocket or uds, followed by +tls on a link with TLS.
-func (l LinkSpec) Name() string {
+// The session contexts of a LinkSpec.
+const (
+	SessionPlain = "plain" // payloads are in the clear
+	SessionTLS   = "tls"   // payloads are in TLS
+)
+
+// Name is that of the Carrier, followed by +session or +session-tls on a link within a session context.
+func (l LinkSpec) Name() string { return plan.WithSession(l.Carrier(), l.Session) }
+
+// Carrier is what carries the Records of the link: mqtt5, mqtt3, stomp, websocket or uds, followed by +tls on a link with TLS.
+func (l LinkSpec) Carrier() string {
 	name := l.MTP
 	switch {
 	case l.MTP == MQTT && l.Version == "3.1.1":
@@ -330,12 +342,15 @@ func (f *File) Link(name string) (LinkSpec, bool) {
 }
 
 // Beside are the further links over which the device may send while it is tested over one, since it is set up for all of them at once: every
-// other link of a device that runs by itself, and those with a port or a socket of their own where the harness launches it.
+// other link of a device that runs by itself, and those with a port or a socket of their own where the harness launches it. Of links that
+// differ only in their session contexts it is the first.
 func (f *File) Beside(name string) []string {
 	var names []string
+	tested, _ := f.Link(name)
+	carriers := []string{tested.Carrier()}
 	for _, l := range f.Links {
-		if l.Name() != name && (f.Lab.Launch == nil || l.Port != 0 || l.MTP == UDS && l.Path != "") {
-			names = append(names, l.Name())
+		if !slices.Contains(carriers, l.Carrier()) && (f.Lab.Launch == nil || l.Port != 0 || l.MTP == UDS && l.Path != "") {
+			names, carriers = append(names, l.Name()), append(carriers, l.Carrier())
 		}
 	}
 	return names
@@ -380,7 +395,7 @@ func (f *File) Vars(l LinkSpec, instance int) (Vars, error) {
 		return Vars{}, fmt.Errorf("device.endpoint: %w", err)
 	}
 	v := Vars{
-		Link: l.Name(), MTP: l.MTP, Version: l.Version, TLS: l.TLS, Role: l.Role, Instance: instance,
+		Link: l.Carrier(), MTP: l.MTP, Version: l.Version, TLS: l.TLS, Session: l.Session, Role: l.Role, Instance: instance,
 		Host: f.HostFor(l), Port: l.Port, Path: l.Path,
 		AgentID: string(id), ControllerID: string(f.Controller),
 		AgentTopic: l.AgentTopic, ControllerTopic: l.ControllerTopic, Username: l.Username, Password: l.Password,

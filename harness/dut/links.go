@@ -15,6 +15,7 @@ import (
 
 	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness/pki"
+	"github.com/usptest/usptest/harness/plan"
 )
 
 // links are the links.
@@ -52,6 +53,8 @@ func (d *fileDecoder) link() kind {
 		key("path", false, "what a WebSocket client asks for, "+DefaultWSPath+" without this key; of a Unix domain socket its path, "+
 			"at most 107 bytes, which usptest chooses for a device that it launches", d.linkPath(&l.Path)),
 		key("url", false, "where a WebSocket server listens", d.url(&l.URL)),
+		key("session", false, "carry out the cases of chapter 1 within a session context, with payloads in the clear or in TLS, which the device "+
+			"must allow; a link of its own, which shares port and path with the same one without session", d.aWord(&l.Session, SessionPlain, SessionTLS)),
 	)
 	k.schema.AllOf = linkConditions()
 	return kind{k.schema, func(v value) {
@@ -80,10 +83,25 @@ func (d *fileDecoder) lateLink(v value, l LinkSpec, given map[string]value) {
 	} else {
 		d.port(at(given, "port", v), l)
 	}
+	if missing := l.sessionFeature(); missing != 0 && !slices.Contains(d.f.Features, missing) {
+		f, _ := d.plan.Feature(missing)
+		d.add(given["session"], l.Session, "", fmt.Sprintf("it needs feature %d (%s); add the number to features if the device has it", missing, f.Name))
+	}
 	if l.TLS && d.f.Lab.Launch == nil && l.Role != RoleServer && d.f.TLS.Certificate == "" && d.f.TLS.Authority == "" {
 		d.add(given["tls"], "true", "", "a device that the harness does not launch cannot know the harness's own CA; "+
 			"set tls.authority to one that the device trusts (usptest certs makes it), or tls.certificate and tls.key to a certificate that it trusts")
 	}
+}
+
+// sessionFeature is the number of the plan's feature that the device needs for the session contexts of the link; 0 for none.
+func (l LinkSpec) sessionFeature() int {
+	switch l.Session {
+	case SessionPlain:
+		return plan.FeatureSessionContext
+	case SessionTLS:
+		return plan.FeatureTLSInRecords
+	}
+	return 0
 }
 
 // linkConditions say which keys a link has no place for, and which it needs, by its MTP and role.
@@ -190,7 +208,7 @@ func (d *fileDecoder) port(v value, l LinkSpec) {
 	switch {
 	case d.f.Lab.Launch == nil && l.Role != RoleServer && l.Port == 0:
 		d.add(v, "0", "", "a device that the harness does not launch needs a port that stays the same; set port, and the device to it")
-	case l.Port != 0 && slices.ContainsFunc(d.f.Links, func(o LinkSpec) bool { return o.Port == l.Port && o.Name() != l.Name() }):
+	case l.Port != 0 && slices.ContainsFunc(d.f.Links, func(o LinkSpec) bool { return o.Port == l.Port && o.Carrier() != l.Carrier() }):
 		d.add(v, strconv.Itoa(l.Port), "a port for each link", "")
 	}
 }

@@ -254,6 +254,11 @@ func TestASingleProblem(t *testing.T) {
 		{"no links", "device: {vendor: a, model: b, software: c, endpoint: \"self::d\"}\nlinks: []\n", "lab.yaml:2:8: links: got nothing; allowed: at least one link"},
 		{"port of a device that runs by itself", strings.Replace(shortFile, ", port: 61613", "", 1), "links[0].port: got 0; a device that the harness does not launch needs a port"},
 		{"one port twice", strings.Replace(shortFile, "61613}", "61613}, {mtp: websocket, port: 61613}", 1), "links[0].port: got 61613; allowed: a port for each link"},
+		{"session context without its feature", strings.Replace(shortFile, "61613}", "61613, session: plain}", 1),
+			"links[0].session: got plain; it needs feature 24"},
+		{"TLS in payloads without its feature", strings.Replace(shortFile, "61613}", "61613, session: tls}", 1) + "features: [24]\n",
+			"links[0].session: got tls; it needs feature 23"},
+		{"another session context", strings.Replace(shortFile, "61613}", "61613, session: dtls}", 1), "links[0].session: got \"dtls\""},
 		{"TLS of a device that runs by itself", strings.Replace(shortFile, "port:", "tls: true, port:", 1), "links[0].tls: got true; a device that the harness does not launch"},
 		{"launch without launch", shortFile + "lab: {reboot: launch}\n", "there is no lab.launch"},
 		{"bind to all, without a launch", shortFile + "bind: 0.0.0.0\n", "set host as well"},
@@ -301,6 +306,31 @@ func TestAuthority(t *testing.T) {
 	}
 	_, err = Parse("lab.yaml", []byte(text), loadPlan(t), ca.Until().AddDate(0, 0, 1))
 	expectError(t, err, "tls.authority", "expired on")
+}
+
+// TestLinksWithinSessionContexts: such a link is one of its own, which shares what carries it with the same one without session contexts.
+func TestLinksWithinSessionContexts(t *testing.T) {
+	text := strings.Replace(shortFile, "{mtp: stomp, port: 61613}", `{mtp: stomp, port: 61613}, {mtp: stomp, port: 61613, session: plain},
+  {mtp: stomp, port: 61613, session: tls}, {mtp: websocket, port: 80}`, 1) + "features: [17, 19, 23, 24]\n"
+	f, err := Parse("lab.yaml", []byte(text), loadPlan(t), today())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := strings.Join(f.LinkNames(), " "); names != "stomp stomp+session stomp+session-tls websocket" {
+		t.Errorf("links %s", names)
+	}
+	for link, want := range map[string]string{"stomp": "websocket", "stomp+session-tls": "websocket", "websocket": "stomp"} {
+		if got := strings.Join(f.Beside(link), " "); got != want {
+			t.Errorf("beside %s: got %s", link, got)
+		}
+	}
+	v, err := f.Vars(f.Links[2], 1)
+	if err != nil || v.Link != "stomp" || v.Session != SessionTLS {
+		t.Errorf("got the link %q and the session %q, %v", v.Link, v.Session, err)
+	}
+	if back, err := Parse("lab.yaml", f.Write(loadPlan(t), "s", nil), loadPlan(t), today()); err != nil || back.Links[2] != f.Links[2] {
+		t.Errorf("written and read: %v", err)
+	}
 }
 
 func TestVars(t *testing.T) {

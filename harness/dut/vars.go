@@ -17,6 +17,7 @@ type Vars struct {
 	MTP      string // mqtt, stomp, websocket, uds
 	Version  string // of MQTT: 5.0 or 3.1.1
 	TLS      bool
+	Session  string // of the link: plain, tls or empty
 	Role     string // the Agent's on WebSocket and Unix domain sockets: client or server
 	Instance int    // of the run, counted from 1
 
@@ -67,6 +68,7 @@ func Variables() []Variable {
 		{"MTP", "`mqtt`, `stomp`, `websocket` or `uds`"},
 		{"Version", "of MQTT: `5.0` or `3.1.1`"},
 		{"TLS", "`true` on a link with TLS, else `false`"},
+		{"Session", "`plain` or `tls` on a link whose Records go within a session context, else empty"},
 		{"Role", "of the Agent on WebSocket and Unix domain sockets: `client` or `server`"},
 		{"Instance", "1, 2, … when several instances of the device run at once"},
 		{"Host", "the broker's address, as the device reaches it"},

@@ -160,7 +160,8 @@ func (f *File) tree() map[string]any {
 
 func (l LinkSpec) tree() map[string]any {
 	return filled("mtp", l.MTP, "version", l.Version, "tls", l.TLS, "port", l.Port, "agentTopic", l.AgentTopic, "assignTopic", l.AssignTopic, "controllerTopic", l.ControllerTopic,
-		"username", l.Username, "password", l.Password, "role", l.Role, "path", l.Path, "url", l.URL)
+		"username", l.Username, "password", l.Password, "role", l.Role, "path", l.Path, "url", l.URL,
+		"session", l.Session)
 }
 
 func (l LabSpec) tree() map[string]any {

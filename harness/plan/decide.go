@@ -8,7 +8,7 @@ import (
 
 // Setup is what a run knows of a device and of its user's wishes, as far as it decides which cases are carried out.
 type Setup struct {
-	Link     string   // mqtt5, mqtt3, stomp or websocket, each with or without +tls, or uds
+	Link     string   // as of Case.AppliesTo
 	Features []int    // numbers of the features that the DUT file declares
 	Filters  []Filter // every one must match
 	// Automated says whether usptest has a body for a case.
@@ -114,11 +114,15 @@ func (p *Plan) featureReason(numbers []int, all bool) string {
 }
 
 func linkReason(c Case, link string) string {
-	mtp, _ := strings.CutSuffix(link, "+tls")
+	carrier, within := CutSession(link)
+	if within && c.AppliesTo(carrier) {
+		return fmt.Sprintf("is carried out without session context; run it with --link %s", carrier)
+	}
+	mtp, _ := strings.CutSuffix(carrier, "+tls")
 	tls := c
 	tls.TLS = TLSEither
 	switch {
-	case !tls.AppliesTo(link):
+	case !tls.AppliesTo(carrier):
 		return fmt.Sprintf("is for %s, and the run has no such link; add one to links or with --link", strings.Join(c.MTPs, " or "))
 	case c.TLS == TLSRequired && mtp == "uds":
 		return "needs TLS, which usptest does not speak over Unix domain sockets; run it over another link"

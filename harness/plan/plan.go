@@ -245,9 +245,44 @@ func (c Case) Labels() []string {
 	return labels
 }
 
-// AppliesTo says whether a case can run over a link: mqtt5, mqtt3, stomp or websocket, each with or without +tls, or uds.
+// Features of the plan about USP Records.
+const (
+	FeatureTLSInRecords   = 23
+	FeatureSessionContext = 24
+)
+
+// sessionMark begins what the name of a link says about its session contexts.
+const sessionMark = "+session"
+
+// WithSession is the name of the link with a carrier such as mqtt5+tls on which Records go within session contexts that are plain or tls:
+// mqtt5+tls+session or mqtt5+tls+session-tls. Without session it is the carrier.
+func WithSession(carrier, session string) string {
+	switch session {
+	case "":
+		return carrier
+	case "plain":
+		return carrier + sessionMark
+	}
+	return carrier + sessionMark + "-" + session
+}
+
+// CutSession returns the name of a link without what it says about session contexts, and whether it says something.
+func CutSession(link string) (carrier string, within bool) {
+	carrier, _, within = strings.Cut(link, sessionMark)
+	return carrier, within
+}
+
+// chapterWithin is the chapter whose cases can be carried out within a session context: those about Messages, whatever carries them.
+const chapterWithin = 1
+
+// AppliesTo says whether a case can run over a link: mqtt5, mqtt3, stomp or websocket, each with or without +tls, or uds, all of them also
+// within a session context.
 func (c Case) AppliesTo(link string) bool {
-	mtp, tls := strings.CutSuffix(link, "+tls")
+	carrier, within := CutSession(link)
+	if within && c.Chapter != chapterWithin {
+		return false
+	}
+	mtp, tls := strings.CutSuffix(carrier, "+tls")
 	if tls && c.TLS == TLSForbidden || !tls && c.TLS == TLSRequired {
 		return false
 	}

@@ -131,9 +131,10 @@ func TestLabels(t *testing.T) {
 
 func TestAppliesTo(t *testing.T) {
 	p := mustLoad(t)
-	links := []string{"mqtt5", "mqtt5+tls", "mqtt3", "mqtt3+tls", "stomp", "stomp+tls", "websocket", "websocket+tls"}
+	links := []string{"mqtt5", "mqtt5+tls", "mqtt3", "mqtt3+tls", "stomp", "stomp+tls", "websocket", "websocket+tls",
+		"mqtt5+session", "stomp+tls+session-tls"}
 	for id, want := range map[string]string{
-		"1.1":  "mqtt5 mqtt5+tls mqtt3 mqtt3+tls stomp stomp+tls websocket websocket+tls",
+		"1.1":  "mqtt5 mqtt5+tls mqtt3 mqtt3+tls stomp stomp+tls websocket websocket+tls mqtt5+session stomp+tls+session-tls",
 		"3.2":  "mqtt5 mqtt3 stomp websocket",
 		"4.1":  "mqtt5+tls mqtt3+tls stomp+tls websocket+tls",
 		"5.1":  "",

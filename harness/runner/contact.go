@@ -14,6 +14,7 @@ import (
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/link"
@@ -295,14 +296,41 @@ func (r *rig) reachable(ctx context.Context, mark journal.Mark, patience time.Du
 				return fmt.Errorf("the device answers too late: %s; raise waits.response in the DUT file, now %s", late, r.DUT.Waits.Response)
 			}
 			return fmt.Errorf("the device is connected but does not answer within %s (waits.%s): %w; "+
-				"it must know the Controller %q and grant it full access%s",
-				patience, wait, reply.Err, r.Agent.ID(), r.otherController())
+				"it must know the Controller %q and grant it full access%s%s",
+				patience, wait, reply.Err, r.Agent.ID(), r.mustAllow(), r.otherController())
 		}
 		if r.wrongAnswers(mark) > 1 {
 			return errWrongAgain
 		}
 		if err := r.Agent.Connected(waiting); err != nil {
 			return r.absent(err, mark, notWithin(patience, wait))
+		}
+	}
+}
+
+// mustAllow says what session contexts the device must allow; "" over a link without them.
+func (r *rig) mustAllow() string {
+	spec, _ := r.DUT.Link(r.name)
+	switch spec.Session {
+	case dut.SessionPlain:
+		return ", and allow it session contexts"
+	case dut.SessionTLS:
+		return ", and allow it session contexts with TLS in payloads"
+	}
+	return ""
+}
+
+// learnExpiration reads after which time the device considers session contexts expired, over a link within one.
+func (r *rig) learnExpiration(ctx context.Context) {
+	if spec, _ := r.DUT.Link(r.name); spec.Session == "" {
+		return
+	}
+	const controllers = "Device.LocalAgent.Controller."
+	values := shown(r.Agent.Get(ctx, controllers))
+	for path, id := range values {
+		row, ok := strings.CutSuffix(path, ".EndpointID")
+		if seconds, err := time.ParseDuration(values[row+".E2ESession.SessionExpiration"] + "s"); ok && id == r.Agent.ID() && err == nil {
+			r.Agent.Expires(time.Duration(float64(seconds) / r.Scale))
 		}
 	}
 }

@@ -11,17 +11,19 @@ import (
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/lab"
 	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/network"
+	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
 )
 
 // rig is a harness.Bench with what has to be put together and taken down for it.
 type rig struct {
 	*harness.Bench
-	name    string // of the link: mqtt5, mqtt3, stomp, websocket or uds, with "+tls" when it is protected
+	name    string // of the link, such as mqtt5+tls
 	names   string // in the certificate that the device is shown
 	cancel  context.CancelFunc
 	network *network.Network // nil without one of its own
@@ -84,6 +86,12 @@ func newRig(ctx context.Context, j job, ask func(context.Context, string) error)
 	r.Agent = controller.New(ctx, events, r.Link, controller.Options{
 		ID: vars.ControllerID, AgentID: vars.AgentID, Version: usp.Version, Timeout: j.DUT.Waits.Response, Beside: r.Beside,
 	})
+	switch spec.Session {
+	case dut.SessionPlain:
+		r.Agent.KeepContext(nil)
+	case dut.SessionTLS:
+		r.Agent.KeepContext(&session.TLS{Certificate: r.Identity.Certificate, Unprotected: !spec.TLS})
+	}
 	for _, l := range append([]link.Link{r.Link}, r.Beside...) {
 		if err := l.Start(ctx); err != nil {
 			r.close()

@@ -41,6 +41,7 @@ func Open(ctx context.Context, o SessionOptions) (*Session, error) {
 		r.close()
 		return nil, err
 	}
+	r.learnExpiration(ctx)
 	r.Agent.GetSupportedDM(ctx, controller.WholeModel()) // what the device is held to
 	return &Session{r, o}, nil
 }

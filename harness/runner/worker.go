@@ -139,6 +139,7 @@ func (w *worker) run(ctx context.Context) error {
 		return nil
 	}
 	w.report(report{Device: r.identify(ctx)})
+	r.learnExpiration(ctx)
 	found := r.inspect(ctx, w.plan)
 	if w.Compare && found.Blind == "" {
 		if found.Compared, err = r.compareEarly(ctx, found.described, w.Out, began); err != nil {
