@@ -73,7 +73,7 @@ func checkBaseline(path string, p *plan.Plan) (lines untilLines, err error) {
 		kind, names := "case", ids
 		switch key {
 		case "links.link":
-			kind, names = "link", linkNames()
+			kind, names = "link", allLinkNames()
 		case "links.cases.id":
 		case "until", "links.cases.until":
 			if key == "until" {

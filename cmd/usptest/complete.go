@@ -7,16 +7,31 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usptest/usptest/fixtures/agent/defects"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
 )
 
-// linkNames are the names of all links there can be.
+// linkNames are the names of all links there can be, without session contexts.
 func linkNames() []string {
 	var names []string
 	for _, mtp := range []string{"mqtt5", "mqtt3", "stomp", "websocket"} {
 		names = append(names, mtp, mtp+"+tls")
 	}
 	return append(names, "uds")
+}
+
+// sessions are what the session contexts of a link can be.
+func sessions() []string { return []string{dut.SessionPlain, dut.SessionTLS} }
+
+// allLinkNames are the names of all links there can be, also within session contexts.
+func allLinkNames() []string {
+	names := linkNames()
+	for _, session := range sessions() {
+		for _, carrier := range linkNames() {
+			names = append(names, plan.WithSession(carrier, session))
+		}
+	}
+	return names
 }
 
 func completeCases(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

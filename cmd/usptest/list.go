@@ -64,7 +64,7 @@ carried out. With --profiles, list names the profiles instead.`,
 	s.define(cmd.Flags(), "DUT `file`: only the cases that apply to the device")
 	cmd.Flags().BoolVar(&profiles, "profiles", false, "list the profiles that --profile knows")
 	cmd.Flags().StringVar(&format, "format", formatTable, "table, json or markdown")
-	for _, other := range []string{"dut", "link", "select", "profile", "feature"} {
+	for _, other := range []string{"dut", "link", "session", "select", "profile", "feature"} {
 		cmd.MarkFlagsMutuallyExclusive("profiles", other)
 	}
 	completeSelection(cmd)
@@ -82,7 +82,10 @@ func (s *selection) cases(p *plan.Plan, selectors []string) ([]listedCase, error
 	if err != nil {
 		return nil, err
 	}
-	links := s.links
+	links, err := s.withSession(s.links)
+	if err != nil {
+		return nil, err
+	}
 	setup := plan.Setup{}
 	if s.dut != "" {
 		device, err := loadDUT(s.dut, p)
@@ -93,9 +96,11 @@ func (s *selection) cases(p *plan.Plan, selectors []string) ([]listedCase, error
 			return nil, err
 		}
 		setup.Features = device.Features
+	} else if s.session != "" && len(links) == 0 {
+		links, _ = s.withSession(linkNames())
 	}
 	for _, link := range links {
-		if names := linkNames(); !slices.Contains(names, link) {
+		if names := allLinkNames(); !slices.Contains(names, link) {
 			return nil, fmt.Errorf("--link: %w", &plan.UnknownError{Kind: "link", Name: link, Near: plan.Near(link, names)})
 		}
 	}

@@ -95,7 +95,7 @@ All reports of the run are written again, and the folder is sealed again. Nothin
 	}
 	must(cmd.MarkFlagFilename("from", "yaml", "yml"))
 	must(cmd.RegisterFlagCompletionFunc("verdict", cobra.FixedCompletions([]string{"pass", "fail"}, cobra.ShellCompDirectiveNoFileComp)))
-	must(cmd.RegisterFlagCompletionFunc("link", cobra.FixedCompletions(linkNames(), cobra.ShellCompDirectiveNoFileComp)))
+	must(cmd.RegisterFlagCompletionFunc("link", cobra.FixedCompletions(allLinkNames(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,7 +58,8 @@ That is the folder of --out, or a new one below usptest-runs, where the link lat
 
 Without --dut it launches the built-in reference agent, over mqtt5, mqtt3, stomp, websocket
 and mqtt5+tls, with every protocol interval divided so that the run takes seconds; with --link uds, over a
-Unix domain socket.`,
+Unix domain socket. A run without selection adds a sample of chapter 1 within session contexts; --session runs
+all of that chapter so.`,
 		Example: `  usptest run
   usptest run --dut lab.yaml --link mqtt5 --link stomp+tls
   usptest run --dut lab.yaml --select 'section:1 && !needs:reboot'
@@ -244,6 +246,10 @@ func (f *runFlags) options(p *plan.Plan, selectors []string, resumed *result.Run
 	if o.Links, err = f.chosenLinks(o.DUT, o.Reference); err != nil {
 		return o, err
 	}
+	if o.Reference && o.Failed == nil && len(selectors) == 0 && f.isEmpty() {
+		o.Sampled = reference.Sampled()
+		o.Links = append(o.Links, slices.Sorted(maps.Keys(o.Sampled))...)
+	}
 	if o.Failed != nil && len(f.links) == 0 {
 		open := o.Failed.OpenLinks()
 		o.Links = slices.DeleteFunc(slices.Clone(o.Links), func(link string) bool { return !slices.Contains(open, link) })
@@ -428,6 +434,9 @@ func (f *runFlags) againCase() []string {
 	}
 	if len(f.links) == 1 { // several are reported case by case
 		words = append(words, "--link", f.links[0])
+	}
+	if f.session != "" {
+		words = append(words, "--session", f.session)
 	}
 	for _, d := range f.defects {
 		words = append(words, "--defect", d)

@@ -19,6 +19,7 @@ import (
 type selection struct {
 	dut      string
 	links    []string
+	session  string
 	selects  string
 	profiles []string
 	features []int
@@ -29,6 +30,8 @@ func (s *selection) define(flags *pflag.FlagSet, dutText string) {
 	flags.StringVar(&s.dut, "dut", "", dutText)
 	flags.StringArrayVar(&s.links, "link", nil,
 		"only over this `link`: mqtt5, mqtt3, stomp or websocket, each with or without +tls, or uds; repeatable")
+	flags.StringVar(&s.session, "session", "",
+		"over the same links, but within a session context that is `plain or tls`: the cases of chapter 1")
 	flags.StringVar(&s.selects, "select", "",
 		"label `expression`, such as 'section:1 && !needs:reboot'; usptest show names the labels of a case")
 	flags.StringArrayVar(&s.profiles, "profile", nil,
@@ -39,23 +42,37 @@ func (s *selection) define(flags *pflag.FlagSet, dutText string) {
 // completeSelection has the shell complete the flags of a selection, and cases.
 func completeSelection(cmd *cobra.Command) {
 	must(cmd.MarkFlagFilename("dut", "yaml", "yml"))
-	must(cmd.RegisterFlagCompletionFunc("link", cobra.FixedCompletions(linkNames(), cobra.ShellCompDirectiveNoFileComp)))
+	must(cmd.RegisterFlagCompletionFunc("link", cobra.FixedCompletions(allLinkNames(), cobra.ShellCompDirectiveNoFileComp)))
+	must(cmd.RegisterFlagCompletionFunc("session", cobra.FixedCompletions(sessions(), cobra.ShellCompDirectiveNoFileComp)))
 	must(cmd.RegisterFlagCompletionFunc("select", completeLabels))
 	must(cmd.RegisterFlagCompletionFunc("profile", completeProfiles))
 	must(cmd.RegisterFlagCompletionFunc("feature", completeFeatures))
 	cmd.ValidArgsFunction = completeCases
 }
 
-// chosenLinks are the links of --link, or else those of the DUT file.
+// chosenLinks are the links of --link, or else those of the DUT file; with --session those within such session contexts.
 func (s *selection) chosenLinks(d *dut.File, isReference bool) ([]string, error) {
-	if len(s.links) == 0 {
-		if isReference {
-			return reference.Links(), nil
+	names := s.links
+	switch {
+	case len(names) > 0:
+	case isReference:
+		names = reference.Links()
+	default:
+		for _, l := range d.Links {
+			if s.session == "" || l.Session == s.session {
+				names = append(names, l.Name())
+			}
 		}
-		return d.LinkNames(), nil
+	}
+	names, err := s.withSession(names)
+	if err == nil && len(names) == 0 {
+		err = fmt.Errorf("--session %s: the DUT file has no link with session: %s", s.session, s.session)
+	}
+	if err != nil {
+		return nil, err
 	}
 	var chosen []string
-	for _, name := range s.links {
+	for _, name := range names {
 		if _, ok := d.Link(name); !ok {
 			return nil, fmt.Errorf("--link %q: the device has no such link; it has %s", name, strings.Join(d.LinkNames(), ", "))
 		}
@@ -64,6 +81,25 @@ func (s *selection) chosenLinks(d *dut.File, isReference bool) ([]string, error)
 		}
 	}
 	return chosen, nil
+}
+
+// withSession returns the links within session contexts of --session in place of those without.
+func (s *selection) withSession(links []string) (names []string, err error) {
+	if s.session != "" && !slices.Contains(sessions(), s.session) {
+		return nil, fmt.Errorf("--session %q: want %s", s.session, strings.Join(sessions(), " or "))
+	}
+	for _, name := range links {
+		if _, within := plan.CutSession(name); !within {
+			name = plan.WithSession(name, s.session)
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// isEmpty reports whether everything is selected.
+func (s *selection) isEmpty() bool {
+	return len(s.links) == 0 && s.session == "" && s.selects == "" && len(s.profiles) == 0 && len(s.features) == 0
 }
 
 // filters are --select, the profiles (any of them) and the features (any of them).

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +42,38 @@ func TestListSelectsAsRunDoes(t *testing.T) {
 	usptest(t, "list", "--link", "mqtt4").Want(t, result.ExitUsage, "mqtt5")
 	usptest(t, "list", "--select", "section:1 &&").Want(t, result.ExitUsage, "malformed")
 	usptest(t, "list", "--profiles").Want(t, result.ExitPassed, "smoke", "needs:reboot", "Firmware:1")
+}
+
+// TestSessionSelectsLinksWithinSessionContexts: --session takes such links, of which the cases of chapter 1 can be carried out.
+func TestSessionSelectsLinksWithinSessionContexts(t *testing.T) {
+	t.Parallel()
+	if all := listed(t, "--session", "tls", "--link", "mqtt5"); len(all) < 100 || strings.Join(all["1.36"].Links, " ") != "mqtt5+session-tls" || all["3.2"].ID != "" {
+		t.Errorf("got %d cases, 1.36 over %v", len(all), all["1.36"].Links)
+	}
+	if all := listed(t, "--session", "plain", "1.1"); !slices.Contains(all["1.1"].Links, "stomp+tls+session") || slices.Contains(all["1.1"].Links, "stomp") {
+		t.Errorf("1.1 over %v", all["1.1"].Links)
+	}
+	usptest(t, "list", "--session", "dtls").Want(t, result.ExitUsage, `--session "dtls": want plain or tls`)
+	dir := filepath.Join(t.TempDir(), "out")
+	usptest(t, "run", "--session", "tls", "--link", "mqtt5", "--link", "uds", "--out", dir, "1.36", "3.8").Want(t, result.ExitPassed,
+		"pass 1.36", "mqtt5+session-tls", "uds+session-tls", "3.8: is carried out without session context; run it with --link mqtt5")
+	if r := runIn(t, dir); len(r.Links) != 2 || r.Links[1].Link != "uds+session-tls" || r.Counts()[result.Pass] != 2 {
+		t.Errorf("got %d links", len(r.Links))
+	}
+}
+
+// TestARunWithoutSelectionHasASampleWithinSessionContexts looks at what would be carried out.
+func TestARunWithoutSelectionHasASampleWithinSessionContexts(t *testing.T) {
+	t.Parallel()
+	const all = "mqtt5 mqtt3 stomp websocket mqtt5+tls mqtt5+session mqtt5+session-tls"
+	p := usptest(t, "run", "--dry-run")
+	p.Want(t, result.ExitPassed)
+	if n := strings.Count(p.Stdout.String(), all); n != 20 {
+		t.Errorf("%d cases go over all links", n)
+	}
+	if out := usptest(t, "run", "--dry-run", "1.*").Stdout.String(); strings.Contains(out, "session") {
+		t.Errorf("with a selection: got %s", out)
+	}
 }
 
 // TestListShowsWhatAppliesToADevice compares the list for a DUT file with what its features and links allow.

@@ -41,7 +41,7 @@ func Foresee(o Options) (*result.Forecast, error) {
 		for _, c := range l.run {
 			f.ToRun = append(f.ToRun, result.Planned{Link: l.link, ID: c.ID, Title: c.Title, Takes: o.estimate(c)})
 		}
-		parts = append(parts, o.parts(l.run, len(links))...)
+		parts = append(parts, o.parts(l, len(links))...)
 	}
 	takes := func(part []plan.Case) (sum time.Duration) {
 		for _, c := range part {

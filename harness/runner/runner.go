@@ -28,6 +28,8 @@ type Options struct {
 	// Selectors are ids, globs or chapters; none means every case. Filters narrow them.
 	Selectors []string
 	Filters   []plan.Filter
+	// Sampled limits what is carried out over some Links to the cases whose ids it gives. Its Links get one device each.
+	Sampled map[string][]string
 	// Failed limits the run to the cases that failed or could not be judged in an earlier one, which is named FailedOf; nil: no limit.
 	Failed   *result.Run
 	FailedOf string
@@ -336,7 +338,8 @@ func (o Options) decide(cases []plan.Case) []linkPlan {
 		p := linkPlan{link: link}
 		setup.Link = link
 		for _, c := range cases {
-			if o.Failed != nil && !o.Failed.Open(link, c.ID) {
+			sample, sampled := o.Sampled[link]
+			if sampled && !slices.Contains(sample, c.ID) || o.Failed != nil && !o.Failed.Open(link, c.ID) {
 				continue
 			}
 			d := o.Plan.Decide(c, setup)

@@ -62,7 +62,7 @@ func (s *supervisor) runAll(ctx context.Context, links []linkPlan) []result.Link
 			continue
 		}
 		var mu sync.Mutex
-		for n, part := range s.parts(l.run, len(links)) {
+		for n, part := range s.parts(l, len(links)) {
 			instance++
 			number := instance
 			wg.Go(func() {
@@ -101,9 +101,12 @@ func joinNotes(one, other string) string {
 }
 
 // parts deals the cases of one of these links to its workers. Those that need a network of their own are a part by themselves.
-func (o Options) parts(cases []plan.Case, links int) [][]plan.Case {
-	wired := slices.DeleteFunc(slices.Clone(cases), func(c plan.Case) bool { return !needsWire(c) })
-	plain := slices.DeleteFunc(slices.Clone(cases), needsWire)
+func (o Options) parts(l linkPlan, links int) [][]plan.Case {
+	if o.Sampled[l.link] != nil {
+		return deal(l.run, 1, o.estimate)
+	}
+	wired := slices.DeleteFunc(slices.Clone(l.run), func(c plan.Case) bool { return !needsWire(c) })
+	plain := slices.DeleteFunc(slices.Clone(l.run), needsWire)
 	parts := deal(plain, max(1, o.share(links)-min(len(wired), 1)), o.estimate)
 	if len(wired) > 0 {
 		parts = append(parts, deal(wired, 1, o.estimate)...)
