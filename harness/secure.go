@@ -15,7 +15,9 @@ import (
 )
 
 // SecuresPayloads reports whether the DUT file declares TLS in USP Records.
-func (c *Case) SecuresPayloads() bool { return slices.Contains(c.DUT.Features, plan.FeatureTLSInRecords) }
+func (c *Case) SecuresPayloads() bool {
+	return slices.Contains(c.DUT.Features, plan.FeatureTLSInRecords)
+}
 
 // Protected reports whether the MTP protects Records, so that they need no signature or MAC (R-E2E.28).
 func (c *Case) Protected() bool {
