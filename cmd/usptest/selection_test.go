@@ -47,11 +47,13 @@ func TestListSelectsAsRunDoes(t *testing.T) {
 // TestSessionSelectsLinksWithinSessionContexts: --session takes such links, of which the cases of chapter 1 can be carried out.
 func TestSessionSelectsLinksWithinSessionContexts(t *testing.T) {
 	t.Parallel()
-	if all := listed(t, "--session", "tls", "--link", "mqtt5"); len(all) < 100 || strings.Join(all["1.36"].Links, " ") != "mqtt5+session-tls" || all["3.2"].ID != "" {
-		t.Errorf("got %d cases, 1.36 over %v", len(all), all["1.36"].Links)
+	all := listed(t, "--session", "tls", "--link", "mqtt5")
+	if over := all["1.36"].Links; len(all) < 100 || strings.Join(over, " ") != "mqtt5+session-tls" || all["3.2"].ID != "" {
+		t.Errorf("got %d cases, 1.36 over %v", len(all), over)
 	}
-	if all := listed(t, "--session", "plain", "1.1"); !slices.Contains(all["1.1"].Links, "stomp+tls+session") || slices.Contains(all["1.1"].Links, "stomp") {
-		t.Errorf("1.1 over %v", all["1.1"].Links)
+	over := listed(t, "--session", "plain", "1.1")["1.1"].Links
+	if !slices.Contains(over, "stomp+tls+session") || slices.Contains(over, "stomp") {
+		t.Errorf("1.1 over %v", over)
 	}
 	usptest(t, "list", "--session", "dtls").Want(t, result.ExitUsage, `--session "dtls": want plain or tls`)
 	dir := filepath.Join(t.TempDir(), "out")

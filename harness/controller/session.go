@@ -25,8 +25,8 @@ func (c *Controller) OpenContext(secure *session.TLS) {
 	c.within = true
 }
 
-// KeepContext is OpenContext for good: requests go within session contexts until the Controller ends, and another one begins after the Agent
-// has connected again, since it may have restarted.
+// KeepContext is OpenContext for good: requests go within session contexts until the Controller ends, and another one begins after the
+// Agent has connected again, since it may have restarted.
 func (c *Controller) KeepContext(secure *session.TLS) {
 	c.OpenContext(secure)
 	c.journal.Listen(func(e *journal.Event) {

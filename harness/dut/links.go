@@ -53,8 +53,8 @@ func (d *fileDecoder) link() kind {
 		key("path", false, "what a WebSocket client asks for, "+DefaultWSPath+" without this key; of a Unix domain socket its path, "+
 			"at most 107 bytes, which usptest chooses for a device that it launches", d.linkPath(&l.Path)),
 		key("url", false, "where a WebSocket server listens", d.url(&l.URL)),
-		key("session", false, "carry out the cases of chapter 1 within a session context, with payloads in the clear or in TLS, which the device "+
-			"must allow; a link of its own, which shares port and path with the same one without session", d.aWord(&l.Session, SessionPlain, SessionTLS)),
+		key("session", false, "carry out the cases of chapter 1 within a session context, with payloads in the clear or in TLS, which the "+
+			"device must allow; a link of its own, which shares port and path with the same one without session", d.aWord(&l.Session, SessionPlain, SessionTLS)),
 	)
 	k.schema.AllOf = linkConditions()
 	return kind{k.schema, func(v value) {
