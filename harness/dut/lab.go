@@ -190,8 +190,8 @@ func (d *fileDecoder) hook(into *Hook, words ...string) kind {
 func sampleVars(l LinkSpec) Vars {
 	const file = "/sample"
 	return Vars{
-		Link: l.Carrier(), MTP: l.MTP, Version: l.Version, TLS: l.TLS, Session: l.Session, Role: l.Role, Instance: 1, Host: loopback, Port: 1,
-		Path: DefaultWSPath, AgentPort: 1,
+		Link: l.Carrier(), MTP: l.MTP, Version: l.Version, TLS: l.TLS, Session: l.Session, Role: l.Role, Instance: 1,
+		Host: loopback, Port: 1, Path: DefaultWSPath, AgentPort: 1,
 		AgentID: "self::agent", ControllerID: string(DefaultController), AgentTopic: "agent", ControllerTopic: "controller",
 		Username: "user", Password: "password", CollectorURL: "http://" + loopback, Dir: file, CA: file, ClientCert: file, ClientKey: file, ClientPEM: file,
 	}

@@ -54,7 +54,8 @@ func (d *fileDecoder) link() kind {
 			"at most 107 bytes, which usptest chooses for a device that it launches", d.linkPath(&l.Path)),
 		key("url", false, "where a WebSocket server listens", d.url(&l.URL)),
 		key("session", false, "carry out the cases of chapter 1 within a session context, with payloads in the clear or in TLS, which the "+
-			"device must allow; a link of its own, which shares port and path with the same one without session", d.aWord(&l.Session, SessionPlain, SessionTLS)),
+			"device must allow; a link of its own, which shares port and path with the same one without session",
+			d.aWord(&l.Session, SessionPlain, SessionTLS)),
 	)
 	k.schema.AllOf = linkConditions()
 	return kind{k.schema, func(v value) {
@@ -85,7 +86,8 @@ func (d *fileDecoder) lateLink(v value, l LinkSpec, given map[string]value) {
 	}
 	if missing := l.sessionFeature(); missing != 0 && !slices.Contains(d.f.Features, missing) {
 		f, _ := d.plan.Feature(missing)
-		d.add(given["session"], l.Session, "", fmt.Sprintf("it needs feature %d (%s); add the number to features if the device has it", missing, f.Name))
+		d.add(given["session"], l.Session, "",
+			fmt.Sprintf("it needs feature %d (%s); add the number to features if the device has it", missing, f.Name))
 	}
 	if l.TLS && d.f.Lab.Launch == nil && l.Role != RoleServer && d.f.TLS.Certificate == "" && d.f.TLS.Authority == "" {
 		d.add(given["tls"], "true", "", "a device that the harness does not launch cannot know the harness's own CA; "+
