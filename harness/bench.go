@@ -179,6 +179,9 @@ func (c *Case) judgeUniversal() (other string) {
 	exits := slices.DeleteFunc(c.Device.Exits(), func(e lab.Exit) bool { return e.Seq <= c.start })
 	if len(exits) > c.reboots {
 		last := exits[len(exits)-1]
+		if crashes := slices.DeleteFunc(exits, func(e lab.Exit) bool { return !e.Crash }); len(crashes) > 0 {
+			last = crashes[len(crashes)-1] // the others may be the restarts
+		}
 		m := result.Metric{Verdict: result.Fail, Where: "the device's process", Want: "to run through the case",
 			Got: "it ended: " + last.Text, Evidence: numbers(last.Seq)}
 		if len(last.Log) > 0 {

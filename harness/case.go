@@ -65,22 +65,23 @@ type Case struct {
 
 	bench *Bench // what the body must not reach
 
-	start      journal.Mark
-	began      time.Time
-	metrics    []result.Metric
-	judging    int // the metric that is judged now, 0 for none
-	steps      []result.Step
-	retries    []result.Retry
-	notes      []string
-	alternates []result.Alternate
-	relaxed    []string // errata by which the case was judged, see Strict
-	cleanup    []cleanup
-	fresh      int
-	reboots    int             // how often the case made the device restart
-	restarts   journal.Mark    // the mark before the last time
-	set        bool            // the case has set something as a fixture
-	timeless   bool            // the lab keeps the time from the device
-	beyond     []result.Metric // faults beyond the plan
+	start       journal.Mark
+	began       time.Time
+	metrics     []result.Metric
+	judging     int // the metric that is judged now, 0 for none
+	steps       []result.Step
+	retries     []result.Retry
+	notes       []string
+	alternates  []result.Alternate
+	relaxed     []string // errata by which the case was judged, see Strict
+	cleanup     []cleanup
+	fresh       int
+	reboots     int             // how often the case made the device restart
+	restarts    journal.Mark    // the mark before the last time
+	restartedAt time.Time       // when that was
+	set         bool            // the case has set something as a fixture
+	timeless    bool            // the lab keeps the time from the device
+	beyond      []result.Metric // faults beyond the plan
 
 	limit    time.Duration // the case's budget
 	patience time.Duration // what the clean-up may take beside cleanupPatience

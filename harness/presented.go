@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"slices"
+	"time"
 
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/pki"
@@ -118,23 +120,57 @@ func (c *Case) outcome(opened *journal.Event) (_ Attempt, used bool, _ error) {
 	return Attempt{Seq: end.Seq, Text: fmt.Sprintf("%s: %s", end.Type, end.Text), opened: opened.Seq}, used, nil
 }
 
-// Attempts waits for attempts to connect after mark until one has become a session, up to a number of them, and returns the last one. The
-// error is for a device that has not tried.
+// Attempts waits for attempts to connect after mark until one has become a session, up to a number of them, and returns the last one. What
+// the harness tries while the device is still going down does not count. The error is for a device that has not tried.
 func (c *Case) Attempts(mark journal.Mark, most int) (last Attempt, err error) {
-	for n := range most {
+	for n := 0; n < most; {
 		attempt, err := c.AwaitAttempt(mark)
-		if err != nil && n > 0 {
+		if err != nil && last.opened != 0 {
 			break
 		}
 		if err != nil {
 			return Attempt{}, err
 		}
-		if last, mark = attempt, attempt.opened; last.Session != nil { // the next one may have been opened before this one ended
-			break
+		last, mark = attempt, attempt.opened // the next one may have been opened before this one ended
+		switch {
+		case c.goingDown(attempt):
+		case last.Session != nil:
+			return last, nil
+		default:
+			n++
 		}
 	}
+	last.Session = nil // of a device that was going down
 	return last, nil
 }
+
+// goingDown reports whether an attempt was one of the harness to connect to a device that it had made to restart, before the device did.
+// The launch of the device shows that it has; else its session does that lasts.
+func (c *Case) goingDown(a Attempt) bool {
+	opened := c.Journal.At(a.opened)
+	left := c.Scaled(GoingDown) - time.Since(c.restartedAt)
+	if c.reboots == 0 || opened.Dir != journal.Out || left <= 0 || c.launchedSince(c.restarts, opened.Seq) {
+		return false
+	}
+	if a.Session == nil {
+		return true
+	}
+	end, _ := c.Await("end of the session, or start of the device", Wait{D: left}, a.Session.Seq, func(e *journal.Event) error {
+		if c.Ends(opened.Conn, e) || launches(e) {
+			return nil
+		}
+		return journal.ErrSkip
+	})
+	return end != nil
+}
+
+// launchedSince reports whether the lab has started the device's process after mark, and before the event of the number end.
+func (c *Case) launchedSince(mark, end journal.Mark) bool {
+	return slices.ContainsFunc(c.Journal.Since(mark), func(e *journal.Event) bool { return e.Seq < end && launches(e) })
+}
+
+// launches reports whether e is the start of the device's process.
+func launches(e *journal.Event) bool { return e.Layer == journal.LayerLab && e.Type == "launch" }
 
 // opensLink reports whether e opens a connection on the Link under test, and not with another server of the harness. Only a Link dials.
 func (c *Case) opensLink(e *journal.Event) bool {

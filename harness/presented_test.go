@@ -56,3 +56,50 @@ func TestAConnectionThatIsNotUsedIsNoAttempt(t *testing.T) {
 		})
 	}
 }
+
+// TestAnAttemptAtADeviceThatGoesDownIsNone: the harness dials a server that still takes connections, though it was made to restart.
+func TestAnAttemptAtADeviceThatGoesDownIsNone(t *testing.T) {
+	open := func(conn uint64) journal.Event {
+		return journal.Event{Layer: journal.LayerTCP, Dir: journal.Out, Type: "open", Conn: conn}
+	}
+	closed := func(conn uint64) journal.Event {
+		return journal.Event{Layer: journal.LayerTCP, Dir: journal.In, Type: "close", Conn: conn}
+	}
+	connect := func(conn uint64) journal.Event {
+		return journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: mqtt.Connect, Conn: conn}
+	}
+	launch := journal.Event{Layer: journal.LayerLab, Dir: journal.Own, Type: "launch"}
+	for name, test := range map[string]struct {
+		events  []journal.Event
+		last    uint64 // the connection of the last attempt
+		session bool
+	}{
+		"refused, and let in after the boot":    {[]journal.Event{open(1), closed(1), launch, open(2), connect(2)}, 2, true},
+		"refused, also after the boot":          {[]journal.Event{open(1), closed(1), launch, open(2), closed(2)}, 2, false},
+		"let in, and refused after the boot":    {[]journal.Event{open(1), connect(1), launch, open(2), closed(2)}, 2, false},
+		"let in, and the session ends":          {[]journal.Event{open(1), connect(1), closed(1), open(2), connect(2)}, 2, true},
+		"let in, and the device does not come":  {[]journal.Event{open(1), connect(1), closed(1)}, 1, false},
+		"let in by a device without a launcher": {[]journal.Event{open(1), connect(1)}, 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, _ := newBench(t, nil)
+				r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
+					c.ExpectRestart()
+					mark := c.Journal.Mark()
+					for _, e := range test.events {
+						c.Journal.Append(e)
+					}
+					got, err := c.Attempts(mark, 1)
+					if err != nil || c.Journal.At(got.opened).Conn != test.last || (got.Session != nil) != test.session {
+						t.Errorf("got %+v, %v", got, err)
+					}
+					c.Metric(1, pass)
+				})
+				if r.Verdict != result.Pass {
+					t.Errorf("got %s %s", r.Verdict, r.Reason)
+				}
+			})
+		})
+	}
+}

@@ -247,7 +247,7 @@ func (c *Case) NotEarlier(where string, a, b time.Time, interval time.Duration) 
 // ExpectRestart says that the device will restart in this case, once more for each call: an exit of its process is then no fault.
 func (c *Case) ExpectRestart() {
 	c.needs("reboot")
-	c.reboots, c.restarts = c.reboots+1, c.Journal.Mark()
+	c.reboots, c.restarts, c.restartedAt = c.reboots+1, c.Journal.Mark(), time.Now()
 }
 
 // awaitRestart waits for a device that was made to restart and has not opened a session since: nothing can be put back before. A device that
