@@ -55,7 +55,7 @@ var knows = []struct {
 	{"fixtures/agent/discovery", nil, []string{"harness/network", "fixtures/isolated"}},
 	{"fixtures/agent/*", []string{"fixtures/agent/datamodel", "fixtures/agent/retry", "fixtures/agent/trust",
 		"harness/usp", "harness/usp/usppb"}, nil},
-	{"fixtures/agent", []string{"fixtures/agent/*", "harness/usp", "harness/usp/usppb"}, nil},
+	{"fixtures/agent", []string{"fixtures/agent/*", "harness/usp", "harness/usp/usppb"}, []string{"fixtures/events"}},
 	{"fixtures/runs", []string{"harness/result", "harness/plan", "harness/model"}, nil},
 	// a state machine on Records, which sends nothing itself
 	{"harness/session", []string{"harness/usp", "harness/usp/usppb"}, nil},

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/onsi/gomega"
 
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -89,15 +91,7 @@ func TestMalformedPackets(t *testing.T) {
 			}
 			d.conn.(*net.TCPConn).CloseWrite()
 			d.expectEnd()
-			e, err := j.Await(testContext(t), mark, func(e *journal.Event) error {
-				if e.Layer == journal.LayerMQTT && e.Dir == journal.In && len(e.Raw) > 0 {
-					return nil
-				}
-				return journal.ErrSkip
-			})
-			if err != nil {
-				t.Fatalf("the bytes are not on record: %v", err)
-			}
+			e := events.Await(t, j, mark, events.Event{Layer: journal.LayerMQTT, Dir: journal.In, Raw: true})
 			if !bytes.HasPrefix(tc.raw, e.Raw) {
 				t.Errorf("%q is on record as %q", tc.raw, e.Raw)
 			}
@@ -119,17 +113,8 @@ func TestCutShort(t *testing.T) {
 			d.write(conversation[:n])
 			d.leave()
 		}
-		ends := 0
-		_, err := j.Await(testContext(t), mark, func(e *journal.Event) error {
-			if e.Layer == journal.LayerTCP && e.Type == "close" {
-				if ends++; ends == len(conversation) {
-					return nil
-				}
-			}
-			return journal.ErrSkip
-		})
-		if err != nil {
-			t.Errorf("%d of %d connections ended: %v", ends, len(conversation), err)
+		for range conversation {
+			mark = events.Await(t, j, mark, events.Event{Layer: journal.LayerTCP, Type: "close"}).Seq
 		}
 		mustSurvive(t, s)
 	})
@@ -252,11 +237,7 @@ func TestBurstOfPublish(t *testing.T) {
 			pk.FixedHeader.Qos, pk.PacketID = 1, uint16(i%1000+1)
 			d.send(pk)
 		}
-		select {
-		case <-done:
-		case <-testContext(t).Done():
-			t.Fatalf("%d of %d arrived", count.Load(), burst)
-		}
+		events.Eventually(t, done).Should(gomega.BeClosed(), func() string { return fmt.Sprintf("%d of %d arrived", count.Load(), burst) })
 		if wrong.Load() > 0 {
 			t.Errorf("%d out of order", wrong.Load())
 		}

@@ -1,7 +1,6 @@
 package probes
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -11,6 +10,7 @@ import (
 
 	"golang.org/x/net/ipv4"
 
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -47,12 +47,7 @@ func TestAProbeIsRecordedAndNotAnswered(t *testing.T) {
 		}
 		mark := j.Mark()
 		c.Write([]byte("probe"))
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		e, err := j.Await(ctx, mark, func(*journal.Event) error { return nil })
-		cancel()
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := events.Await(t, j, mark, events.Event{})
 		if p, ok := e.Body.(*Probe); !ok || *p != (Probe{int(port), i + 1, 5}) || string(e.Raw) != "probe" || e.Layer != journal.LayerUDP ||
 			e.Remote != c.LocalAddr().String() {
 			t.Errorf("got %+v, %+v", e, e.Body)

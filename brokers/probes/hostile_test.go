@@ -1,11 +1,11 @@
 package probes
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -25,19 +25,11 @@ func TestAFloodOfProbesIsBounded(t *testing.T) {
 			}
 		})
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	_, err := j.Await(ctx, before.Seq, func(e *journal.Event) error {
-		if e.Type != tooMany {
-			return journal.ErrSkip
-		}
-		return nil
-	})
+	defer senders.Wait()
+	defer over.Store(true)
+	events.Await(t, j, before.Seq, events.Event{Type: tooMany})
 	over.Store(true)
 	senders.Wait()
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	gorilla "github.com/gorilla/websocket"
 
 	"github.com/usptest/usptest/brokers/websocket"
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -200,19 +201,8 @@ func TestWebSocketSaysWhyNobodyIsThere(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	l, _, j := startWebSocket(t, WebSocketOptions{Dial: &websocket.DialOptions{URL: "ws" + strings.TrimPrefix(server.URL, "http")}})
-	refused, cancel := context.WithTimeout(t.Context(), wsPatience)
-	defer cancel()
 	for seq, attempt := journal.Mark(0), 1; attempt <= 2; attempt++ { // with the second, the failure of the first is known
-		e, err := j.Await(refused, seq, func(e *journal.Event) error {
-			if e.Type != websocket.HandshakeEvent || e.Dir != journal.Out {
-				return journal.ErrSkip
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		seq = e.Seq
+		seq = events.Await(t, j, seq, events.Event{Dir: journal.Out, Type: websocket.HandshakeEvent}).Seq
 	}
 	if err := l.Connected(ctx); err == nil || !strings.Contains(err.Error(), "got 404 Not Found") {
 		t.Errorf("got %v", err)
