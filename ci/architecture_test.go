@@ -31,6 +31,7 @@ var house = [][]string{
 	{"fixtures/*"},
 	{"fixtures/agent/*"},
 	{"fixtures/agent/datamodel", "fixtures/agent/retry", "fixtures/agent/trust"},
+	{"fixtures/events"},
 	{"harness/model/gen"},
 	{"harness/network", "harness/usp", "harness/journal", "harness/plan", "harness/pki", "harness/result"},
 	{"harness/model", "fixtures/isolated"},
