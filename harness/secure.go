@@ -111,8 +111,28 @@ func (s *Session) shake() (h *session.Handshake, seq journal.Mark, omit bool, er
 	})
 	s.c.LabMust(err)
 	s.Send(hello...)
-	h, seq, err = s.Handshake(s.c.ResponseWait(), mark, func(h *session.Handshake) bool { return h.SessionID == id })
-	return h, seq, omit, err
+	e, err := s.c.Await("end of the TLS handshake", s.c.ResponseWait(), mark, func(e *journal.Event) error {
+		switch body := e.Body.(type) {
+		case *session.Handshake:
+			if body.SessionID == id {
+				return nil
+			}
+		case *usppb.Record:
+			code := usp.ErrCode(body.GetDisconnect().GetReasonCode())
+			if e.Dir == journal.In && (code == usp.CodeSecureSessionNotSupported || code == usp.CodeSessionContextNotAllowed) {
+				return nil
+			}
+		}
+		return journal.ErrSkip
+	})
+	if err != nil {
+		return nil, 0, omit, err
+	}
+	h, shaken := e.Body.(*session.Handshake)
+	if !shaken {
+		return nil, e.Seq, omit, fmt.Errorf("the device refuses TLS in a session context: %s", e.Text)
+	}
+	return h, e.Seq, omit, nil
 }
 
 // Handshake awaits the end of a TLS handshake after mark that which is true for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -22,6 +23,7 @@ type Session struct {
 	c      *Case
 	object string // Controller.{i}.E2ESession. of the harness's Controller
 	tls    *session.TLS
+	is     usp.Params // the parameters of object when the session context was opened
 }
 
 // OpenSession opens a session context, which begins with the next request. A device that is set up to forbid session contexts is made to
@@ -34,6 +36,7 @@ func (c *Case) openSession(secure *session.TLS) *Session {
 	s := &Session{c: c, object: row + "E2ESession.", tls: secure}
 	is, err := c.ReadAll(s.object)
 	c.DeviceMust(err)
+	s.is = is
 	mode, modern := is[s.object+"SessionMode"]
 	c.Cleanup("leave the session context", func(ctx context.Context) error {
 		c.Agent.LeaveContext()
@@ -41,8 +44,12 @@ func (c *Case) openSession(secure *session.TLS) *Session {
 			return nil
 		}
 		for _, mode := range []string{"Forbid", mode} { // the first ends it (R-E2E.6b)
-			set := c.Agent.Set(ctx, false, usp.Update(s.object, usp.Params{"SessionMode": mode}, nil))
-			if err := expect.Type(set, usp.SetResp); err != nil {
+			set := usp.Update(s.object, usp.Params{"SessionMode": mode}, nil)
+			answer := c.Agent.Set(ctx, false, set)
+			if answer.Message == nil { // a device may end the session context with the first request outside it
+				answer = c.Agent.Set(ctx, false, set)
+			}
+			if err := expect.Type(answer, usp.SetResp); err != nil {
 				return err
 			}
 		}
@@ -91,6 +98,17 @@ func (s *Session) Settle(params usp.Params) {
 	s.c.Set(s.object, params)
 	_, err := s.c.ReadAll(s.object)
 	s.c.DeviceMust(err)
+}
+
+// SettleShown is Settle for those parameters that the device has.
+func (s *Session) SettleShown(params usp.Params) {
+	maps.DeleteFunc(params, func(name, _ string) bool {
+		_, shown := s.is[s.object+name]
+		return !shown
+	})
+	if len(params) > 0 {
+		s.Settle(params)
+	}
 }
 
 // Require makes the device begin session contexts itself, which it must not do otherwise (TR-181, SessionMode).

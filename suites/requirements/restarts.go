@@ -18,7 +18,7 @@ import (
 func restarts(c *harness.Case) {
 	s := c.OpenSession()
 	s.Require()
-	s.Settle(usp.Params{"SessionExpiration": "0"})
+	s.SettleShown(usp.Params{"SessionExpiration": "0"})
 	s.Reopen()
 
 	c.Step(1, "exchange two Gets, begin another session context, and send the first one's Records 3 and 4")
