@@ -211,6 +211,42 @@ func TestAForeignResolver(t *testing.T) {
 	}
 }
 
+// The kernel of the device's end asks for a router when its interface comes up, and takes what the advertisement says: the router, and the
+// network, but no address, which it has to ask DHCPv6 for.
+func TestAForeignHost(t *testing.T) {
+	if !isolate(t, "ip") {
+		return
+	}
+	wire, s, j := bench(t)
+	g := gomega.NewWithT(t)
+	count := func(typ string) func() int {
+		return func() (n int) {
+			for _, e := range j.Since(0) {
+				if e.Layer == journal.LayerICMPv6 && e.Type == typ {
+					n++
+				}
+			}
+			return n
+		}
+	}
+	g.Eventually(count(EventAdvertisement), "20s").Should(gomega.Equal(1), "one that nobody has asked for")
+	there(t, wire, "ip", "link", "set", network.DeviceInterface, "down")
+	there(t, wire, "ip", "link", "set", network.DeviceInterface, "up")
+	routes := func() string { return there(t, wire, "ip", "-6", "route", "show", "dev", network.DeviceInterface) }
+	g.Eventually(routes, "20s").Should(gomega.And(
+		gomega.ContainSubstring("default via "+network.LinkLocal().Addr().String()+" proto ra"),
+		gomega.ContainSubstring(network.IPv6().Masked().String()+" proto kernel")))
+	g.Eventually(count(EventAdvertisement), "20s").Should(gomega.BeNumerically(">", 1), "one to who asks")
+	g.Eventually(count(EventSolicitation), "20s").Should(gomega.BeNumerically(">", 0))
+	if got := there(t, wire, "ip", "-6", "addr", "show", "dev", network.DeviceInterface); strings.Contains(got, "fd75:") {
+		t.Errorf("want no address that the device made for itself:\n%s", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g.Eventually(routes, "20s").ShouldNot(gomega.ContainSubstring("default"), "the router takes leave")
+}
+
 // TestHostile takes what no device should send: the servers go on, and the journal has a bound.
 func TestHostile(t *testing.T) {
 	if !isolate(t) {

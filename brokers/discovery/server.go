@@ -1,6 +1,6 @@
-// Package discovery is what a device finds on its link: a DHCP server for IPv4 and IPv6, an authoritative DNS server, and an endpoint of
-// multicast DNS that listens, asks and answers. Every packet is recorded as it was on the wire, and what is answered is scripted. All of
-// them listen on one interface alone.
+// Package discovery is what a device finds on its link: a DHCP server for IPv4 and IPv6, the advertisements of a router, an
+// authoritative DNS server, and an endpoint of multicast DNS that listens, asks and answers. Every packet is recorded as it was on the
+// wire, and what is answered is scripted. All of them listen on one interface alone.
 package discovery
 
 import (
@@ -95,6 +95,7 @@ func Open(j *journal.Journal, o Options) (*Server, error) {
 		func() (func() error, error) { return s.serveTCP(o.IPv4.Addr()) },
 		func() (func() error, error) { return s.serveTCP(o.IPv6.Addr()) },
 		s.watchARP,
+		s.advertiseRouter,
 	} {
 		stop, err := listen()
 		if err != nil {
@@ -105,8 +106,18 @@ func Open(j *journal.Journal, o Options) (*Server, error) {
 	return s, nil
 }
 
-// Close ends every server.
+// Close ends every server. Once closed, it does nothing.
 func (s *Server) Close() error {
+	s.mu.Lock()
+	was := s.closed
+	s.closed = true
+	for conn := range s.conns {
+		conn.Close()
+	}
+	s.mu.Unlock()
+	if was {
+		return nil
+	}
 	var failures []error
 	for _, socket := range s.sockets {
 		failures = append(failures, socket.Close())
@@ -114,12 +125,6 @@ func (s *Server) Close() error {
 	for _, stop := range s.stops {
 		failures = append(failures, stop())
 	}
-	s.mu.Lock()
-	s.closed = true
-	for conn := range s.conns {
-		conn.Close()
-	}
-	s.mu.Unlock()
 	s.readers.Wait()
 	return errors.Join(failures...)
 }

@@ -32,6 +32,7 @@ const (
 	LayerDHCP      Layer = "dhcp"      // a message of DHCPv4 or DHCPv6
 	LayerDNS       Layer = "dns"       // a query to the harness's DNS server, or its answer
 	LayerMDNS      Layer = "mdns"      // a message of multicast DNS
+	LayerICMPv6    Layer = "icmpv6"    // a router solicitation or advertisement
 	LayerTCP       Layer = "tcp"       // a connection opened or closed
 )
 

@@ -30,8 +30,8 @@ func IPv6() netip.Prefix {
 	return netip.PrefixFrom(numbered([6]byte{0xfd, 0x75, 0x73, 0x70, 0x74, 0x74}), 64)
 }
 
-// linkLocal is the link-local address of the harness's end.
-func linkLocal() netip.Prefix { return netip.PrefixFrom(numbered([6]byte{0xfe, 0x80}), 64) }
+// LinkLocal is the link-local address of the harness's end.
+func LinkLocal() netip.Prefix { return netip.PrefixFrom(numbered([6]byte{0xfe, 0x80}), 64) }
 
 // numbered is host 1 of a network that begins so.
 func numbered(begin [6]byte) netip.Addr {

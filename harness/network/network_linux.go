@@ -121,7 +121,7 @@ func (n *Network) address() error {
 		if name == n.Interface {
 			// no address that the system makes up and first tries for a second
 			_ = netlink.LinkSetIP6AddrGenMode(link, addrGenModeNone)
-			for _, prefix := range []netip.Prefix{IPv4(), IPv6(), linkLocal()} {
+			for _, prefix := range []netip.Prefix{IPv4(), IPv6(), LinkLocal()} {
 				addr := &netlink.Addr{IPNet: &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}}
 				if prefix.Addr().Is6() {
 					addr.Flags = unix.IFA_F_NODAD

@@ -62,7 +62,9 @@ type end struct {
 func (c *capture) event(e result.Event) error {
 	switch e.Layer {
 	case "dhcp", "dns", "mdns":
-		return c.datagram(e)
+		return c.message(e, datagram)
+	case "icmpv6":
+		return c.message(e, icmpv6)
 	}
 	port, known := ports[e.Layer]
 	if e.Layer == "tcp" && e.Type == "close" {
@@ -88,8 +90,8 @@ func (c *capture) event(e result.Event) error {
 // maxDatagram is how many bytes of one are in the capture, so that it fits an IP packet.
 const maxDatagram = 60_000
 
-// datagram writes a message that has no connection.
-func (c *capture) datagram(e result.Event) error {
+// message writes a message that has no connection, in a packet that wrap makes of it.
+func (c *capture) message(e result.Event, wrap func(from, to *end, payload []byte) []byte) error {
 	if len(e.Raw) == 0 || e.Dir != "in" && e.Dir != "out" {
 		return nil
 	}
@@ -101,7 +103,8 @@ func (c *capture) datagram(e result.Event) error {
 	if e.Dir == "in" {
 		from, to = to, from
 	}
-	return c.ng.packet(c.at, datagram(from, to, e.Raw[:min(len(e.Raw), maxDatagram)]), fmt.Sprintf("event %d: %s", e.Seq, result.VisibleLine(e.Type)))
+	packet := wrap(from, to, e.Raw[:min(len(e.Raw), maxDatagram)])
+	return c.ng.packet(c.at, packet, fmt.Sprintf("event %d: %s", e.Seq, result.VisibleLine(e.Type)))
 }
 
 // open returns the connection of an event. One that is new to the capture is opened.

@@ -92,6 +92,11 @@ func TestTshark(t *testing.T) {
 			"dns", []string{"dns.qry.name", "dns.qry.type"}, "usp.example 28"},
 		"an mDNS query": {"mqtt5", []result.Event{datagramOn("mdns", "out", "192.0.2.1:5353", "224.0.0.251:5353", "\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03usp\x05local\x00\x00\x01\x80\x01")},
 			"mdns", []string{"dns.qry.name", "udp.srcport"}, "usp.local 5353"},
+		"a router advertisement": {"websocket", []result.Event{datagramOn("icmpv6", "out", "[fe80::1]:0", "[ff02::1]:0",
+			"\x86\x00\x00\x00\x40\xc0\x07\x08"+strings.Repeat("\x00", 8)+
+				"\x03\x04\x40\x80\x00\x00\x07\x08\x00\x00\x07\x08\x00\x00\x00\x00\xfd\x75"+strings.Repeat("\x00", 14))},
+			"icmpv6", []string{"icmpv6.nd.ra.flag.m", "icmpv6.nd.ra.flag.o", "icmpv6.opt.prefix", "ipv6.hlim", "icmpv6.checksum.status"},
+			"1 1 fd75:: 255 1"},
 		"nothing that TCP would not do": {"mqtt3", []result.Event{on(1, "mqtt", "in", "PUBLISH", "\x30\x81\x80\x04\x00\x01a"+strings.Repeat("x", 1<<16-2)), on(2, "mqtt", "out", "PINGRESP", "\xd0\x00")},
 			"tcp.analysis.flags || tcp.checksum.status==0 || _ws.malformed", []string{"frame.number"}, ""},
 	} {

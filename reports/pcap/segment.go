@@ -3,6 +3,7 @@ package pcap
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 )
 
 // The flags of a TCP segment (RFC 9293) in use here.
@@ -44,6 +45,19 @@ func datagram(from, to *end, payload []byte) []byte {
 	}
 	binary.BigEndian.PutUint16(b[6:], sum)
 	return packet(from, to, udp, b)
+}
+
+// icmpv6 is a message of ICMPv6 (RFC 4443) in an IP packet, with the checksum that the system adds.
+func icmpv6(from, to *end, payload []byte) []byte {
+	const protocol, sum = 58, 2 // the protocol number; where the checksum is
+	b := append(slices.Clone(payload), make([]byte, max(0, sum+2-len(payload)))...)
+	b[sum], b[sum+1] = 0, 0
+	binary.BigEndian.PutUint16(b[sum:], checksum(pseudoHeader(from, to, protocol, len(b)), b))
+	p := packet(from, to, protocol, b)
+	if !from.addr.Is4() {
+		p[7] = 255 // the hop limit, without which no neighbour takes it (RFC 4861)
+	}
+	return p
 }
 
 // pseudoHeader is what a checksum covers besides size bytes of a protocol.
