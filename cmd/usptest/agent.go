@@ -88,6 +88,9 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if f.verbose {
 		f.config.Log = cmd.ErrOrStderr()
 	}
+	if err := reference.Known(f.defects); err != nil {
+		return fmt.Errorf("--defect: %w", err)
+	}
 	if err := defects.Apply(&f.config, f.defects...); err != nil {
 		return fmt.Errorf("--defect: %w", err)
 	}

@@ -63,6 +63,7 @@ lab that cannot do its part.`,
 			if len(taken) > 0 {
 				return &exitError{code, nil}
 			}
+			said := map[string]bool{}
 			for _, name := range names {
 				l, _ := d.Link(name)
 				if err := d.WrongNames(l); err != nil {
@@ -73,7 +74,7 @@ lab that cannot do its part.`,
 				if errors.Is(err, cmd.Context().Err()) && cmd.Context().Err() != nil {
 					return &exitError{result.ExitInterrupted, nil}
 				}
-				code = worse(code, tell(cmd.OutOrStdout(), d, name, found, err))
+				code = worse(code, tell(cmd.OutOrStdout(), said, d, name, found, err))
 				if found.Journal != "" {
 					if err := keepContact(cmd.OutOrStdout(), out, name, found); err != nil {
 						return err
@@ -119,9 +120,16 @@ func worse(a, b int) int {
 	return max(a, b)
 }
 
-// tell writes the result of the first contact over a link and returns the exit code for it.
-func tell(w io.Writer, file *dut.File, link string, found runner.Found, err error) int {
+// tell writes the result of the first contact over a link and returns the exit code for it. What it says of the device's identity and
+// features, whatever the link, is kept in said and written once.
+func tell(w io.Writer, said map[string]bool, file *dut.File, link string, found runner.Found, err error) int {
 	say := func(text string) { fmt.Fprintf(w, "%s: %s\n", link, result.VisibleLine(text)) }
+	once := func(text string) {
+		if !said[text] {
+			said[text] = true
+			say(text)
+		}
+	}
 	var wrong *dut.Problems
 	if err != nil && !errors.As(err, &wrong) {
 		for line := range strings.Lines(err.Error()) { // the device's last lines may follow
@@ -136,7 +144,7 @@ func tell(w io.Writer, file *dut.File, link string, found runner.Found, err erro
 	say(fmt.Sprintf("contact with %s (%s %s, software %q)", d.Endpoint, d.Vendor, d.Model, d.Software))
 	described := result.Device{Vendor: file.Device.Vendor, Model: file.Device.Model, Software: file.Device.Software, Says: d.Says}
 	for _, m := range described.Mismatches() {
-		say(m.Mismatch() + "; correct device in the DUT file, or a run is partial at best")
+		once(m.Mismatch() + "; correct device in the DUT file, or a run is partial at best")
 	}
 	if len(found.Beside) > 0 {
 		say(fmt.Sprintf("the device is connected over %s at the same time; a Notify may come over either", strings.Join(found.Beside, " and ")))
@@ -150,7 +158,7 @@ func tell(w io.Writer, file *dut.File, link string, found runner.Found, err erro
 			if f.Declared {
 				remedy = fmt.Sprintf("remove %d from features, or fix the device", f.Number)
 			}
-			say(fmt.Sprintf("feature %d (%s): %s; %s", f.Number, f.Name, differs, remedy))
+			once(fmt.Sprintf("feature %d (%s): %s; %s", f.Number, f.Name, differs, remedy))
 		}
 	}
 	for _, broken := range found.Broken {

@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/pki"
 	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/runner"
 )
 
 // TestCheckSaysWhatToDo checks benches on which something is amiss.
@@ -95,5 +97,27 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 			}
 			usptest(t, "check", "--dut", path, "--out", filepath.Join(dir, "kept-"+filepath.Base(path))).Want(t, c.exit, c.want...)
 		})
+	}
+}
+
+// TestCheckSaysOnceWhatHoldsForAllLinks: the device's features are the same over every link.
+func TestCheckSaysOnceWhatHoldsForAllLinks(t *testing.T) {
+	t.Parallel()
+	found := runner.Found{Features: []result.Feature{{Number: 36, Name: "MQTT 5.0", Detected: result.Yes}}}
+	var out strings.Builder
+	said := map[string]bool{}
+	for _, link := range []string{"mqtt5", "stomp"} {
+		tell(&out, said, &dut.File{}, link, found, nil)
+	}
+	if n := strings.Count(out.String(), "add 36 to features"); n != 1 || strings.Count(out.String(), "contact with") != 2 {
+		t.Errorf("want both contacts, and the feature once, got\n%s", out.String())
+	}
+}
+
+// TestUnknownDefect: both commands that take a defect say what was probably meant.
+func TestUnknownDefect(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"agent", "run"} {
+		usptest(t, command, "--defect=add-response-without-id-kex").Want(t, result.ExitUsage, "did you mean add-response-without-id-key, ")
 	}
 }

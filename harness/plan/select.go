@@ -27,7 +27,7 @@ func (e *UnknownError) Error() string {
 }
 
 // Select returns the cases that match any of the selectors, in the plan's order and each once: an id (1.10), a glob (1.*), the number of
-// a chapter (11), or the id of a requirement (R-GIN.0), for the checks that test it. No selector selects everything.
+// a chapter (11), or the id of a requirement that is no check's (R-GIN.0), for the checks that test it. No selector selects everything.
 // The error joins one *UnknownError for each selector that matches nothing, and one error
 // for each malformed glob.
 func (p *Plan) Select(selectors []string) ([]Case, error) {
@@ -42,11 +42,12 @@ func (p *Plan) Select(selectors []string) ([]Case, error) {
 			continue
 		}
 		found := false
+		_, isID := p.Case(s)
 		for i, c := range p.Cases {
 			// An id has no slash, so path.Match's * spans all of it.
 			match, _ := path.Match(s, c.ID)
 			chapter, requirement := s == strconv.Itoa(c.Chapter), slices.Contains(c.Requirements, s)
-			if match || chapter && !c.IsCheck() || requirement && c.IsCheck() {
+			if match || chapter && !c.IsCheck() || requirement && c.IsCheck() && !isID {
 				chosen[i], found = true, true
 			}
 		}

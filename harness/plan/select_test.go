@@ -25,6 +25,8 @@ func TestSelect(t *testing.T) {
 		{[]string{"4"}, []string{"4.1"}},
 		{[]string{"4.*"}, []string{"4.1"}},
 		{[]string{"11.1[67]", "2.2", "11.16"}, []string{"2.2", "11.16", "11.17"}},
+		{[]string{"R-GIN.0"}, []string{"R-GET.1"}},
+		{[]string{"R-MSG.1"}, []string{"R-MSG.1"}}, // a check by its id, though R-MSG.8 tests the requirement, too
 		{[]string{"1.10?"}, []string{"1.100", "1.101", "1.102", "1.103", "1.104", "1.105", "1.106", "1.107"}},
 	} {
 		cases, err := p.Select(test.selectors)
