@@ -397,16 +397,20 @@ func (c *Controller) prepare(
 	if msg.GetHeader().GetMsgId() == "" {
 		msg.Header.MsgId = c.newMsgID()
 	}
+	var records []*usppb.Record
 	payload, err := usp.Marshal(msg)
 	c.hide(payload, msg)
+	if err == nil {
+		records, err = out(payload)
+	}
+	var inTLS []byte
+	if len(records) > 0 {
+		inTLS = secured(records[0], payload)
+	}
 	e := c.journal.Append(journal.Event{
-		Layer: journal.LayerMessage, Dir: journal.Out, Type: usp.TypeName(usp.MsgTypeOf(msg)), Text: Summary(msg),
+		Layer: journal.LayerMessage, Dir: journal.Out, Type: usp.TypeName(usp.MsgTypeOf(msg)), Text: Summary(msg), Raw: inTLS,
 		Body: &Message{Msg: msg, From: h.From, To: h.To}, Weight: len(payload),
 	})
-	if err != nil {
-		return e.Seq, nil, err
-	}
-	records, err := out(payload)
 	if err != nil {
 		return e.Seq, nil, err
 	}

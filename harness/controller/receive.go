@@ -124,7 +124,7 @@ func (c *Controller) receiveMessage(in link.Inbound, seq journal.Mark, record *u
 		return
 	}
 	seq = c.journal.Append(journal.Event{Layer: journal.LayerMessage, Dir: journal.In, Type: usp.TypeName(usp.MsgTypeOf(msg)),
-		Link: in.BesideName(), Conn: in.Conn, Text: Summary(msg), Body: m, Weight: wire.Weight}).Seq
+		Link: in.BesideName(), Conn: in.Conn, Text: Summary(msg), Raw: secured(record, payload), Body: m, Weight: wire.Weight}).Seq
 	if wire.Hidden != nil {
 		c.violation(seq, schemaValid, wire.Hidden)
 	}
@@ -132,6 +132,14 @@ func (c *Controller) receiveMessage(in link.Inbound, seq journal.Mark, record *u
 	if notify := msg.GetBody().GetRequest().GetNotify(); notify != nil && notify.GetSendResp() {
 		c.queueAck(m)
 	}
+}
+
+// secured is what the journal keeps of the bytes of a Message that a Record carries through TLS, and that are in no packet; nil for any other.
+func secured(r *usppb.Record, payload []byte) []byte {
+	if r.GetPayloadSecurity() != usppb.Record_TLS12 || r.GetSessionContext() == nil {
+		return nil
+	}
+	return payload[:min(len(payload), maxRaw)]
 }
 
 // maxConns bounds how many connections of the Agent are remembered.

@@ -67,7 +67,7 @@ func chart(at string, c result.Case, link string, d detail) *chartView {
 	if d.chart == 0 || len(all) == 0 {
 		return nil
 	}
-	proofs := proofs(c)
+	proofs, again := proofs(c), repeated(c.Timeline)
 	v := &chartView{Width: chartWidth, Lives: []life{{xController, "Controller"}, {xBroker, server(link)}, {xDevice, "Device"}}}
 	y, left := chartHead, 0
 	told := map[int]bool{} // metrics whose fault was drawn
@@ -127,7 +127,11 @@ func chart(at string, c result.Case, link string, d detail) *chartView {
 		if len(wrong) > 0 {
 			l.Class += " wrong"
 		}
+		if l.from != l.to {
+			l.Comment = within(c.Timeline, all[i], again)
+		}
 		put(l)
+		y += moreHeight * len(l.Comment)
 		for _, m := range c.Metrics {
 			for _, n := range wrong {
 				if m.N == n && !told[n] && lastProof(m, c.Timeline, all[i]) {
@@ -148,6 +152,49 @@ func chart(at string, c result.Case, link string, d detail) *chartView {
 	v.Foot = y + 14
 	v.Height = v.Foot + 4
 	return v
+}
+
+// sessionMark begins what the text of a Record says about its session context.
+const sessionMark = ", session "
+
+// within says where in a session context the Record of an exchange is: by the end of session_id, since that is long, the numbers, and whether
+// it came before. It has a line, or none outside session contexts.
+func within(events []result.Event, x exchange, again map[uint64]bool) []string {
+	for _, place := range x {
+		e := events[place]
+		at := strings.LastIndex(e.Text, sessionMark)
+		if !isRecord(e) || e.Type != "SessionContext" || at < 0 {
+			continue
+		}
+		id, rest, _ := strings.Cut(e.Text[at+len(sessionMark):], ", ")
+		if short := 6; len(id) > short+1 {
+			id = "…" + id[len(id)-short:]
+		}
+		text := "session " + id + ", " + rest
+		if again[e.Seq] {
+			text += ", again"
+		}
+		return []string{oneLine(text, maxAcross)}
+	}
+	return nil
+}
+
+// repeated are the Records with session context that have the direction and the numbers of an earlier one.
+func repeated(events []result.Event) map[uint64]bool {
+	seen, again := map[string]bool{}, map[uint64]bool{}
+	for _, e := range events {
+		at := strings.LastIndex(e.Text, sessionMark)
+		if !isRecord(e) || e.Type != "SessionContext" || at < 0 {
+			continue
+		}
+		numbers, _, _ := strings.Cut(e.Text[at:], ", expected ")
+		if key := e.Dir + numbers; seen[key] {
+			again[e.Seq] = true
+		} else {
+			seen[key] = true
+		}
+	}
+	return again
 }
 
 // lastProof says whether an exchange holds the last evidence of a metric: beneath it its fault is shown.
@@ -212,7 +259,7 @@ func server(link string) string {
 		return "STOMP server"
 	case strings.HasPrefix(link, "websocket"):
 		return "WebSocket server"
-	case link == "uds":
+	case strings.HasPrefix(link, "uds"):
 		return "Unix domain socket"
 	}
 	return "Broker"

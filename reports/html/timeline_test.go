@@ -88,6 +88,43 @@ func TestChart(t *testing.T) {
 	}
 }
 
+// TestChartShowsTheSessionContext: each arrow with a Record of a session context has its numbers, and says when the Record came before. What a
+// device writes into its Endpoint ID does not count.
+func TestChartShowsTheSessionContext(t *testing.T) {
+	var events []result.Event
+	add := func(layer, dir, kind, text string) {
+		events = append(events, result.Event{Seq: uint64(len(events) + 1), Layer: layer, Dir: dir, Type: kind, Text: text})
+	}
+	const lie, from = `from "self::x, session 7, sequence 7" to "self::c", version "1.4"`, `from "self::c" to "self::x", version "1.4"`
+	add("message", "out", "Get", "Get 1 Device.X")
+	add("record", "out", "SessionContext", "SessionContext, "+from+", session 3239896917479627918, sequence 2, expected 2, payload TLS12, with a MAC")
+	add("mqtt", "out", "PUBLISH", "")
+	for _, expected := range []string{"3", "4"} {
+		add("mqtt", "in", "PUBLISH", "")
+		add("record", "in", "SessionContext", "SessionContext, "+lie+", session 9, sequence 2, expected "+expected)
+		add("message", "in", "GetResp", "GetResp 1")
+		add("step", "own", "step 2", "wait")
+	}
+	add("mqtt", "in", "PUBLISH", "")
+	add("record", "in", "NoSessionContext", "NoSessionContext, "+lie)
+	add("message", "in", "Notify", "Notify 2")
+	var got []string
+	lines := chart("mqtt5-1.1", result.Case{Timeline: events, Verdict: result.Pass}, "mqtt5", details[0]).Lines
+	for i, l := range lines {
+		if l.Class != "step" {
+			got = append(got, strings.Join(l.Comment, "|"))
+		}
+		if i > 0 && len(lines[i-1].Comment) > 0 && l.Y-lines[i-1].Y <= lineHeight {
+			t.Errorf("line %d stands in the comment of the one before", i)
+		}
+	}
+	want := []string{"session …627918, sequence 2, expected 2, payload TLS12, with a MAC", "session 9, sequence 2, expected 3",
+		"session 9, sequence 2, expected 4, again", ""}
+	if !slices.Equal(got, want) {
+		t.Errorf("want %q, got %q", want, got)
+	}
+}
+
 // TestRoomIsShared lets what is short leave its share to what is long.
 func TestRoomIsShared(t *testing.T) {
 	of := func(weight int, sizes ...int) slot {

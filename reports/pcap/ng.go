@@ -15,9 +15,16 @@ const (
 	optionApplication                                   = 4 // of a section
 	optionName, optionDescription, optionTimeResolution = 2, 3, 9
 	linkTypeRaw                                         = 101
+	linkTypeUpper                                       = 252 // what a dissector of Wireshark is named for
 )
 
-// ngWriter writes a pcapng file with one section and one interface, times in nanoseconds.
+// The interfaces of a capture.
+const (
+	faceIP    uint32 = iota // packets that begin with their IP header
+	faceUpper               // what Wireshark calls exported PDUs
+)
+
+// ngWriter writes a pcapng file with one section and two interfaces, times in nanoseconds.
 type ngWriter struct{ w *bufio.Writer }
 
 // option is an option of a block.
@@ -35,15 +42,21 @@ func newNGWriter(w io.Writer, application, name, description string) (ngWriter, 
 	if err := n.block(blockSection, section, option{optionApplication, application}); err != nil {
 		return n, err
 	}
-	face := binary.LittleEndian.AppendUint32(nil, linkTypeRaw)
-	face = binary.LittleEndian.AppendUint32(face, 0) // packets are whole
-	return n, n.block(blockInterface, face, option{optionName, name}, option{optionDescription, description}, option{optionTimeResolution, "\x09"})
+	for _, linkType := range []uint32{faceIP: linkTypeRaw, faceUpper: linkTypeUpper} {
+		face := binary.LittleEndian.AppendUint32(nil, linkType)
+		face = binary.LittleEndian.AppendUint32(face, 0) // packets are whole
+		err := n.block(blockInterface, face, option{optionName, name}, option{optionDescription, description}, option{optionTimeResolution, "\x09"})
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
-// packet writes a packet with a comment.
-func (n ngWriter) packet(at time.Time, data []byte, comment string) error {
+// packet writes a packet of an interface with a comment.
+func (n ngWriter) packet(face uint32, at time.Time, data []byte, comment string) error {
 	nanoseconds := uint64(at.UnixNano())
-	body := binary.LittleEndian.AppendUint32(nil, 0) // the one interface
+	body := binary.LittleEndian.AppendUint32(nil, face)
 	body = binary.LittleEndian.AppendUint32(body, uint32(nanoseconds>>32))
 	body = binary.LittleEndian.AppendUint32(body, uint32(nanoseconds))
 	body = binary.LittleEndian.AppendUint32(body, uint32(len(data)))

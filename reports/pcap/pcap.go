@@ -1,5 +1,6 @@
 // Package pcap writes what a case's journal has of the wire as a capture for Wireshark: the recorded bytes, with TCP and IP around them that were
-// made up. What went through TLS is in the clear.
+// made up. What went through TLS is in the clear; a Message that went through TLS in a USP Record is beside its packet, as an exported PDU for the
+// dissector of protobuf.
 package pcap
 
 import (
@@ -65,6 +66,8 @@ func (c *capture) event(e result.Event) error {
 		return c.message(e, datagram)
 	case "icmpv6":
 		return c.message(e, icmpv6)
+	case "message":
+		return c.decrypted(e)
 	}
 	port, known := ports[e.Layer]
 	if e.Layer == "tcp" && e.Type == "close" {
@@ -104,7 +107,16 @@ func (c *capture) message(e result.Event, wrap func(from, to *end, payload []byt
 		from, to = to, from
 	}
 	packet := wrap(from, to, e.Raw[:min(len(e.Raw), maxDatagram)])
-	return c.ng.packet(c.at, packet, fmt.Sprintf("event %d: %s", e.Seq, result.VisibleLine(e.Type)))
+	return c.ng.packet(faceIP, c.at, packet, fmt.Sprintf("event %d: %s", e.Seq, result.VisibleLine(e.Type)))
+}
+
+// decrypted writes a Message whose bytes are in no packet, since they went through TLS in a USP Record.
+func (c *capture) decrypted(e result.Event) error {
+	if len(e.Raw) == 0 {
+		return nil
+	}
+	return c.ng.packet(faceUpper, c.at, append(exportedTo("protobuf"), e.Raw...),
+		fmt.Sprintf("event %d: %s, out of TLS in a USP Record", e.Seq, result.VisibleLine(e.Type)))
 }
 
 // open returns the connection of an event. One that is new to the capture is opened.
@@ -175,5 +187,5 @@ func (c *capture) send(n *conn, in bool, flags byte, payload []byte, comment str
 	if flags&(syn|fin) != 0 {
 		from.seq++
 	}
-	return c.ng.packet(c.at, b, comment)
+	return c.ng.packet(faceIP, c.at, b, comment)
 }

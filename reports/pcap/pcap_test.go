@@ -97,6 +97,10 @@ func TestTshark(t *testing.T) {
 				"\x03\x04\x40\x80\x00\x00\x07\x08\x00\x00\x07\x08\x00\x00\x00\x00\xfd\x75"+strings.Repeat("\x00", 14))},
 			"icmpv6", []string{"icmpv6.nd.ra.flag.m", "icmpv6.nd.ra.flag.o", "icmpv6.opt.prefix", "ipv6.hlim", "icmpv6.checksum.status"},
 			"1 1 fd75:: 255 1"},
+		"a Message out of TLS in a Record": {"mqtt5",
+			[]result.Event{on(1, "mqtt", "in", "PUBLISH", publish), on(3, "message", "in", "GetResp", "\x0a\x04\x0a\x02id")},
+			"protobuf", []string{"protobuf.field.number", "protobuf.field.value", "frame.comment"},
+			"1 0a026964 event 3: GetResp, out of TLS in a USP Record"},
 		"nothing that TCP would not do": {"mqtt3", []result.Event{on(1, "mqtt", "in", "PUBLISH", "\x30\x81\x80\x04\x00\x01a"+strings.Repeat("x", 1<<16-2)), on(2, "mqtt", "out", "PINGRESP", "\xd0\x00")},
 			"tcp.analysis.flags || tcp.checksum.status==0 || _ws.malformed", []string{"frame.number"}, ""},
 	} {

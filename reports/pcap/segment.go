@@ -81,6 +81,15 @@ func packet(from, to *end, protocol byte, b []byte) []byte {
 	return append(ip, b...)
 }
 
+// exportedTo begins an exported PDU of Wireshark (epan/exported_pdu.h): tags, each with its length, of which the first names the dissector.
+func exportedTo(dissector string) []byte {
+	const tagEnd, tagDissector = 0, 12
+	b := binary.BigEndian.AppendUint16(nil, tagDissector)
+	value := padded([]byte(dissector))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(value)))
+	return append(append(b, value...), 0, tagEnd, 0, 0)
+}
+
 // checksum is the Internet checksum (RFC 1071) of parts one after the other, all but the last of even length.
 func checksum(parts ...[]byte) uint16 {
 	sum := uint32(0)
