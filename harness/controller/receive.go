@@ -134,7 +134,8 @@ func (c *Controller) receiveMessage(in link.Inbound, seq journal.Mark, record *u
 	}
 }
 
-// secured is what the journal keeps of the bytes of a Message that a Record carries through TLS, and that are in no packet; nil for any other.
+// secured is what the journal keeps of the bytes of a Message that a Record carries through TLS, since they are in no packet; nil for any
+// other.
 func secured(r *usppb.Record, payload []byte) []byte {
 	if r.GetPayloadSecurity() != usppb.Record_TLS12 || r.GetSessionContext() == nil {
 		return nil

@@ -157,8 +157,8 @@ func chart(at string, c result.Case, link string, d detail) *chartView {
 // sessionMark begins what the text of a Record says about its session context.
 const sessionMark = ", session "
 
-// within says where in a session context the Record of an exchange is: by the end of session_id, since that is long, the numbers, and whether
-// it came before. It has a line, or none outside session contexts.
+// within says where in a session context the Record of an exchange is: by the end of session_id, since that is long, the numbers, and
+// whether it came before. It has a line, or none outside session contexts.
 func within(events []result.Event, x exchange, again map[uint64]bool) []string {
 	for _, place := range x {
 		e := events[place]

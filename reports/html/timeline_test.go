@@ -88,8 +88,8 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// TestChartShowsTheSessionContext: each arrow with a Record of a session context has its numbers, and says when the Record came before. What a
-// device writes into its Endpoint ID does not count.
+// TestChartShowsTheSessionContext: each arrow with a Record of a session context has its numbers, and says when the Record came before.
+// What a device writes into its Endpoint ID does not count.
 func TestChartShowsTheSessionContext(t *testing.T) {
 	var events []result.Event
 	add := func(layer, dir, kind, text string) {
@@ -97,7 +97,8 @@ func TestChartShowsTheSessionContext(t *testing.T) {
 	}
 	const lie, from = `from "self::x, session 7, sequence 7" to "self::c", version "1.4"`, `from "self::c" to "self::x", version "1.4"`
 	add("message", "out", "Get", "Get 1 Device.X")
-	add("record", "out", "SessionContext", "SessionContext, "+from+", session 3239896917479627918, sequence 2, expected 2, payload TLS12, with a MAC")
+	add("record", "out", "SessionContext", "SessionContext, "+from+
+		", session 3239896917479627918, sequence 2, expected 2, payload TLS12, with a MAC")
 	add("mqtt", "out", "PUBLISH", "")
 	for _, expected := range []string{"3", "4"} {
 		add("mqtt", "in", "PUBLISH", "")

@@ -45,7 +45,8 @@ func newNGWriter(w io.Writer, application, name, description string) (ngWriter, 
 	for _, linkType := range []uint32{faceIP: linkTypeRaw, faceUpper: linkTypeUpper} {
 		face := binary.LittleEndian.AppendUint32(nil, linkType)
 		face = binary.LittleEndian.AppendUint32(face, 0) // packets are whole
-		err := n.block(blockInterface, face, option{optionName, name}, option{optionDescription, description}, option{optionTimeResolution, "\x09"})
+		err := n.block(blockInterface, face, option{optionName, name}, option{optionDescription, description},
+			option{optionTimeResolution, "\x09"})
 		if err != nil {
 			return n, err
 		}
