@@ -1,6 +1,6 @@
 // Package pcap writes what a case's journal has of the wire as a capture for Wireshark: the recorded bytes, with TCP and IP around them that were
-// made up. What went through TLS is in the clear; a Message that went through TLS in a USP Record is beside its packet, as an exported PDU for the
-// dissector of protobuf.
+// made up. What went through TLS is in the clear; a Message that went through TLS in a USP Record is beside its packet, as an exported PDU
+// for the dissector of protobuf.
 package pcap
 
 import (
