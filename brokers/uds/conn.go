@@ -2,6 +2,7 @@ package uds
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -74,6 +75,11 @@ func (c *Conn) shut() {
 	if c.waiting != nil {
 		c.waiting.Stop()
 	}
+}
+
+// Again opens another connection to where this one leads, which the server has dialled, for the same Controller.
+func (c *Conn) Again(ctx context.Context) (*Conn, error) {
+	return c.server.Dial(ctx, c.conn.RemoteAddr().String(), c.controller)
 }
 
 // Greet sends the Handshake with the Endpoint ID of the Controller (R-UDS.16, R-UDS.17).

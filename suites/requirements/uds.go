@@ -3,6 +3,7 @@ package requirements
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/usptest/usptest/brokers/uds"
@@ -28,8 +29,12 @@ func udsHandshakes(c *harness.Case) {
 		m.Must(err, greeted)
 		first, err := c.Await("first frame of the device", c.ResponseWait(), began, frameOf(conn, func(*uds.Frame) bool { return true }))
 		m.Must(err)
-		m.Must(expect.Equal("type of the device's first frame", uds.Handshake.String(), first.Type), first.Seq)
-		m.Must(expect.Equal("Endpoint ID in the Handshake", c.Agent.AgentID(), string(first.Body.(*uds.Frame).Fields[0].Value)), first.Seq)
+		frame := first.Body.(*uds.Frame)
+		at := slices.IndexFunc(frame.Fields, func(f uds.TLV) bool { return f.Type == uds.Handshake })
+		if at < 0 || frame.Has(uds.Record) { // fields of other types are ignored (R-UDS.15)
+			m.Must(expect.Equal("type of the device's first frame", uds.Handshake.String(), first.Type), first.Seq)
+		}
+		m.Must(expect.Equal("Endpoint ID in the Handshake", c.Agent.AgentID(), string(frame.Fields[at].Value)), first.Seq)
 	}) {
 		return
 	}
@@ -81,20 +86,55 @@ func udsHandshakes(c *harness.Case) {
 		m.Saw(greeted)
 	})
 	if !conn.Dialled() {
-		c.NotApplicable(6, "the device connects to usptest, and does not listen")
+		const why = "the device connects to usptest, and does not listen"
+		c.NotApplicable(6, why)
+		c.NotApplicable(7, why)
 		return
 	}
-	c.Step(5, "connect once more, with another Endpoint ID")
+	c.Step(5, "connect once more, with the same Endpoint ID")
+	if !c.Metric(6, func(m *harness.Metric) { m.Must(takesTwice(c, m, conn), c.Journal.Mark()) }) {
+		return
+	}
+	c.Step(6, "connect once more, with another Endpoint ID")
 	c.UDS.Reset()
 	c.DeviceMust(c.Reachable(c)) // the first connection is there
 	mark = c.Journal.Mark()
 	further, joined := c.Agent.Join("proto::" + c.Fresh("further"))
-	c.Metric(6, func(m *harness.Metric) {
+	c.Metric(7, func(m *harness.Metric) {
 		ctx, cancel := context.WithTimeout(c, c.ResponseWait().D)
 		defer cancel()
 		m.Must(further.Connected(ctx), mark)
 	})
 	joined.Leave()
+}
+
+// takesTwice wants a device that listens to answer the Handshake over a second connection of one Controller, and requests over it, or to
+// say in an Error that it does not take it (R-UDS.17, R-UDS.21), and then those over the first.
+func takesTwice(c *harness.Case, m *harness.Metric, first *uds.Conn) error {
+	second, err := first.Again(c)
+	if err != nil {
+		return err
+	}
+	mark := c.Journal.Mark()
+	if _, err := second.Greet(); err != nil {
+		return fmt.Errorf("sending the Handshake: %w", err)
+	}
+	answer, err := c.Await("answer to the Handshake", c.ResponseWait(), mark,
+		frameOrEnd(second, func(f *uds.Frame) bool { return greets(f) || complains(f) }))
+	if err != nil {
+		return err
+	}
+	conn := second
+	switch {
+	case answer.Closes():
+		return &usp.Mismatch{Where: "the second connection", Want: "a Handshake, or an Error before its end", Got: "its end alone"}
+	case complains(answer.Body.(*uds.Frame)):
+		m.Note("the device refuses it: %s", answer.Text)
+		conn = first
+	}
+	get := usp.NewGet(c.Agent.NewMsgID(), endpointID)
+	sendOver(c, conn, fieldOf(c, get))
+	return answeredOver(c, conn, get, mark)
 }
 
 // udsFailures is R-UDS.24 and what else TR-369 says of errors and lost connections over Unix domain sockets.
@@ -112,14 +152,20 @@ func udsFailures(c *harness.Case) {
 	sendOver(c, conn, uds.TLV{Type: uds.Record, Value: []byte("no Record of USP")})
 	c.Metric(2, func(m *harness.Metric) { m.Must(refused(c, conn, mark, true), mark) })
 
-	c.Step(3, "send a frame whose field is longer than the frame")
-	mark = c.Journal.Mark()
-	conn = openUDSConn(c)
-	raw := uds.Encode(uds.TLV{Type: uds.Record, Value: []byte("cut")})
-	raw[len(raw)-4]++
-	_, err := conn.Inject(raw)
-	c.LabMust(err)
-	c.Metric(3, func(m *harness.Metric) { m.Must(refused(c, conn, mark, true), mark) })
+	c.Step(3, "send a frame whose field is longer than the frame, and one that does not begin with _USP")
+	field := uds.TLV{Type: uds.Record, Value: []byte("cut")}
+	long, unsynchronized := uds.Encode(field), uds.Encode(field)
+	long[len(long)-4]++
+	unsynchronized[0] = 'u'
+	c.Metric(3, func(m *harness.Metric) {
+		for _, raw := range [][]byte{long, unsynchronized} {
+			mark = c.Journal.Mark()
+			conn = openUDSConn(c)
+			_, err := conn.Inject(raw)
+			c.LabMust(err)
+			m.Must(refused(c, conn, mark, true), mark)
+		}
+	})
 
 	c.Step(4, "send an Error")
 	conn = openUDSConn(c)
