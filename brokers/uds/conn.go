@@ -97,7 +97,7 @@ func (c *Conn) Greet() (seq journal.Mark, err error) {
 		})
 	}
 	c.mu.Unlock()
-	c.server.alter(func(conns []*Conn) []*Conn { return conns })
+	c.server.conns.Touch()
 	return seq, nil
 }
 
@@ -151,7 +151,7 @@ func (c *Conn) serve() {
 	defer func() {
 		c.shut()
 		c.conn.End("the server is done with it")
-		c.server.forget(c)
+		c.server.conns.Remove(c)
 		close(c.done)
 	}()
 	for {
@@ -212,7 +212,7 @@ func (c *Conn) meet(id []byte) bool {
 	case again:
 		c.conn.Note("a further Handshake is ignored (R-UDS.19)")
 	case c.client || c.server.byHand():
-		c.server.alter(func(conns []*Conn) []*Conn { return conns })
+		c.server.conns.Touch()
 	default:
 		_, _ = c.Greet() // an error ends the connection, which says so itself
 	}

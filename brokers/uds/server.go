@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -46,11 +45,11 @@ type Server struct {
 	opts Options
 	gate *gate.Gate // nil when it does not listen
 
-	mu      sync.Mutex
-	conns   []*Conn       // in the order of their opening
-	changed chan struct{} // closed and replaced when conns, or what is known of one, changes
-	refuse  int           // how many connections are still refused; negative: all
-	hand    bool          // see ByHand
+	conns gate.Roster[*Conn]
+
+	mu     sync.Mutex
+	refuse int  // how many connections are still refused; negative: all
+	hand   bool // see ByHand
 }
 
 // Start listens, where the Options name a path. The server closes when ctx ends.
@@ -58,7 +57,7 @@ func Start(ctx context.Context, j *journal.Journal, opts Options) (*Server, erro
 	opts.MaxFrame = cmp.Or(opts.MaxFrame, defaultMaxFrame)
 	opts.Patience = cmp.Or(opts.Patience, defaultPatience)
 	opts.TimeScale = cmp.Or(opts.TimeScale, 1)
-	s := &Server{j: j, opts: opts, changed: make(chan struct{})}
+	s := &Server{j: j, opts: opts}
 	if opts.Path == "" {
 		return s, nil
 	}
@@ -86,11 +85,7 @@ func (s *Server) Close() (err error) {
 }
 
 // Conns returns the open connections, oldest first.
-func (s *Server) Conns() []*Conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.conns)
-}
+func (s *Server) Conns() []*Conn { return s.conns.All() }
 
 // Conn returns the open connection of that journal number.
 func (s *Server) Conn(id uint64) (*Conn, error) {
@@ -103,11 +98,7 @@ func (s *Server) Conn(id uint64) (*Conn, error) {
 }
 
 // Changed returns a channel that is closed when Conns has another answer, or one of them has become Open: take it before looking.
-func (s *Server) Changed() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.changed
-}
+func (s *Server) Changed() <-chan struct{} { return s.conns.Changed() }
 
 // Dial connects to a device that listens at path and greets it as the Controller with that Endpoint ID. The connection is among Conns. ctx
 // bounds the opening alone.
@@ -140,24 +131,8 @@ func (s *Server) accept(conn *gate.Conn) {
 func (s *Server) adopt(conn *gate.Conn, controller string, client bool) *Conn {
 	c := &Conn{server: s, conn: conn, r: bufio.NewReaderSize(conn, readBuffer), client: client, controller: controller,
 		done: make(chan struct{})}
-	s.alter(func(conns []*Conn) []*Conn { return append(slices.Clone(conns), c) })
+	s.conns.Add(c)
 	return c
-}
-
-// forget takes a connection off the list.
-func (s *Server) forget(c *Conn) {
-	s.alter(func(conns []*Conn) []*Conn {
-		return slices.DeleteFunc(slices.Clone(conns), func(other *Conn) bool { return other == c })
-	})
-}
-
-// alter changes conns and wakes whoever holds Changed.
-func (s *Server) alter(change func([]*Conn) []*Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.conns = change(s.conns)
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 // scaled is how long an interval of the protocol lasts.

@@ -167,12 +167,7 @@ func (s *Server) CloseAll(code int, text string) {
 
 // leave resets every connection and takes it off the list at once, although its reader may live for a moment.
 func (s *Server) leave(reason string) {
-	var conns []*Conn
-	s.alter(func(now []*Conn) []*Conn {
-		conns = now
-		return nil
-	})
-	for _, c := range conns {
+	for _, c := range s.conns.Clear() {
 		c.Abort(reason)
 	}
 	s.gate.Drop(reason) // those whose opening request is on its way

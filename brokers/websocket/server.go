@@ -57,18 +57,17 @@ type Server struct {
 	opts   Options
 	gate   *gate.Gate
 	script script
+	conns  gate.Roster[*Conn]
 
 	mu       sync.Mutex
 	assigned map[string]string // Endpoint IDs of further Controllers, by path
-	conns    []*Conn           // in the order of their opening
-	changed  chan struct{}     // closed and replaced when conns changes
 }
 
 // Start listens. The server closes when ctx ends.
 func Start(ctx context.Context, j *journal.Journal, opts Options) (*Server, error) {
 	opts.MaxMessage = cmp.Or(opts.MaxMessage, defaultMaxMessage)
 	opts.Patience = cmp.Or(opts.Patience, defaultPatience)
-	s := &Server{j: j, opts: opts, assigned: map[string]string{}, changed: make(chan struct{})}
+	s := &Server{j: j, opts: opts, assigned: map[string]string{}}
 	s.script.reset()
 	front, err := gate.Open(ctx, j, gate.Options{Addr: opts.Addr, TLS: opts.TLS}, s.serve)
 	if err != nil {
@@ -92,11 +91,7 @@ func (s *Server) Close() error {
 }
 
 // Conns returns the open connections, oldest first.
-func (s *Server) Conns() []*Conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.conns)
-}
+func (s *Server) Conns() []*Conn { return s.conns.All() }
 
 // Conn returns the open connection of that journal number, 0 meaning the newest.
 func (s *Server) Conn(id uint64) (*Conn, error) {
@@ -110,11 +105,7 @@ func (s *Server) Conn(id uint64) (*Conn, error) {
 }
 
 // Changed returns a channel that is closed when Conns has another answer: take it before looking.
-func (s *Server) Changed() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.changed
-}
+func (s *Server) Changed() <-chan struct{} { return s.conns.Changed() }
 
 // Assign lets a path stand for a further Controller until Withdraw.
 func (s *Server) Assign(path, endpointID string) {
@@ -138,15 +129,6 @@ func (s *Server) controllerAt(path string) (endpointID string, served bool) {
 		return further, true
 	}
 	return s.opts.EndpointID, s.opts.Path == "" || path == s.opts.Path
-}
-
-// alter changes conns and tells whoever holds Changed.
-func (s *Server) alter(change func([]*Conn) []*Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.conns = change(s.conns)
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 // serve is the life of one connection, on its own goroutine.
@@ -178,12 +160,8 @@ func (s *Server) adopt(c *Conn) {
 	c.script = &s.script
 	c.limits = limits{s.opts.MaxMessage, s.opts.Patience}
 	c.message = s.opts.OnMessage
-	c.ended = func() {
-		s.alter(func(conns []*Conn) []*Conn {
-			return slices.DeleteFunc(slices.Clone(conns), func(open *Conn) bool { return open == c })
-		})
-	}
-	s.alter(func(conns []*Conn) []*Conn { return append(slices.Clone(conns), c) })
+	c.ended = func() { s.conns.Remove(c) }
+	s.conns.Add(c)
 }
 
 // request reads and records the opening request. Without one it ends the connection and returns nil.

@@ -1,13 +1,10 @@
 package link
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/usptest/usptest/brokers/uds"
 	"github.com/usptest/usptest/harness/journal"
@@ -39,12 +36,8 @@ type UDS struct {
 // udsEnd is the end of one Controller.
 type udsEnd struct {
 	link    *UDS
-	id      string             // the Controller's
-	stop    context.CancelFunc // of the dialling; nil when the Agent dials
-	dialler sync.WaitGroup
-
-	failing sync.Mutex
-	failure error // of the last attempt to dial
+	id      string // the Controller's
+	dialler dialler
 }
 
 // NewUDS makes a link that listens, or dials, once it is started. Options.Broker.OnRecord is the link's own.
@@ -192,7 +185,7 @@ func (l *UDS) Close() error {
 	ends := slices.Clone(l.ends)
 	l.mu.Unlock()
 	for _, e := range ends {
-		e.close()
+		e.dialler.close()
 	}
 	if l.server == nil {
 		return nil
@@ -209,55 +202,18 @@ func (e *udsEnd) Leave() {
 	l.mu.Lock()
 	l.ends = slices.DeleteFunc(l.ends, func(other *udsEnd) bool { return other == e })
 	l.mu.Unlock()
-	e.close()
+	e.dialler.close()
 }
 
 // open begins to dial the Agent, if the link does.
 func (e *udsEnd) open() {
-	if e.link.o.Dial == "" {
+	l := e.link
+	if l.o.Dial == "" {
 		return
 	}
-	var ctx context.Context
-	ctx, e.stop = context.WithCancel(e.link.ctx)
-	e.dialler.Go(func() { e.dial(ctx) })
-}
-
-// close ends the dialling and the connection that came of it.
-func (e *udsEnd) close() {
-	if e.stop != nil {
-		e.stop()
-		e.dialler.Wait()
-	}
-}
-
-// dial keeps one connection to the Agent open until ctx ends.
-func (e *udsEnd) dial(ctx context.Context) {
-	for pause := redialFirst; ; {
-		c, err := e.link.server.Dial(ctx, e.link.o.Dial, e.id)
-		if err == nil {
-			select {
-			case <-c.Done():
-				err = errors.New("the connection has ended")
-			case <-ctx.Done():
-				c.Abort("the link closed")
-				return
-			}
-		}
-		e.fail(err)
-		select {
-		case <-time.After(pause):
-			pause = min(2*pause, redialMost)
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// fail keeps why there is no connection that the link has dialled.
-func (e *udsEnd) fail(err error) {
-	e.failing.Lock()
-	defer e.failing.Unlock()
-	e.failure = err
+	e.dialler.start(l.ctx, func(ctx context.Context) (dialled, error) {
+		return l.server.Dial(ctx, l.o.Dial, e.id)
+	})
 }
 
 // conn returns the Agent's newest connection with the Controller. The error wraps ErrUnreachable.
@@ -268,11 +224,10 @@ func (e *udsEnd) conn() (*uds.Conn, error) {
 			return c, nil
 		}
 	}
-	e.failing.Lock()
-	defer e.failing.Unlock()
+	failure := e.dialler.failed()
 	switch {
-	case e.failure != nil:
-		return nil, fmt.Errorf("link %s: %w: the link could not dial it: %w", l.o.Name, ErrUnreachable, e.failure)
+	case failure != nil:
+		return nil, fmt.Errorf("link %s: %w: the link could not dial it: %w", l.o.Name, ErrUnreachable, failure)
 	case l.o.Dial == "" && e != l.first:
 		return nil, fmt.Errorf("link %s: %w: a device that is a client on Unix domain sockets connects to one Controller; "+
 			"%s needs a device with role: server",
@@ -288,19 +243,7 @@ func (e *udsEnd) ReplyTo() string { return "" }
 
 // Connected implements End.
 func (e *udsEnd) Connected(ctx context.Context) error {
-	for {
-		changed := e.link.server.Changed()
-		_, err := e.conn()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			_, err := e.conn() // an attempt to dial that fails changes nothing
-			return fmt.Errorf("%w: %w", cmp.Or(err, ErrUnreachable), ctx.Err())
-		}
-	}
+	return awaitConnection(ctx, e.link.server.Changed, func() error { _, err := e.conn(); return err })
 }
 
 // Send implements End.

@@ -1,27 +1,18 @@
 package link
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
-)
-
-const (
-	// redialFirst and redialMost are the first and the longest pause between attempts to dial an Agent.
-	redialFirst = 50 * time.Millisecond
-	redialMost  = time.Second
 )
 
 // WebSocketOptions describe a link over WebSocket. The Agent dials the link; if Dial is given, the link also dials the Agent, and
@@ -58,11 +49,7 @@ type webSocketEnd struct {
 	id      string // the Controller's
 	path    string // by which the Agent dials it
 	waker   *waker
-	stop    context.CancelFunc // of the dialling; nil when the Agent dials
-	dialler sync.WaitGroup
-
-	failing sync.Mutex
-	failure error // of the last attempt to dial
+	dialler dialler
 }
 
 // NewWebSocket makes a link that listens, and dials, once it is started. Options.Broker.OnMessage is the link's own.
@@ -298,7 +285,7 @@ func (l *WebSocket) Close() error {
 	ends := slices.Clone(l.ends)
 	l.mu.Unlock()
 	for _, e := range ends {
-		e.close()
+		e.dialler.close()
 	}
 	if l.broker == nil {
 		return nil
@@ -328,7 +315,7 @@ func (e *webSocketEnd) Leave() {
 	l.ends = slices.DeleteFunc(l.ends, func(other *webSocketEnd) bool { return other == e })
 	l.mu.Unlock()
 	e.waker.set(false)
-	e.close()
+	e.dialler.close()
 	l.broker.Withdraw(e.path)
 	for _, c := range l.broker.Conns() {
 		if c.Controller() == e.id {
@@ -339,53 +326,15 @@ func (e *webSocketEnd) Leave() {
 
 // open begins to dial the Agent, if the link does.
 func (e *webSocketEnd) open() {
-	if e.link.o.Dial == nil {
+	l := e.link
+	if l.o.Dial == nil {
 		return
 	}
-	var ctx context.Context
-	ctx, e.stop = context.WithCancel(e.link.ctx)
-	e.dialler.Go(func() { e.dial(ctx) })
-}
-
-// close ends the dialling and the connection that came of it.
-func (e *webSocketEnd) close() {
-	if e.stop != nil {
-		e.stop()
-		e.dialler.Wait()
-	}
-}
-
-// dial keeps one connection to the Agent open until ctx ends.
-func (e *webSocketEnd) dial(ctx context.Context) {
-	o := *e.link.o.Dial
-	o.EndpointID = e.id
-	for pause := redialFirst; ; {
-		c, err := e.link.broker.Dial(ctx, o)
-		if err == nil {
-			pause = redialFirst
-			select {
-			case <-c.Done():
-				err = errors.New("the connection has ended")
-			case <-ctx.Done():
-				c.Abort("the link closed")
-				return
-			}
-		}
-		e.fail(err)
-		select {
-		case <-time.After(pause):
-			pause = min(2*pause, redialMost)
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// fail keeps why there is no connection that the link has dialled.
-func (e *webSocketEnd) fail(err error) {
-	e.failing.Lock()
-	defer e.failing.Unlock()
-	e.failure = err
+	e.dialler.start(l.ctx, func(ctx context.Context) (dialled, error) {
+		o := *l.o.Dial
+		o.EndpointID = e.id
+		return l.broker.Dial(ctx, o)
+	})
 }
 
 // conn returns the Agent's newest connection with the Controller. The error wraps ErrUnreachable.
@@ -396,10 +345,9 @@ func (e *webSocketEnd) conn() (*websocket.Conn, error) {
 			return c, nil
 		}
 	}
-	e.failing.Lock()
-	defer e.failing.Unlock()
-	if e.failure != nil {
-		return nil, fmt.Errorf("link %s: %w: the link could not dial it: %w", l.o.Name, ErrUnreachable, e.failure)
+	failure := e.dialler.failed()
+	if failure != nil {
+		return nil, fmt.Errorf("link %s: %w: the link could not dial it: %w", l.o.Name, ErrUnreachable, failure)
 	}
 	return nil, fmt.Errorf("link %s: %w: it has not opened a WebSocket at %q", l.o.Name, ErrUnreachable, e.path)
 }
@@ -409,19 +357,7 @@ func (e *webSocketEnd) ReplyTo() string { return "" }
 
 // Connected implements End.
 func (e *webSocketEnd) Connected(ctx context.Context) error {
-	for {
-		changed := e.link.broker.Changed()
-		_, err := e.conn()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			_, err := e.conn() // an attempt to dial that fails changes nothing
-			return fmt.Errorf("%w: %w", cmp.Or(err, ErrUnreachable), ctx.Err())
-		}
-	}
+	return awaitConnection(ctx, e.link.broker.Changed, func() error { _, err := e.conn(); return err })
 }
 
 // Send implements End.
