@@ -163,7 +163,7 @@ func TestDealSpreadsTheLongCases(t *testing.T) {
 		9: "[1.4] [1.2] [1.5] [1.1] [1.3] [1.10]",
 	} {
 		var got []string
-		for _, part := range deal(cases, n, Options{}.estimate) {
+		for _, part := range deal(cases, n, Options{DUT: &dut.File{}}.estimate) {
 			got = append(got, fmt.Sprint(ids(part)))
 		}
 		if text := strings.Join(got, " "); text != want {
@@ -175,7 +175,7 @@ func TestDealSpreadsTheLongCases(t *testing.T) {
 func TestASimulatedDeviceRestartsAtOnce(t *testing.T) {
 	slow := plan.Case{ID: "1.1", Budget: 160 * time.Second, Needs: []string{"reboot"}}
 	for scale, want := range map[float64]time.Duration{1: 161 * time.Second, 25: 4250 * time.Millisecond} {
-		if got := (Options{Scale: scale}).estimate(slow); got != want {
+		if got := (Options{Scale: scale, DUT: &dut.File{}}).estimate(slow); got != want {
 			t.Errorf("divided by %v: want %s, got %s", scale, want, got)
 		}
 	}
@@ -186,7 +186,7 @@ func TestCasesThatMayLoseTheDeviceComeLast(t *testing.T) {
 	cases := []plan.Case{
 		{ID: "6.7", Needs: lost}, {ID: "2.12", Needs: []string{"role-admin"}}, {ID: "6.8"}, {ID: "11.11", Needs: lost}, {ID: "11.2", Needs: lost[:1]},
 	}
-	if got := fmt.Sprint(ids(deal(cases, 1, Options{}.estimate)[0])); got != "[6.8 11.2 2.12 6.7 11.11]" {
+	if got := fmt.Sprint(ids(deal(cases, 1, Options{DUT: &dut.File{}}.estimate)[0])); got != "[6.8 11.2 2.12 6.7 11.11]" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -26,14 +26,15 @@ func even[T any](items []T, n int, takes func(T) time.Duration) [][]T {
 }
 
 // estimate is about how long a case takes: what its procedure waits for, and a little for everything else. A simulated device is the faster
-// the more its intervals are divided, and restarts at once.
+// the more its intervals are divided, and restarts at once; a device that usptest launches restarts in seconds.
 func (o Options) estimate(c plan.Case) time.Duration {
 	waits, besides := c.Budget, time.Second
+	if slices.Contains(c.Needs, "reboot") && (o.Scale > 1 || o.DUT.Lab.Launch != nil) {
+		waits = max(0, waits-time.Minute) // as long as the plan's budgets reckon for a reboot
+		besides += 4 * time.Second
+	}
 	if o.Scale > 1 {
 		besides = time.Second / 4
-		if slices.Contains(c.Needs, "reboot") {
-			waits = max(0, waits-time.Minute) // as long as the plan's budgets reckon for a reboot
-		}
 		waits = time.Duration(float64(waits) / o.Scale)
 	}
 	return (waits + besides) * time.Duration(max(1, o.Repeat))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/usptest/usptest/harness"
+	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 )
@@ -68,6 +69,26 @@ func TestShardsAreTheWholeAndEven(t *testing.T) {
 		}
 		if most-least > longest {
 			t.Errorf("%d shards take from %s to %s; want no more between them than the longest case, %s", of, least, most, longest)
+		}
+	}
+}
+
+// TestAnEstimateKnowsTheDevice: how long a reboot takes depends on it, and cases are dealt by what they take.
+func TestAnEstimateKnowsTheDevice(t *testing.T) {
+	launched := &dut.Launch{Exec: []string{"agent"}}
+	for name, test := range map[string]struct {
+		launch *dut.Launch
+		scale  float64
+		want   time.Duration
+	}{
+		"by itself": {nil, 1, 106 * time.Second},
+		"launched":  {launched, 1, 50 * time.Second},
+		"simulated": {launched, 45, 1250 * time.Millisecond},
+	} {
+		o := smallOptions("mqtt5")
+		o.DUT.Lab.Launch, o.Scale = test.launch, test.scale
+		if got := o.estimate(plan.Case{Needs: []string{"reboot"}, Budget: 105 * time.Second}); got != test.want {
+			t.Errorf("%s: got %s, want %s", name, got, test.want)
 		}
 	}
 }
