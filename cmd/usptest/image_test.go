@@ -62,8 +62,8 @@ func image(t *testing.T) (string, *testcontainers.DockerProvider) {
 	return built, engine
 }
 
-// isolated runs an image to its end, without network and rights, and returns what it wrote.
-func isolated(t *testing.T, image string, words ...string) string {
+// sandboxed runs an image to its end, without network and rights, and returns what it wrote.
+func sandboxed(t *testing.T, image string, words ...string) string {
 	t.Helper()
 	c, err := testcontainers.GenericContainer(t.Context(), testcontainers.GenericContainerRequest{Started: true, ContainerRequest: testcontainers.ContainerRequest{
 		Image: image, Cmd: words, WaitingFor: wait.ForExit(),
@@ -105,10 +105,10 @@ func runsByItself(t *testing.T, name string, engine *testcontainers.DockerProvid
 	if seen.Config.User != "65532:65532" {
 		t.Errorf("want a user without rights, got %q", seen.Config.User)
 	}
-	if out := isolated(t, name, "list", "1.36"); !strings.Contains(out, "1.36") {
+	if out := sandboxed(t, name, "list", "1.36"); !strings.Contains(out, "1.36") {
 		t.Errorf("want 1.36 in the list, got\n%s", out)
 	}
-	out := isolated(t, name, "run", "--link", "mqtt5+tls", "--out", "/tmp/out", "1.36")
+	out := sandboxed(t, name, "run", "--link", "mqtt5+tls", "--out", "/tmp/out", "1.36")
 	if want := fmt.Sprintf("exit %d", result.ExitPassed); !strings.Contains(out, "pass 1.36") || !strings.Contains(out, want) {
 		t.Errorf("want 1.36 passed and %s, got\n%s", want, out)
 	}

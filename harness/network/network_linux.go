@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -172,7 +175,23 @@ type Port struct {
 	there  netns.NsHandle
 	addrs  []netlink.Addr
 	routes []netlink.Route
-	up     bool
+	// settings are what files below /proc/sys/net say of the port.
+	settings map[string]string
+	up       bool
+}
+
+// settings reads how a port is set up, which the system forgets when the port leaves.
+func settings(name string) map[string]string {
+	all := map[string]string{}
+	for _, version := range []string{"ipv4", "ipv6"} {
+		files, _ := filepath.Glob(filepath.Join("/proc/sys/net", version, "conf", name, "*"))
+		for _, file := range files {
+			if value, err := os.ReadFile(file); err == nil { // what has no value cannot be read
+				all[file] = string(value)
+			}
+		}
+	}
+	return all
 }
 
 // Lend moves the port of that name to the network namespace of a process, with which nothing else of this computer is touched. What it
@@ -182,7 +201,7 @@ func Lend(name string, pid int) (*Port, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lab.network.interface %s: %w; ip link lists the interfaces of this computer", name, err)
 	}
-	p := &Port{name: name, up: link.Attrs().Flags&net.FlagUp != 0}
+	p := &Port{name: name, settings: settings(name), up: link.Attrs().Flags&net.FlagUp != 0}
 	if p.addrs, err = netlink.AddrList(link, netlink.FAMILY_ALL); err != nil {
 		return nil, err
 	}
@@ -222,14 +241,19 @@ func (p *Port) Return() error {
 		return fmt.Errorf("interface %s did not come back: %w", p.name, err)
 	}
 	var failures []error
+	now := settings(p.name)
+	for _, file := range slices.Sorted(maps.Keys(p.settings)) {
+		if value := p.settings[file]; value != now[file] {
+			failures = append(failures, os.WriteFile(file, []byte(value), 0))
+		}
+	}
 	if p.up {
 		failures = append(failures, netlink.LinkSetUp(link))
 	}
 	for _, addr := range p.addrs {
-		if addr.IP.IsLinkLocalUnicast() && addr.IP.To4() == nil {
-			continue // the system makes it
-		}
-		failures = append(failures, netlink.AddrReplace(link, &netlink.Addr{IPNet: addr.IPNet, Label: addr.Label, Scope: addr.Scope, Broadcast: addr.Broadcast}))
+		const kept = unix.IFA_F_NODAD | unix.IFA_F_NOPREFIXROUTE | unix.IFA_F_MANAGETEMPADDR
+		failures = append(failures, netlink.AddrReplace(link, &netlink.Addr{IPNet: addr.IPNet, Label: addr.Label, Scope: addr.Scope,
+			Broadcast: addr.Broadcast, Flags: addr.Flags & kept, ValidLft: addr.ValidLft, PreferedLft: addr.PreferedLft}))
 	}
 	for _, route := range p.routes {
 		route.LinkIndex = link.Attrs().Index
@@ -238,7 +262,7 @@ func (p *Port) Return() error {
 		}
 	}
 	if err := errors.Join(failures...); err != nil {
-		return fmt.Errorf("interface %s: its addresses could not be put back: %w", p.name, err)
+		return fmt.Errorf("interface %s: its addresses and settings could not be put back: %w", p.name, err)
 	}
 	return nil
 }

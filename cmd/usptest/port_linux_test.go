@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/usptest/usptest/fixtures/isolated"
+	"github.com/usptest/usptest/harness/network"
+	"github.com/usptest/usptest/harness/result"
+)
+
+// benchDevice is a device that runs by itself, at the other end of the cable.
+const benchDevice = `device: {vendor: ACME, model: X1, software: "1.0", endpoint: "proto::x1"}
+host: 10.69.85.1
+links: [{mtp: mqtt, version: "5.0", port: 1883, agentTopic: x1/agent, controllerTopic: x1/controller}]
+features: [10, 21, 22]
+lab:
+  reboot: usp
+  network: {interface: eth1%s}
+waits: {connect: 60s, reconnect: 60s}
+`
+
+// inComputer makes this process a computer of its own, with a port eth0 to the office and a port eth1 to the bench, and reports whether it
+// is. A pair of virtual ports plays the cable.
+func inComputer(t *testing.T) bool {
+	t.Helper()
+	isolated.Needs(t, "ip")
+	if !isolated.Run(t, func(cmd *exec.Cmd) {
+		cmd.Env = append(cmd.Env, asProgram+"=") // it is the test again, and not usptest
+		network.Isolate(cmd)
+	}) {
+		return false
+	}
+	for _, line := range []string{
+		"link set lo up",
+		"link add eth0 type veth peer name office", "link set eth0 addrgenmode none", "link set office addrgenmode none",
+		"link set office up", "addr add 203.0.113.7/24 dev eth0", "link set eth0 up",
+		"link add eth1 type veth peer name far",
+		"addr add 192.0.2.5/24 brd 192.0.2.255 dev eth1 label eth1:lab", "addr add 2001:db8::5/64 dev eth1",
+		"link set eth1 addrgenmode none", "link set eth1 up", "addr add fe80::5/64 dev eth1 nodad", "link set far up",
+		"route add 198.51.100.0/24 via 192.0.2.9 dev eth1", "-6 route add 2001:db8:7::/64 via 2001:db8::9 dev eth1",
+	} {
+		ip(t, strings.Fields(line)...)
+	}
+	return true
+}
+
+func ip(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "ip", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ip %q: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// ports are what the computer has: addresses, routes, and what eth0 has sent and received.
+func ports(t *testing.T) string {
+	t.Helper()
+	lines := strings.Split(ip(t, "-o", "addr")+ip(t, "route")+ip(t, "-6", "route"), "\n")
+	for i, line := range lines {
+		_, lines[i], _ = strings.Cut(line, ": ") // the number of a port
+		if !strings.Contains(line, ": ") {
+			lines[i] = line
+		}
+		words := strings.Fields(lines[i])
+		lines[i] = strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "linkdown" || w == "tentative" }), " ")
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n") + "\n" + ip(t, "-s", "link", "show", "dev", "eth0")
+}
+
+// cable starts the device with the other end of eth1 as its eth0. It starts again whenever it ends.
+func cable(t *testing.T) {
+	t.Helper()
+	agent := fmt.Sprintf("%s agent --discover eth0 --link mqtt5 --host 10.69.85.1 --endpoint proto::x1 --agent-topic x1/agent "+
+		"--controller-topic x1/controller --state %s", self(t), filepath.Join(t.TempDir(), "state.json"))
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "read plugged; while :; do "+agent+"; sleep 0.2; done")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Setpgid: true}
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	stdin, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("the device says:\n%s", &out)
+		}
+	})
+	ip(t, "link", "set", "far", "netns", fmt.Sprint(cmd.Process.Pid), "name", "eth0")
+	if _, err := fmt.Fprintln(stdin); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAPortOfThisComputerIsLent carries out chapter 8 on a device at a port, which has its addresses and routes back afterwards. Nothing
+// crosses the other port.
+func TestAPortOfThisComputerIsLent(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]string{"IPv4": "", "IPv6": ", ip: 6"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if !inComputer(t) {
+				return
+			}
+			cable(t)
+			before := ports(t)
+			dir := t.TempDir()
+			file := filepath.Join(dir, "lab.yaml")
+			write(t, fmt.Appendf(nil, benchDevice, key), file)
+			p := usptest(t, "run", "--dut", file, "--out", filepath.Join(dir, "out"), "8.*")
+			p.Want(t, result.ExitPassed)
+			cases := runIn(t, filepath.Join(dir, "out")).Links[0].Cases
+			if len(cases) != 7 || slices.ContainsFunc(cases, func(c result.Case) bool { return c.Verdict != result.Pass }) {
+				t.Errorf("want 7 cases that pass, got %+v", cases)
+			}
+			if after := ports(t); after != before {
+				t.Errorf("the ports before:\n%s\nand after the run:\n%s", before, after)
+			}
+		})
+	}
+}
