@@ -26,6 +26,10 @@ const (
 	idleTimeout = time.Minute      // between requests on one connection
 	piece       = 16 << 10         // bytes that are sent at a time
 	maxShown    = 300              // bytes of the target in the one line
+
+	// What is sent of one file until Reset: a device in order fetches it some times. One that goes on is cut off.
+	maxTimes = 16
+	maxSent  = 1 << 30 // at least, in bytes
 )
 
 // Types of the journal events.
@@ -63,13 +67,14 @@ type Server struct {
 
 	mu    sync.Mutex
 	files map[string]io.ReaderAt // by path
+	sent  map[string]int64       // bytes of bodies by path, since the last Reset
 	sizes map[string]int64
 	now   script
 }
 
 // Start listens. The server stops when ctx ends or Close is called.
 func Start(ctx context.Context, j *journal.Journal, o Options) (*Server, error) {
-	s := &Server{j: j, files: map[string]io.ReaderAt{}, sizes: map[string]int64{}, now: script{cut: -1}}
+	s := &Server{j: j, files: map[string]io.ReaderAt{}, sizes: map[string]int64{}, sent: map[string]int64{}, now: script{cut: -1}}
 	var err error
 	s.http, err = gate.OpenHTTP(ctx, j, gate.Options{Addr: o.Addr, TLS: o.TLS}, &http.Server{
 		Handler: http.HandlerFunc(s.answer), ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
@@ -102,6 +107,13 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	file, size, now := s.files[r.URL.Path], s.sizes[r.URL.Path], s.now
 	s.mu.Unlock()
 	sent := &counted{ResponseWriter: w, script: now, over: r.Context().Done(), abort: func() { c.Abort("the script cuts the transfer") }}
+	sent.take = func(n int) error {
+		if !s.take(r.URL.Path, n) {
+			c.Abort(errHoard.Error())
+			return errHoard
+		}
+		return nil
+	}
 	defer func() {
 		t := &Transfer{Path: q.Path, Status: sent.status, Bytes: sent.bytes, End: sent.end}
 		c.Log(journal.Event{Layer: journal.LayerHTTP, Dir: journal.Out, Type: Sent, Text: t.summary(), Body: t})
@@ -139,12 +151,24 @@ func (t *Transfer) summary() string {
 // errCut ends a transfer whose end the script has brought about.
 var errCut = errors.New("cut by the script")
 
+// errHoard ends a transfer to a device that fetches a file without end.
+var errHoard = errors.New("the device fetches the file without end")
+
+// take counts bytes that are about to be sent of a file, and reports whether they may be.
+func (s *Server) take(path string, bytes int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent[path] += int64(bytes)
+	return s.sent[path] <= max(maxSent, maxTimes*s.sizes[path])
+}
+
 // counted is a response that counts what is sent, and keeps to the script.
 type counted struct {
 	http.ResponseWriter
 	script script
 	over   <-chan struct{}
 	abort  func()
+	take   func(bytes int) error // before bytes are sent
 
 	status int
 	bytes  int64
@@ -171,7 +195,10 @@ func (w *counted) Write(p []byte) (written int, err error) {
 				return written, errCut
 			}
 		}
-		if err = w.pace(len(part)); err != nil {
+		if err = w.take(len(part)); err == nil {
+			err = w.pace(len(part))
+		}
+		if err != nil {
 			break
 		}
 		var n int
@@ -259,5 +286,8 @@ func (s *Server) Endless() {
 
 // Reset returns to the default behaviour. Files stay.
 func (s *Server) Reset() {
-	s.did("Reset", "default behaviour", func(now *script) { *now = script{cut: -1} })
+	s.did("Reset", "default behaviour", func(now *script) {
+		*now = script{cut: -1}
+		clear(s.sent)
+	})
 }

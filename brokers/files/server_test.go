@@ -68,6 +68,28 @@ func TestRanges(t *testing.T) {
 	}
 }
 
+// A device that fetches a file again and again, or without end, is cut off until Reset.
+func TestHoards(t *testing.T) {
+	s, j, url := start(t)
+	s.Endless()
+	r, err := http.Get(url + "/image")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if n, err := io.Copy(io.Discard, r.Body); n > maxSent || err == nil {
+		t.Errorf("want at most %d bytes and an error, got %d %v", maxSent, n, err)
+	}
+	events.Await(t, j, 0, events.Event{Type: Sent, Text: errHoard.Error()})
+	if _, _, _, err := get(t, url+"/image", 1); err == nil {
+		t.Error("want no byte more")
+	}
+	s.Reset()
+	if _, _, body, err := get(t, url+"/image", 1<<20); body != content || err != nil {
+		t.Errorf("after Reset: got %q %v", body, err)
+	}
+}
+
 func TestScripts(t *testing.T) {
 	s, _, url := start(t)
 	s.StatusAlways(503)
