@@ -35,6 +35,7 @@ type hostile struct {
 	cued    bool   // its reply has been on its way
 	lost    bool   // the connection has ended since
 	silent  bool   // nothing goes out any more
+	reports string // the URL of the first profile that was added
 	deaf    bool   // nothing is read any more
 	respond func(*usppb.Msg) *usppb.Msg
 }
@@ -81,7 +82,7 @@ func (h *hostile) run(m agent.MTP) error {
 	if h.mode.start != nil {
 		h.mode.start(h)
 	}
-	front, err := net.Listen("tcp", "127.0.0.1:0")
+	front, err := h.listen()
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,11 @@ func (h *hostile) run(m agent.MTP) error {
 			go h.serve(c)
 		}
 	}()
-	a, err := agent.New(agent.Config{EndpointID: h.agent, ControllerID: h.owner, MTPs: []agent.MTP{m}, StateFile: h.state})
+	config := agent.Config{EndpointID: h.agent, ControllerID: h.owner, MTPs: []agent.MTP{m}, StateFile: h.state}
+	if h.mode.seams != nil {
+		h.mode.seams(&config.Seams)
+	}
+	a, err := agent.New(config)
 	if err != nil {
 		return err
 	}
@@ -105,6 +110,19 @@ func (h *hostile) run(m agent.MTP) error {
 		return err
 	}
 	return nil
+}
+
+// listen opens the port that the agent knows as that of its broker: the same one after a reboot.
+func (h *hostile) listen() (net.Listener, error) {
+	file, address := h.state+".port", "127.0.0.1:0"
+	if before, err := os.ReadFile(file); err == nil {
+		address = string(before)
+	}
+	front, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return front, os.WriteFile(file, []byte(front.Addr().String()), 0o600)
 }
 
 // session is one connection of the agent's with the harness.
@@ -176,6 +194,9 @@ func (s *session) hears(p packet) bool {
 	msg := messageIn(p.record)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if url := reportURL(msg); s.reports == "" {
+		s.reports = url
+	}
 	if msg != nil && s.cue == "" && s.mode.waitsFor(msg) {
 		s.cue, s.asker = msg.GetHeader().GetMsgId(), senderOf(p.record)
 	}

@@ -39,7 +39,8 @@ func floods(name string) bool {
 	return slices.Contains([]string{"10,000 Notifies", "large Notifies", "large replies nobody asked for", "element bomb", "huge model", "a model of objects",
 		"endless paths in the model", "endless paths of values", "endless values of features", "endless rows of leftovers", "an error for a model",
 		"huge map", "many secrets", "small records that decode large", "created too much", "10,000 Notifies to the second Controller", "many connections to the second Controller",
-		"floods the silent host"}, name)
+		"floods the silent host", "downloads 10 GB", "reports without end", "reports a million rows", "reports 250,000 values",
+		"reports what decodes huge"}, name)
 }
 
 // TestHostileDevices has devices turn hostile in one case, mostly 1.1. Whatever they do: that case says what was wrong, the cases after it pass, the
@@ -184,15 +185,20 @@ func hostileDUT(t *testing.T, link, name string, m mode) string {
 	if m.brief {
 		reconnect = "10s"
 	}
+	served := ""
+	if m.ofItsLife() {
+		served = images(t)
+	}
 	file := filepath.Join(t.TempDir(), "lab.yaml")
 	text := fmt.Sprintf(`device: {vendor: ACME, model: X1, software: "1", endpoint: "proto::hostile-{{.Instance}}"}
 controller: {endpoint: "self::usptest"}
 links: [%s]
-features: [3, 7, 19] # the commands, Controllers and WebSockets that some modes are about
+features: [3, 7, 10, 19, 26, 32, 33] # what some modes are about, from commands to bulk data
 lab:
   launch: {exec: [%s], env: {%s: "1"}, fresh: per-run}
-waits: {connect: 5m, response: %s, reconnect: %s}
-`, spec, strings.Join(command, ", "), asHostile, patience, reconnect)
+  reboot: usp
+waits: {connect: 5m, response: %s, reconnect: %s, firmware: 10s}
+%s`, spec, strings.Join(command, ", "), asHostile, patience, reconnect, served)
 	writeFile(t, []byte(text), file)
 	return file
 }

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/usptest/usptest/fixtures/agent"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -26,6 +27,8 @@ type mode struct {
 	act   func(s *session, reply packet, msg *usppb.Msg) bool
 	// lost is called when the harness has ended the connection after that, before the agent gets to know; nil: nothing is done.
 	lost func(h *hostile)
+	// seams changes the agent behind the device; nil: it is the clean one.
+	seams func(*agent.Seams)
 	// requests says that what changes every reply changes the agent's own requests as well.
 	requests bool
 
@@ -65,7 +68,7 @@ func modes() map[string]mode {
 		"well-behaved": {late: true},
 	}
 	for _, some := range []map[string]mode{wireModes(), recordModes(), messageModes(), modelModes(), processModes(), floodModes(),
-		secondModes(), probeModes(), retryModes()} {
+		secondModes(), probeModes(), retryModes(), lifeModes()} {
 		maps.Copy(all, some)
 	}
 	for name, m := range all {
