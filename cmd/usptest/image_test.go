@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/wait"
 
+	"github.com/usptest/usptest/fixtures/agent/firmware"
 	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/result"
 )
@@ -94,6 +96,7 @@ func TestImage(t *testing.T) {
 	name, engine := image(t)
 	t.Run("program", func(t *testing.T) { runsByItself(t, name, engine) })
 	t.Run("device", func(t *testing.T) { isADevice(t, name, engine) })
+	t.Run("campaign", func(t *testing.T) { replacesFirmware(t, name) })
 }
 
 // runsByItself runs the image without network as the user it names.
@@ -143,4 +146,31 @@ func isADevice(t *testing.T, name string, engine *testcontainers.DockerProvider)
 	}
 	write("usptest-no-such-image")
 	usptest(t, "check", "--dut", path, "--link", "mqtt5", "--out", t.TempDir()).Want(t, result.ExitError, "build or pull the image first", "usptest-no-such-image")
+}
+
+// replacesFirmware carries out a part of the firmware campaign of the vendor guide, with its DUT file.
+func replacesFirmware(t *testing.T, image string) {
+	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "vendor-guide.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(guide), "### A firmware campaign")
+	_, block, _ := strings.Cut(section, "```yaml\n")
+	file, _, found := strings.Cut(block, "```")
+	if !found {
+		t.Fatal("docs/vendor-guide.md has no DUT file for a firmware campaign")
+	}
+	dir := t.TempDir()
+	write := func(name string, data []byte) {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, version := range []string{"1.0.0", "2.0.0"} {
+		write("images/"+version+".bin", firmware.Image{Version: version, Content: []byte("content")}.Bytes())
+	}
+	write("lab.yaml", []byte(strings.Replace(file, "{image: usptest-agent}", "{image: \""+image+"\"}", 1)))
+	out := filepath.Join(dir, "out")
+	usptest(t, "run", "--dut", filepath.Join(dir, "lab.yaml"), "--out", out, "9.3").Want(t, result.ExitPassed, "pass 9.3")
 }
