@@ -44,7 +44,7 @@ func valid(where, name string, t usp.ValueType, v value) error {
 	if usp.Valid(t, v.text) == nil {
 		return nil
 	}
-	return &usp.Mismatch{Where: where + ": " + name, Want: "a value of the type " + usp.ValueTypeName(t), Got: usp.Quote(v.text)}
+	return &usp.Mismatch{Where: v.named(where, name), Want: "a value of the type " + usp.ValueTypeName(t), Got: usp.Quote(v.text)}
 }
 
 const controllers = harness.Controllers

@@ -80,22 +80,27 @@ func (e csvEncoding) exchange() (in, out *strings.Replacer, err error) {
 
 // table takes a text apart with encoding/csv. The first row is the header, and all rows have as many fields as it has.
 func (e csvEncoding) table(data []byte) ([][]string, error) {
+	rows, _, err := e.tableWithSpots(data)
+	return rows, err
+}
+
+// tableWithSpots also returns where each field begins. A row separator ends a line, and columns count bytes.
+func (e csvEncoding) tableWithSpots(data []byte) (rows [][]string, spots [][]spot, err error) {
 	if len(data) > maxReport {
-		return nil, errTooMuch
+		return nil, nil, errTooMuch
 	}
 	if at := bytes.IndexByte(data, 0); at >= 0 || !utf8.Valid(data) {
-		return nil, &usp.Mismatch{Where: "CSV", Want: "text in UTF-8", Got: usp.Quote(string(data))}
+		return nil, nil, &usp.Mismatch{Where: "CSV", Want: "text in UTF-8", Got: usp.Quote(string(data))}
 	}
 	if e.row == "\r\n" { // which encoding/csv reads by itself
 		e.row = stdRow
 	}
 	in, out, err := e.exchange()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	text := in.Replace(string(data))
 	reader := stdcsv.NewReader(strings.NewReader(text))
-	var rows [][]string
 	for fields := 0; ; {
 		begin := reader.InputOffset()
 		row, err := reader.Read()
@@ -103,23 +108,27 @@ func (e csvEncoding) table(data []byte) ([][]string, error) {
 			break
 		}
 		if err != nil {
-			return nil, e.located(err, text, row, out)
+			return nil, nil, e.located(err, text, row, out)
 		}
 		if skipped := text[begin:]; strings.HasPrefix(skipped, stdRow) || strings.HasPrefix(skipped, "\r\n") {
-			return nil, misread("CSV", []byte(text), begin, "a row", "an empty line")
+			return nil, nil, misread("CSV", []byte(text), begin, "a row", "an empty line")
 		}
 		if fields += len(row); fields > maxValues {
-			return nil, errTooMuch
+			return nil, nil, errTooMuch
 		}
+		begins := make([]spot, len(row))
 		for i := range row {
+			begins[i].line, begins[i].column = reader.FieldPos(i)
+			begins[i].field = i + 1
 			row[i] = out.Replace(row[i])
 		}
+		spots = append(spots, begins)
 		rows = append(rows, row)
 	}
 	if len(rows) < 2 {
-		return nil, &usp.Mismatch{Where: "CSV", Want: "a header and at least one row", Got: usp.Quote(string(data))}
+		return nil, nil, &usp.Mismatch{Where: "CSV", Want: "a header and at least one row", Got: usp.Quote(string(data))}
 	}
-	return rows, nil
+	return rows, spots, nil
 }
 
 // located says where and why encoding/csv could not read a row.
@@ -148,7 +157,7 @@ func line(text string, n int, out *strings.Replacer) string {
 }
 
 func (e csvEncoding) reports(data []byte, byLetter bool) ([]report, error) {
-	rows, err := e.table(data)
+	rows, spots, err := e.tableWithSpots(data)
 	if err != nil {
 		return nil, err
 	}
@@ -159,21 +168,21 @@ func (e csvEncoding) reports(data []byte, byLetter bool) ([]report, error) {
 		return nil, &usp.Mismatch{Where: "header of the CSV", Want: "ParameterName, ParameterValue and ParameterType, as " + parameterPerRow + " has them",
 			Got: usp.Quote(strings.Join(header, e.field))}
 	case e.format == parameterPerRow || e.format == "" && perRow:
-		return e.perRow(header, rows[1:], byLetter)
+		return e.perRow(header, rows[1:], spots[1:], byLetter)
 	}
-	return e.perColumn(header, rows[1:], byLetter)
+	return e.perColumn(header, rows[1:], spots[1:], byLetter)
 }
 
 // perColumn reads rows that are a report each, with a column for each parameter.
-func (e csvEncoding) perColumn(header []string, rows [][]string, byLetter bool) ([]report, error) {
+func (e csvEncoding) perColumn(header []string, rows [][]string, spots [][]spot, byLetter bool) ([]report, error) {
 	if len(rows) > maxInstances {
 		return nil, errTooMuch
 	}
 	var out []report
-	for _, row := range rows {
+	for n, row := range rows {
 		r := report{values: map[string]value{}}
 		for i, name := range header {
-			v := value{text: row[i], kind: kindText}
+			v := value{text: row[i], kind: kindText, spot: spots[n][i]}
 			if name == reportTimestamp && !byLetter && r.time == nil {
 				r.time = &v
 			} else if err := r.add(name, v); err != nil {
@@ -186,29 +195,29 @@ func (e csvEncoding) perColumn(header []string, rows [][]string, byLetter bool) 
 }
 
 // perRow reads rows that are a parameter each. A report ends where the time changes or, without times, where its first parameter comes again.
-func (e csvEncoding) perRow(header []string, rows [][]string, byLetter bool) ([]report, error) {
+func (e csvEncoding) perRow(header []string, rows [][]string, spots [][]spot, byLetter bool) ([]report, error) {
 	name, text := slices.Index(header, "ParameterName"), slices.Index(header, "ParameterValue")
 	base, at := slices.Index(header, "ParameterType"), slices.Index(header, reportTimestamp)
 	var out []report
 	var first string // parameter of the report at hand
-	for _, row := range rows {
+	for n, row := range rows {
 		var when *value
 		if at >= 0 && !byLetter {
-			when = &value{text: row[at], kind: kindText}
+			when = &value{text: row[at], kind: kindText, spot: spots[n][at]}
 		}
 		last := len(out) - 1
-		if last < 0 || when != nil && *when != *out[last].time || when == nil && row[name] == first {
+		if last < 0 || when != nil && when.text != out[last].time.text || when == nil && row[name] == first {
 			if len(out) >= maxInstances {
 				return nil, errTooMuch
 			}
 			out, first, last = append(out, report{time: when, values: map[string]value{}}), row[name], last+1
 			if at >= 0 && byLetter {
-				out[last].values[reportTimestamp] = value{text: row[at], kind: kindText}
+				out[last].values[reportTimestamp] = value{text: row[at], kind: kindText, spot: spots[n][at]}
 			}
 		}
-		v := value{text: row[text], kind: kindText}
+		v := value{text: row[text], kind: kindText, spot: spots[n][text]}
 		if base >= 0 {
-			v.base = row[base]
+			v.base = &value{text: row[base], kind: kindText, spot: spots[n][base]}
 		}
 		if err := out[last].add(row[name], v); err != nil {
 			return nil, err

@@ -29,7 +29,12 @@ func (p *profile) finePrint(types map[string]usp.ValueType) {
 			return // which a metric has told
 		}
 		reports, err := p.format.reports(data, false)
-		p.c.Beyond("TR-181, ReportFormat of the encoding", func(m *harness.Metric) { m.Must(at(p.where(n+1), err), e.Seq) })
+		p.c.Beyond("TR-181, ReportFormat of the encoding", func(m *harness.Metric) {
+			m.Must(at(p.where(n+1), err), e.Seq)
+			for _, r := range reports {
+				m.Must(at(p.where(n+1), r.layout), e.Seq)
+			}
+		})
 		for i := range reports {
 			p.judgeTypes(n, &reports[i], types)
 		}
@@ -84,7 +89,7 @@ func (p *profile) judgeTypes(n int, r *report, types map[string]usp.ValueType) {
 		if want == usp.TypeUnknown {
 			continue
 		}
-		where := p.where(n+1) + ": " + name
+		where := v.named(p.where(n+1), name)
 		switch {
 		case p.format.name() == "JSON":
 			p.c.Beyond("TR-369, bulk data, types of JSON", func(m *harness.Metric) {
@@ -95,7 +100,12 @@ func (p *profile) judgeTypes(n int, r *report, types map[string]usp.ValueType) {
 			})
 		case p.format.layout() == parameterPerRow:
 			p.c.Beyond("R-BULK.13", func(m *harness.Metric) {
-				m.Must(expect.Equal(where+": ParameterType", usp.ValueTypeName(want), v.base), p.transfers[n].Seq)
+				base := value{}
+				if v.base != nil {
+					base = *v.base
+				}
+				where := base.named(p.where(n+1), name) + ": ParameterType"
+				m.Must(expect.Equal(where, usp.ValueTypeName(want), base.text), p.transfers[n].Seq)
 			})
 		}
 	}
@@ -138,6 +148,9 @@ func (p *profile) judgeTimes() {
 			m.Must(err, e.Seq)
 			last, err := newest(p.where(n+1), reports)
 			m.Must(err, e.Seq)
+			if last.time != nil {
+				where = last.time.named(p.where(n+1), name)
+			}
 			times, err := timesIn(where, format, p.format.name(), last.time)
 			m.Must(err, e.Seq)
 			if format == "None" {

@@ -73,13 +73,16 @@ func collected(collect func(*harness.Case) *collection) harness.Body {
 		what := collect(c)
 		p := addProfile(c, interval(c), encodingType(c), overHTTP(c), nil)
 		what.add(p)
+		beside := addNeighbour(p, what)
 		p.enable(5)
+		beside.run()
 		if !p.twoReports(1, 6) {
 			return
 		}
 		held := what.judge(p, 2)
 		if p.identified(3); held {
 			what.finePrint(p)
+			beside.judge()
 		}
 	}
 }

@@ -35,7 +35,8 @@ func (jsonEncoding) wellFormed(data []byte) error {
 
 // node is one JSON value.
 type node struct {
-	at     int64 // offset of its end
+	at     int64 // offset of its first character
+	spot   spot
 	text   string
 	kind   kind // "" for an object
 	fields []field
@@ -70,7 +71,7 @@ func parseJSON(data []byte) (node, error) {
 	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
 		return node{}, located(data, err)
 	}
-	p := &jsonParser{decoder: json.NewDecoder(bytes.NewReader(data))}
+	p := &jsonParser{data: data, decoder: json.NewDecoder(bytes.NewReader(data)), here: spot{line: 1, column: 1}}
 	p.decoder.UseNumber()
 	return p.value(1)
 }
@@ -90,12 +91,33 @@ func located(data []byte, err error) error {
 
 // jsonParser builds nodes from the tokens of encoding/json, which keep the order and the repetitions of names.
 type jsonParser struct {
+	data    []byte
 	decoder *json.Decoder
 	values  int
+	read    int64 // offset of here
+	here    spot
+}
+
+// next moves to the first character of the next token, behind what has been read so far.
+func (p *jsonParser) next() (at int64, s spot) {
+	end := p.decoder.InputOffset()
+	for int(end) < len(p.data) && strings.IndexByte(" \t\r\n:,", p.data[end]) >= 0 {
+		end++
+	}
+	for ; p.read < end; p.read++ {
+		switch c := p.data[p.read]; {
+		case c == '\n':
+			p.here.line, p.here.column = p.here.line+1, 1
+		case utf8.RuneStart(c):
+			p.here.column++
+		}
+	}
+	return end, p.here
 }
 
 // value reads the next value, which stands at this depth.
 func (p *jsonParser) value(depth int) (node, error) {
+	at, spot := p.next()
 	token, err := p.decoder.Token()
 	if err != nil {
 		return node{}, err
@@ -118,7 +140,7 @@ func (p *jsonParser) value(depth int) (node, error) {
 	default:
 		n.kind, n.text = kindNull, "null"
 	}
-	n.at = p.decoder.InputOffset()
+	n.at, n.spot = at, spot
 	return n, nil
 }
 
@@ -178,22 +200,39 @@ func (e jsonEncoding) reports(data []byte, byLetter bool) ([]report, error) {
 		r := report{values: map[string]value{}}
 		for _, f := range instance.fields {
 			if f.name == collectionTime && !byLetter && r.time == nil {
-				r.time = &value{text: f.value.text, kind: f.value.kind}
+				r.time = &value{text: f.value.text, kind: f.value.kind, spot: f.value.spot}
 				continue
 			}
 			if err := e.flatten(&r, data, f.name, f.value); err != nil {
 				return nil, err
 			}
 		}
+		e.judgeNames(&r, data, instance)
 		out = append(out, r)
 	}
 	return out, nil
 }
 
+// judgeNames keeps the first name in a hierarchy that has several parts. Each of them is an object of its own, unless a value is in its
+// place.
+func (e jsonEncoding) judgeNames(r *report, data []byte, object node) {
+	if e.format != objectHierarchy {
+		return
+	}
+	for _, f := range object.fields {
+		first, _, parts := strings.Cut(f.name, ".")
+		if _, inTheWay := r.values[first]; parts && !inTheWay && r.layout == nil {
+			r.layout = misread("layout of the JSON", data, f.value.at,
+				"an object for each part of the name, as "+objectHierarchy+" has them", usp.Quote(f.name))
+		}
+		e.judgeNames(r, data, f.value)
+	}
+}
+
 // flatten adds a member of a report, and what stands below it by the names of all objects around it.
 func (e jsonEncoding) flatten(r *report, data []byte, name string, n node) error {
 	if !n.isObject() {
-		return r.add(name, value{text: n.text, kind: n.kind})
+		return r.add(name, value{text: n.text, kind: n.kind, spot: n.spot})
 	}
 	if e.format == nameValuePair {
 		return misread("layout of the JSON", data, n.at, "names and values alone, as "+nameValuePair+" has them", "an object under "+usp.Quote(name))

@@ -1,6 +1,7 @@
 package bulkdata
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -26,7 +27,7 @@ const shortest = 5 * time.Second
 func otherwise(encodingType string) usp.Params {
 	if encodingType == "CSV" {
 		return usp.Params{"CSVEncoding.ReportFormat": parameterPerRow, "CSVEncoding.RowTimestamp": "ISO-8601",
-			"CSVEncoding.FieldSeparator": ";", "CSVEncoding.EscapeCharacter": "'"}
+			"CSVEncoding.FieldSeparator": ";", "CSVEncoding.RowSeparator": "\n", "CSVEncoding.EscapeCharacter": "'"}
 	}
 	return usp.Params{"JSONEncoding.ReportFormat": nameValuePair, "JSONEncoding.ReportTimestamp": "ISO-8601"}
 }
@@ -57,7 +58,30 @@ func addNeighbour(p *profile, what *collection) *neighbour {
 			return nil
 		}
 	}
+	if encodingType == "CSV" {
+		what = n.addQuoted(what)
+	}
 	return &neighbour{profile: n, what: what}
+}
+
+// quoted is the name of a parameter that has to be between escape characters in CSV, and has one in it, as it also has a separator.
+const quoted = "it's;up"
+
+// addQuoted adds a second parameter under that name to what a profile reports, where the device lets it have such a name.
+func (n *profile) addQuoted(what *collection) *collection {
+	entry := usp.Params{"Name": quoted, "Reference": what.reference}
+	if n.c.AddBesides(n.path+"Parameter.", entry, nil) == "" {
+		return what
+	}
+	both := *what
+	both.holds = func(where string, r *report) error {
+		if err := expect.SameSet(where+": names of the parameters", []string{quoted, upTime}, r.names()); err != nil {
+			return err
+		}
+		return cmp.Or(valid(where, upTime, usp.TypeUnsignedInt, r.values[upTime]),
+			valid(where, quoted, usp.TypeUnsignedInt, r.values[quoted]))
+	}
+	return &both
 }
 
 // addBesides adds the row of a profile that the plan does not have, and what it reports on. It reports whether the device has room for it.

@@ -28,13 +28,34 @@ type report struct {
 	time   *value           // when it was collected, as the report says; nil when it does not
 	values map[string]value // by name; nested names are joined by dots
 	twice  []string         // names that stand in it more than once
+	layout error            // what is not as the layout of the profile has it, though it can be read
 }
 
 // value is a reported value as text.
 type value struct {
 	text string
 	kind kind
-	base string // the ParameterType of a CSV report, else ""
+	spot spot
+	base *value // the ParameterType of a CSV report, or nil
+}
+
+// spot is where a value is in the text, each counted from 1. JSON has no fields.
+type spot struct{ line, column, field int }
+
+// String implements fmt.Stringer: "line 2, column 17, field 3".
+func (s spot) String() string {
+	if s.field == 0 {
+		return fmt.Sprintf("line %d, column %d", s.line, s.column)
+	}
+	return fmt.Sprintf("line %d, column %d, field %d", s.line, s.column, s.field)
+}
+
+// named is a value in a report, as a finding speaks of it.
+func (v value) named(where, name string) string {
+	if v.spot.line == 0 {
+		return where + ": " + name
+	}
+	return fmt.Sprintf("%s, %s: %s", where, v.spot, name)
 }
 
 // kind is how a value is written.

@@ -102,6 +102,47 @@ func TestTheTimeIsAValueByTheLetter(t *testing.T) {
 	}
 }
 
+// A value knows its place: lines and columns are those of the text, fields those of its row.
+func TestSpots(t *testing.T) {
+	for name, test := range map[string]struct {
+		encoding
+		data string
+		want spot
+	}{
+		"JSON":        {jsonEncoding{}, `{"Report":[{"A":1, "B" : 2}]}`, spot{1, 26, 0}},
+		"three lines": {jsonEncoding{}, "{\"Report\": [\n{\"Ä\": \"ü\",\n  \"B\": {\"C\": true},\r\n\"B\":7}]}", spot{4, 5, 0}},
+		"columns":     {newCSV(",", "\r\n", `"`), "A,B\r\n\"1,1\",2\r\n", spot{2, 7, 2}},
+		"rows":        {newCSV(";", "|", "'"), "ParameterName;ParameterValue;ParameterType|A;1;int|B;2;int|", spot{3, 3, 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reports, err := test.reports([]byte(test.data), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := reports[0].values["B"].spot; got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestNamesInAHierarchy(t *testing.T) {
+	for data, want := range map[string]string{
+		`{"Report":[{"A":{"1":{"B":2}}}]}`:         "",
+		`{"Report":[{"A.1.B":2}]}`:                 `line 1, column 21: want an object for each part of the name`,
+		`{"Report":[{"A":{"1.B":2}}]}`:             `got "1.B"`,
+		`{"Report":[{"A":1,"A.1":2,"C":{"D":1}}]}`: "", // a value is where an object would be
+	} {
+		reports, err := jsonEncoding{format: objectHierarchy}.reports([]byte(data), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := reports[0].layout; (got == nil) != (want == "") || got != nil && !strings.Contains(got.Error(), want) {
+			t.Errorf("%s: got %v, want %q", data, got, want)
+		}
+	}
+}
+
 func TestMalformed(t *testing.T) {
 	comma := newCSV(",", "\r\n", `"`)
 	for name, test := range map[string]struct {
