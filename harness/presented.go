@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -54,6 +55,17 @@ func (c *Case) show(certificate *tls.Certificate, what string) {
 	c.bench.Identity.Shown.Set(certificate)
 	c.Journal.Append(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: "Present",
 		Text: "TLS: from now on the Link shows " + what})
+}
+
+// LetResume lets the device resume its sessions of TLS with the Link, until the end of the case.
+func (c *Case) LetResume() {
+	c.bench.Identity.Shown.Resume(true)
+	c.Cleanup("let no session of TLS be resumed", func(context.Context) error {
+		c.bench.Identity.Shown.Resume(false)
+		return nil
+	})
+	c.Journal.Append(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: "LetResume",
+		Text: "TLS: from now on sessions can be resumed"})
 }
 
 // Attempt is what has become of a connection that the device or, where the device is the server, the harness has opened on the Link.

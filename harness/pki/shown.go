@@ -8,8 +8,9 @@ import (
 // Shown is the certificate that one end of TLS shows, which can be exchanged: the handshakes that begin later show the other one.
 // It is safe for concurrent use.
 type Shown struct {
-	own tls.Certificate
-	now atomic.Pointer[tls.Certificate]
+	own    tls.Certificate
+	now    atomic.Pointer[tls.Certificate]
+	resume atomic.Bool
 }
 
 // Show shows a certificate.
@@ -23,6 +24,23 @@ func (s *Shown) get() *tls.Certificate {
 		return other
 	}
 	return &s.own
+}
+
+// Resume says whether clients may resume sessions of TLS from now on. At first they may not: a session that is resumed shows no
+// certificate.
+func (s *Shown) Resume(may bool) { s.resume.Store(may) }
+
+// Protects makes a server show the certificate.
+func (s *Shown) Protects(server *tls.Config) {
+	server.GetCertificate = s.ToClient
+	alone := server.Clone()
+	alone.SessionTicketsDisabled = true
+	server.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		if s.resume.Load() {
+			return nil, nil
+		}
+		return alone, nil
+	}
 }
 
 // ToClient is a GetCertificate of tls.Config.

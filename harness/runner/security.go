@@ -131,14 +131,13 @@ func shows(c tls.Certificate) *tls.Config {
 
 // protect adds what a Link with TLS needs.
 func (s *security) protect(f *dut.File) (err error) {
-	// a session that is resumed shows no certificate
-	s.server = &tls.Config{GetCertificate: s.own.Shown.ToClient, SessionTicketsDisabled: true,
-		MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert}
+	s.server = &tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert}
 	if s.server.ClientCAs, err = f.ClientAuthorities(); err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}
 	if s.server.ClientCAs != nil {
 		s.server.ClientAuth = tls.VerifyClientCertIfGiven
 	}
+	s.own.Shown.Protects(s.server)
 	return nil
 }

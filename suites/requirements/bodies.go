@@ -31,6 +31,7 @@ func Bodies() harness.Bodies {
 		"R-OPR.1":    operations,
 		"R-OPR.2":    requestEach,
 		"R-SEC.16":   challengeTries,
+		"R-SEC.21":   clearsSessions,
 		"R-STOMP.1":  hasProfiles("STOMPAgent:1", "STOMPHeartbeat:1"),
 		"R-STOMP.5":  stompFrames,
 		"R-UDS.1":    hasProfiles("UDSAgent:1", "UDSController:1"),
