@@ -30,6 +30,8 @@ type listedRequirement struct {
 	Checks []plan.Place `json:"checks"`
 	// Seen is who could see it broken where the plan does not test it in full: controller, lab or nobody.
 	Seen string `json:"seen,omitempty"`
+	// Untested says why no check of ours tests what the plan does not.
+	Untested string `json:"untested,omitempty"`
 	// Verdicts has the verdicts of its cases and checks in a run, by the link and the case; of a check, that of the metrics about it.
 	Verdicts map[string]map[string]result.Verdict `json:"verdicts,omitempty"`
 }
@@ -40,8 +42,8 @@ func requirementsCommand() *cobra.Command {
 		Use:   "requirements [RUN]",
 		Short: "List the requirements of TR-369, and what tests them",
 		Long: `requirements lists the live requirements of TR-369 1.4.1: whom each binds, the cases of TP-469 that test it, and the checks
-beyond the plan, each with its metrics. With the folder or the run.json of a run it shows the verdicts. A case may fail because of another
-requirement.`,
+beyond the plan, each with its metrics. Markdown and JSON say why a requirement is not tested. With the folder or the run.json of a
+run it shows the verdicts. A case may fail because of another requirement.`,
 		Example: `  usptest requirements
   usptest requirements --format markdown
   usptest requirements usptest-run --format json`,
@@ -69,8 +71,8 @@ requirement.`,
 			var listed []listedRequirement
 			for _, r := range all {
 				l := listedRequirement{ID: r.ID, Chapter: r.Chapter, Level: r.Level, Binds: r.Binds, Text: r.Text, Plan: r.Coverage,
-					Cases: append([]string{}, r.Cases...), Automated: []string{}, Everywhere: r.Everywhere, Seen: r.Seen,
-					Checks: append([]plan.Place{}, p.Checks(r.ID)...)}
+					Cases: append([]string{}, r.Cases...), Automated: []string{}, Everywhere: r.Everywhere,
+					Seen: r.Seen, Untested: r.Untested, Checks: append([]plan.Place{}, p.Checks(r.ID)...)}
 				for _, id := range r.Cases {
 					if bodies[id] != nil {
 						l.Automated = append(l.Automated, id)
@@ -131,7 +133,7 @@ func writeRequirements(w io.Writer, format string, listed []listedRequirement, r
 	}
 	var rows [][]string
 	for _, l := range listed {
-		row := []string{l.ID, l.Level, l.Binds, l.place(), l.Text}
+		row := []string{l.ID, l.Level, l.Binds, l.place(format != formatTable), l.Text}
 		if run {
 			row = slices.Insert(row, 4, l.outcome())
 		}
@@ -140,8 +142,8 @@ func writeRequirements(w io.Writer, format string, listed []listedRequirement, r
 	return writeTable(w, format, head, rows)
 }
 
-// place says where a requirement is tested, or who could see it broken.
-func (l listedRequirement) place() string {
+// place says where a requirement is tested, or who could see it broken; why says why it is not tested instead.
+func (l listedRequirement) place(why bool) string {
 	if l.Binds != "agent" {
 		return "-"
 	}
@@ -160,17 +162,14 @@ func (l listedRequirement) place() string {
 	if l.Everywhere {
 		words = append(words, "every case")
 	}
-	seen := l.Seen
-	if len(l.Checks) > 0 {
-		seen = ""
-	}
-	switch seen {
-	case "controller":
-		words = append(words, "not in full: a Controller could")
-	case "lab":
-		words = append(words, "not in full: a lab could")
-	case "nobody":
+	switch {
+	case l.Untested == "":
+	case why:
+		words = append(words, "not in full: "+l.Untested)
+	case l.Seen == "nobody":
 		words = append(words, "not in full: not seen from outside")
+	default:
+		words = append(words, "not in full: a "+l.Seen+" could")
 	}
 	return strings.Join(words, "; ")
 }

@@ -28,6 +28,8 @@ type Requirement struct {
 	Everywhere bool
 	// Seen says who could see a requirement broken that the plan does not test in full: controller, lab or nobody.
 	Seen string
+	// Untested says why no check of ours tests what the plan does not; empty for one that the plan tests in full, or a check of ours.
+	Untested string
 }
 
 // Requirements returns the requirements of TR-369, chapter by chapter, each in the order of its ids. The cases that they name
@@ -83,6 +85,7 @@ func (l *loader) requirementsOf(name string) []Requirement {
 			Cases      []string `yaml:"cases"`
 			Text       string   `yaml:"text"`
 			Since      string   `yaml:"since"`
+			Untested   string   `yaml:"untested"`
 		} `yaml:"requirements"`
 	}
 	if _, ok := l.decode(name, &file); !ok {
@@ -91,7 +94,7 @@ func (l *loader) requirementsOf(name string) []Requirement {
 	var read []Requirement
 	for _, e := range file.Requirements {
 		r := Requirement{ID: e.ID, Chapter: file.Chapter, Level: e.Level, Since: cmp.Or(e.Since, firstVersion), Binds: e.Binds, Text: e.Text,
-			Coverage: e.Plan, Cases: e.Cases, Everywhere: e.Everywhere, Seen: e.Seen}
+			Coverage: e.Plan, Cases: e.Cases, Everywhere: e.Everywhere, Seen: e.Seen, Untested: e.Untested}
 		for _, problem := range l.wrongWith(r) {
 			l.problems = append(l.problems, fmt.Errorf("%s: %s: %s", name, r.ID, problem))
 		}

@@ -24,12 +24,21 @@ func requirements(t *testing.T) []Requirement {
 	return all
 }
 
-// TestRequirementsBindAgents counts the requirements that bind Agents: none of them lacks a place in the plan, or says who could see it.
+// TestRequirementsBindAgents counts the requirements that bind Agents: each of them is tested by the plan in full or by a check, or says
+// why not.
 func TestRequirementsBindAgents(t *testing.T) {
+	p := mustLoad(t)
 	agents := 0
 	for _, r := range requirements(t) {
-		if r.Binds == "agent" {
-			agents++
+		if r.Binds != "agent" {
+			continue
+		}
+		agents++
+		switch tested := r.Coverage == "full" || len(p.Checks(r.ID)) > 0; {
+		case !tested && r.Untested == "":
+			t.Errorf("%s is tested neither in full nor by a check: say why in untested", r.ID)
+		case tested && r.Untested != "":
+			t.Errorf("%s is tested: remove untested", r.ID)
 		}
 	}
 	if agents < 320 {
