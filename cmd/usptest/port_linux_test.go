@@ -104,6 +104,19 @@ func cable(t *testing.T) {
 	}
 }
 
+// TestAPortThatCannotBeLent is an error of the cases that need it, and the others go on.
+func TestAPortThatCannotBeLent(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := agentFile(t, "", "features: [21]\n")
+	text := string(read(t, filepath.Dir(file), filepath.Base(file)))
+	text = strings.Replace(text, ", --defect=]", "]", 1)
+	write(t, []byte(strings.Replace(text, "lab:\n", "lab:\n  reboot: launch\n  network: {interface: absent0}\n", 1)), file)
+	p := usptest(t, "run", "--dut", file, "--out", filepath.Join(dir, "out"), "1.36", "8.1")
+	p.Want(t, result.ExitError, "pass 1.36", "error 8.1", "lab.network.interface absent0: ",
+		"ip link lists the interfaces of this computer")
+}
+
 // TestAPortOfThisComputerIsLent carries out chapter 8 on a device at a port, which has its addresses and routes back afterwards. Nothing
 // crosses the other port.
 func TestAPortOfThisComputerIsLent(t *testing.T) {

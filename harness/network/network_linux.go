@@ -26,7 +26,7 @@ func Isolate(cmd *exec.Cmd) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWNET
-	if mayAdminister() {
+	if may(unix.CAP_SYS_ADMIN) { // no user namespace is needed
 		return
 	}
 	cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
@@ -34,11 +34,11 @@ func Isolate(cmd *exec.Cmd) {
 	cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 }
 
-// mayAdminister reports whether this process may make a network namespace without a user namespace.
-func mayAdminister() bool {
+// may reports whether this process has a capability.
+func may(capability int) bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
-	return unix.Capget(&header, &data[0]) == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+	return unix.Capget(&header, &data[0]) == nil && data[0].Effective&(1<<capability) != 0
 }
 
 // Refused wraps the error with which an isolated command could not be started, so that it says what to do.
@@ -194,12 +194,27 @@ func settings(name string) map[string]string {
 	return all
 }
 
+// Lendable says why the port of that name cannot be lent; nil: it can. Nothing is done to it.
+func Lendable(name string) error {
+	if _, err := netlink.LinkByName(name); err != nil {
+		return fmt.Errorf("lab.network.interface %s: %w; ip link lists the interfaces of this computer", name, err)
+	}
+	if !may(unix.CAP_NET_ADMIN) {
+		return fmt.Errorf("lab.network.interface %s: %w: only root may lend a port of this computer; run usptest as root",
+			name, ErrUnavailable)
+	}
+	return nil
+}
+
 // Lend moves the port of that name to the network namespace of a process, with which nothing else of this computer is touched. What it
 // had is remembered for Return.
 func Lend(name string, pid int) (*Port, error) {
+	if err := Lendable(name); err != nil {
+		return nil, err
+	}
 	link, err := netlink.LinkByName(name)
 	if err != nil {
-		return nil, fmt.Errorf("lab.network.interface %s: %w; ip link lists the interfaces of this computer", name, err)
+		return nil, err
 	}
 	p := &Port{name: name, settings: settings(name), up: link.Attrs().Flags&net.FlagUp != 0}
 	if p.addrs, err = netlink.AddrList(link, netlink.FAMILY_ALL); err != nil {

@@ -30,9 +30,14 @@ func (n *Network) Close() error { return nil }
 // Port is a port of this computer while it is lent to an isolated process.
 type Port struct{}
 
+// Lendable says that this system has no network namespaces.
+func Lendable(name string) error {
+	return fmt.Errorf("lab.network.interface %s: %w: this system has no network namespaces; %s", name, ErrUnavailable, Remedy)
+}
+
 // Lend fails: this system has no network namespaces.
 func Lend(name string, _ int) (*Port, error) {
-	return nil, fmt.Errorf("lab.network.interface %s: %w: this system has no network namespaces; %s", name, ErrUnavailable, Remedy)
+	return nil, Lendable(name)
 }
 
 // Return has nothing to take back.

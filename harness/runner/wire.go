@@ -99,8 +99,8 @@ func (o Options) wireable(ctx context.Context, links []linkPlan) (note string) {
 
 // tryWire has a worker make a network and release it.
 func (o Options) tryWire(ctx context.Context) error {
-	if o.DUT.Lab.Network.Interface != "" {
-		return nil // the worker reports it
+	if port := o.DUT.Lab.Network.Interface; port != "" {
+		return network.Lendable(port)
 	}
 	cmd := exec.CommandContext(ctx, o.Worker[0], o.Worker[1:]...)
 	line, err := json.Marshal(job{Try: true})
