@@ -86,6 +86,7 @@ var guests = []struct {
 	{"github.com/testcontainers", []string{"harness/lab", "cmd/usptest"}},
 	{"github.com/moby/moby", []string{"harness/lab", "cmd/usptest"}},
 	{"github.com/chromedp", []string{"reports/html"}},
+	{"go.yaml.in/yaml", []string{"harness/plan"}},
 	{"github.com/goccy/go-yaml", []string{"harness/plan", "harness/dut", "cmd/usptest"}},
 }
 

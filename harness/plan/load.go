@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/token"
+	quickyaml "go.yaml.in/yaml/v3"
 )
 
 // The shapes of the files.
@@ -112,11 +115,14 @@ type source struct {
 	text []byte
 }
 
-// decode reads a file strictly: an unknown key, a key given twice or a wrong type is a problem with file, line, column and key.
+// decode reads a file strictly: an unknown key, a key given twice or a wrong type is a problem with file, line, column and key. Every
+// process of a run reads the plan, so the quicker of two parsers does it; the other one has words for what is wrong.
 func (l *loader) decode(name string, into any) (s source, ok bool) {
 	text, err := fs.ReadFile(l.fsys, name)
 	if err == nil {
-		err = yaml.UnmarshalWithOptions(text, into, yaml.Strict())
+		if err = quick(text, into); err != nil {
+			err = cmp.Or(yaml.UnmarshalWithOptions(text, into, yaml.Strict()), err)
+		}
 	}
 	var at yaml.Error
 	switch {
@@ -130,6 +136,13 @@ func (l *loader) decode(name string, into any) (s source, ok bool) {
 		l.problems = append(l.problems, fmt.Errorf("%s: %w", name, err))
 	}
 	return source{name, text}, err == nil
+}
+
+// quick reads YAML strictly, and says little of what is wrong.
+func quick(text []byte, into any) error {
+	d := quickyaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	return d.Decode(into)
 }
 
 // keyOf names the key whose value a token is, or is part of.
@@ -373,6 +386,7 @@ func (l *loader) profiles() {
 	if !ok {
 		return
 	}
+	known := l.plan.Labels()
 	for i, p := range f.Profiles {
 		where := fmt.Sprintf("$.profiles[%d]", i)
 		if p.Name == "" || p.Text == "" || p.Select == "" {
@@ -381,7 +395,7 @@ func (l *loader) profiles() {
 		if slices.ContainsFunc(l.plan.Profiles, func(q Profile) bool { return strings.EqualFold(p.Name, q.Name) }) {
 			l.bad(s, where+".name", "%q is given twice", p.Name)
 		}
-		if err := l.plan.CheckLabels(p.Select); err != nil {
+		if err := checkLabels(known, p.Select); err != nil {
 			l.bad(s, where+".select", "%v", err)
 		}
 		l.plan.Profiles = append(l.plan.Profiles, p)

@@ -95,8 +95,9 @@ func (p *Plan) Labels() []string {
 
 // CheckLabels says which labels of a label expression no case has: one *UnknownError for each, joined. Regular expressions and set
 // operations ("mtp: containsAny {…}") are not looked into; whether the expression is well formed is for its parser to say.
-func (p *Plan) CheckLabels(expression string) error {
-	known := p.Labels()
+func (p *Plan) CheckLabels(expression string) error { return checkLabels(p.Labels(), expression) }
+
+func checkLabels(known []string, expression string) error {
 	plain := regexp.MustCompile(`/[^/]*/|[^\s:&|!,()/]+:\s+\w+(\s*\{[^}]*\}|[^&|!,()/]*)`).ReplaceAllString(expression, "")
 	var problems []error
 	for _, label := range strings.FieldsFunc(plain, func(r rune) bool { return strings.ContainsRune("&|!,()", r) }) {
