@@ -71,7 +71,8 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if f.list {
 		t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "NAME\tCASE/METRIC\tKIND\tWHAT IS DIFFERENT")
-		for _, d := range slices.Concat(defects.Defects(), defects.ContactDefects(), defects.DescribedDefects(), defects.ProcessDefects()) {
+		for _, d := range slices.Concat(defects.Defects(), defects.ContactDefects(), defects.DescribedDefects(), defects.ProcessDefects(),
+			defects.TroubleDefects()) {
 			fmt.Fprintf(t, "%s\t%s/%d\tdefect\t%s\n", d.Name, d.Case, d.Metric, d.Text)
 		}
 		for _, d := range defects.Alternatives() {

@@ -28,11 +28,7 @@ const (
 // reports on itself, so that its types are known.
 func reportRows(c *harness.Case) {
 	policy := retry.Policy{Initial: 2 * time.Second, Multiplier: 4000} // 2 to 8 s, then 8 to 32 s
-	every := 30 * time.Second
-	if text, err := c.Read(bulkData + "MinReportingInterval"); err == nil {
-		least, _ := strconv.Atoi(text)
-		every = max(every, time.Duration(least)*time.Second)
-	}
+	every := reportingInterval(c, 30*time.Second)
 	c.Extend(3 * every)
 	encoding := "CSV"
 	if offers, err := c.Read(bulkData + "EncodingTypes"); err == nil && !slices.Contains(items(offers), encoding) {
@@ -115,6 +111,68 @@ func reportRows(c *harness.Case) {
 		}
 		m.Must(err, refused)
 	})
+}
+
+// retriesAfterBoot is R-BULK.5: a transfer is refused, and its first retry; after a reboot, the first retry comes as early as it did.
+func retriesAfterBoot(c *harness.Case) {
+	policy := retry.Policy{Initial: 2 * time.Second, Multiplier: 4000} // 2 to 8 s, then 8 to 32 s
+	every := reportingInterval(c, 90*time.Second)                      // no further report comes while a retry is awaited
+	c.Extend(4 * every)
+	encoding := "JSON"
+	if offers, err := c.Read(bulkData + "EncodingTypes"); err == nil && !slices.Contains(items(offers), encoding) {
+		encoding = "CSV"
+	}
+	c.Step(1, "add a profile with retries that reports on itself every %s, and enable it", every)
+	row := c.Add(bulkData+"Profile.", nil, usp.Params{
+		"Alias": c.Fresh("profile"), "Protocol": "HTTP", "HTTP.URL": c.Collectors.HTTP.URL + reportURL,
+		"ReportingInterval": strconv.Itoa(int(every.Seconds())), "EncodingType": encoding,
+	}).Path
+	c.Agent.Set(c, false, usp.Update(row+"HTTP.", nil, usp.Params{
+		"RetryEnable": "true", "RetryMinimumWaitInterval": "2", "RetryIntervalMultiplier": "4000",
+	}))
+	c.Add(row+"Parameter.", nil, usp.Params{"Name": itself, "Reference": row + "Enable"})
+	on, err := c.Read(row + "HTTP.RetryEnable")
+	if retries, bad := usp.ParseBool(on); err != nil || bad != nil || !retries {
+		c.Unsupported("the device does not let retries be enabled")
+	}
+	c.Collectors.HTTP.StatusAlways(503)
+	c.Restore(bulkData, "Enable")
+	mark, enable := c.Journal.Mark(), usp.Params{"Enable": "true"}
+	set := c.Agent.Set(c, false, usp.Update(bulkData, enable, nil), usp.Update(row, enable, nil))
+	c.DeviceMust(expect.Type(set, usp.SetResp))
+
+	c.Step(2, "let the collector refuse the first transfer and its first retry")
+	patience := harness.Wait{D: c.Scaled(2*every+10*time.Second) + c.Waits().Tolerance + c.Lag()}
+	first, err := c.Await("transfer to the collector", patience, mark, transfers)
+	c.DeviceMust(err)
+	_, _, err = retried(c, policy, first)
+	c.DeviceMust(err)
+
+	c.Step(3, "reboot the device, and let the collector refuse the first transfer after that")
+	old := set.Conn
+	mark = c.Reboot()
+	c.BackAfter(mark)
+	if end := c.Ended(old, mark); end != nil {
+		mark = end.Seq // what comes before may be of the device that goes down
+	}
+	next, err := c.Await("transfer after the reboot", patience, mark, transfers)
+	c.DeviceMust(err)
+	c.Metric(1, func(m *harness.Metric) {
+		refused, again, err := retried(c, policy, next)
+		if again != nil {
+			m.Saw(again.Seq)
+		}
+		m.Must(err, refused)
+	})
+}
+
+// reportingInterval is the given one, or more where the device reports less often.
+func reportingInterval(c *harness.Case, every time.Duration) time.Duration {
+	if text, err := c.Read(bulkData + "MinReportingInterval"); err == nil {
+		least, _ := strconv.Atoi(text)
+		every = max(every, time.Duration(least)*time.Second)
+	}
+	return every
 }
 
 // transfers matches what carries a report of the profile.
