@@ -2,6 +2,7 @@ package requirements
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/usptest/usptest/harness"
@@ -144,19 +145,35 @@ func (w *changes) await(wait harness.Wait, mark journal.Mark, id string) (*contr
 	return w.c.AwaitNotify("ValueChange Notify of "+id, wait, mark, w.match(id))
 }
 
+// measurements is how often a wait is measured that seems too short on a simulated device: a Notify that the machine has delayed, beside a
+// retry that it has not, makes the wait between them look shorter.
+const measurements = 3
+
 // mustRetryAsFirst wants a Notify that is not answered to come again after the wait of a first retry.
 func (w *changes) mustRetryAsFirst(m *harness.Metric, notify *controller.Message, id string) {
-	retried, err := w.await(within(w.c, firstRetryMost), notify.Seq, id)
-	if err != nil {
-		err = fmt.Errorf("the first retry after 5 to 10 s: %w", err)
+	for n := 1; ; n++ {
+		retried, err := w.await(within(w.c, firstRetryMost), notify.Seq, id)
+		if err != nil {
+			err = fmt.Errorf("the first retry after 5 to 10 s: %w", err)
+		}
+		m.Must(err, notify.Seq)
+		waited := retried.At.Sub(notify.At)
+		if waited >= w.c.Scaled(firstRetryLeast-time.Second)-w.c.Stall() { // devices count seconds
+			m.Must(nil, notify.Seq, retried.Seq)
+			return
+		}
+		if w.c.Lag() == 0 || n == measurements {
+			m.Must(&usp.Mismatch{Where: "wait before the first retry", Want: "at least " + w.c.Scaled(firstRetryLeast).String(),
+				Got: waited.Round(time.Millisecond).String()}, notify.Seq, retried.Seq)
+		}
+		m.Note("the first retry came after %s, and the wait is measured again", waited.Round(time.Millisecond))
+		m.Must(w.c.Agent.AnswerNotify(w.c, retried))
+		w.value = other(w.value, strconv.Itoa(n))
+		set := w.c.Agent.Set(w.c, false, usp.Update(w.object, usp.Params{w.name: w.value}, nil))
+		m.Must(expect.Type(set, usp.SetResp), set.Evidence())
+		notify, err = w.await(w.c.NotifyWait(), set.Sent, id)
+		m.Must(err, set.Evidence())
 	}
-	m.Must(err, notify.Seq)
-	waited := retried.At.Sub(notify.At)
-	if waited < w.c.Scaled(firstRetryLeast-time.Second)-w.c.Stall() { // devices count seconds
-		m.Must(&usp.Mismatch{Where: "wait before the first retry", Want: "at least " + w.c.Scaled(firstRetryLeast).String(),
-			Got: waited.Round(time.Millisecond).String()}, notify.Seq, retried.Seq)
-	}
-	m.Saw(notify.Seq, retried.Seq)
 }
 
 // seen is the first Notify of the last change to a Subscription that has come after mark; nil when there is none.
