@@ -18,9 +18,10 @@ type collection struct {
 	name, reference string
 	named           func(path string) string // of a parameter: the name that it has in a report
 	holds           func(where string, r *report) error
-	alone           bool // nothing else may stand in a report
-	wildcards       bool // reference has some
-	whole           bool // what a Get shows has to stand there, which no metric asks for
+	alone           bool   // nothing else may stand in a report
+	wildcards       bool   // reference has some
+	whole           bool   // what a Get shows has to stand there, which no metric asks for
+	layout          string // of JSON in the neighbour; "" is NameValuePair
 
 	before usp.Params // what a Get of reference has shown
 }
@@ -105,6 +106,18 @@ func ownController(c *harness.Case) *collection {
 		return whole(where, r.names(), o.names(o.before), o.names(o.read(c)))
 	}
 	return o
+}
+
+// besides is what the neighbour of a profile with a collection reports: an object path without a name, in a hierarchy, or the same.
+func (o *collection) besides() *collection {
+	if o.wildcards {
+		return o
+	}
+	u := *o
+	u.name, u.layout, u.whole = "", objectHierarchy, true
+	u.named = func(path string) string { return path }
+	u.holds = func(where string, r *report) error { return prefixed(where, o.reference, r.names()) }
+	return &u
 }
 
 // allControllers is the whole table of Controllers, by its path.

@@ -213,19 +213,18 @@ func (e jsonEncoding) reports(data []byte, byLetter bool) ([]report, error) {
 	return out, nil
 }
 
-// judgeNames keeps the first name in a hierarchy that has several parts. Each of them is an object of its own, unless a value is in its
-// place.
-func (e jsonEncoding) judgeNames(r *report, data []byte, object node) {
+// judgeNames keeps the first path in a hierarchy that is in one piece. Each of its parts is an object of its own, unless a value is in its
+// place. Names that the Controller has given are no objects of the data model, and may have dots.
+func (e jsonEncoding) judgeNames(r *report, data []byte, instance node) {
 	if e.format != objectHierarchy {
 		return
 	}
-	for _, f := range object.fields {
-		first, _, parts := strings.Cut(f.name, ".")
-		if _, inTheWay := r.values[first]; parts && !inTheWay && r.layout == nil {
+	for _, f := range instance.fields {
+		if _, inTheWay := r.values["Device"]; strings.HasPrefix(f.name, "Device.") && !inTheWay {
 			r.layout = misread("layout of the JSON", data, f.value.at,
-				"an object for each part of the name, as "+objectHierarchy+" has them", usp.Quote(f.name))
+				"an object for each part of the path, as "+objectHierarchy+" has them", usp.Quote(f.name))
+			return
 		}
-		e.judgeNames(r, data, f.value)
 	}
 }
 

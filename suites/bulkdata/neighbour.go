@@ -24,12 +24,12 @@ type neighbour struct {
 const shortest = 5 * time.Second
 
 // otherwise are the settings of a neighbour that a device need not support.
-func otherwise(encodingType string) usp.Params {
+func otherwise(encodingType, layout string) usp.Params {
 	if encodingType == "CSV" {
 		return usp.Params{"CSVEncoding.ReportFormat": parameterPerRow, "CSVEncoding.RowTimestamp": "ISO-8601",
 			"CSVEncoding.FieldSeparator": ";", "CSVEncoding.RowSeparator": "\n", "CSVEncoding.EscapeCharacter": "'"}
 	}
-	return usp.Params{"JSONEncoding.ReportFormat": nameValuePair, "JSONEncoding.ReportTimestamp": "ISO-8601"}
+	return usp.Params{"JSONEncoding.ReportFormat": cmp.Or(layout, nameValuePair), "JSONEncoding.ReportTimestamp": "ISO-8601"}
 }
 
 // addNeighbour adds one that is not enabled. A device without room for it is mentioned in a note.
@@ -38,7 +38,7 @@ func addNeighbour(p *profile, what *collection) *neighbour {
 	encodingType := p.format.name()
 	every := max(shortest, leastInterval(c))
 	n := &profile{c: c, every: every, created: c.Journal.Mark(), clock: p.clock}
-	optional := otherwise(encodingType)
+	optional := otherwise(encodingType, what.layout)
 	switch by := p.carrier.(type) {
 	case posted:
 		n.carrier = posted{by.url, "/" + c.Fresh("neighbour")}
@@ -58,7 +58,7 @@ func addNeighbour(p *profile, what *collection) *neighbour {
 			return nil
 		}
 	}
-	if encodingType == "CSV" {
+	if encodingType == "CSV" && what.name == upTime {
 		what = n.addQuoted(what)
 	}
 	return &neighbour{profile: n, what: what}

@@ -128,10 +128,11 @@ func TestSpots(t *testing.T) {
 
 func TestNamesInAHierarchy(t *testing.T) {
 	for data, want := range map[string]string{
-		`{"Report":[{"A":{"1":{"B":2}}}]}`:         "",
-		`{"Report":[{"A.1.B":2}]}`:                 `line 1, column 21: want an object for each part of the name`,
-		`{"Report":[{"A":{"1.B":2}}]}`:             `got "1.B"`,
-		`{"Report":[{"A":1,"A.1":2,"C":{"D":1}}]}`: "", // a value is where an object would be
+		`{"Report":[{"A":{"1":{"B":2}}}]}`:                   "",
+		`{"Report":[{"A.1.B":2}]}`:                           "",
+		`{"Report":[{"Device.1.B":2}]}`:                      `line 1, column 26: want an object for each part of the path`,
+		`{"Report":[{"Device":{"1":2}}]}`:                    "",
+		`{"Report":[{"Device":1,"Device.1":2,"C":{"D":1}}]}`: "", // a value is where an object would be
 	} {
 		reports, err := jsonEncoding{format: objectHierarchy}.reports([]byte(data), false)
 		if err != nil {
