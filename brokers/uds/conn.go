@@ -84,12 +84,18 @@ func (c *Conn) Again(ctx context.Context) (*Conn, error) {
 
 // Greet sends the Handshake with the Endpoint ID of the Controller (R-UDS.16, R-UDS.17).
 func (c *Conn) Greet() (seq journal.Mark, err error) {
-	seq, err = c.Send(TLV{Handshake, []byte(c.controller)})
+	fields := []TLV{{Handshake, []byte(c.controller)}}
+	f := newFrame(fields)
+	seq, err = c.write(Encode(fields...), func(raw []byte) journal.Mark {
+		c.mu.Lock()
+		c.greeted = true // before the device can answer; no other frame is written before this one
+		c.mu.Unlock()
+		return c.log(journal.Out, f, raw)
+	})
 	if err != nil {
 		return seq, err
 	}
 	c.mu.Lock()
-	c.greeted = true
 	if c.client && !c.answered && !c.closed { // R-UDS.18
 		c.waiting = time.AfterFunc(c.server.scaled(answerWithin), func() {
 			c.shut()

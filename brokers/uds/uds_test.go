@@ -164,6 +164,41 @@ func TestTheHarnessDials(t *testing.T) {
 	<-c.Done()
 }
 
+// A device may send Records right behind the Handshake with which it answers, before the goroutine that dialled goes on.
+func TestRecordsRightBehindTheAnswer(t *testing.T) {
+	at := path(t)
+	l, err := net.Listen("unix", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s, _, records := start(t, Options{})
+	for range 500 {
+		go func() {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			if _, _, err := readFrame(bufio.NewReader(c), 1<<20, func() {}, func(int) error { return nil }); err == nil {
+				c.Write(Encode(TLV{Handshake, []byte(agent)}))
+				c.Write(Encode(TLV{Record, []byte("at once")}))
+				io.Copy(io.Discard, c)
+			}
+		}()
+		c, err := s.Dial(t.Context(), at, controller)
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-records:
+		case <-time.After(patience):
+			t.Fatal("the Record is not taken")
+		}
+		c.Abort("the next one")
+	}
+}
+
 func TestBadFramesAreAnsweredWithAnError(t *testing.T) {
 	for name, test := range map[string]struct{ input, note string }{
 		"other protocol":      {"GET / HTTP/1.1\r\n", `begins with "G" instead`},
