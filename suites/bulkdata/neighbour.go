@@ -91,10 +91,12 @@ func (p *profile) addBesides(what *collection, encodingType string, optional usp
 	if p.path = p.c.AddBesides(profiles, required, optional); p.path == "" {
 		return false
 	}
-	entry := usp.Params{"Name": what.name, "Reference": what.reference}
-	p.c.DeviceMust(expect.Type(p.c.Agent.Add(p.c, false, usp.Create(p.path+"Parameter.", entry, nil)), usp.AddResp))
+	entry := usp.Params{"Reference": what.reference}
+	if what.name != "" {
+		entry["Name"] = what.name
+	}
 	p.format = p.encoding(encodingType)
-	return true
+	return p.c.AddBesides(p.path+"Parameter.", entry, nil) != ""
 }
 
 // run enables the neighbour, waits for its first report and disables it again. Bulk data as a whole is enabled.
