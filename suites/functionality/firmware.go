@@ -337,6 +337,7 @@ func validated(c *harness.Case) {
 		m.Must(expect.Equal(f.bank.Path+"Status", "ValidationFailed", expect.Resolved(q)[f.bank.Path+"Status"]))
 	})
 	f.isMissing()
+	f.isCut()
 }
 
 // isMissing holds the device to what TR-181 says of an image that the server does not have: the bank shows that the download failed, and the
@@ -346,18 +347,41 @@ func (f *campaign) isMissing() {
 		return
 	}
 	f.Files.StatusAlways(404)
-	defer f.Files.Reset()
+	f.Beyond("TR-181, Device.DeviceInfo.FirmwareImage.{i}.Status DownloadFailed", func(m *harness.Metric) {
+		event, now := f.downloadsBadly(m, false)
+		m.Must(expect.Equal(f.bank.Path+"Status", "DownloadFailed", now.Status), event.Seq)
+	})
+	f.Files.Reset()
+}
+
+// isCut does so with an image whose transfer ends too early, every time. A device that resumes it may get the whole, and install that.
+func (f *campaign) isCut() {
+	const sent = 4 << 10
+	if f.Files.Server == nil || f.image.Size <= sent {
+		return
+	}
+	f.Files.Cut(sent)
+	f.Beyond("TR-181, Device.DeviceInfo.FirmwareImage.{i}.Status of a transfer that was cut", func(m *harness.Metric) {
+		event, now := f.downloadsBadly(m, true)
+		if now.Status != "Available" || now.Version != f.image.Version {
+			m.Must(expect.OneOf(f.bank.Path+"Status", []string{"DownloadFailed", "ValidationFailed"}, now.Status), event.Seq)
+		}
+	})
+	f.Files.Reset()
+}
+
+// downloadsBadly downloads the image while the server does not serve it well, and returns what the device reports of it and has then.
+func (f *campaign) downloadsBadly(m *harness.Metric, mayResume bool) (event *controller.Message, now harness.Bank) {
 	command := f.bank.Path + "Download()"
 	operated := f.operate(command, f.image.Arguments(false))
-	f.Beyond("TR-181, Device.DeviceInfo.FirmwareImage.{i}.Status DownloadFailed", func(m *harness.Metric) {
-		m.Must(accepted(operated, command), operated.Evidence())
-		event, err := f.transferred()
-		m.Must(err, operated.Evidence())
-		f.judgeTransfer(event, command, f.image.URL, false)
-		now, err := f.Firmware(f)
-		m.Must(err, event.Seq)
-		m.Must(expect.Equal(f.bank.Path+"Status", "DownloadFailed", now.Bank(f.bank.Path).Status))
-	})
+	m.Must(accepted(operated, command), operated.Evidence())
+	event, err := f.transferred()
+	m.Must(err, operated.Evidence())
+	is, err := f.Firmware(f)
+	m.Must(err, event.Seq)
+	now = is.Bank(f.bank.Path)
+	f.judgeTransfer(event, command, f.image.URL, mayResume && now.Status == "Available")
+	return event, now
 }
 
 // activeBank is 9.7: an image is downloaded over the one that runs, which a device with several banks may refuse.
