@@ -50,7 +50,7 @@ const (
 )
 
 // Mark is the number of an event, and a place in the journal: right after that event. 0 is before the first.
-type Mark = uint64
+type Mark uint64
 
 // Event is one entry. It must not be changed after Append.
 type Event struct {

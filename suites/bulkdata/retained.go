@@ -42,7 +42,7 @@ func judgeRetained(c *harness.Case, what *collection) {
 		p.enabled = c.Journal.Mark()
 		c.Set(p.path, usp.Params{"Enable": "true"})
 	}
-	arrive := func(n int, mark uint64) (all bool) {
+	arrive := func(n int, mark journal.Mark) (all bool) {
 		return c.Beyond("TR-181, BulkData.Profile.{i}.ReportingInterval", func(m *harness.Metric) {
 			for _, p := range keepers {
 				m.Must(p.arrive(n, mark))
@@ -76,7 +76,7 @@ func addKeeper(c *harness.Case, what *collection, encodingType string) *profile 
 }
 
 // arrive waits for n transfers of the profile after a mark.
-func (p *profile) arrive(n int, mark uint64) error {
+func (p *profile) arrive(n int, mark journal.Mark) error {
 	wait := harness.Wait{D: p.c.Scaled(time.Duration(n+1)*p.every+10*time.Second) + p.c.Waits().Tolerance + p.c.Lag()}
 	got := 0
 	_, err := p.c.Await(fmt.Sprintf("%d %s", n, p.what()), wait, mark, func(e *journal.Event) error {

@@ -8,6 +8,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -69,7 +70,7 @@ func challengeTries(c *harness.Case) {
 	}
 	mark := c.Journal.Mark()
 	var refused error
-	var request uint64
+	var request journal.Mark
 	taken := 0
 	for range allowedTries + 1 { // whether the last that is allowed is counted or refused is open
 		request, refused = p.request() // a device may have each try requested, and may refuse that once it is locked
@@ -110,7 +111,7 @@ type challenged struct {
 }
 
 // request requests the Challenge; an error says that the device refuses.
-func (p *challenged) request() (evidence uint64, err error) {
+func (p *challenged) request() (evidence journal.Mark, err error) {
 	out, reply, err := p.operate(requestChallenge, usp.Params{"ChallengeRef": expect.WithoutDot(p.row),
 		"RequestExpiration": strconv.Itoa(int(expiration.Seconds()))})
 	if err == nil {

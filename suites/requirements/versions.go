@@ -8,6 +8,7 @@ import (
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -59,7 +60,7 @@ func otherVersion(c *harness.Case) {
 }
 
 // responses names the responses other than an Error to a request that came after mark.
-func responses(c *harness.Case, mark uint64, request *usppb.Msg) (names []string) {
+func responses(c *harness.Case, mark journal.Mark, request *usppb.Msg) (names []string) {
 	for _, answer := range answers(c, mark, request) {
 		if name := notError(answer); name != "" {
 			names = append(names, name)
