@@ -11,6 +11,9 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
+// The range of the codes for errors of Records, of which R-MTP.9 wants one.
+const firstRecordCode, lastRecordCode = 7100, 7199
+
 // takesLeave is R-MTP.7 and R-MTP.9: what comes before a connection that an Agent ends by itself. A device that its lab reboots otherwise
 // than by its command may have no time to take leave.
 func takesLeave(c *harness.Case) {
@@ -40,7 +43,10 @@ func takesLeave(c *harness.Case) {
 	}
 	c.Metric(2, func(m *harness.Metric) {
 		d := last.Body.(*usppb.Record).GetDisconnect()
-		m.Must(expect.NotEqual("Disconnect Record: reason_code", "0", fmt.Sprint(d.GetReasonCode())), last.Seq)
+		if code := d.GetReasonCode(); code < firstRecordCode || code > lastRecordCode {
+			m.Must(&usp.Mismatch{Where: "Disconnect Record: reason_code", Want: fmt.Sprintf("%d to %d", firstRecordCode, lastRecordCode),
+				Got: fmt.Sprint(code)}, last.Seq)
+		}
 		m.Must(expect.NotEqual("Disconnect Record: reason", "", d.GetReason()), last.Seq)
 		m.Saw(last.Seq)
 	})
