@@ -160,7 +160,7 @@ func (s *Session) Secure() {
 			return
 		}
 		if err == nil {
-			err = h.Err
+			err = fmt.Errorf("the TLS handshake in a session context has failed: %w", h.Err)
 		}
 	}
 	s.c.DeviceMust(err)

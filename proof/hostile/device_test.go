@@ -38,6 +38,8 @@ type hostile struct {
 	reports string // the URL of the first profile that was added
 	deaf    bool   // nothing is read any more
 	respond func(*usppb.Msg) *usppb.Msg
+	altered func(*usppb.Record)
+	heard   *usppb.Record // of those that the mode answers, the last
 }
 
 // hostileFlags are the command line of a hostile device, as the DUT file of the tests has it.
@@ -197,6 +199,12 @@ func (s *session) hears(p packet) bool {
 	if url := reportURL(msg); s.reports == "" {
 		s.reports = url
 	}
+	if s.mode.answers != nil && len(p.record) > 0 {
+		if r, err := usp.ParseRecord(p.record); err == nil && s.mode.answers(r) {
+			s.heard = r
+		}
+		return s.silent
+	}
 	if msg != nil && s.cue == "" && s.mode.waitsFor(msg) {
 		s.cue, s.asker = msg.GetHeader().GetMsgId(), senderOf(p.record)
 	}
@@ -212,9 +220,24 @@ func (s *session) says(p packet) bool {
 	s.mu.Lock()
 	now := msg != nil && msg.GetBody().GetRequest() == nil && !s.cued && s.cue != "" && msg.GetHeader().GetMsgId() == s.cue
 	s.cued = s.cued || now
-	silent, respond := s.silent, s.respond
+	silent, respond, altered := s.silent, s.respond, s.altered
+	answer := s.heard != nil && len(p.record) > 0
 	s.mu.Unlock()
 	switch {
+	case answer:
+		defer func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.heard = nil
+		}()
+		return s.mode.act(s, p, msg)
+	case altered != nil && len(p.record) > 0:
+		r, err := usp.ParseRecord(p.record)
+		if err != nil {
+			panic(err)
+		}
+		altered(r)
+		return s.records(p, r)
 	case now:
 		return s.mode.act(s, p, msg)
 	case silent:

@@ -40,7 +40,8 @@ func floods(name string) bool {
 		"endless paths in the model", "endless paths of values", "endless values of features", "endless rows of leftovers", "an error for a model",
 		"huge map", "many secrets", "small records that decode large", "created too much", "10,000 Notifies to the second Controller", "many connections to the second Controller",
 		"floods the silent host", "downloads 10 GB", "reports without end", "reports a million rows", "reports 250,000 values",
-		"reports what decodes huge"}, name)
+		"reports what decodes huge", "segments without end", "a segment that is never the last", "Records that come too early",
+		"two session_ids without end", "a TLS record of 15 MiB", "15 MiB of TLS records", "15 MiB of warnings in a TLS handshake"}, name)
 }
 
 // TestHostileDevices has devices turn hostile in one case, mostly 1.1. Whatever they do: that case says what was wrong, the cases after it pass, the
@@ -169,7 +170,8 @@ func hostileDUT(t *testing.T, link, name string, m mode) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := map[string]string{"mqtt5": `{mtp: mqtt, version: "5.0"}`, "mqtt3": `{mtp: mqtt, version: "3.1.1"}`, "stomp": "{mtp: stomp}", "websocket": "{mtp: websocket}"}[link]
+	spec := map[string]string{"mqtt5": `{mtp: mqtt, version: "5.0"}`, "mqtt3": `{mtp: mqtt, version: "3.1.1"}`, "stomp": "{mtp: stomp}", "websocket": "{mtp: websocket}",
+		withinSessions: `{mtp: mqtt, version: "5.0", session: plain}`}[link]
 	command := []string{strconv.Quote(self)}
 	for _, word := range hostileFlags() {
 		command = append(command, strconv.Quote(strings.Replace(word, "%s", name, 1)))
@@ -193,7 +195,10 @@ func hostileDUT(t *testing.T, link, name string, m mode) string {
 	text := fmt.Sprintf(`device: {vendor: ACME, model: X1, software: "1", endpoint: "proto::hostile-{{.Instance}}"}
 controller: {endpoint: "self::usptest"}
 links: [%s]
+<<<<<<< HEAD
 features: [3, 7, 10, 19, 26, 32, 33] # what some modes are about, from commands to bulk data
+=======
+features: [3, 7, 19, 23, 24] # the commands, Controllers, WebSockets and session contexts that some modes are about
 lab:
   launch: {exec: [%s], env: {%s: "1"}, fresh: per-run}
   reboot: usp

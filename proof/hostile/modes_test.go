@@ -24,7 +24,9 @@ type mode struct {
 	in    string // the case in which it turns hostile; 1.1 when empty
 	start func(h *hostile)
 	waits func(request *usppb.Msg) bool // nil: for the Add
-	act   func(s *session, reply packet, msg *usppb.Msg) bool
+	// answers is for a Record of the harness whose answer is replaced in place of waits, each time; nil: for none
+	answers func(*usppb.Record) bool
+	act     func(s *session, reply packet, msg *usppb.Msg) bool
 	// lost is called when the harness has ended the connection after that, before the agent gets to know; nil: nothing is done.
 	lost func(h *hostile)
 	// seams changes the agent behind the device; nil: it is the clean one.
@@ -68,7 +70,7 @@ func modes() map[string]mode {
 		"well-behaved": {late: true},
 	}
 	for _, some := range []map[string]mode{wireModes(), recordModes(), messageModes(), modelModes(), processModes(), floodModes(),
-		secondModes(), probeModes(), retryModes(), lifeModes()} {
+		secondModes(), probeModes(), retryModes(), lifeModes(), sessionModes()} {
 		maps.Copy(all, some)
 	}
 	for name, m := range all {
