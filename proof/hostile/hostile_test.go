@@ -170,7 +170,8 @@ func hostileDUT(t *testing.T, link, name string, m mode) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := map[string]string{"mqtt5": `{mtp: mqtt, version: "5.0"}`, "mqtt3": `{mtp: mqtt, version: "3.1.1"}`, "stomp": "{mtp: stomp}", "websocket": "{mtp: websocket}",
+	spec := map[string]string{"mqtt5": `{mtp: mqtt, version: "5.0"}`, "mqtt3": `{mtp: mqtt, version: "3.1.1"}`, "stomp": "{mtp: stomp}",
+		"websocket":    "{mtp: websocket}",
 		withinSessions: `{mtp: mqtt, version: "5.0", session: plain}`}[link]
 	command := []string{strconv.Quote(self)}
 	for _, word := range hostileFlags() {
@@ -195,10 +196,7 @@ func hostileDUT(t *testing.T, link, name string, m mode) string {
 	text := fmt.Sprintf(`device: {vendor: ACME, model: X1, software: "1", endpoint: "proto::hostile-{{.Instance}}"}
 controller: {endpoint: "self::usptest"}
 links: [%s]
-<<<<<<< HEAD
-features: [3, 7, 10, 19, 26, 32, 33] # what some modes are about, from commands to bulk data
-=======
-features: [3, 7, 19, 23, 24] # the commands, Controllers, WebSockets and session contexts that some modes are about
+features: [3, 7, 10, 19, 23, 24, 26, 32, 33] # what some modes are about, from commands to bulk data
 lab:
   launch: {exec: [%s], env: {%s: "1"}, fresh: per-run}
   reboot: usp

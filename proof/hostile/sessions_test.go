@@ -114,7 +114,7 @@ func sessionModes() map[string]mode {
 	}
 	for name, payload := range map[string][]byte{
 		"a TLS record of 15 MiB":                append([]byte{22, 3, 3, 0xff, 0xff}, make([]byte, largest)...),
-		"15 MiB of TLS records":                 bytes.Repeat(append([]byte{22, 3, 3, 0x3f, 0xff}, make([]byte, 0x3fff)...), largest/(0x3fff+5)),
+		"15 MiB of TLS records":                 bytes.Repeat(append([]byte{22, 3, 3, 0x3f, 0xff}, make([]byte, 0x3fff)...), 15*64),
 		"15 MiB of warnings in a TLS handshake": bytes.Repeat([]byte{21, 3, 3, 0, 2, 1, 90}, largest/7),
 		"an alert in a TLS handshake":           {21, 3, 3, 0, 2, 2, 80},
 		"the end of TLS in its handshake":       {21, 3, 3, 0, 2, 1, 0},
