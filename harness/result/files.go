@@ -34,20 +34,9 @@ const RunFile = "run.json"
 // Load reads a run.json; the journals beside it are read by Events. A file of another schema, one cut short, one that names a journal
 // elsewhere, and one that no run can have written are refused.
 func Load(path string) (*Run, error) {
-	f, err := os.Open(path)
+	data, err := read(path)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxRunJSON+1))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if len(data) > maxRunJSON {
-		return nil, fmt.Errorf("%s: larger than %d MiB", path, maxRunJSON>>20)
-	}
-	if objects(data) > maxObjects {
-		return nil, fmt.Errorf("%s: want a run.json, got more than %d objects in it", path, maxObjects)
 	}
 	var head struct{ Schema string }
 	if err := json.Unmarshal(data, &head); err != nil {
@@ -66,6 +55,25 @@ func Load(path string) (*Run, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &r, nil
+}
+
+// read returns the bytes of a file that may hold a run, and refuses one that is larger than a run can be.
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxRunJSON+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", path, err)
+	case len(data) > maxRunJSON:
+		return nil, fmt.Errorf("%s: larger than %d MiB", path, maxRunJSON>>20)
+	case objects(data) > maxObjects:
+		return nil, fmt.Errorf("%s: want a run, got more than %d objects in it", path, maxObjects)
+	}
+	return data, nil
 }
 
 // unreadable says where a run.json cannot be read.

@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,17 +46,9 @@ const (
 // Recover reads the CasesFile of a run that did not end in good order, and concludes. A last line that was cut short is left out; anything else that
 // is no line of such a file is an error with its line.
 func Recover(path string) (*Run, error) {
-	f, err := os.Open(path)
+	data, err := read(path)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxRunJSON+1))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if len(data) > maxRunJSON || objects(data) > maxObjects {
-		return nil, fmt.Errorf("%s: larger than a run can be", path)
 	}
 	var run *Run
 	lines := bufio.NewScanner(bytes.NewReader(data[:bytes.LastIndexByte(data, '\n')+1]))
