@@ -28,6 +28,9 @@ func TestSetUpsThatLackSomething(t *testing.T) {
 				f.Links[i].Username, f.Links[i].Password = "", ""
 			}
 		}},
+		"no room for a Permission": {"2.24", "mqtt5", "the case adds 3 Permissions, one for each Controller: make room", func(f *dut.File) {
+			f.Lab.Launch.Exec = append(f.Lab.Launch.Exec, "--defect=knows-three-controllers", "--defect=room-for-few-permissions")
+		}},
 		"no other firmware":                     {"9.3", "mqtt5", "name one under firmware", func(f *dut.File) { f.Firmware = f.Firmware[:1] }},
 		"nothing to get the firmware back from": {"9.7", "mqtt5", `want an image of version "1.0.0"`, func(f *dut.File) { f.Firmware = f.Firmware[1:] }},
 	} {

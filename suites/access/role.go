@@ -138,6 +138,15 @@ func (r *roles) grant(target string, rights usp.Params) *controller.Reply {
 	return r.add(r.paths[0], permission{target, rights})
 }
 
+// mustHaveRoom blocks the procedure where the Agent has no room for a Permission under test (7005), which is no fault. It needs n of them.
+func (r *roles) mustHaveRoom(added *controller.Reply, n int) {
+	if expect.IsFull(added) {
+		_, err := expect.OneCreated(added)
+		r.c.LabMust(fmt.Errorf("%w; the case adds %d Permissions, one for each Controller: make room for them in %s%s",
+			err, n, r.paths[0], permissions))
+	}
+}
+
 // withhold adds a Permission that takes rights away to every Role of the Controller, as a fixture,
 // and says whether that could be done.
 func (r *roles) withhold(target string, rights usp.Params) bool {

@@ -47,6 +47,7 @@ func search(c *harness.Case) (s *searched, passed bool) {
 
 	c.Step(1, "add Permissions to the Controller's Role: it may write parameters of %s, and only read those of %s", s.mine, second)
 	added := own.add(own.paths[0], permission{s.mine, usp.Params{"Param": "rw--"}}, readOnly(second))
+	own.mustHaveRoom(added, len(s.others)+1)
 	if !c.Metric(1, func(m *harness.Metric) {
 		_, err := expect.Created(added, 2, 0)
 		m.Must(err, added.Evidence())
@@ -55,7 +56,9 @@ func search(c *harness.Case) (s *searched, passed bool) {
 	}
 	for i, table := range s.others {
 		if i > 0 { // the plan has no such Permission
-			_, err := expect.OneCreated(own.add(own.paths[0], readOnly(table)))
+			more := own.add(own.paths[0], readOnly(table))
+			own.mustHaveRoom(more, len(s.others)+1)
+			_, err := expect.OneCreated(more)
 			c.LabMust(err)
 		}
 		own.withholdElsewhere(readOnly(table))
