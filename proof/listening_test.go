@@ -66,6 +66,7 @@ func TestAgentThatListens(t *testing.T) {
 		{"websocket-no-connect-record", "7.10", 1},
 		{"websocket-late-connect-record", "7.10", 1},
 		{"websocket-record-before-connect-record", "7.10", 1},
+		{"websocket-wants-extension-in-request", "7.11", 1},
 	} {
 		t.Run(d.defect, func(t *testing.T) {
 			t.Parallel()

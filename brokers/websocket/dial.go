@@ -28,6 +28,16 @@ type DialOptions struct {
 	NoSubprotocol bool
 }
 
+// RefusedError is the answer of a device that does not open the WebSocket.
+type RefusedError struct {
+	Status int // of HTTP
+}
+
+// Error implements error.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("want 101 and an upgrade, got %d %s", e.Status, http.StatusText(e.Status))
+}
+
 // Dial opens a connection to a device that listens. It is among Conns and follows the script like those that the device opens. ctx bounds
 // the opening alone. When the device refuses, the error says how it answered.
 func (s *Server) Dial(ctx context.Context, opts DialOptions) (*Conn, error) {
@@ -45,6 +55,9 @@ func (s *Server) dial(ctx context.Context, opts DialOptions) (*Conn, error) {
 	target, secured, err := opts.target()
 	if err != nil {
 		return nil, fmt.Errorf("websocket: %w", err)
+	}
+	if _, extend := s.script.answer(); !extend {
+		opts.Extension = false
 	}
 	if !secured {
 		opts.TLS = nil
@@ -110,7 +123,7 @@ func (c *Conn) open(ctx context.Context, target *url.URL, opts DialOptions, pati
 	case wire.problem != nil:
 		return wire.problem
 	case err != nil && response != nil:
-		return fmt.Errorf("want 101 and an upgrade, got %d %s", response.StatusCode, http.StatusText(response.StatusCode))
+		return &RefusedError{Status: response.StatusCode}
 	case err != nil:
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 type script struct {
 	mu       sync.Mutex
 	protocol string // of the answer to an opening request; "" leaves it out
-	plain    bool   // no extension in the answer
+	plain    bool   // no extension in answers and requests
 	refuse   int    // how many requests are still refused; negative: all
 	status   int
 	fragment int // bytes of a fragment; 0: whole messages
@@ -103,9 +103,10 @@ func (s *Server) RefuseNext(n, status int) {
 	s.change(func(now *script) { now.refuse, now.status = n, status }, "RefuseNext", "refuses %s opening requests %s", count, how)
 }
 
-// NoExtension leaves the extension bbf-usp-protocol out of the answers to opening requests, also where the device offers it.
+// NoExtension leaves the extension bbf-usp-protocol out of the answers to opening requests, also where the device offers it, and out of the
+// requests with which a device is dialled.
 func (s *Server) NoExtension() {
-	s.change(func(now *script) { now.plain = true }, "NoExtension", "answers without %s", Extension)
+	s.change(func(now *script) { now.plain = true }, "NoExtension", "answers and requests without %s", Extension)
 }
 
 // Subprotocol sets the Sec-WebSocket-Protocol of the answers to opening requests; "" leaves the header out.

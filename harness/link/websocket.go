@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -140,7 +141,8 @@ func (l *WebSocket) Emitted(e *journal.Event) (string, *usppb.Record) { return "
 // Explain implements Link.
 func (l *WebSocket) Explain(events []*journal.Event) Explanation {
 	var x Explanation
-	asked, ended, answered := map[uint64]*journal.Event{}, endedBy(events), false // the opening requests, by connection
+	asked, ended := map[uint64]*journal.Event{}, endedBy(events) // the opening requests, by connection
+	answered := 0                                                // the status of the device's last response
 	for _, e := range events {
 		h, ok := e.Body.(*websocket.Handshake)
 		switch {
@@ -155,15 +157,18 @@ func (l *WebSocket) Explain(events []*journal.Event) Explanation {
 		case e.Dir == journal.Out:
 			x.Breaches = append(x.Breaches, refusedRequest(asked[e.Conn], h, ended[e.Conn])...)
 		case h.Status != http.StatusSwitchingProtocols:
-			answered = true
-			x.differs("its WebSocket server answers the opening request with %d %s, and the link's url is %q",
-				h.Status, http.StatusText(h.Status), l.o.Dial.URL)
+			answered = h.Status
 		default:
-			answered = true
+			answered = h.Status
 			x.Breaches = append(x.Breaches, wrongResponse(asked[e.Conn], e, h)...)
 		}
 	}
-	if l.o.Dial != nil && !answered {
+	switch {
+	case l.o.Dial == nil || answered == http.StatusSwitchingProtocols:
+	case answered != 0:
+		x.differs("its WebSocket server answers the opening request with %d %s, and the link's url is %q",
+			answered, http.StatusText(answered), l.o.Dial.URL)
+	default:
 		x.Remedy = fmt.Sprintf("the device's WebSocket server must listen at %q and answer as RFC 6455 says", l.o.Dial.URL)
 	}
 	return x
@@ -324,16 +329,21 @@ func (e *webSocketEnd) Leave() {
 	}
 }
 
-// open begins to dial the Agent, if the link does.
+// open begins to dial the Agent, if the link does. An Agent that has refused is offered bbf-usp-protocol the next time: a server that wants
+// it is found to break R-WS.11c by the case about that, and can be tested in all others.
 func (e *webSocketEnd) open() {
 	l := e.link
 	if l.o.Dial == nil {
 		return
 	}
+	refused := false
 	e.dialler.start(l.ctx, func(ctx context.Context) (dialled, error) {
 		o := *l.o.Dial
-		o.EndpointID = e.id
-		return l.broker.Dial(ctx, o)
+		o.EndpointID, o.Extension = e.id, refused
+		c, err := l.broker.Dial(ctx, o)
+		var refusal *websocket.RefusedError
+		refused = errors.As(err, &refusal) && !refused
+		return c, err
 	})
 }
 
