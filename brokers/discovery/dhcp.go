@@ -58,6 +58,9 @@ func (d *DHCP) Describe() string { return d.text }
 // allDHCPv6 is All_DHCP_Relay_Agents_and_Servers.
 const allDHCPv6 = "ff02::1:2"
 
+// maxClasses is how many vendor classes of a message are read, and how much vendor-class-data of each.
+const maxClasses = 64
+
 const (
 	// leaseTime is how long an address is given for.
 	leaseTime = time.Hour
@@ -215,6 +218,9 @@ func classText(classes []VendorClass) string {
 // classesOf4 reads DHCPv4 option 124 (RFC 3925, section 3).
 func classesOf4(b []byte) (classes []VendorClass) {
 	for len(b) > 0 {
+		if len(classes) == maxClasses {
+			return append(classes, VendorClass{Fault: fmt.Sprintf("more than %d", maxClasses)})
+		}
 		if len(b) < 5 || len(b) < 5+int(b[4]) {
 			return append(classes, VendorClass{Fault: fmt.Sprintf("%d bytes are cut short", len(b))})
 		}
@@ -240,6 +246,10 @@ func classOf6(b []byte) VendorClass {
 	}
 	c := VendorClass{Enterprise: binary.BigEndian.Uint32(b)}
 	for b = b[4:]; len(b) > 0; {
+		if len(c.Data) == maxClasses {
+			c.Fault = fmt.Sprintf("more than %d instances of vendor-class-data", maxClasses)
+			return c
+		}
 		if len(b) < 2 || len(b) < 2+int(binary.BigEndian.Uint16(b)) {
 			c.Fault = fmt.Sprintf("vendor-class-data is cut short: %q", b[:min(len(b), 64)])
 			return c
@@ -261,7 +271,7 @@ func withoutClasses(raw []byte) (rest []byte, classes []VendorClass) {
 			return append(rest, b...), classes
 		}
 		n := optionHeader6 + int(binary.BigEndian.Uint16(b[2:]))
-		if binary.BigEndian.Uint16(b) == optionVendorClass {
+		if binary.BigEndian.Uint16(b) == optionVendorClass && len(classes) <= maxClasses {
 			classes = append(classes, classOf6(b[optionHeader6:n]))
 		} else {
 			rest = append(rest, b[:n]...)

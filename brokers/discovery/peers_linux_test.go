@@ -262,6 +262,29 @@ func TestHostile(t *testing.T) {
 		s.takeDHCPv4(s.sockets[0], packet{from, to, 0, data})
 		s.takeDHCPv6(s.sockets[1], packet{from, to, 0, data})
 	}
+	// compressed names that are long again when they are read, and as many vendor classes as fit
+	swollen := new(dns.Msg)
+	swollen.Response, swollen.Compress = true, true
+	for range 3000 {
+		name := strings.Repeat("a.", 120)
+		header := dns.RR_Header{Name: name, Rrtype: dns.TypePTR, Class: dns.ClassINET}
+		swollen.Answer = append(swollen.Answer, &dns.PTR{Hdr: header, Ptr: name})
+	}
+	packed, err := swollen.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.takeMDNS(s.mdns[0], packet{from, to, hopLimit, packed})
+	last := j.Since(0)[len(j.Since(0))-1]
+	if len(last.Text) > maxText || last.Weight < 10*len(packed) {
+		t.Errorf("%d bytes of DNS: %d bytes of text, weight %d", len(packed), len(last.Text), last.Weight)
+	}
+	if got := classesOf4(make([]byte, 60_000)); len(got) != maxClasses+1 || got[maxClasses].Fault == "" {
+		t.Errorf("want %d vendor classes and a fault, got %d", maxClasses, len(got))
+	}
+	if got := classOf6(make([]byte, 60_000)); len(got.Data) != maxClasses || got.Fault == "" {
+		t.Errorf("want %d instances and a fault, got %d, %s", maxClasses, len(got.Data), got.Fault)
+	}
 	for range 2 * maxPackets {
 		s.takeMDNS(s.mdns[0], packet{from, to, hopLimit, loop})
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 
 	"github.com/insomniacslk/dhcp/dhcpv6"
@@ -29,8 +30,11 @@ const (
 	maxPackets = 3000
 	// maxDatagram is how many bytes of a packet are read: as much as UDP can carry.
 	maxDatagram = 64 << 10
-	// keptBytes is how many bytes of a packet the journal keeps.
+	// keptBytes is how many bytes of a packet the journal keeps, maxText how many of what is said about it.
 	keptBytes = 9000
+	maxText   = 4 << 10
+	// bodyFactor is how many bytes a decoded byte takes at the most, about.
+	bodyFactor = 8
 )
 
 // flood is the Type of the note about a flood, malformed that of a packet that cannot be read.
@@ -159,9 +163,17 @@ func (s *Server) admits(layer journal.Layer) bool {
 
 // record appends a packet to the journal.
 func (s *Server) record(layer journal.Layer, dir journal.Dir, typ, text string, local, remote netip.AddrPort, raw []byte, body any) {
+	weight := 4 * len(raw)
+	switch b := body.(type) {
+	case *DHCP:
+		weight += len(b.text) + bodyFactor*maxClasses*len(b.Classes)
+	case *DNS:
+		weight += bodyFactor * b.Len() // without the compression that it came with
+	}
+	text = strings.ToValidUTF8(text[:min(len(text), maxText)], "")
 	raw = append([]byte(nil), raw[:min(len(raw), keptBytes)]...)
 	s.journal.Append(journal.Event{Layer: layer, Dir: dir, Type: typ, Local: local.String(), Remote: remote.String(), Text: text, Raw: raw,
-		Body: body, Weight: 4 * len(raw)})
+		Body: body, Weight: weight})
 }
 
 // broken records a packet that cannot be read.

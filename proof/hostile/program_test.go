@@ -50,6 +50,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asHostile) != "" {
 		os.Exit(hostileDevice(os.Args[1:]))
 	}
+	if os.Getenv(asNeighbour) != "" {
+		os.Exit(neighbourDevice(os.Args[1:]))
+	}
 	path, err := usptest()
 	if err == nil {
 		err = program.WaitTogether(atOnce())
