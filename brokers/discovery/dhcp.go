@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,15 +86,24 @@ func (s *Server) Offer(options ...Option) {
 	s.script("Offer", "DHCP offers "+strings.Join(parts, ", "))
 }
 
-// lease is the host number of a client's address; 0 when all are given.
+// lease is the host number of a client's address. When all are given, the one that was used least lately goes to another client: a device
+// may make up a new DUID at every boot.
 func (s *Server) lease(client string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := s.leases[client]; n != 0 || len(s.leases) == maxLeases {
-		return n
+	n, known := s.leases[client]
+	switch {
+	case known:
+		s.lately = slices.DeleteFunc(s.lately, func(c string) bool { return c == client })
+	case len(s.leases) < maxLeases:
+		n = firstLease + len(s.leases)
+	default:
+		n = s.leases[s.lately[0]]
+		delete(s.leases, s.lately[0])
+		s.lately = s.lately[1:]
 	}
-	s.leases[client] = firstLease + len(s.leases)
-	return s.leases[client]
+	s.leases[client], s.lately = n, append(s.lately, client)
+	return n
 }
 
 // host is the address with a host number in a network.
@@ -135,9 +145,6 @@ func (s *Server) takeDHCPv4(socket *socket, p packet) {
 	}
 	s.recordDHCPv4(journal.In, m, p.to, p.from, p.data)
 	n := s.lease(client4(m))
-	if n == 0 {
-		return // a flood of clients
-	}
 	address, own := host(s.options.IPv4, n), net.IP(s.options.IPv4.Addr().AsSlice())
 	modifiers := []dhcpv4.Modifier{
 		dhcpv4.WithServerIP(own), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(own)), dhcpv4.WithDNS(own),
@@ -303,9 +310,6 @@ func (s *Server) takeDHCPv6(socket *socket, p packet) {
 	modifiers := []dhcpv6.Modifier{dhcpv6.WithServerID(s.duid), dhcpv6.WithDNS(s.options.IPv6.Addr().AsSlice())}
 	if ia := m.Options.OneIANA(); ia != nil && id != nil {
 		n := s.lease(client6(m, p.from.Addr()))
-		if n == 0 {
-			return // a flood of clients
-		}
 		modifiers = append(modifiers, dhcpv6.WithIAID(ia.IaId), dhcpv6.WithIANA(dhcpv6.OptIAAddress{
 			IPv6Addr: host(s.options.IPv6, n), PreferredLifetime: leaseTime, ValidLifetime: leaseTime}))
 	}

@@ -2,7 +2,7 @@ package discovery
 
 import (
 	"errors"
-	"net"
+	"fmt"
 	"net/netip"
 	"os/exec"
 	"strconv"
@@ -300,10 +300,14 @@ func TestHostile(t *testing.T) {
 	if floods != 1 || len(events) > maxPackets+20 {
 		t.Errorf("want one note about the flood and a bound, got %d notes, %d events", floods, len(events))
 	}
-	for n := range 2 * maxLeases {
-		mac := net.HardwareAddr{2, 0, 0, 0, 0, byte(n)}
-		if got := s.lease(mac.String()); (got == 0) != (n >= maxLeases) {
-			t.Errorf("client %d: lease %d", n, got)
+	for n := range 3 * maxLeases {
+		first := s.lease("the device")
+		got := s.lease(fmt.Sprint("client ", n))
+		if first != firstLease || got <= first || got >= firstLease+maxLeases {
+			t.Errorf("client %d: lease %d, that of the device %d", n, got, first)
 		}
+	}
+	if len(s.leases) != maxLeases || len(s.lately) != maxLeases {
+		t.Errorf("want %d leases, got %d, %d", maxLeases, len(s.leases), len(s.lately))
 	}
 }

@@ -61,6 +61,7 @@ type Server struct {
 	conflicts int // ARP packets with the harness's own address
 	offers    []Option
 	leases    map[string]int // by client
+	lately    []string       // the clients, that of the latest lease last
 	zone      []dns.RR       // of DNS
 	local     []dns.RR       // of multicast DNS
 }
