@@ -125,6 +125,9 @@ func sessionModes() map[string]mode {
 		if name == "a TLS record that is never whole" || name == "no bytes of TLS" { // which are the beginning of one
 			findings = "no end of the TLS handshake"
 		}
+		if name == "the end of TLS in its handshake" { // the device's Disconnect Record may come before its end is noticed
+			findings = "TLS"
+		}
 		all[name] = mode{in: withTLS, verdict: result.Fail, findings: findings,
 			answers: func(r *usppb.Record) bool { return r.GetPayloadSecurity() == usppb.Record_TLS12 },
 			act: func(s *session, p packet, _ *usppb.Msg) bool {
