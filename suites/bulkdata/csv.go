@@ -108,7 +108,12 @@ func (e csvEncoding) tableWithSpots(data []byte) (rows [][]string, spots [][]spo
 			break
 		}
 		if err != nil {
-			return nil, nil, e.located(err, text, row, out)
+			if errors.Is(err, stdcsv.ErrFieldCount) {
+				got := fmt.Sprintf("%d: %s", len(row), usp.Quote(out.Replace(strings.Join(row, stdField))))
+				where := "CSV, " + miscounted(reader, text, row, len(rows[0])).String()
+				return nil, nil, &usp.Mismatch{Where: where, Want: "as many fields as the header has", Got: got}
+			}
+			return nil, nil, e.located(err, text, out)
 		}
 		if skipped := text[begin:]; strings.HasPrefix(skipped, stdRow) || strings.HasPrefix(skipped, "\r\n") {
 			return nil, nil, misread("CSV", []byte(text), begin, "a row", "an empty line")
@@ -131,17 +136,24 @@ func (e csvEncoding) tableWithSpots(data []byte) (rows [][]string, spots [][]spo
 	return rows, spots, nil
 }
 
+// miscounted is where the first field stands that a row has too many, or where the row ends because a field is missing.
+func miscounted(reader *stdcsv.Reader, text string, row []string, want int) spot {
+	if len(row) > want {
+		line, column := reader.FieldPos(want)
+		return spot{line, column, want + 1}
+	}
+	read := strings.TrimSuffix(strings.TrimSuffix(text[:reader.InputOffset()], stdRow), "\r")
+	return spot{strings.Count(read, stdRow) + 1, len(read) - strings.LastIndex(read, stdRow), len(row) + 1}
+}
+
 // located says where and why encoding/csv could not read a row.
-func (e csvEncoding) located(err error, text string, row []string, out *strings.Replacer) error {
+func (e csvEncoding) located(err error, text string, out *strings.Replacer) error {
 	var parse *stdcsv.ParseError
 	if !errors.As(err, &parse) {
 		return err
 	}
 	where := fmt.Sprintf("CSV, line %d, column %d", parse.Line, parse.Column)
 	switch {
-	case errors.Is(err, stdcsv.ErrFieldCount):
-		return &usp.Mismatch{Where: fmt.Sprintf("CSV, line %d", parse.StartLine), Want: "as many fields as the header has",
-			Got: fmt.Sprintf("%d: %s", len(row), usp.Quote(out.Replace(strings.Join(row, stdField))))}
 	case errors.Is(err, stdcsv.ErrQuote):
 		return &usp.Mismatch{Where: where, Want: fmt.Sprintf("a field between two %q to end at the second, and an end of each", e.escape), Got: usp.Quote(line(text, parse.Line, out))}
 	case errors.Is(err, stdcsv.ErrBareQuote):
