@@ -44,6 +44,25 @@ func (p *profile) finePrint(types map[string]usp.ValueType) {
 		}
 	}
 	p.judgeTimes()
+	p.comesOnce()
+}
+
+// comesOnce wants no further report of the profile while the first two have been judged, unless its interval is over. What comes twice
+// before that is judged by the interval.
+func (p *profile) comesOnce() {
+	if len(p.transfers) < 2 {
+		return
+	}
+	second := p.transfers[1]
+	p.c.Beyond("TR-181, BulkData.Profile.{i}.ReportingInterval", func(m *harness.Metric) {
+		least := p.c.Scaled(p.every) - p.c.ScaledTolerance(slack) - p.c.Stall()
+		for _, e := range p.c.Journal.Since(second.Seq) {
+			if took := e.At.Sub(second.At); p.carries(e) && took < least {
+				where := "time from " + p.where(2) + " to a third"
+				m.Must(&usp.Mismatch{Where: where, Want: p.c.Scaled(p.every).String(), Got: rounded(took)}, second.Seq, e.Seq)
+			}
+		}
+	})
 }
 
 // beginsWhenEnabled wants no report before the profile was enabled.
