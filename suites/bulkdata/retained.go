@@ -14,22 +14,34 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// retained is how many failed reports the profiles of judgeRetained keep.
-const retained = 2
+// retained is how many failed reports the profiles of judgeRetained keep, except for the one that keeps all.
+const (
+	retained    = 2
+	retainedAll = -1 // as many as possible
+)
 
 const retainedParam = "NumberOfRetainedFailedReports"
 
+// keeper is a profile that retains failed reports: this many, or retainedAll.
+type keeper struct {
+	*profile
+	keeps int
+}
+
 // judgeRetained holds the device to what TR-181 says of failed reports: those before it go with the next one, as many as the profile is set
 // to and no more, the oldest first, and not again when the collector has taken them. Each encoding that the device offers has a profile of
-// its own for it, with a short interval and without retries.
+// its own for it, with a short interval and without retries; a further one retains as many as possible.
 func judgeRetained(c *harness.Case, what *collection) {
 	offers, err := c.Read(bulkData + "EncodingTypes")
 	c.DeviceMust(err)
-	var keepers []*profile
-	for _, name := range []string{"JSON", "CSV"} {
-		if offered(offers, name) {
-			if p := addKeeper(c, what, name); p != nil {
-				keepers = append(keepers, p)
+	var keepers []*keeper
+	for _, one := range []struct {
+		encodingType string
+		keeps        int
+	}{{"JSON", retained}, {"CSV", retained}, {encodingType(c), retainedAll}} {
+		if offered(offers, one.encodingType) {
+			if k := addKeeper(c, what, one.encodingType, one.keeps); k != nil {
+				keepers = append(keepers, k)
 			}
 		}
 	}
@@ -62,17 +74,17 @@ func judgeRetained(c *harness.Case, what *collection) {
 }
 
 // addKeeper adds a profile that retains failed reports. A device without room for it, or that does not retain so many, has none.
-func addKeeper(c *harness.Case, what *collection, encodingType string) *profile {
+func addKeeper(c *harness.Case, what *collection, encodingType string, keeps int) *keeper {
 	every := max(shortest, leastInterval(c), time.Duration(c.Scale*float64(1500*time.Millisecond))) // whole seconds tell two reports apart
 	p := &profile{carrier: overHTTP(c), c: c, every: every, created: c.Journal.Mark()}
-	if !p.addBesides(what, encodingType, usp.Params{retainedParam: fmt.Sprint(retained), "HTTP.RetryEnable": "false"}) {
+	if !p.addBesides(what, encodingType, usp.Params{retainedParam: fmt.Sprint(keeps), "HTTP.RetryEnable": "false"}) {
 		return nil
 	}
-	if got := p.set[retainedParam]; got != fmt.Sprint(retained) {
-		c.Note("%s of a profile is %s, and cannot be set to %d", retainedParam, usp.Quote(got), retained)
+	if got := p.set[retainedParam]; got != fmt.Sprint(keeps) {
+		c.Note("%s of a profile is %s, and cannot be set to %d", retainedParam, usp.Quote(got), keeps)
 		return nil
 	}
-	return p
+	return &keeper{p, keeps}
 }
 
 // arrive waits for n transfers of the profile after a mark.
@@ -91,12 +103,12 @@ func (p *profile) arrive(n int, mark journal.Mark) error {
 	return err
 }
 
-// judgeRetained judges what each transfer brings: the reports that have failed before it and its own.
-func (p *profile) judgeRetained(what *collection) {
+// judgeRetained judges what each transfer brings: the reports that have failed before it and its own. TR-369 lets a device that cannot
+// retain them all delete the oldest, so fewer are a note. None at all are a fault: a failed report is to be appended to the next.
+func (p *keeper) judgeRetained(what *collection) {
 	p.c.Beyond("TR-181, BulkData.Profile.{i}."+retainedParam, func(m *harness.Metric) {
 		var failed []string // the reports that the collector has refused, as they were in the last transfer
-		last := ""
-		n := 0
+		lacks, n := 0, 0
 		for _, e := range p.c.Journal.Since(p.enabled) {
 			if !p.carries(e) {
 				continue
@@ -114,19 +126,36 @@ func (p *profile) judgeRetained(what *collection) {
 				got = append(got, instance(&reports[i]))
 			}
 			own := got[len(got)-1]
-			if own == last && len(failed) > 0 {
+			if len(failed) > 0 && own == failed[len(failed)-1] {
 				failed = failed[:len(failed)-1] // tried again
 			}
-			want := append(slices.Clone(failed[max(0, len(failed)-retained):]), own)
-			if !slices.Equal(got, want) {
-				m.Must(&usp.Mismatch{Where: where + ": report instances, oldest first", Want: shortList(want), Got: shortList(got)}, e.Seq)
-			}
-			last, failed = own, append(failed, own)
-			if p.taken(e) {
+			fewer, err := p.keptOf(where, failed, got)
+			m.Must(err, e.Seq)
+			lacks = max(lacks, fewer)
+			if failed = got; p.taken(e) {
 				failed = nil
 			}
 		}
+		if lacks > 0 {
+			p.c.Note("%s, %s %d: up to %d failed reports are missing, as TR-369 allows where a device cannot retain more",
+				p.format.name(), retainedParam, p.keeps, lacks)
+		}
 	})
+}
+
+// keptOf wants a transfer to bring the last of the reports that have failed, in their order, and its own. It returns how many it lacks.
+func (p *keeper) keptOf(where string, failed, got []string) (fewer int, err error) {
+	may := failed
+	if p.keeps != retainedAll {
+		may = failed[max(0, len(failed)-p.keeps):]
+	}
+	kept := got[:len(got)-1]
+	fewer = len(may) - len(kept)
+	if fewer < 0 || !slices.Equal(may[fewer:], kept) || len(may) > 0 && len(kept) == 0 {
+		want := append(slices.Clone(may), got[len(got)-1])
+		return 0, &usp.Mismatch{Where: where + ": report instances, oldest first", Want: shortList(want), Got: shortList(got)}
+	}
+	return fewer, nil
 }
 
 // instance names a report by the value and the time that tell it from the others.
