@@ -128,7 +128,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Content-Type", cmp.Or(now.kind, "application/octet-stream"))
 		if now.endless {
-			sent.forever()
+			sent.forever(func() bool {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				return s.now.endless
+			})
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")
@@ -228,9 +232,14 @@ func (w *counted) pace(bytes int) error {
 	}
 }
 
-// forever sends zeros until the device ends the transfer.
-func (w *counted) forever() {
+// forever sends zeros until the device ends the transfer, or the script does.
+func (w *counted) forever(goOn func() bool) {
 	for zeros := make([]byte, piece); ; {
+		if !goOn() {
+			w.end = errCut.Error()
+			w.abort()
+			return
+		}
 		if _, err := w.Write(zeros); err != nil {
 			return
 		}

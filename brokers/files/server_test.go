@@ -68,6 +68,22 @@ func TestRanges(t *testing.T) {
 	}
 }
 
+// Reset ends a file without end, and the transfer fails.
+func TestResetEndsAFileWithoutEnd(t *testing.T) {
+	s, j, url := start(t)
+	s.Endless()
+	r, err := http.Get(url + "/image")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	s.Reset()
+	if _, err := io.Copy(io.Discard, r.Body); err == nil {
+		t.Error("want an error at the end")
+	}
+	events.Await(t, j, 0, events.Event{Type: Sent, Text: errCut.Error()})
+}
+
 // A device that fetches a file again and again, or without end, is cut off until Reset.
 func TestHoards(t *testing.T) {
 	s, j, url := start(t)

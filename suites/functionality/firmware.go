@@ -337,7 +337,7 @@ func validated(c *harness.Case) {
 		m.Must(expect.Equal(f.bank.Path+"Status", "ValidationFailed", expect.Resolved(q)[f.bank.Path+"Status"]))
 	})
 	f.isMissing()
-	f.isCut()
+	f.isServedBadly()
 }
 
 // isMissing holds the device to what TR-181 says of an image that the server does not have: the bank shows that the download failed, and the
@@ -348,39 +348,65 @@ func (f *campaign) isMissing() {
 	}
 	f.Files.StatusAlways(404)
 	f.Beyond("TR-181, Device.DeviceInfo.FirmwareImage.{i}.Status DownloadFailed", func(m *harness.Metric) {
-		event, now := f.downloadsBadly(m, false)
+		event, now := f.downloadsBadly(m, f.transferred, false)
 		m.Must(expect.Equal(f.bank.Path+"Status", "DownloadFailed", now.Status), event.Seq)
 	})
 	f.Files.Reset()
 }
 
-// isCut does so with an image whose transfer ends too early, every time. A device that resumes it may get the whole, and install that.
-func (f *campaign) isCut() {
+// isServedBadly does so with images that do not come as the device expects them: TransferComplete! says what the bank shows, and nothing
+// but the whole image is installed.
+func (f *campaign) isServedBadly() {
 	const sent = 4 << 10
 	if f.Files.Server == nil || f.image.Size <= sent {
 		return
 	}
-	f.Files.Cut(sent)
-	f.Beyond("TR-181, Device.DeviceInfo.FirmwareImage.{i}.Status of a transfer that was cut", func(m *harness.Metric) {
-		event, now := f.downloadsBadly(m, true)
-		if now.Status != "Available" || now.Version != f.image.Version {
-			m.Must(expect.OneOf(f.bank.Path+"Status", []string{"DownloadFailed", "ValidationFailed"}, now.Status), event.Seq)
-		}
-	})
-	f.Files.Reset()
+	f.Extend(2 * f.Waits().Firmware)
+	slow := max(1, int(float64(f.image.Size)/f.Scaled(30*time.Second).Seconds()))
+	for _, served := range []struct {
+		how      string
+		script   func()
+		ends     func() (*controller.Message, error)
+		mayWhole bool // a device may get the whole image, and install that
+	}{
+		{"that was cut", func() { f.Files.Cut(sent) }, f.transferred, true},
+		{"that never ended", f.Files.Endless, f.givesUp, false},
+		{"that was slow and called text/html", func() { f.Files.Slow(slow); f.Files.Type("text/html") }, f.transferred, true},
+	} {
+		served.script()
+		f.Beyond("TR-181, Device.DeviceInfo.FirmwareImage.{i}.Status of a transfer "+served.how, func(m *harness.Metric) {
+			event, now := f.downloadsBadly(m, served.ends, served.mayWhole)
+			if !served.mayWhole || now.Status != "Available" || now.Version != f.image.Version {
+				m.Must(expect.OneOf(f.bank.Path+"Status", []string{"DownloadFailed", "ValidationFailed"}, now.Status), event.Seq)
+			}
+		})
+		f.Files.Reset()
+	}
+}
+
+// givesUp waits for the TransferComplete! of a file without end. Nothing says when a device must give it up: if it does not, the server
+// ends the transfer.
+func (f *campaign) givesUp() (event *controller.Message, err error) {
+	if event, err = f.transferred(); err != nil && f.Err() == nil {
+		f.Note("the device has not given up a file without end after %s", f.FirmwareWait().D)
+		f.Files.Reset()
+		return f.transferred()
+	}
+	return event, err
 }
 
 // downloadsBadly downloads the image while the server does not serve it well, and returns what the device reports of it and has then.
-func (f *campaign) downloadsBadly(m *harness.Metric, mayResume bool) (event *controller.Message, now harness.Bank) {
+func (f *campaign) downloadsBadly(m *harness.Metric, ends func() (*controller.Message, error), mayWhole bool) (
+	event *controller.Message, now harness.Bank) {
 	command := f.bank.Path + "Download()"
 	operated := f.operate(command, f.image.Arguments(false))
 	m.Must(accepted(operated, command), operated.Evidence())
-	event, err := f.transferred()
+	event, err := ends()
 	m.Must(err, operated.Evidence())
 	is, err := f.Firmware(f)
 	m.Must(err, event.Seq)
 	now = is.Bank(f.bank.Path)
-	f.judgeTransfer(event, command, f.image.URL, mayResume && now.Status == "Available")
+	f.judgeTransfer(event, command, f.image.URL, mayWhole && now.Status == "Available")
 	return event, now
 }
 
