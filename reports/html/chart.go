@@ -235,11 +235,31 @@ func arrow(events []result.Event, x exchange) chartLine {
 		l.X, l.Text = xController+8, oneLine("◆ "+say, maxAcross)
 	case e.Layer == "message" || e.Layer == "record":
 		between(xController, xDevice, maxAcross)
+	case discovery(e): // no broker takes part, and names are long
+		say = protocol(e) + say
+		l.Class += " wire"
+		between(xController, xDevice, maxAcross)
 	default:
 		l.Class += " wire"
 		between(xBroker, xDevice, maxBetween)
 	}
 	return l
+}
+
+// discovery says whether an event is a packet by which a device finds its network or its Controller.
+func discovery(e result.Event) bool {
+	return slices.Contains([]string{"dhcp", "icmpv6", "dns", "mdns"}, e.Layer)
+}
+
+// protocol is the word before a packet whose text does not say what it is of.
+func protocol(e result.Event) string {
+	switch e.Layer {
+	case "dns":
+		return "DNS "
+	case "mdns":
+		return "mDNS "
+	}
+	return ""
 }
 
 // path is an arrow at the height y.

@@ -126,6 +126,36 @@ func TestChartShowsTheSessionContext(t *testing.T) {
 	}
 }
 
+// TestChartShowsDiscovery: packets of discovery go past the broker, and there is room for the vendor class, names and types.
+func TestChartShowsDiscovery(t *testing.T) {
+	var events []result.Event
+	var want []string
+	add := func(layer, dir, kind, text, shown string) {
+		events = append(events, result.Event{Seq: uint64(len(events) + 1), Layer: layer, Dir: dir, Type: kind, Text: text})
+		want = append(want, dir+" wire: "+shown)
+	}
+	add("icmpv6", "in", "router solicitation", "", "router solicitation")
+	add("dhcp", "in", "DISCOVER", `DHCPv4 of 1a:a6:ad:63:fe:20 vendor class 3561 ["usp"]`,
+		`DISCOVER DHCPv4 of 1a:a6:ad:63:fe:20 vendor class 3561 ["usp"]`)
+	add("dhcp", "out", "OFFER", "DHCPv4 of 1a:a6:ad:63:fe:20", "OFFER DHCPv4 of 1a:a6:ad:63:fe:20")
+	add("dns", "in", "query", "usptest-abcdefghij.example. A", "DNS query usptest-abcdefghij.example. A")
+	add("dns", "out", "answer", "usptest-abcdefghij.example. A; usptest-abcdefghij.example. 10 IN A 10.69.85.1",
+		"DNS answer usptest-abcdefghij.example. A; usptest-abcdefghij.example. 10 …")
+	add("mdns", "in", "probe", "proto::usptest-agent-1._usp-agt-mqtt._tcp.local. ANY",
+		"mDNS probe proto::usptest-agent-1._usp-agt-mqtt._tcp.local. ANY")
+	var got []string
+	for _, l := range chart("mqtt5-8.1", result.Case{Timeline: events, Verdict: result.Pass}, "mqtt5", details[0]).Lines {
+		got = append(got, l.Class+": "+l.Text)
+		out := strings.HasPrefix(l.Class, "out")
+		if min(l.from, l.to) != xController || max(l.from, l.to) != xDevice || (l.from == xController) != out {
+			t.Errorf("%s goes from %d to %d", l.Text, l.from, l.to)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("want\n%s\ngot\n%s", strings.Join(want, "\n"), strings.Join(got, "\n"))
+	}
+}
+
 // TestRoomIsShared lets what is short leave its share to what is long.
 func TestRoomIsShared(t *testing.T) {
 	of := func(weight int, sizes ...int) slot {
