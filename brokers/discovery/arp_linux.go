@@ -4,17 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"net/netip"
 
 	link "github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
-
-	"github.com/usptest/usptest/harness/journal"
 )
-
-// conflict is the Type of the note about a device that uses the harness's own address. The system drops what such a device sends by IPv4,
-// so that nothing else tells.
-const conflict = "address conflict"
 
 // watchARP reads ARP until the returned function is called, and notes once when another interface says that it has the harness's own
 // address (RFC 5227, section 2.4).
@@ -47,13 +40,5 @@ func (s *Server) takeARP(arp []byte) {
 	if !bytes.Equal(claimed, own.AsSlice()) || bytes.Equal(sender, s.nic.HardwareAddr) {
 		return
 	}
-	s.mu.Lock()
-	s.conflicts++
-	first := s.conflicts == 1
-	s.mu.Unlock()
-	if first {
-		peer := netip.AddrPortFrom(own, 0)
-		text := fmt.Sprintf("%s says that it has the address %s, which is that of this end", sender, own)
-		s.record(journal.LayerNote, journal.In, conflict, text, peer, peer, arp, nil)
-	}
+	s.claimed(own, sender.String(), arp)
 }

@@ -146,8 +146,9 @@ func (s *Server) takeDHCPv4(socket *socket, p packet) {
 	s.recordDHCPv4(journal.In, m, p.to, p.from, p.data)
 	n := s.lease(client4(m))
 	address, own := host(s.options.IPv4, n), net.IP(s.options.IPv4.Addr().AsSlice())
+	// many devices are not online before they have a router, though nothing is behind this one
 	modifiers := []dhcpv4.Modifier{
-		dhcpv4.WithServerIP(own), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(own)), dhcpv4.WithDNS(own),
+		dhcpv4.WithServerIP(own), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(own)), dhcpv4.WithDNS(own), dhcpv4.WithRouter(own),
 		dhcpv4.WithNetmask(net.CIDRMask(s.options.IPv4.Bits(), 32)),
 	}
 	lease := append(modifiers, dhcpv4.WithYourIP(address), dhcpv4.WithLeaseTime(uint32(leaseTime.Seconds())))

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -48,6 +51,47 @@ func bench(t *testing.T) (*network.Network, *Server, *journal.Journal) {
 	return wire, s, j
 }
 
+// A browser of multicast DNS finds the service, its host and its attributes.
+func TestAForeignBrowser(t *testing.T) {
+	if !isolate(t, "avahi-browse", "avahi-daemon", "dbus-daemon", "ip", "unshare") {
+		return
+	}
+	wire, s, j := bench(t)
+	there(t, wire, "ip", "addr", "add", "10.69.85.100/24", "dev", network.DeviceInterface)
+	there(t, wire, "ip", "route", "add", "224.0.0.0/4", "dev", network.DeviceInterface)
+	records := Service("local", "usp-ctr-mqtt", "self::usptest", 1883, "path=a/b")
+	records[1].(*dns.SRV).Target = "controller.local."
+	s.Respond(append(records, Addresses("controller.local", network.IPv4().Addr())...)...)
+
+	dir := t.TempDir()
+	bus := "DBUS_SYSTEM_BUS_ADDRESS=unix:path=" + filepath.Join(dir, "bus")
+	conf := filepath.Join(dir, "avahi.conf")
+	if err := os.WriteFile(conf, []byte("[server]\nuse-ipv6=no\nallow-interfaces="+network.DeviceInterface+
+		"\n[publish]\ndisable-publishing=yes\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	isolated.Serve(t, (*exec.Cmd).Start, exec.Command("dbus-daemon", "--session", "--nofork", "--print-address",
+		"--address=unix:path="+filepath.Join(dir, "bus")), "unix:path=")
+	daemon := exec.Command("unshare", "--mount", "sh", "-c", // that of this computer keeps its files
+		"mount -t tmpfs tmpfs /run && exec avahi-daemon --no-drop-root --no-chroot --no-rlimits --file "+conf)
+	daemon.Env = append(os.Environ(), bus)
+	isolated.Serve(t, wire.Start, daemon, "Server startup complete")
+	out := there(t, wire, "env", bus, "avahi-browse", "--resolve", "--parsable", "--terminate", "_usp-ctr-mqtt._tcp")
+	want := "=;" + network.DeviceInterface +
+		`;IPv4;self\058\058usptest;_usp-ctr-mqtt._tcp;local;controller.local;10.69.85.1;1883;"path=a/b"`
+	if !strings.Contains(out, want) {
+		t.Errorf("want %s:\n%s", want, out)
+	}
+	asked := false
+	for _, e := range j.Since(0) {
+		d, ok := e.Body.(*DNS)
+		asked = asked || ok && e.Type == EventQuery && d.Multicast && d.Hops == hopLimit && d.Asks("_usp-ctr-mqtt._tcp.local.", dns.TypePTR)
+	}
+	if !asked {
+		t.Error("the journal has no query for the service")
+	}
+}
+
 // there runs a program at the device's end.
 func there(t *testing.T, wire *network.Network, words ...string) string {
 	t.Helper()
@@ -69,9 +113,13 @@ func TestAForeignDHCPClient(t *testing.T) {
 	}
 	wire, s, j := bench(t)
 	s.Offer(Option{OptionURL, "controller.example"}, Option{OptionProvisioningCode, "code\x00"})
-	out := there(t, wire, "udhcpc", "-f", "-n", "-q", "-i", network.DeviceInterface, "-s", "/bin/true", "-x", "0x7c:00000de90403757370")
-	if !strings.Contains(out, "10.69.85.100") {
-		t.Errorf("want a lease of 10.69.85.100:\n%s", out)
+	script := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho $1 ip=$ip mask=$mask router=$router dns=$dns\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	out := there(t, wire, "udhcpc", "-f", "-n", "-q", "-i", network.DeviceInterface, "-s", script, "-x", "0x7c:00000de90403757370")
+	if want := "bound ip=10.69.85.100 mask=24 router=10.69.85.1 dns=10.69.85.1"; !strings.Contains(out, want) {
+		t.Errorf("want %s:\n%s", want, out)
 	}
 	var types []string
 	for _, e := range j.Since(0) {
@@ -152,27 +200,53 @@ func TestAForeignDHCPClientRenews(t *testing.T) {
 	}
 }
 
-// The system drops what a device sends from the address of this end; ARP says why nothing comes.
+// The system drops what a device sends by IPv4 from the address of this end, and answers itself where it comes by IPv6. ARP and the
+// messages about neighbours say why the device hears nothing. One that only tries the address, and then does without, is no conflict.
 func TestADeviceTakesTheAddressOfThisEnd(t *testing.T) {
 	if !isolate(t, "ip", "dig") {
 		return
 	}
 	wire, _, j := bench(t)
-	there(t, wire, "ip", "addr", "add", "10.69.85.1/24", "dev", network.DeviceInterface)
-	ask := exec.CommandContext(t.Context(), "dig", "@10.69.85.7", "+tries=2", "+time=1", "controller.example")
-	if err := wire.Start(ask); err != nil {
-		t.Fatal(err)
-	}
-	_ = ask.Wait() // nobody answers
-	var notes []string
-	for _, e := range j.Since(0) {
-		if e.Type == conflict {
-			notes = append(notes, e.Text)
+	notes := func() (texts []string) {
+		for _, e := range j.Since(0) {
+			if e.Type == conflict {
+				texts = append(texts, e.Text)
+			}
 		}
+		return texts
 	}
-	if len(notes) != 1 || !strings.Contains(notes[0], "10.69.85.1,") {
-		t.Errorf("want one note, got %q", notes)
+	ask := func(server string) {
+		t.Helper()
+		dig := exec.CommandContext(t.Context(), "dig", "@"+server, "+tries=2", "+time=1", "controller.example")
+		if err := wire.Start(dig); err != nil {
+			t.Fatal(err)
+		}
+		_ = dig.Wait() // nobody answers
 	}
+	g := gomega.NewWithT(t)
+	own6 := network.IPv6().Addr().String()
+	other6 := network.IPv6().Masked().Addr().String() + "9"
+	there(t, wire, "ip", "addr", "add", other6+"/64", "dev", network.DeviceInterface, "nodad")
+	there(t, wire, "dig", "@"+own6, "+tries=2", "+time=2", "controller.example") // both ends look for one another
+	there(t, wire, "ip", "addr", "del", other6+"/64", "dev", network.DeviceInterface)
+	there(t, wire, "ip", "addr", "add", own6+"/64", "dev", network.DeviceInterface)
+	g.Eventually(func() string { return there(t, wire, "ip", "addr", "show", "dev", network.DeviceInterface) }, "20s").
+		Should(gomega.MatchRegexp(regexp.QuoteMeta(own6) + "/64 .*dadfailed"))
+	if got := notes(); len(got) != 0 {
+		t.Errorf("of a device that does not use an address of this end: %q", got)
+	}
+	there(t, wire, "ip", "addr", "del", own6+"/64", "dev", network.DeviceInterface)
+	there(t, wire, "ip", "addr", "add", own6+"/64", "dev", network.DeviceInterface, "nodad")
+	there(t, wire, "ip", "addr", "add", "10.69.85.1/24", "dev", network.DeviceInterface)
+	_, mac, _ := strings.Cut(there(t, wire, "ip", "-o", "link", "show", "dev", network.DeviceInterface), "link/ether ")
+	mac, _, _ = strings.Cut(mac, " ")
+	inGroup := network.IPv6().Masked().Addr().String() + "2:0:0:1" // the group of neighbours in which this end is, too
+	for _, server := range []string{"10.69.85.7", inGroup} {
+		ask(server)
+	}
+	want := gomega.ConsistOf(gomega.ContainSubstring("%s says that it has the address 10.69.85.1,", mac),
+		gomega.ContainSubstring("%s says that it has the address %s,", mac, own6))
+	g.Eventually(notes, "20s").Should(want)
 }
 
 func TestAForeignResolver(t *testing.T) {
@@ -261,6 +335,7 @@ func TestHostile(t *testing.T) {
 		s.takeDNS(s.sockets[2], packet{from, to, hopLimit, data})
 		s.takeDHCPv4(s.sockets[0], packet{from, to, 0, data})
 		s.takeDHCPv6(s.sockets[1], packet{from, to, 0, data})
+		s.takeICMPv6(&router{}, data, hopLimit, from.Addr(), to.Addr())
 	}
 	// compressed names that are long again when they are read, and as many vendor classes as fit
 	swollen := new(dns.Msg)

@@ -67,7 +67,7 @@ func (s *Server) advertiseRouter() (stop func() error, err error) {
 			if ip, ok := from.(*net.IPAddr); ok && c != nil && c.IfIndex == s.nic.Index {
 				peer, _ := netip.AddrFromSlice(ip.IP)
 				to, _ := netip.AddrFromSlice(c.Dst)
-				s.takeSolicitation(r, buffer[:n], c.HopLimit, peer, to)
+				s.takeICMPv6(r, buffer[:n], c.HopLimit, peer.WithZone(""), to.WithZone(""))
 			}
 		}
 	})
@@ -96,6 +96,8 @@ func (s *Server) openRouter() (*router, error) {
 	var filter ipv6.ICMPFilter
 	filter.SetAll(true)
 	filter.Accept(ipv6.ICMPTypeRouterSolicitation)
+	filter.Accept(ipv6.ICMPTypeNeighborSolicitation)
+	filter.Accept(ipv6.ICMPTypeNeighborAdvertisement)
 	for _, set := range []func() error{
 		func() error { return r.SetICMPFilter(&filter) },
 		func() error { return r.JoinGroup(s.nic, &net.IPAddr{IP: net.ParseIP(allRouters)}) },
@@ -110,12 +112,46 @@ func (s *Server) openRouter() (*router, error) {
 	return r, nil
 }
 
+// takeICMPv6 takes a message about routers or neighbours.
+func (s *Server) takeICMPv6(r *router, raw []byte, hops int, from, to netip.Addr) {
+	if len(raw) > 0 && ipv6.ICMPType(raw[0]) != ipv6.ICMPTypeRouterSolicitation {
+		s.takeNeighbour(r, raw, hops, from)
+		return
+	}
+	s.takeSolicitation(r, raw, hops, from, to)
+}
+
+// takeNeighbour notes a solicitation from an own address, or an advertisement of one: another interface has it (RFC 4861, section 7.2).
+// A device that only tries whether it may have the address sends neither.
+func (s *Server) takeNeighbour(r *router, raw []byte, hops int, from netip.Addr) {
+	const target, size = 8, 24
+	if hops != hopLimit || len(raw) < size {
+		return
+	}
+	claimed := from
+	if ipv6.ICMPType(raw[0]) == ipv6.ICMPTypeNeighborAdvertisement {
+		claimed, _ = netip.AddrFromSlice(raw[target:size])
+	}
+	if claimed == r.own || claimed == s.options.IPv6.Addr() {
+		s.claimed(claimed, neighbour(raw[size:]), raw)
+	}
+}
+
+// neighbour names who sent a message about neighbours, by the hardware address in its first option, if there is one.
+func neighbour(options []byte) string {
+	const size = 8
+	if len(options) < size || options[1] != 1 {
+		return "another interface"
+	}
+	return net.HardwareAddr(options[2:size]).String()
+}
+
 // takeSolicitation records a router solicitation and answers it.
 func (s *Server) takeSolicitation(r *router, raw []byte, hops int, from, to netip.Addr) {
 	if !s.admits(journal.LayerICMPv6) {
 		return
 	}
-	local, remote := netip.AddrPortFrom(to.WithZone(""), 0), netip.AddrPortFrom(from.WithZone(""), 0)
+	local, remote := netip.AddrPortFrom(to, 0), netip.AddrPortFrom(from, 0)
 	if hops != hopLimit || len(raw) < 8 || raw[1] != 0 { // RFC 4861, section 6.1.1
 		s.record(journal.LayerICMPv6, journal.In, malformed, "a router solicitation that is not valid", local, remote, raw, nil)
 		return

@@ -37,10 +37,12 @@ const (
 	bodyFactor = 8
 )
 
-// flood is the Type of the note about a flood, malformed that of a packet that cannot be read.
+// flood is the Type of the note about a flood, malformed that of a packet that cannot be read, conflict that of the note about a device
+// that uses an address of the harness. Such a device does not get what is sent to that address, and nothing else shows why.
 const (
 	flood     = "too many packets"
 	malformed = "malformed packet"
+	conflict  = "address conflict"
 )
 
 // Server is the harness's end of discovery. All methods are safe for concurrent use.
@@ -58,7 +60,7 @@ type Server struct {
 	closed    bool
 	conns     map[*net.TCPConn]bool // of DNS
 	came      map[journal.Layer]int
-	conflicts int // ARP packets with the harness's own address
+	conflicts map[netip.Addr]bool // which own addresses another interface says that it has
 	offers    []Option
 	leases    map[string]int // by client
 	lately    []string       // the clients, that of the latest lease last
@@ -72,8 +74,8 @@ func Open(j *journal.Journal, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("discovery: interface %s: %w", o.Interface, err)
 	}
-	s := &Server{journal: j, options: o, nic: nic, came: map[journal.Layer]int{}, leases: map[string]int{}, conns: map[*net.TCPConn]bool{},
-		duid: &dhcpv6.DUIDLL{HWType: 1, LinkLayerAddr: nic.HardwareAddr}}
+	s := &Server{journal: j, options: o, nic: nic, came: map[journal.Layer]int{}, conflicts: map[netip.Addr]bool{},
+		leases: map[string]int{}, conns: map[*net.TCPConn]bool{}, duid: &dhcpv6.DUIDLL{HWType: 1, LinkLayerAddr: nic.HardwareAddr}}
 	for _, part := range []struct {
 		what, network, addr string
 		group               string
@@ -182,12 +184,26 @@ func (s *Server) broken(layer journal.Layer, p packet, err error) {
 	s.record(layer, journal.In, malformed, err.Error(), p.to, p.from, p.data, nil)
 }
 
+// claimed notes once that another interface says that it has an address of the harness.
+func (s *Server) claimed(own netip.Addr, by string, raw []byte) {
+	s.mu.Lock()
+	known := s.conflicts[own]
+	s.conflicts[own] = true
+	s.mu.Unlock()
+	if !known {
+		peer := netip.AddrPortFrom(own, 0)
+		text := fmt.Sprintf("%s says that it has the address %s, which is that of this end", by, own)
+		s.record(journal.LayerNote, journal.In, conflict, text, peer, peer, raw, nil)
+	}
+}
+
 // Reset ends every script and counts floods from zero. Leases and the zone of DNS stay: a device may go on using what it was given.
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.came)
-	s.conflicts, s.offers, s.local = 0, nil, nil
+	clear(s.conflicts)
+	s.offers, s.local = nil, nil
 }
 
 // script writes a verb into the journal.
