@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -9,7 +10,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/onsi/gomega"
+
 	"github.com/usptest/usptest/fixtures/isolated"
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/network"
 	"github.com/usptest/usptest/harness/result"
 )
@@ -143,4 +147,94 @@ func TestAPortOfThisComputerIsLent(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lent starts a run in which eth1 is lent, and returns once it is: with the processes of the worker and of who lends.
+func lent(t *testing.T) (p *program.Program, run *exec.Cmd, worker, lender int) {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "lab.yaml")
+	write(t, fmt.Appendf(nil, benchDevice, ""), file)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reader.Close() })
+	p = &program.Program{Live: reader}
+	run = p.Command(t, self(t), "run", "--dut", file, "--out", filepath.Join(dir, "out"), "8.*")
+	run.Stdout, run.Stderr = writer, writer
+	err = run.Start()
+	writer.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Await(t, "pass 8.")
+	if during := ports(t); strings.Contains(during, "eth1") {
+		t.Errorf("the port was not lent:\n%s", during)
+	}
+	home := namespace(t, os.Getpid())
+	for _, pid := range children(t, run.Process.Pid) {
+		if namespace(t, pid) == home {
+			lender = pid
+		} else {
+			worker = pid
+		}
+	}
+	if worker == 0 || lender == 0 {
+		t.Fatalf("want a worker in a network of its own and a lender, got %d, %d", worker, lender)
+	}
+	return p, run, worker, lender
+}
+
+// namespace is that of a process's network.
+func namespace(t *testing.T, pid int) string {
+	t.Helper()
+	link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
+// TestAPortOfAKilledRunGoesBack kills the run, or its worker as well: the port gets back what it had nonetheless.
+func TestAPortOfAKilledRunGoesBack(t *testing.T) {
+	t.Parallel()
+	for name, withWorker := range map[string]bool{"the run": false, "the run and its worker": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if !inComputer(t) {
+				return
+			}
+			cable(t)
+			before := ports(t)
+			_, run, worker, _ := lent(t)
+			victims := []int{run.Process.Pid}
+			if withWorker {
+				victims = append(victims, worker)
+			}
+			for _, pid := range victims {
+				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_ = run.Wait() // it was killed
+			gomega.NewWithT(t).Eventually(func() string { return ports(t) }, "2m", "100ms").Should(gomega.Equal(before))
+		})
+	}
+}
+
+// TestALenderThatIsKilled leaves nobody to put the addresses back: the run says which they were.
+func TestALenderThatIsKilled(t *testing.T) {
+	t.Parallel()
+	if !inComputer(t) {
+		return
+	}
+	cable(t)
+	p, run, _, lender := lent(t)
+	if err := syscall.Kill(lender, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	p.Wait(t, run)
+	p.Want(t, result.ExitPassed, "the process that lends the port eth1 has died: signal: killed; before the run eth1 had 192.0.2.5/24",
+		"2001:db8::5/64", "fe80::5/64", "a route to 198.51.100.0/24 via 192.0.2.9", "a route to 2001:db8:7::/64 via 2001:db8::9")
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -173,6 +174,7 @@ func (n *Network) Close() error {
 type Port struct {
 	name   string
 	there  netns.NsHandle
+	holder int // the pidfd of that process
 	addrs  []netlink.Addr
 	routes []netlink.Route
 	// settings are what files below /proc/sys/net say of the port.
@@ -223,18 +225,45 @@ func Lend(name string, pid int) (*Port, error) {
 	if p.routes, err = netlink.RouteList(link, netlink.FAMILY_ALL); err != nil {
 		return nil, err
 	}
-	if p.there, err = netns.GetFromPid(pid); err != nil {
+	if p.holder, err = unix.PidfdOpen(pid, 0); err != nil {
 		return nil, err
 	}
+	if p.there, err = netns.GetFromPid(pid); err != nil {
+		return nil, errors.Join(err, unix.Close(p.holder))
+	}
 	if err := netlink.LinkSetNsFd(link, int(p.there)); err != nil {
-		return nil, errors.Join(fmt.Errorf("lab.network.interface %s: %w; %s", name, err, Remedy), p.there.Close())
+		return nil, errors.Join(fmt.Errorf("lab.network.interface %s: %w; %s", name, err, Remedy), p.there.Close(), unix.Close(p.holder))
 	}
 	return p, nil
 }
 
-// Return takes the port back from a process that has ended, with the addresses and routes that it had.
+// Had says which addresses and routes the port had before it was lent.
+func (p *Port) Had() string {
+	var parts []string
+	for _, addr := range p.addrs {
+		parts = append(parts, addr.IPNet.String())
+	}
+	for _, route := range p.routes {
+		if route.Protocol != unix.RTPROT_KERNEL {
+			parts = append(parts, fmt.Sprintf("a route to %v via %v", route.Dst, route.Gw))
+		}
+	}
+	return cmp.Or(strings.Join(parts, ", "), "no address")
+}
+
+// Return waits until the process that has the port has ended, and takes the port back with the addresses and routes that it had.
 func (p *Port) Return() error {
 	defer p.there.Close()
+	defer unix.Close(p.holder)
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(p.holder), Events: unix.POLLIN}}, -1)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("interface %s did not come back: %w", p.name, err)
+		}
+	}
 	home, err := netns.Get()
 	if err != nil {
 		return err

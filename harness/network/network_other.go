@@ -40,5 +40,8 @@ func Lend(name string, _ int) (*Port, error) {
 	return nil, Lendable(name)
 }
 
+// Had has nothing to say.
+func (p *Port) Had() string { return "" }
+
 // Return has nothing to take back.
 func (p *Port) Return() error { return nil }

@@ -19,6 +19,13 @@ type job struct {
 	Repeat   int       `json:"repeat,omitempty"`  // how many rounds of each case; 0 is one
 	Wire     bool      `json:"wire,omitempty"`    // in a network of its own
 	Try      bool      `json:"try,omitempty"`     // nothing but see whether that can be had
+	Lend     *loan     `json:"lend,omitempty"`    // nothing but lend a port of this computer to another worker
+}
+
+// loan is a port of this computer that a worker gets until it ends.
+type loan struct {
+	Port   string `json:"port"`
+	Worker int    `json:"worker"` // its process
 }
 
 // report is one JSON line that a worker writes. Exactly one field is set.
@@ -31,6 +38,7 @@ type report struct {
 	Trouble *trouble     `json:"trouble,omitempty"` // the Link as a whole cannot be run
 	LeftOn  string       `json:"leftOn,omitempty"`  // the device does not run the firmware that it had
 	Ask     *plea        `json:"ask,omitempty"`     // something an operator has to do; the worker waits for an answer
+	Lent    string       `json:"lent,omitempty"`    // a port is lent: the addresses and routes that it had
 	Done    bool         `json:"done,omitempty"`    // the worker ends in good order
 }
 

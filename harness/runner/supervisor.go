@@ -261,21 +261,22 @@ func (w *workerRun) attend(ctx context.Context, j job) error {
 	}
 	defer reports.Close()
 	err = passReports(cmd, theirs)
-	giveBack := func() error { return nil }
+	var lent *lender
 	if err == nil {
-		giveBack, err = j.lend(cmd)
+		lent, err = w.startWorker(j, cmd)
 	}
 	theirs.Close()
 	if err != nil {
 		return fmt.Errorf("cannot start a worker: %w", err)
 	}
-	defer func() {
-		if err := giveBack(); err != nil {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.Progress.Note(w.link, err.Error())
-		}
-	}()
+	if lent != nil {
+		w.tell(fmt.Sprintf("port %s is in use by this run; it gets back what it had: %s", lent.port, lent.had))
+		defer func() {
+			if err := lent.back(); err != nil {
+				w.tell(err.Error())
+			}
+		}()
+	}
 	ended := make(chan struct{})
 	go w.stopWorker(ctx, ended, cmd.Process, stdin)
 	w.answers = json.NewEncoder(stdin)

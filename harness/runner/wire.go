@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -102,26 +103,11 @@ func (o Options) tryWire(ctx context.Context) error {
 	if port := o.DUT.Lab.Network.Interface; port != "" {
 		return network.Lendable(port)
 	}
-	cmd := exec.CommandContext(ctx, o.Worker[0], o.Worker[1:]...)
-	line, err := json.Marshal(job{Try: true})
-	if err != nil {
-		return err
-	}
-	cmd.Stdin = strings.NewReader(string(line) + "\n")
-	reports, theirs, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer reports.Close()
-	err = passReports(cmd, theirs)
-	if err == nil {
-		network.Isolate(cmd) // beside what the pipe asked for
-		err = cmd.Start()
-	}
-	err = errors.Join(err, theirs.Close())
+	cmd, reports, err := o.errand(ctx, job{Try: true}, network.Isolate)
 	if err != nil {
 		return network.Refused(err)
 	}
+	defer reports.Close()
 	var m report
 	err = json.NewDecoder(reports).Decode(&m)
 	err = cmp.Or(err, cmd.Wait())
@@ -145,27 +131,114 @@ func (w *worker) try() {
 	w.report(report{Done: true})
 }
 
-// lend starts the process of a job, isolated where the job wants a network, and hands it the port of the bench if there is one. back takes
-// that back when the process has ended.
-func (j job) lend(cmd *exec.Cmd) (back func() error, err error) {
-	back = func() error { return nil }
+// errand starts a worker process with a job that needs no answers; prepare sees its command first.
+func (o Options) errand(ctx context.Context, j job, prepare func(*exec.Cmd)) (cmd *exec.Cmd, reports *os.File, err error) {
+	cmd = exec.CommandContext(ctx, o.Worker[0], o.Worker[1:]...)
+	line, err := json.Marshal(j)
+	if err != nil {
+		return nil, nil, err
+	}
+	cmd.Stdin = bytes.NewReader(append(line, '\n'))
+	reports, theirs, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	err = passReports(cmd, theirs)
+	if err == nil {
+		prepare(cmd) // beside what the pipe asked for
+		err = cmd.Start()
+	}
+	theirs.Close()
+	if err != nil {
+		reports.Close()
+		return nil, nil, err
+	}
+	return cmd, reports, nil
+}
+
+// startWorker starts the process of a job, isolated where the job wants a network, and has the port of the bench lent to it if there is
+// one.
+func (o Options) startWorker(j job, cmd *exec.Cmd) (*lender, error) {
 	if !j.Wire {
-		return back, cmd.Start()
+		return nil, cmd.Start()
 	}
 	network.Isolate(cmd)
 	if err := cmd.Start(); err != nil {
-		return back, network.Refused(err)
+		return nil, network.Refused(err)
 	}
-	name := j.DUT.Lab.Network.Interface
-	if name == "" {
-		return back, nil
+	port := j.DUT.Lab.Network.Interface
+	if port == "" {
+		return nil, nil
 	}
-	port, err := network.Lend(name, cmd.Process.Pid)
+	l, err := o.lend(port, cmd.Process.Pid)
 	if err != nil {
 		_ = cmd.Process.Kill()
-		return back, errors.Join(err, ignoreExit(cmd.Wait()))
+		return nil, errors.Join(err, ignoreExit(cmd.Wait()))
 	}
-	return port.Return, nil
+	return l, nil
+}
+
+// lender is a process that lends a port of this computer to a worker, and puts it back when the worker has ended, also when the supervisor
+// was killed.
+type lender struct {
+	port, had string
+	cmd       *exec.Cmd
+	pipe      *os.File
+	reports   *json.Decoder // from the pipe
+}
+
+// lend has a port lent to a worker.
+func (o Options) lend(port string, worker int) (*lender, error) {
+	// an interruption of the run does not end it
+	cmd, pipe, err := o.errand(context.Background(), job{Lend: &loan{port, worker}}, func(*exec.Cmd) {})
+	if err != nil {
+		return nil, err
+	}
+	l := &lender{port: port, cmd: cmd, pipe: pipe, reports: json.NewDecoder(pipe)}
+	var m report
+	err = l.reports.Decode(&m)
+	if m.Lent == "" {
+		return nil, l.end(m, err)
+	}
+	l.had = m.Lent
+	return l, nil
+}
+
+// back waits until the port is back, once the worker has ended.
+func (l *lender) back() error {
+	var m report
+	err := l.reports.Decode(&m)
+	if err = l.end(m, err); err != nil {
+		return fmt.Errorf("%w; before the run %s had %s", err, l.port, l.had)
+	}
+	return nil
+}
+
+// end waits for the end of the process, whose last report is m unless err says why there is none.
+func (l *lender) end(m report, err error) error {
+	ended := l.cmd.Wait()
+	l.pipe.Close()
+	switch {
+	case m.Trouble != nil:
+		return errors.New(m.Trouble.Text)
+	case m.Done:
+		return nil
+	}
+	return fmt.Errorf("the process that lends the port %s has died: %w", l.port, cmp.Or(ended, err))
+}
+
+// lend lends a port until the worker that has it has ended, whatever becomes of the supervisor.
+func (w *worker) lend() {
+	port, err := network.Lend(w.Lend.Port, w.Lend.Worker)
+	if err == nil {
+		w.report(report{Lent: port.Had()})
+		err = port.Return()
+	}
+	if err != nil {
+		w.report(report{Trouble: &trouble{Text: err.Error()}})
+		return
+	}
+	w.report(report{Done: true})
 }
 
 // ignoreExit is nil for a process that was killed.

@@ -55,6 +55,10 @@ func Work(ctx context.Context, p *plan.Plan, bodies harness.Bodies, in io.Reader
 		w.try()
 		return nil
 	}
+	if w.Lend != nil {
+		w.lend()
+		return nil
+	}
 	if err := w.run(ctx); err != nil {
 		return err
 	}
