@@ -360,8 +360,10 @@ func renegotiation(c *harness.Case) {
 	})
 }
 
-// certificates is 3.7: the device shows who it is, asks the Controller for the same, and refuses a certificate that does not name it.
+// certificates is 3.7: the device shows who it is, asks the Controller for the same, and refuses a certificate that does not name it. That
+// it looks at dates and authority, too, is beyond the plan.
 func certificates(c *harness.Case) {
+	clock := c.Clock()
 	s := c.OpenSecureSession(0)
 	s.Secure()
 	c.Step(1, "begin session contexts with certificates that do not name the Controller")
@@ -372,43 +374,82 @@ func certificates(c *harness.Case) {
 		{"the certificate of another Endpoint", c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointID = "self::usptest-stranger" })},
 		{"a certificate without the Endpoint ID", c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointID = "" })},
 	}
-	var shaken *session.Handshake
-	var evidence []journal.Mark
-	var gets []*usppb.Msg
-	mark := c.Journal.Mark()
+	var all []attempt
 	for i, b := range bad {
-		s.Show(b.show)
-		s.Reopen()
-		get := usp.NewGet(c.Agent.NewMsgID(), deviceInfo)
-		from := c.Journal.Mark()
 		c.Step(i+2, "get %s with %s", deviceInfo, b.what)
-		s.Send(s.Records(get)...)
-		id := s.ID()
-		h, seq, err := s.Handshake(c.ResponseWait(), from, func(h *session.Handshake) bool { return h.SessionID == id })
-		c.DeviceMust(err)
-		awaitRefusal(s, c, seq, get)
-		shaken, evidence, gets = cmp.Or(shaken, h), append(evidence, seq), append(gets, get)
+		all = append(all, attemptWith(s, c, b.show, b.what))
 	}
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(names(shaken.Certificates, c.Agent.AgentID()), evidence[0]) }) {
+	first := all[0]
+	if !c.Metric(1, func(m *harness.Metric) { m.Must(names(first.shaken.Certificates, c.Agent.AgentID()), first.seq) }) {
 		return
 	}
-	c.Beyond("TR-369 R-E2E.40b", func(m *harness.Metric) { m.Must(onP256(shaken.Certificates[0]), evidence[0]) })
+	c.Beyond("TR-369 R-E2E.40b", func(m *harness.Metric) { m.Must(onP256(first.shaken.Certificates[0]), first.seq) })
 	if !c.Metric(2, func(m *harness.Metric) {
-		if !shaken.Asked {
-			m.Must(&usp.Mismatch{Where: "TLS handshake", Want: "a CertificateRequest of the device", Got: "none"}, evidence[0])
+		if !first.shaken.Asked {
+			m.Must(&usp.Mismatch{Where: "TLS handshake", Want: "a CertificateRequest of the device", Got: "none"}, first.seq)
 		}
-		m.Saw(evidence[0])
+		m.Saw(first.seq)
 	}) {
 		return
 	}
-	c.Metric(3, func(m *harness.Metric) {
-		m.Saw(evidence...)
-		s.Show(nil)
-		mustAnswerAfterwards(m, s, c)
-		for i, get := range gets {
-			mustNotAnswer(m, c, mark, get, "the Get with "+bad[i].what)
+	if !c.Metric(3, func(m *harness.Metric) { mustHaveRefused(m, s, c, all...) }) {
+		return
+	}
+	if clock.Right { // else they do not count (R-SEC.19)
+		for _, flaw := range []pki.Preset{pki.Expired, pki.NotYetValid} {
+			outdated := attemptWith(s, c, c.Certificate(flaw, nil), "a certificate that is "+string(flaw))
+			c.Beyond("TR-369 R-SEC.20", func(m *harness.Metric) { mustHaveRefused(m, s, c, outdated) })
 		}
-	})
+	} else {
+		c.Note("the device does not know the time, so that the dates of a certificate are not tried: %s", clock)
+	}
+	// a Controller that the device knows is not trusted on first use (TR-369, figure "Checking a Certificate")
+	unknown := attemptWith(s, c, c.Certificate(pki.UnknownCA, nil), "a certificate of another authority")
+	c.Beyond("TR-369 R-SEC.24, R-E2E.43", func(m *harness.Metric) { mustHaveRefused(m, s, c, unknown) })
+}
+
+// attempt is a session context with TLS that the Controller has begun with a certificate, and a Get in it.
+type attempt struct {
+	what   string
+	mark   journal.Mark // before it
+	get    *usppb.Msg
+	shaken *session.Handshake
+	seq    journal.Mark // of the end of the handshake
+}
+
+// attemptWith begins a session context with a Get and a certificate that the device should refuse, and waits until it has made something of
+// them. The device may begin one at the same time, after which another one is tried.
+func attemptWith(s *harness.Session, c *harness.Case, show *tls.Certificate, what string) attempt {
+	const tries = 3
+	a := attempt{what: what, mark: c.Journal.Mark()}
+	s.Show(show)
+	var err error
+	for range tries {
+		s.Reopen()
+		a.get = usp.NewGet(c.Agent.NewMsgID(), deviceInfo)
+		from := c.Journal.Mark()
+		s.Send(s.Records(a.get)...)
+		id := s.ID()
+		a.shaken, a.seq, err = s.Handshake(c.ResponseWait(), from, func(h *session.Handshake) bool { return h.SessionID == id })
+		if err == nil {
+			break
+		}
+	}
+	c.DeviceMust(err)
+	awaitRefusal(s, c, a.seq, a.get)
+	s.Show(nil)
+	return a
+}
+
+// mustHaveRefused wants no answer to the Gets of attempts, and one to a Get with the Controller's own certificate.
+func mustHaveRefused(m *harness.Metric, s *harness.Session, c *harness.Case, all ...attempt) {
+	for _, a := range all {
+		m.Saw(a.seq)
+	}
+	mustAnswerAfterwards(m, s, c)
+	for _, a := range all {
+		mustNotAnswer(m, c, a.mark, a.get, "the Get with "+a.what)
+	}
 }
 
 // awaitRefusal waits until the device has made something of a request that it must refuse, by its MAC or by the Controller's certificate:
