@@ -1,8 +1,10 @@
-// Command dissent writes what runs found on OB-USP-Agent: where their verdicts are not the published ones, and what the checks beyond the
-// plan found, each with requirement, request and reply, so that anybody can repeat it. It takes the folders of the runs, and the results
-// that OB-USP-Agent publishes with its sources:
+// Command dissent writes what runs found on OB-USP-Agent: where their verdicts are not the published ones, which cases fail that have no
+// published verdict, and what the checks beyond the plan found, each with requirement, request and reply, so that anybody can repeat it. It
+// takes the folders of the runs, and the results that OB-USP-Agent publishes with its sources:
 //
 //	go run ./ci/dissent -published conformance_test_results.txt usptest-runs/latest >docs/dissent.md
+//
+// Each run names its DUT file, which is one of fixtures/duts. Of what several runs with one DUT file judged over one link, the last counts.
 package main
 
 import (
@@ -57,7 +59,10 @@ func dissent(w io.Writer, published string, folders []string) error {
 		if err != nil {
 			return err
 		}
-		page.runs = append(page.runs, run)
+		if run.DUT == nil {
+			return fmt.Errorf("%s: the run has no DUT file", folder)
+		}
+		page.take(run)
 	}
 	if err := page.write(); err != nil {
 		return err
@@ -94,120 +99,171 @@ type page struct {
 	plan         *plan.Plan
 	requirements []plan.Requirement
 	theirs       map[place]bool
-	runs         []*result.Run
+	files        []string // the DUT files of the runs, in their order
+	judged       []judged
+}
+
+// judged is a case as it was judged over a link of a DUT file.
+type judged struct {
+	result.Case
+	run        *result.Run
+	file, link string
+}
+
+// take adds the cases of a run. They count instead of those of an earlier one with the same DUT file over the same link.
+func (p *page) take(run *result.Run) {
+	file := "fixtures/duts/" + filepath.Base(run.DUT.File)
+	if !slices.Contains(p.files, file) {
+		p.files = append(p.files, file)
+	}
+	for _, l := range run.Links {
+		for _, c := range l.Cases {
+			j := judged{c, run, file, l.Link}
+			same := func(o judged) bool { return o.ID == j.ID && o.file == j.file && o.link == j.link }
+			if i := slices.IndexFunc(p.judged, same); i >= 0 {
+				p.judged[i] = j
+			} else {
+				p.judged = append(p.judged, j)
+			}
+		}
+	}
+}
+
+// where is the link of a case, with its DUT file where that is not the first one.
+func (p *page) where(j judged) string {
+	if j.file == p.files[0] {
+		return j.link
+	}
+	return fmt.Sprintf("%s (`%s`)", j.link, filepath.Base(j.file))
 }
 
 func (p *page) line(format string, args ...any) { fmt.Fprintf(&p.b, format+"\n", args...) }
 
 func (p *page) write() error {
-	d := p.runs[0].Device
+	if len(p.judged) == 0 {
+		return errors.New("no run has a case")
+	}
 	p.line("# Dissent: what usptest says of OB-USP-Agent\n")
-	p.line("Made by `go run ./ci/dissent` from runs of usptest against OB-USP-Agent %s with the DUT file `fixtures/duts/obuspa.yaml`.",
-		result.VisibleLine(d.Software))
+	p.line("Made by `go run ./ci/dissent` from runs of usptest against OB-USP-Agent %s with the DUT file%s `%s`.",
+		result.VisibleLine(p.judged[0].run.Device.Software), map[bool]string{true: "s"}[len(p.files) > 1], strings.Join(p.files, "`, `"))
 	p.line("Requirements are in our own words; messages are as in the journals of the runs, decoded.\n")
 	p.line("## Against the published verdicts\n")
 	p.against()
+	p.unpublished()
 	p.line("\n## Beyond the plan")
 	return p.beyond()
 }
 
+// published is the published verdict of a case, where there is one.
+func (p *page) published(j judged) (pass, known bool) {
+	mtp := strings.ToUpper(strings.TrimRight(strings.TrimSuffix(j.link, "+tls"), "0123456789"))
+	pass, known = p.theirs[place{mtp, j.ID}]
+	return pass, known
+}
+
 // against compares the verdicts with the published ones, case by case.
 func (p *page) against() {
-	type compared struct {
-		place
-		link string
-		c    result.Case
-	}
-	count := map[string]int{}
-	var links []string
-	var differ []compared
-	for _, run := range p.runs {
-		for _, l := range run.Links {
-			mtp := strings.ToUpper(strings.TrimRight(strings.TrimSuffix(l.Link, "+tls"), "0123456789"))
-			for _, c := range l.Cases {
-				pass, known := p.theirs[place{mtp, c.ID}]
-				if !known || c.Verdict != result.Pass && c.Verdict != result.Fail {
-					continue
-				}
-				if count[l.Link]++; count[l.Link] == 1 {
-					links = append(links, l.Link)
-				}
-				if pass != (c.Verdict == result.Pass) {
-					differ = append(differ, compared{place{mtp, c.ID}, l.Link, c})
-				}
-			}
+	count, others := map[string]int{}, map[string][]string{}
+	var places []string
+	var differ []judged
+	for _, j := range p.judged {
+		pass, known := p.published(j)
+		if !known || j.Verdict != result.Pass && j.Verdict != result.Fail {
+			continue
+		}
+		where := p.where(j)
+		if count[where]++; count[where] == 1 {
+			places = append(places, where)
+		}
+		if pass != (j.Verdict == result.Pass) {
+			differ, others[where] = append(differ, j), append(others[where], j.ID)
 		}
 	}
 	p.line("| link | cases that both judge | of them other than published |\n|---|---|---|")
-	for _, link := range links {
-		var ids []string
-		for _, d := range differ {
-			if d.link == link {
-				ids = append(ids, d.id)
-			}
-		}
-		p.line("| %s | %d | %s |", link, count[link], cmp.Or(strings.Join(ids, ", "), "none"))
+	for _, where := range places {
+		p.line("| %s | %d | %s |", where, count[where], cmp.Or(strings.Join(others[where], ", "), "none"))
 	}
-	for _, d := range differ {
-		published := map[bool]string{true: "pass", false: "fail"}[p.theirs[d.place]]
-		p.line("\n### %s over %s: published %s, usptest %s\n", d.id, d.link, published, d.c.Verdict)
-		p.line("%s.", result.VisibleLine(d.c.Title))
-		if d.c.Reason != "" {
-			p.line("usptest found: %s", result.VisibleLine(d.c.Reason))
+	for _, j := range differ {
+		published := result.Fail
+		if pass, _ := p.published(j); pass {
+			published = result.Pass
 		}
+		p.line("\n### %s over %s: published %s, usptest %s\n", j.ID, p.where(j), published, j.Verdict)
+		p.line("%s.", result.VisibleLine(j.Title))
+		if j.Reason != "" {
+			p.line("usptest found: %s", result.VisibleLine(j.Reason))
+		}
+		p.notes(j, "")
 		for _, e := range p.plan.Errata {
-			if slices.Contains(d.c.Relaxed, e.ID) {
+			if slices.Contains(j.Relaxed, e.ID) {
 				p.line("- Erratum %s: %s %s", e.ID, e.Wrong, e.Accept)
 			}
 		}
 	}
 }
 
+// notes writes what a case notes of its metrics that failed.
+func (p *page) notes(j judged, indent string) {
+	for _, m := range j.Metrics {
+		if m.Verdict == result.Fail && m.Note != "" {
+			p.line("%sNote: %s", indent, short(m.Note, 600))
+		}
+	}
+}
+
+// unpublished writes the cases that fail and have no published verdict: those of links and cases that the published results do not have.
+func (p *page) unpublished() {
+	p.line("\n## Failed, and not published\n")
+	none := true
+	for _, j := range p.judged {
+		if _, known := p.published(j); known || j.IsCheck() || j.Verdict != result.Fail {
+			continue
+		}
+		none = false
+		p.line("- %s over %s, %s: %s", j.ID, p.where(j), result.VisibleLine(j.Title), short(strings.ReplaceAll(j.Reason, "\n", "; "), 600))
+		p.notes(j, "  ")
+	}
+	if none {
+		p.line("None.")
+	}
+}
+
 // beyond writes each metric of a check that is not fine, once, with the links over which it was found.
 func (p *page) beyond() error {
 	type finding struct {
-		run   *result.Run
-		c     result.Case
-		m     result.Metric
-		links []string
+		judged
+		m      result.Metric
+		places []string
 	}
 	var findings []*finding
-	for _, run := range p.runs {
-		for _, l := range run.Links {
-			for _, c := range l.Cases {
-				for _, m := range c.Metrics {
-					if !c.IsCheck() || m.Verdict != result.Fail && m.Verdict != result.Advice {
-						continue
-					}
-					same := func(f *finding) bool { return f.c.ID == c.ID && f.m.N == m.N && f.m.Verdict == m.Verdict }
-					i := slices.IndexFunc(findings, same)
-					if i < 0 {
-						i, findings = len(findings), append(findings, &finding{run: run, c: c, m: m})
-					}
-					if !slices.Contains(findings[i].links, l.Link) {
-						findings[i].links = append(findings[i].links, l.Link)
-					}
-				}
+	for _, j := range p.judged {
+		for _, m := range j.Metrics {
+			if !j.IsCheck() || m.Verdict != result.Fail && m.Verdict != result.Advice {
+				continue
 			}
+			i := slices.IndexFunc(findings, func(f *finding) bool { return f.ID == j.ID && f.m.N == m.N && f.m.Verdict == m.Verdict })
+			if i < 0 {
+				i, findings = len(findings), append(findings, &finding{judged: j, m: m})
+			}
+			findings[i].places = append(findings[i].places, p.where(j))
 		}
 	}
 	slices.SortStableFunc(findings, func(a, b *finding) int {
-		return cmp.Or(cmp.Compare(a.m.Verdict, b.m.Verdict)*-1, plan.Compare(a.c.ID, b.c.ID), cmp.Compare(a.m.N, b.m.N))
+		return cmp.Or(cmp.Compare(a.m.Verdict, b.m.Verdict)*-1, plan.Compare(a.ID, b.ID), cmp.Compare(a.m.N, b.m.N))
 	})
 	if len(findings) == 0 {
 		p.line("\nThe checks beyond the plan found nothing.")
 	}
 	for _, f := range findings {
-		known, _ := p.plan.Case(f.c.ID)
+		known, _ := p.plan.Case(f.ID)
 		text, about := "what holds in every case", []string(nil)
 		for _, m := range known.Metrics {
 			if m.N == f.m.N {
 				text, about = m.Text, m.Requirements
 			}
 		}
-		p.line("\n### %s, metric %d: %s\n", f.c.ID, f.m.N, text)
-		p.line("%s over %s. Again: `usptest run --dut fixtures/duts/obuspa.yaml --link %s %s`\n",
-			f.m.Verdict, strings.Join(f.links, ", "), f.links[0], f.c.ID)
+		p.line("\n### %s, metric %d: %s\n", f.ID, f.m.N, text)
+		p.line("%s over %s. Again: `usptest run --dut %s --link %s %s`\n", f.m.Verdict, strings.Join(f.places, ", "), f.file, f.link, f.ID)
 		for _, r := range p.requirements {
 			if slices.Contains(about, r.ID) {
 				p.line("- %s (%s): %s", r.ID, r.Level, r.Text)
@@ -217,7 +273,7 @@ func (p *page) beyond() error {
 		if f.m.Note != "" && f.m.Note != f.m.Finding() {
 			p.line("- Note: %s", short(f.m.Note, 600))
 		}
-		events, err := f.run.Events(f.c)
+		events, err := f.run.Events(f.Case)
 		if err != nil {
 			return err
 		}
