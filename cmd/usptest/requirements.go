@@ -30,7 +30,7 @@ type listedRequirement struct {
 	Checks []plan.Place `json:"checks"`
 	// Seen is who could see it broken where the plan does not test it in full: controller, lab or nobody.
 	Seen string `json:"seen,omitempty"`
-	// Untested says why no check of ours tests what the plan does not.
+	// Untested says why no check of ours tests what the plan does not, or what a check leaves out and why.
 	Untested string `json:"untested,omitempty"`
 	// Verdicts has the verdicts of its cases and checks in a run, by the link and the case; of a check, that of the metrics about it.
 	Verdicts map[string]map[string]result.Verdict `json:"verdicts,omitempty"`

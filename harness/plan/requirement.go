@@ -28,7 +28,8 @@ type Requirement struct {
 	Everywhere bool
 	// Seen says who could see a requirement broken that the plan does not test in full: controller, lab or nobody.
 	Seen string
-	// Untested says why no check of ours tests what the plan does not; empty for one that the plan tests in full, or a check of ours.
+	// Untested says why no check of ours tests what the plan does not or, where there is a check, what it leaves out and why; empty for one
+	// that the plan tests in full, and where nothing is left out.
 	Untested string
 }
 

@@ -34,11 +34,11 @@ func TestRequirementsBindAgents(t *testing.T) {
 			continue
 		}
 		agents++
-		switch tested := r.Coverage == "full" || len(p.Checks(r.ID)) > 0; {
-		case !tested && r.Untested == "":
+		switch {
+		case r.Coverage != "full" && len(p.Checks(r.ID)) == 0 && r.Untested == "":
 			t.Errorf("%s is tested neither in full nor by a check: say why in untested", r.ID)
-		case tested && r.Untested != "":
-			t.Errorf("%s is tested: remove untested", r.ID)
+		case r.Coverage == "full" && r.Untested != "":
+			t.Errorf("%s is tested in full: remove untested", r.ID)
 		}
 	}
 	if agents < 320 {
