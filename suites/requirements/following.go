@@ -2,6 +2,7 @@ package requirements
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
@@ -23,13 +24,23 @@ func following(c *harness.Case) {
 		rows, firsts = append(rows, row), append(firsts, items(value)[0]+".")
 	}
 
-	all := controllers + "*.AssignedRole+.Name"
-	c.Step(2, "get %s", all)
+	all := controllers + "*.AssignedRole"
+	c.Step(2, "get %s and %s+.Name", all, all)
+	assigned, err := c.ReadAll(all)
+	c.DeviceMust(err)
 	c.Metric(1, func(m *harness.Metric) {
-		got := c.Agent.Get(c, all)
-		q, err := expect.OneResult(got, all)
+		path := all + "+.Name"
+		got := c.Agent.Get(c, path)
+		q, err := expect.OneResult(got, path)
 		m.Must(err, got.Evidence())
-		m.Must(expect.Contains("resolved_path of "+all, firsts, expect.ResolvedPaths(q)), got.Evidence())
+		resolved := expect.ResolvedPaths(q)
+		m.Must(expect.Contains("resolved_path of "+path, firsts, resolved), got.Evidence())
+		for _, value := range assigned {
+			if referred := items(value); len(referred) > 0 {
+				resolved = slices.DeleteFunc(resolved, func(object string) bool { return object == referred[0]+"." })
+			}
+		}
+		m.Must(expect.SameSet("resolved_path of "+path+" that no Controller refers to first", nil, resolved), got.Evidence())
 	})
 
 	nowhere := followList(c, rows[0], roles)
@@ -56,6 +67,7 @@ func following(c *harness.Case) {
 	}
 	if err != nil {
 		c.NotApplicable(5, err.Error())
+		c.NotApplicable(6, err.Error())
 		return
 	}
 	c.Step(8, "set %s to %s, and get and set parameters of that by following the reference", single, r.target)
@@ -79,6 +91,26 @@ func following(c *harness.Case) {
 		value, err := c.Read(r.target + r.host)
 		m.Must(err, set.Evidence())
 		m.Must(expect.Equal(r.target+r.host, host, value), c.Journal.Mark())
+	})
+	operateBehind(c, single, r)
+}
+
+// operateBehind runs a command by following a reference, in metric 6. What it is run on is not enabled, so that it has nothing to do and
+// may fail; the answer says what it was run on.
+func operateBehind(c *harness.Case, single string, r transportReference) {
+	if r.command == "" || !described(c, r.table+"{i}.", r.command) {
+		c.NotApplicable(6, fmt.Sprintf("the rows of %s have no command to run", r.table))
+		return
+	}
+	path := single + "+." + r.command
+	c.Step(9, "operate %s", path)
+	operated := c.Agent.Operate(c, path, c.Fresh("key"), nil)
+	c.Metric(6, func(m *harness.Metric) {
+		result, err := expect.OneOperation(operated, r.target+r.command)
+		m.Must(err, operated.Evidence())
+		if f := result.GetCmdFailure(); f != nil {
+			m.Note("it fails: %d %s", f.GetErrCode(), f.GetErrMsg())
+		}
 	})
 }
 

@@ -56,18 +56,19 @@ func singleReference(c *harness.Case) {
 
 // transportReference is the parameter Reference of a row of LocalAgent.MTP that is not enabled.
 type transportReference struct {
-	object string // that of the parameter, "Device.LocalAgent.MTP.3.MQTT."
-	table  string // that of the rows it may refer to, "Device.MQTT.Client."
-	target string // a row of table, not enabled
-	host   string // the parameter of target with a host name
+	object  string // that of the parameter, "Device.LocalAgent.MTP.3.MQTT."
+	table   string // that of the rows it may refer to, "Device.MQTT.Client."
+	target  string // a row of table, not enabled
+	host    string // the parameter of target with a host name
+	command string // one of target that does no harm; empty where TR-181 has none
 }
 
 // unusedReference adds an MQTT client or, where the device takes none, a STOMP connection, and a row of LocalAgent.MTP for it. An error
 // says what the device does not take.
 func unusedReference(c *harness.Case) (transportReference, error) {
-	for _, t := range []struct{ protocol, table, host string }{
-		{"MQTT", "Device.MQTT.Client.", "BrokerAddress"},
-		{"STOMP", "Device.STOMP.Connection.", "Host"},
+	for _, t := range []struct{ protocol, table, host, command string }{
+		{"MQTT", "Device.MQTT.Client.", "BrokerAddress", "ForceReconnect()"},
+		{"STOMP", "Device.STOMP.Connection.", "Host", ""},
 	} {
 		added := c.Agent.Add(c, false, usp.Create(t.table, usp.Params{"Enable": "false"}, usp.Params{t.host: "usptest.invalid"}))
 		c.Owns(added)
@@ -81,7 +82,7 @@ func unusedReference(c *harness.Case) (transportReference, error) {
 		if err != nil {
 			return transportReference{}, fmt.Errorf("the device takes no further row of %s: %w", agentMTPs, err)
 		}
-		return transportReference{row.Path + t.protocol + ".", t.table, target.Path, t.host}, nil
+		return transportReference{row.Path + t.protocol + ".", t.table, target.Path, t.host, t.command}, nil
 	}
 	return transportReference{}, errors.New("the device takes neither a further MQTT client nor a further STOMP connection")
 }
