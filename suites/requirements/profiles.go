@@ -24,9 +24,9 @@ func hasProfiles(profiles ...string) func(*harness.Case) {
 	}
 }
 
-// hasProfile wants a supported data model to have a profile of TR-181, in the version of TR-181 that it claims, and with it what it extends:
-// UDSAgent:1 extends LocalAgent:1. 11.1 does without MQTTClientBase:1, since MQTTClientSubscribe:1 does not extend it: it has it as its base,
-// which is for an earlier version of the same profile.
+// hasProfile wants a supported data model to have a profile of TR-181, in the version of TR-181 that it claims, and with it what that
+// extends: UDSAgent:1 extends LocalAgent:1. 11.1 does without MQTTClientBase:1, since MQTTClientSubscribe:1 does not extend it: it has it
+// as its base, which is for an earlier version of the same profile.
 func hasProfile(c *harness.Case, got *controller.Reply, profile string) error {
 	reply := got.Body().GetResponse().GetGetSupportedDmResp()
 	device, err := model.FromReply(reply)

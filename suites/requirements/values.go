@@ -20,28 +20,31 @@ func formsAndOperators(c *harness.Case) {
 	needs(c, "TimeToLive", "NotifExpiration")
 	least := 100_000 + rand.IntN(800_000) // seconds
 	ttl := func(i int) string { return strconv.Itoa(least + i) }
-	c.Step(1, "add Subscriptions with a TimeToLive of %s, %s and %s", ttl(0), ttl(1), ttl(2))
+	c.Step(1, "add Subscriptions with a TimeToLive of %s, %s and %s, the last with blanks in its list", ttl(0), ttl(1), ttl(2))
 	var rows []string
-	for i := range 3 {
-		list := subscriptionCount
-		if i > 0 {
-			list += "," + endpointID
-		}
+	for i, list := range []string{subscriptionCount, subscriptionCount + "," + endpointID} {
 		row, _ := c.Subscribe(usp.Params{"Enable": "false", "TimeToLive": ttl(i), "ReferenceList": list})
+		rows = append(rows, row)
+	}
+	third := usp.Params{"Enable": "false", "ID": c.Fresh("blanks"), "NotifType": "ValueChange", "TimeToLive": ttl(2),
+		"ReferenceList": subscriptionCount + " , " + endpointID}
+	spaced := c.Agent.Add(c, false, usp.Create(subscriptions, third, nil))
+	c.Owns(spaced)
+	last, refused := expect.OneCreated(spaced)
+	if refused == nil {
+		rows = append(rows, last.Path)
+	} else {
+		row, _ := c.Subscribe(usp.Params{"Enable": "false", "TimeToLive": ttl(2), "ReferenceList": subscriptionCount + "," + endpointID})
 		rows = append(rows, row)
 	}
 
 	controller := c.AddBesides(controllers, usp.Params{"EndpointID": "proto::" + c.Fresh("forms")}, usp.Params{"Enable": "false"})
-	enable, expiration, periodic := rows[0]+"Enable", rows[0]+"NotifExpiration", ""
-	if controller != "" {
-		periodic = controller + "PeriodicNotifTime"
-		if _, err := c.Read(periodic); err != nil {
-			c.Note("no dateTime was set: %v", err)
-			periodic = ""
-		}
-	}
+	challenge := c.AddBesides(challenges, usp.Params{"Enable": "false"}, usp.Params{"Instruction": encoded([]byte("usptest"))})
+	enable, expiration, periodic := rows[0]+"Enable", rows[0]+"NotifExpiration", ifThere(c, controller, "PeriodicNotifTime")
+	tries, lockout := ifThere(c, controller, "E2ESession.MaxRetransmitTries"), ifThere(c, challenge, "LockoutPeriod")
+	instruction := ifThere(c, challenge, "Instruction")
 
-	c.Step(2, "set a boolean, an unsignedInt and a dateTime in several forms")
+	c.Step(2, "set a boolean, an unsignedInt, an int, a dateTime and base64 in several forms")
 	c.Metric(1, func(m *harness.Metric) {
 		for _, v := range []struct {
 			path, form, means string
@@ -51,6 +54,9 @@ func formsAndOperators(c *harness.Case) {
 			{enable, "0", "false", usp.TypeBoolean},
 			{expiration, "4294967295", "4294967295", usp.TypeUnsignedInt},
 			{expiration, "00600", "600", usp.TypeUnsignedInt},
+			{lockout, "+0045", "45", usp.TypeInt},
+			{tries, "-1", "-1", usp.TypeInt},
+			{instruction, encoded([]byte("\x00usptest\xff")), encoded([]byte("\x00usptest\xff")), usp.TypeBase64},
 			{periodic, "2031-02-03T04:05:06Z", "2031-02-03T04:05:06Z", usp.TypeDateTime},
 			{periodic, "2031-02-03T04:05:07.000Z", "2031-02-03T04:05:07Z", usp.TypeDateTime},
 		} {
@@ -64,6 +70,10 @@ func formsAndOperators(c *harness.Case) {
 			m.Must(err)
 			m.Must(expect.Value(v.path+" after it was set to "+v.form, v.is, v.means, got), c.Journal.Mark())
 		}
+		m.Must(refused, spaced.Evidence())
+		list, err := c.Read(rows[2] + "ReferenceList")
+		m.Must(err)
+		m.Must(expect.SameSet("items of ReferenceList", []string{subscriptionCount, endpointID}, usp.SplitList(list)), c.Journal.Mark())
 	})
 
 	c.Step(3, "get the Subscriptions by each operator")
@@ -112,6 +122,8 @@ func formsAndOperators(c *harness.Case) {
 		}{
 			{enable, usp.TypeBoolean, []string{"TRUE", "yes", "2", ""}},
 			{expiration, usp.TypeUnsignedInt, []string{"-1", "1.5", "0x10", "4294967296", "", "ten"}},
+			{lockout, usp.TypeInt, []string{"1.5", "0x10", "2147483648", "", "ten"}},
+			{instruction, usp.TypeBase64, []string{"dXNwdGVzdA", "dXNw?GVz"}},
 			{periodic, usp.TypeDateTime, []string{"yesterday", "2031-02-03", "2031-02-30T00:00:00Z", ""}},
 		} {
 			if v.path == "" {
@@ -138,6 +150,18 @@ func formsAndOperators(c *harness.Case) {
 		}
 		m.Must(fault, evidence...)
 	})
+}
+
+// ifThere is the path of a parameter that the device has below an object, else empty; nor is there one below none.
+func ifThere(c *harness.Case, object, param string) string {
+	if object == "" {
+		return ""
+	}
+	if _, err := c.Read(object + param); err != nil {
+		c.Note("%s is not set: %v", param, err)
+		return ""
+	}
+	return object + param
 }
 
 // needs ends the body on a device that describes Subscriptions without a parameter.
