@@ -110,7 +110,7 @@ type judged struct {
 	file, link string
 }
 
-// take adds the cases of a run. They count instead of those of an earlier one with the same DUT file over the same link.
+// take adds the cases of a run. What it judged counts instead of what an earlier one did with the same DUT file over the same link.
 func (p *page) take(run *result.Run) {
 	file := "fixtures/duts/" + filepath.Base(run.DUT.File)
 	if !slices.Contains(p.files, file) {
@@ -120,10 +120,11 @@ func (p *page) take(run *result.Run) {
 		for _, c := range l.Cases {
 			j := judged{c, run, file, l.Link}
 			same := func(o judged) bool { return o.ID == j.ID && o.file == j.file && o.link == j.link }
-			if i := slices.IndexFunc(p.judged, same); i >= 0 {
-				p.judged[i] = j
-			} else {
+			switch i := slices.IndexFunc(p.judged, same); {
+			case i < 0:
 				p.judged = append(p.judged, j)
+			case slices.Contains([]result.Verdict{result.Pass, result.Fail, result.Advice}, c.Verdict):
+				p.judged[i] = j
 			}
 		}
 	}

@@ -114,7 +114,8 @@ func TestDissent(t *testing.T) {
 func TestDissentOfSeveralDUTFiles(t *testing.T) {
 	fault := result.Metric{N: 3, Verdict: result.Fail, Where: "no reply to Get", Evidence: []uint64{1}}
 	crash := result.Metric{Verdict: result.Fail, Where: "the process", Want: "to run", Got: "it ended", Note: "its last line"}
-	later := []result.Case{{ID: "1.1", Verdict: result.Pass}, {ID: "R-MSG.1", Verdict: result.Pass}}
+	later := []result.Case{{ID: "1.1", Verdict: result.Pass}, {ID: "1.2", Verdict: result.Error}, {ID: "1.3", Verdict: result.Deselected},
+		{ID: "R-MSG.1", Verdict: result.Pass}}
 	other := []result.Case{
 		{ID: "1.1", Title: "Add", Verdict: result.Fail, Reason: "metric 0: it ended", Metrics: []result.Metric{crash}},
 		{ID: "R-MSG.1", Verdict: result.Fail, Journal: "journal/uds/R-MSG.1.jsonl", Metrics: []result.Metric{fault}},
