@@ -55,7 +55,8 @@ Device.FactoryReset(): start it again with the same --state to let it come back.
 	flags.StringVar(&f.trust, "trust", "", "PEM `file` of the CA to trust")
 	flags.StringVar(&f.certificate, "certificate", "", "PEM `file` of the agent's certificate")
 	flags.StringVar(&f.key, "key", "", "PEM `file` of the certificate's key")
-	flags.StringVar(&f.config.Discover, "discover", "", "acquire addresses by DHCP on this network `interface`, whose own it loses, and discover there (Linux, root)")
+	flags.StringVar(&f.config.Discover, "discover", "", "discover on this network `interface`, which loses its addresses and gets "+
+		"others by DHCP (Linux, root)")
 	flags.BoolVar(&f.config.NoTime, "no-time", false, "do not know the time")
 	flags.Float64Var(&f.config.TimeScale, "timescale", 1, "divide every protocol interval by this `number`")
 	flags.StringArrayVar(&f.defects, "defect", nil, "break the agent in this `way`; repeatable")

@@ -24,7 +24,7 @@ func loadBaseline(path string, p *plan.Plan, device result.Device) (*result.Base
 	}
 	lines, err := checkBaseline(path, p)
 	if err != nil {
-		return nil, fmt.Errorf("--baseline: what there cannot be; mend it, or make the baseline again:\n%w", err)
+		return nil, fmt.Errorf("--baseline: the file says what cannot be; correct it, or make the baseline again:\n%w", err)
 	}
 	if err := sameDevice("--baseline", path, run, device); err != nil {
 		return nil, err

@@ -80,7 +80,7 @@ func keptAuthority(dir string) (*pki.CA, error) {
 		return nil, err
 	}
 	if err := ca.Save(dir); err != nil {
-		return nil, fmt.Errorf("%w; one half of an authority is there: add the other, or choose another folder", err)
+		return nil, fmt.Errorf("%w; only one half of an authority is there: add the other, or choose another folder", err)
 	}
 	return ca, nil
 }

@@ -58,7 +58,7 @@ func takeFolder(dir string) (*folder, error) {
 	ours := append([]string{runFile, junitFile, reportFile, sumsFile, journalDir, captureDir, attachmentDir, casesFile}, leftover...)
 	for _, e := range entries {
 		if !slices.Contains(ours, e.Name()) {
-			return nil, fmt.Errorf("--out: %s holds %q, which is not of an earlier run; choose another folder", dir, e.Name())
+			return nil, fmt.Errorf("--out: %s holds %q, which does not belong to an earlier run; choose another folder", dir, e.Name())
 		}
 	}
 	f, err := lockFolder(dir)
@@ -68,7 +68,8 @@ func takeFolder(dir string) (*folder, error) {
 	for _, e := range entries {
 		if !slices.Contains(leftover, e.Name()) {
 			f.release()
-			return nil, fmt.Errorf("--out: %s holds an earlier run, which is not overwritten; remove it, choose another folder, or leave --out out for a new one", dir)
+			return nil, fmt.Errorf("--out: %s holds an earlier run, which is not overwritten; remove it, choose another folder, or "+
+				"omit --out for a new one", dir)
 		}
 	}
 	return f, nil

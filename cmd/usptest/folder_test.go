@@ -45,7 +45,7 @@ func TestARunIsNeverOverwritten(t *testing.T) {
 	usptest(t, "run", "--link", "mqtt5", "--out", dir, "1.36").Want(t, result.ExitPassed)
 	was := read(t, dir, runFile)
 	for _, args := range [][]string{{"run", "--link", "mqtt5", "--out", dir, "1.36"}, {"run", "--link", "mqtt5", "--out=" + dir, "--shard", "1/1", "1.36"}} {
-		usptest(t, args...).Want(t, result.ExitUsage, "holds an earlier run", "leave --out out")
+		usptest(t, args...).Want(t, result.ExitUsage, "holds an earlier run", "omit --out")
 	}
 	if string(read(t, dir, runFile)) != string(was) || result.Unseal(dir, func(string) bool { return true }) != nil || exists(filepath.Join(dir, lockFile)) {
 		t.Error("the run is not as it was")

@@ -45,7 +45,7 @@ func initCommand() *cobra.Command {
 		Use:   "init [-- [COMMAND] [ARGUMENT...]]",
 		Short: "Write a DUT file for your device, with what the device reports",
 		Long: `init writes a DUT file with a comment for every key, and beside it the JSON Schema with which editors complete it.
-On a terminal it asks for what no flag says.
+On a terminal it asks for what the flags leave open.
 
 With --detect it then listens on the first link, launches the device where a command is given after -- or a container is
 named, waits for it and reads its identity and its supported data model: features that it shows are declared, and elements of the plan's
@@ -102,7 +102,7 @@ func (f *initFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	if _, err := os.Stat(f.out); err == nil && !f.force {
-		return fmt.Errorf("%s is there already; --force replaces it, --out names another", f.out)
+		return fmt.Errorf("%s already exists; --force replaces it, --out names another", f.out)
 	}
 	if term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) {
 		if err := f.ask(cmd, &prompt{bufio.NewReader(cmd.InOrStdin()), cmd.OutOrStdout()}); err != nil {
@@ -110,7 +110,7 @@ func (f *initFlags) run(cmd *cobra.Command) error {
 		}
 	}
 	if missing := f.missing(); len(missing) > 0 {
-		return fmt.Errorf("missing: %s; on a terminal init asks for what no flag says", strings.Join(missing, ", "))
+		return fmt.Errorf("missing: %s; on a terminal init asks for it", strings.Join(missing, ", "))
 	}
 	if !f.launches() && len(f.files)+len(f.env) > 0 {
 		return errors.New("--file and --env are for a device that usptest starts: give the command after --, or --container")
@@ -158,7 +158,8 @@ func (f *initFlags) undetected(err error) error {
 	if !errors.As(err, &exit) || exit.err == nil {
 		return err
 	}
-	return &exitError{exit.code, fmt.Errorf("%w\n%s has what you said, and nothing of the device: mend it and try usptest check --dut %s; "+
+	return &exitError{exit.code, fmt.Errorf("%w\n%s has your settings, but nothing from the device: correct it and try usptest check "+
+		"--dut %s; "+
 		"then declare features and identity by hand, or repeat init with --force", exit.err, f.out, f.out)}
 }
 
@@ -356,7 +357,7 @@ func (f *initFlags) fill(ctx context.Context, w io.Writer, p *plan.Plan, file *d
 func writeSchema(w io.Writer, path string, p *plan.Plan) error {
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && !bytes.Contains(old, []byte(dut.SchemaID)) {
-		fmt.Fprintf(w, "%s: is there already and no schema of DUT files; left alone\n", path)
+		fmt.Fprintf(w, "%s: exists and is not a schema of DUT files; left alone\n", path)
 		return nil
 	}
 	text, err := dut.SchemaDocument(p)

@@ -57,7 +57,7 @@ func TestInitDetects(t *testing.T) {
 		t.Fatal(err)
 	}
 	by := []string{"init", "--link", "mqtt5+tls", "--endpoint", "os::012345-A1", "--vendor", "ACME", "--model", "X1", "--software", "4.20", "--out", out}
-	usptest(t, by...).Want(t, result.ExitUsage, "lab.yaml is there already; --force replaces it")
+	usptest(t, by...).Want(t, result.ExitUsage, "lab.yaml already exists; --force replaces it")
 	usptest(t, append(by, "--force")...).Want(t, result.ExitUsage, "links[0].tls: got true; ", "usptest certs makes it")
 	if after, err := os.ReadFile(out); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the file was touched: %v", err)
@@ -154,7 +154,7 @@ func TestInitKeepsTheAnswersWithoutContact(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "lab.yaml")
 	usptest(t, "init", "--detect", "--endpoint", "self::x", "--link", "mqtt5", "--username", "x1", "--password", "y2", "--out", out,
 		"--", "./no-such-program").
-		Want(t, result.ExitError, out+": written\n", "mqtt5: lab.launch: ", "has what you said", "usptest check --dut "+out)
+		Want(t, result.ExitError, out+": written\n", "mqtt5: lab.launch: ", "has your settings", "usptest check --dut "+out)
 	p, err := plan.Load()
 	if err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ func listCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [SELECTOR...]",
 		Short: "List the cases of the plan and the checks beyond it, or those that apply to a device",
-		Long: `list names the cases that the selectors and the flags select, which mean what they mean for usptest run.
+		Long: `list names the cases that the selectors and flags select; both work as for usptest run.
 
 With --dut, these are the cases that apply to the device by the links and features of its DUT file, each with the links over which it can be
 carried out. With --profiles, list names the profiles instead.`,

@@ -93,9 +93,9 @@ func TestModelOffline(t *testing.T) {
 		want string
 	}{
 		{[]string{"--gsdm", empty}, "names no object"},
-		{[]string{"--gsdm", noise}, "noise.bin is no GetSupportedDMResp: "},
-		{[]string{"--gsdm", other}, "get.bin is no GetSupportedDMResp: GetResp;"},
-		{[]string{"--gsdm", commas}, "commas.json is no GetSupportedDMResp: JSON with more than 1048576 commas"},
+		{[]string{"--gsdm", noise}, "noise.bin is not a GetSupportedDMResp: "},
+		{[]string{"--gsdm", other}, "get.bin is not a GetSupportedDMResp: GetResp;"},
+		{[]string{"--gsdm", commas}, "commas.json is not a GetSupportedDMResp: JSON with more than 1048576 commas"},
 		{[]string{"--gsdm", tooLarge}, "large.bin is larger than 64 MB"},
 		{[]string{"--gsdm", "/dev/zero"}, "/dev/zero is larger than 64 MB"},
 		{[]string{"--gsdm", filepath.Join(dir, "away")}, "no such file"},
@@ -137,7 +137,7 @@ func TestModelOfFullSize(t *testing.T) {
 		says []string
 	}{
 		15: {result.ExitPassed, []string{"Device.LocalAgent.X0.aaaa", "object that is not in the model", "15 pieces of advice"}},
-		63: {result.ExitUsage, []string{"is no GetSupportedDMResp: Msg: want at most 16777216 bytes"}},
+		63: {result.ExitUsage, []string{"is not a GetSupportedDMResp: Msg: want at most 16777216 bytes"}},
 	} {
 		var objects []*usppb.GetSupportedDMResp_SupportedObjectResult
 		for i := range size {
@@ -213,7 +213,7 @@ func TestRunComparesTheDataModel(t *testing.T) {
 	out := filepath.Join(dir, "out")
 	usptest(t, "run", "--dut", claims, "--out", out, "1.36").Want(t, result.ExitDeviceFault,
 		"data model, apart from the plan:", "fault Device.DeviceInfo.Location.{i}.: want object, got missing (Location:1)",
-		"the profile WiFiRadio:1 of the DUT file was not compared", "the device lacks something of a profile that it claims")
+		"the profile WiFiRadio:1 of the DUT file was not compared", "the device lacks part of a profile that it claims")
 	run := runIn(t, out)
 	if run.Model.Faults() != 2 || run.Conclusion.Value == result.NotConformant {
 		t.Errorf("%+v, %+v", run.Model, run.Conclusion)

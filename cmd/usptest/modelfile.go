@@ -42,11 +42,11 @@ func savedReply(path string) (*usppb.GetSupportedDMResp, error) {
 		return nil, err
 	}
 	if len(b) > maxReply {
-		return nil, fmt.Errorf("%s is larger than %d MB; that is no supported data model", path, maxReply>>20)
+		return nil, fmt.Errorf("%s is larger than %d MB, too large for a supported data model", path, maxReply>>20)
 	}
 	r, err := replyIn(b)
 	if err != nil {
-		return nil, fmt.Errorf("%s is no GetSupportedDMResp: %w; want a USP Record or Message as on the wire, "+
+		return nil, fmt.Errorf("%s is not a GetSupportedDMResp: %w; want a USP Record or Message as on the wire, "+
 			"one in protobuf's JSON, or a run's folder", path, err)
 	}
 	return r, nil

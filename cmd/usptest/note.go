@@ -43,8 +43,8 @@ func noteCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "note RUN CASE",
 		Short: "Record a verdict by hand for a case that usptest did not judge",
-		Long: `note adds to a finished run what a person says of a case that usptest could not judge: one that is not automated, was left out,
-was aborted or ended in an error. The case becomes pass-by-hand or fail-by-hand. It never counts as a pass of usptest, and the
+		Long: `note adds to a finished run a person's verdict on a case that usptest could not judge: one that is not automated,
+was left out, was aborted or ended in an error. The case becomes pass-by-hand or fail-by-hand. It never counts as a pass of usptest, and the
 conclusion says so. A failure by hand makes the run not conformant.
 
 With --from, a file has the verdicts of several cases:
@@ -57,7 +57,7 @@ With --from, a file has the verdicts of several cases:
     why: our own server has the image; the capture shows all events
     attachment: 9.3.pcapng  # beside the file; at most 16 MiB
 
-All reports of the run are written again, and the folder is sealed again. Nothing is written if one of the verdicts is refused.`,
+All reports and SHA256SUMS of the run are written again. Nothing is written if one of the verdicts is refused.`,
 		Example: `  usptest note usptest-runs/latest 9.3 --verdict pass --who 'J. Doe' --why 'from our server' --attachment 9.3.pcapng
   usptest note usptest-runs/latest --from manual.yaml`,
 		Args: cobra.RangeArgs(1, 2),

@@ -31,14 +31,14 @@ If a run was killed and has no run.json, report renders what cases.jsonl has.
 
 --limited writes a limited report: the cases that failed with their evidence, and nothing about the others. The plan's
 terms of use let a member of the Broadband Forum that tests independently hand out no more than that. The HTML of
-a run with --limited is limited again, unless you say --limited=false.
+a run with --limited is limited again, unless you pass --limited=false.
 
 A run.json of another schema or one that is cut short is refused, and so is a run whose SHA256SUMS show that
 run.json or a journal was changed. A file that is not a report is never overwritten.`,
 		Example: `  usptest report usptest-runs/latest                              # read it on the terminal
   usptest report usptest-runs/latest/run.json --out report.html
   usptest report usptest-runs/latest --out junit.xml
-  usptest report usptest-runs/latest --limited --out limited.html   # the failed cases alone
+  usptest report usptest-runs/latest --limited --out limited.html   # only the failed cases
   usptest report usptest-runs/latest --format markdown >> "$GITHUB_STEP_SUMMARY"
   usptest report usptest-runs/latest --format html > report.html`,
 		Args:              cobra.ExactArgs(1),
@@ -73,7 +73,7 @@ run.json or a journal was changed. A file that is not a report is never overwrit
 	cmd.Flags().StringVar(&format, "format", "", "html, junit, markdown or console (default: by the name of the file; console without one)")
 	cmd.Flags().StringVar(&out, "out", "", "write to this `file` (default: standard output)")
 	cmd.Flags().BoolVar(&limited, limitedFlag, false,
-		"show the failed cases with their evidence alone (default: of HTML, as the run did); see docs/plan-terms.md")
+		"show only the failed cases with their evidence (default for HTML: as in the run); see docs/plan-terms.md")
 	must(cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(reportFormats(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }

@@ -57,7 +57,7 @@ func TestAReportIsWrittenOverReportsAlone(t *testing.T) {
 	write(t, []byte("<html>years of work"), thesis)
 	usptest(t, "report", dir, "--out", thesis).Want(t, result.ExitUsage, "thesis.html", "not a report", "choose another name")
 	usptest(t, "report", dir, "--out", filepath.Join(dir, reportFile), "--format", "junit").Want(t, result.ExitUsage, "not a report in the format junit")
-	usptest(t, "report", dir, "--out", dir).Want(t, result.ExitUsage, "is no file")
+	usptest(t, "report", dir, "--out", dir).Want(t, result.ExitUsage, "is not a file")
 	usptest(t, "run", "--junit", thesis, "--out", filepath.Join(t.TempDir(), "out"), "1.1").Want(t, result.ExitUsage, "--junit", "not a report")
 	if got := read(t, thesis); string(got) != "<html>years of work" {
 		t.Errorf("the thesis is %q now", got)

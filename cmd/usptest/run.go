@@ -52,14 +52,14 @@ func runCommand(atOnce <-chan struct{}) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [SELECTOR...]",
 		Short: "Run cases against a device and write the reports",
-		Long: `run carries out the cases that the selectors name (an id, a glob such as '1.*', or the number of a chapter; none
-means all) and writes run.json, junit.xml, report.html and one journal for each case into the output folder.
-That is the folder of --out, or a new one below usptest-runs, where the link latest leads to the newest. Nothing is overwritten.
+		Long: `run runs the cases that the selectors name (an id, a glob such as '1.*', or the number of a chapter; none means
+all) and writes run.json, junit.xml, report.html and one journal for each case into the output folder: that of
+--out, or a new one below usptest-runs, where the link latest leads to the newest. Nothing is overwritten.
 
 Without --dut it launches the built-in reference agent, over mqtt5, mqtt3, stomp, websocket
 and mqtt5+tls, with every protocol interval divided so that the run takes seconds; with --link uds, over a
-Unix domain socket. A run without selection adds a sample of chapter 1 within session contexts; --session runs
-all of that chapter so.`,
+Unix domain socket. A run without selectors adds a sample of chapter 1 within session contexts; --session runs
+the whole chapter that way.`,
 		Example: `  usptest run
   usptest run --dut lab.yaml --link mqtt5 --link stomp+tls
   usptest run --dut lab.yaml --select 'section:1 && !needs:reboot'
@@ -68,7 +68,7 @@ all of that chapter so.`,
   usptest run --dut lab.yaml --baseline known.json   # fail only on new failures
   usptest run --dut lab.yaml --failed before/run.json  # only what failed or could not be judged
   usptest run --resume usptest-runs/latest   # the rest of a run that was cut off
-  usptest run --dut lab.yaml --timeout 45m   # then the rest is aborted; --resume carries it out
+  usptest run --dut lab.yaml --timeout 45m   # then the rest is aborted; --resume continues with it
   usptest run --dut lab.yaml --dry-run       # what would run, what not and why, and how long it takes
   usptest run --dut lab.yaml --repeat 5 1.52   # is it flaky?
   usptest run --dut lab.yaml --shard 2/4 --out part2   # on the second of four machines
@@ -101,17 +101,17 @@ func (f *runFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&f.resume, "resume", "", "continue the run in this `folder`, which was interrupted or killed, with its own settings")
 	flags.StringVar(&f.shard, "shard", "", "carry out the part `I/N` of the run, to spread it over N machines; usptest merge joins the parts")
 	flags.IntVar(&f.instances, "instances", 0,
-		"how many devices to run at once, when usptest launches them (default: one for each link, of the reference agent six)")
+		"how many devices to run at once, when usptest launches them (default: one for each link, six with the reference agent)")
 	flags.StringArrayVar(&f.defects, "defect", nil, "break the reference agent in this `way`; repeatable; see usptest agent --list-defects")
 	flags.IntVar(&f.repeat, "repeat", 1, "carry out each case `N` times, 1 to 100; a case whose rounds differ is flaky, which fails the run")
 	flags.DurationVar(&f.timeout, "timeout", 0, "end the run after this `duration`, such as 45m; what was judged is kept (default: no limit)")
 	flags.BoolVar(&f.strict, "strict-plan", false, "judge by the letter of the plan where it contradicts itself or the standard; see usptest show")
-	flags.BoolVar(&f.dry, "dry-run", false, "say what would run, what would not and why, and about how long it takes; carry out nothing")
-	flags.BoolVar(&f.adviceFails, "advice-fails", false, "let the run fail where a check beyond the plan gives advice")
+	flags.BoolVar(&f.dry, "dry-run", false, "print what would run, what would not and why, and about how long it takes; run nothing")
+	flags.BoolVar(&f.adviceFails, "advice-fails", false, "let the run fail when a check beyond the plan gives advice")
 	flags.BoolVar(&f.limited, limitedFlag, false,
-		"make report.html a limited report: the failed cases and their evidence alone; see docs/plan-terms.md")
+		"make report.html a limited report: only the failed cases and their evidence; see docs/plan-terms.md")
 	flags.BoolVar(&f.quiet, "quiet", false, "print failures and the summary only")
-	flags.BoolVar(&f.verbose, "verbose", false, "print every case, also those that pass or are not run")
+	flags.BoolVar(&f.verbose, "verbose", false, "print every case, including those that pass or are not run")
 }
 
 // limitedFlag has a run, or usptest report, write a limited report.

@@ -111,7 +111,7 @@ func mayReplace(path, format string) error {
 	case err != nil:
 		return err
 	case !at.Mode().IsRegular():
-		return fmt.Errorf("%s is no file; choose another name", path)
+		return fmt.Errorf("%s is not a file; choose another name", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -124,7 +124,7 @@ func mayReplace(path, format string) error {
 		return err
 	}
 	if len(head) > 0 && !reportSign(format).Match(head) {
-		return fmt.Errorf("%s is there and is not a report in the format %s; choose another name", path, format)
+		return fmt.Errorf("%s exists and is not a report in the format %s; choose another name", path, format)
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ type LinkSpec struct {
 	// Path is the path that a WebSocket client asks for, or that of the Unix domain socket. Of a socket it may be empty for a device that
 	// is launched: the harness chooses.
 	Path string
-	// URL is where a WebSocket server listens, a template over Vars.
+	// URL is the URL at which a WebSocket server listens, a template over Vars.
 	URL string
 	// Session says that all Records go within a session context, and what it is like: SessionPlain or SessionTLS; empty: they do not.
 	Session string
@@ -265,10 +265,12 @@ func (w *Waits) keys() []waitKey {
 		{"response", &w.Response, 30 * time.Second, "a response to a request"},
 		{"notify", &w.Notify, 30 * time.Second, "a Notify after its cause; longer than the interval at which the device looks for changed values"},
 		{"reconnect", &w.Reconnect, 2 * time.Minute, "the contact after a reboot or an outage"},
-		{"settle", &w.Settle, time.Second, "waited out: until a setting has taken effect"},
-		{"quiet", &w.Quiet, 10 * time.Second, "waited out: the least time without a message that counts as silence; a longer time in the plan takes precedence"},
-		{"firmware", &w.Firmware, 10 * time.Minute, "the transfer of a firmware image, its installation, and the boot into it, each"},
-		{"tolerance", &w.Tolerance, result.Tolerance, "how far a measured time may be off; more than that makes a run partial"},
+		{"settle", &w.Settle, time.Second, "always waited in full: until a setting has taken effect"},
+		{"quiet", &w.Quiet, 10 * time.Second, "always waited in full: the shortest time without a message that counts as silence; a " +
+			"longer time in the plan takes precedence"},
+		{"firmware", &w.Firmware, 10 * time.Minute, "each of these: the transfer of a firmware image, its installation, and the boot " +
+			"into it"},
+		{"tolerance", &w.Tolerance, result.Tolerance, "how far a measured time may be off; more than the default makes a run partial"},
 	}
 }
 

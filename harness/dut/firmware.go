@@ -70,9 +70,11 @@ const maxBank = 1 << 16
 func (d *fileDecoder) firmware() kind {
 	var i FirmwareImage
 	k := d.aMapping(
-		field{"version", true, "what Device.DeviceInfo.SoftwareVersion shows when it runs, in quotes", d.aLine(&i.Version)},
-		field{"file", false, "its path, from the folder of this file; usptest serves it", d.then(d.aLine(&i.File), func(v value) { d.regular(v, i.File) })},
-		field{"url", false, "where the lab serves it, instead of file", kind{Schema{Type: "string", Pattern: `^https?://`}, func(v value) {
+		field{"version", true, "what Device.DeviceInfo.SoftwareVersion shows when the image runs, in quotes", d.aLine(&i.Version)},
+		field{"file", false, "its path, relative to the folder of this file; usptest " +
+			"serves it", d.then(d.aLine(&i.File), func(v value) { d.regular(v, i.File) })},
+		field{"url", false, "the URL at which the lab serves it, instead of " +
+			"file", kind{Schema{Type: "string", Pattern: `^https?://`}, func(v value) {
 			if !d.filled(v, &i.URL) {
 				return
 			}
@@ -80,7 +82,8 @@ func (d *fileDecoder) firmware() kind {
 				d.add(v, strconv.Quote(i.URL), "a URL such as https://192.168.1.10/image.bin, without a user name", "")
 			}
 		}}},
-		field{"bank", false, "the number of the one bank of Device.DeviceInfo.FirmwareImage. that it is for; any without this key", d.aNumber(&i.Bank, 1, maxBank)},
+		field{"bank", false, "the number of the only bank of Device.DeviceInfo.FirmwareImage. that it fits; without this key, it fits " +
+			"any", d.aNumber(&i.Bank, 1, maxBank)},
 	)
 	k.schema.AllOf = []condition{
 		{map[string]any{"not": map[string]any{"required": []string{"file"}}}, map[string]any{"required": []string{"url"}}},
@@ -118,7 +121,7 @@ func (d *fileDecoder) fileServer() kind {
 	scheme.schema.Default = HTTPS
 	return d.aMapping(
 		field{"scheme", false, "https, with a certificate of the authority under tls; or http, for a device that downloads over it", scheme},
-		field{"port", false, "its port; 0 is any free one", d.aNumber(&d.f.FileServer.Port, 0, maxPort)},
+		field{"port", false, "its port; 0 picks a free one", d.aNumber(&d.f.FileServer.Port, 0, maxPort)},
 	)
 }
 

@@ -21,14 +21,15 @@ func (d *fileDecoder) lab() kind {
 		field{"network", false, "the network in which discovery is tested; without it usptest makes one for a device that it launches as a process", d.aMapping(
 			field{"interface", false, "the port of this computer that leads to the device and to nothing else: while these cases run, only usptest uses it; afterwards it gets its addresses back",
 				d.aLine(&lab.Network.Interface)},
-			field{"ip", false, "the version of IP by which the device reaches usptest before it has discovered anything; 4 without this key",
+			field{"ip", false, "the IP version with which the device reaches usptest before it has discovered anything; 4 without this key",
 				d.then(d.aNumber(&lab.Network.IP, 4, 6), func(v value) {
 					if lab.Network.IP == 5 {
 						d.add(v, "5", "4 or 6", "")
 					}
 				})},
 		)},
-		field{"time", false, "how to keep the time from the device, for the case in which it must do without; usptest reboots it afterwards",
+		field{"time", false, "how to keep the time from the device, for the case in which it must not know the time; usptest reboots " +
+			"it afterwards",
 			d.time()},
 		field{"power", false, "how to switch the device's power off and on", d.hook(&lab.Power, ByHand, ByLaunch)},
 	)
@@ -48,9 +49,12 @@ func (d *fileDecoder) time() kind {
 func (d *fileDecoder) launch() kind {
 	l := &Launch{Env: map[string]string{}, Files: map[string]string{}}
 	k := d.aMapping(
-		field{"exec", false, "the command and its arguments, templates; an argument that renders to nothing is left out. Of a container: what is passed to its image", d.command(&l.Exec)},
-		field{"container", false, "the device as a container of Docker, on the network of this computer, as its user, with the device's directory", d.aMapping(
-			field{"build", false, "the folder with a Dockerfile from which the image is built first, under its name; without this key it is there already",
+		field{"exec", false, "the command and its arguments, templates; an argument that renders to nothing is left out. For a " +
+			"container: what is passed to its image", d.command(&l.Exec)},
+		field{"container", false, "the device as a Docker container, on the network of this computer, run as the user that runs " +
+			"usptest, with the device's directory", d.aMapping(
+			field{"build", false, "the folder with the Dockerfile from which the image is built first; without this key the image " +
+				"must exist",
 				d.then(d.aLine(&l.Build), func(v value) { d.exists(v, filepath.Join(l.Build, "Dockerfile")) })},
 			field{"image", true, "its image, a template; usptest pulls none", d.then(d.aLine(&l.Image), func(v value) { d.rendersText(v, l.Image) })},
 		)},

@@ -39,22 +39,28 @@ func (d *fileDecoder) link() kind {
 	}
 	k := d.aMapping(
 		key("mtp", true, "the Message Transfer Protocol", d.aWord(&l.MTP, MQTT, STOMP, WebSocket, UDS)),
-		key("version", false, "of MQTT, in quotes; each version is a link of its own", d.aWord(&l.Version, "5.0", "3.1.1")),
+		key("version", false, "the version of MQTT, in quotes; each version is a link of its own", d.aWord(&l.Version, "5.0", "3.1.1")),
 		key("tls", false, "whether the link has TLS", d.aSwitch(&l.TLS)),
-		key("port", false, "where usptest listens; a device that runs by itself needs a fixed port, for others 0 picks a free one", d.aNumber(&l.Port, 0, maxPort)),
+		key("port", false, "the port on which usptest listens; a device that runs by itself needs a fixed one, for others 0 picks a "+
+			"free one", d.aNumber(&l.Port, 0, maxPort)),
 		key("agentTopic", false, "the MQTT topic or STOMP destination where the device listens", d.topic(&l.AgentTopic)),
-		key("assignTopic", false, "whether the broker assigns the device its agentTopic: subscribe-topic and Response Information of MQTT 5.0, subscribe-dest of STOMP",
+		key("assignTopic", false, "whether the broker assigns agentTopic to the device: subscribe-topic and Response Information of "+
+			"MQTT 5.0, subscribe-dest of STOMP",
 			d.aSwitch(&l.AssignTopic)),
 		key("controllerTopic", false, "the MQTT topic or STOMP destination where usptest listens", d.topic(&l.ControllerTopic)),
-		key("username", false, "what the device logs in with", d.credential(&l.Username)),
-		key("password", false, `what the device logs in with; {{env "NAME"}} takes it from the environment, and it is masked wherever usptest writes`, d.credential(&l.Password)),
-		key("role", false, "of the Agent on WebSocket and Unix domain sockets: it dials usptest, or it is dialled",
+		key("username", false, "the user name with which the device logs in", d.credential(&l.Username)),
+		key("password", false, `the password with which the device logs in; {{env "NAME"}} takes it from the environment; `+
+			"it is masked in everything that usptest writes", d.credential(&l.Password)),
+		key("role", false, "the Agent's role on WebSocket and Unix domain sockets: a client connects to usptest, a server waits for "+
+			"usptest to connect",
 			d.aWord(&l.Role, RoleClient, RoleServer)),
-		key("path", false, "what a WebSocket client asks for, "+DefaultWSPath+" without this key; of a Unix domain socket its path, "+
+		key("path", false, "the path that a WebSocket client requests, "+DefaultWSPath+" without this key; or the path of a Unix "+
+			"domain socket, "+
 			"at most 107 bytes, which usptest chooses for a device that it launches", d.linkPath(&l.Path)),
-		key("url", false, "where a WebSocket server listens", d.url(&l.URL)),
-		key("session", false, "carry out the cases of chapter 1 within a session context, with payloads in the clear or in TLS, which the "+
-			"device must allow; a link of its own, which shares port and path with the same one without session",
+		key("url", false, "the URL at which a WebSocket server listens", d.url(&l.URL)),
+		key("session", false, "run the cases of chapter 1 within a session context, with payloads in the clear or in TLS; the device "+
+			"must allow that. "+
+			"It is a link of its own and may share port and path with the same link without session",
 			d.aWord(&l.Session, SessionPlain, SessionTLS)),
 	)
 	k.schema.AllOf = linkConditions()
@@ -300,9 +306,10 @@ func (d *fileDecoder) tls() kind {
 	file := func(into *string) kind { return d.then(d.aLine(into), func(v value) { d.exists(v, *into) }) }
 	return d.then(d.aMapping(
 		field{"authority", false, `a folder made by "usptest certs": the device must trust ca.pem in it`, d.authority()},
-		field{"certificate", false, "what the brokers show instead: the device must trust its issuer, and find host in its names", file(&t.Certificate)},
+		field{"certificate", false, "the certificate that the brokers show instead: the device must trust its issuer, and host must " +
+			"be among its names", file(&t.Certificate)},
 		field{"key", false, "its key", file(&t.Key)},
-		field{"trust", false, "the issuers of the certificate that the device shows; without it any is accepted", file(&t.Trust)},
+		field{"trust", false, "the issuers of the certificate that the device shows; without this key any is accepted", file(&t.Trust)},
 	), func(v value) {
 		if (t.Certificate == "") != (t.Key == "") {
 			d.add(v, "one of certificate and key", "both or none", "")

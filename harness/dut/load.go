@@ -70,28 +70,31 @@ type fileDecoder struct {
 func (d *fileDecoder) file() kind {
 	f := d.f
 	k := d.aMapping(
-		field{"device", true, "Who is tested; the report says so.", d.device()},
+		field{"device", true, "The device under test, as the report names it.", d.device()},
 		field{"controller", false, "The Controller that usptest plays; the device must know it and give it full access.", d.aMapping(
 			field{"endpoint", true, "its Endpoint ID; " + string(DefaultController) + " without this key", d.endpoint(&f.Controller)},
 		)},
 		field{"bind", false, "The IP address on which usptest listens. Use that of the network card that leads to the device: while a test runs, anyone who can reach that address can reach the brokers.",
 			d.bind()},
-		field{"host", false, "The name or address by which the device reaches this computer, when it is not bind.", d.aLine(&f.Host)},
+		field{"host", false, "The name or address by which the device reaches this computer, if that is not bind.", d.aLine(&f.Host)},
 		field{"links", true, "The MTPs to test, one after the other unless --link picks one.", d.links()},
-		field{"tls", false, "Certificates for the links with TLS, all files PEM, their paths from the folder of this file. A device that usptest launches needs none of it.", d.tls()},
+		field{"tls", false, "Certificates for the links with TLS, all of them PEM files with paths relative to the folder of this " +
+			"file. A device that usptest launches needs none of this.", d.tls()},
 		field{"collector", false, "The bulk data collector.", d.aMapping(
-			field{"http", false, "its port; 0 is any free one", d.aNumber(&f.Collector.HTTP, 0, maxPort)},
+			field{"http", false, "its port; 0 picks a free one", d.aNumber(&f.Collector.HTTP, 0, maxPort)},
 		)},
-		field{"firmware", false, "Images of the device's firmware, for the cases that replace it: at least one of another version than the one that runs. A device with one bank needs an image of that version too, to get it back.",
+		field{"firmware", false, "Images of the device's firmware, for the cases that replace it: at least one with another version " +
+			"than the running one. For a device with one bank, an image of the running version is needed too, to restore it.",
 			d.aList(d.firmware)},
 		field{"fileServer", false, "How usptest serves the images.", d.fileServer()},
 		field{"features", false, "The numbers of the plan's feature table that the device supports. usptest compares them with what the device shows.", d.features()},
 		field{"profiles", false, "The profiles of TR-181 that the device has, such as LocalAgent:1. What it lacks of them is a fault, apart from the plan's cases.",
 			d.aList(d.profile)},
 		field{"elements", false, "Substitutes for elements of the plan's procedures, which the plan allows; the report names them.", d.elements()},
-		field{"lab", false, "What the lab can do to the device. Cases that need more are left out or in error, and the report says so.", d.lab()},
+		field{"lab", false, "What the lab can do to the device. Cases that need more are left out or end in an error, and the report " +
+			"says so.", d.lab()},
 		field{"waits", false, "How long to wait for the device. A time-out ends early when the device is quicker.", d.waits()},
-		field{"report", false, "What the first page of the report says of who tested.", d.aMapping(
+		field{"report", false, "Who tested, for the first page of the report.", d.aMapping(
 			field{"laboratory", false, "the laboratory", d.aLine(&f.Laboratory)},
 			field{"tester", false, "the person who tested", d.aLine(&f.Tester)},
 		)},
@@ -116,11 +119,12 @@ const maxPort = 65535
 func (d *fileDecoder) device() kind {
 	id := &d.f.Device
 	return d.aMapping(
-		field{"vendor", true, "who makes it", d.aLine(&id.Vendor)},
+		field{"vendor", true, "its manufacturer", d.aLine(&id.Vendor)},
 		field{"model", true, "its model", d.aLine(&id.Model)},
 		field{"software", true, `the version of its software, in quotes: without them, 4.20 would be read as the number 4.2`, d.aLine(&id.Software)},
 		field{"serial", false, "its serial number, in quotes", d.aLine(&id.Serial)},
-		field{"endpoint", true, "the Endpoint ID of its Agent; {{.Instance}} in it is the number of the instance", kind{endpointSchema(), func(v value) {
+		field{"endpoint", true, "the Endpoint ID of its Agent; {{.Instance}} in it stands for the number of the " +
+			"instance", kind{endpointSchema(), func(v value) {
 			if !d.filled(v, &id.Endpoint) {
 				return
 			}
@@ -307,10 +311,10 @@ func (d *fileDecoder) advice() kind {
 				d.add(v, strconv.Quote(a.Check)+" again", "one entry for a check", "put its metrics into one list")
 			}
 		}}},
-		field{"metrics", false, "the numbers of the metrics that may give advice; all of the check unless you say otherwise", metrics},
+		field{"metrics", false, "the numbers of the metrics that may give advice; without this key, all metrics of the check", metrics},
 		field{"reason", true, "why it is expected", d.aLine(&a.Reason)},
 		field{"issue", false, "where it is tracked", d.aLine(&a.Issue)},
-		field{"until", false, "the last day, such as 2027-12-31; for good unless you say otherwise", d.lastDay("expectation", &a.Until)},
+		field{"until", false, "the last day, such as 2027-12-31; without this key, there is none", d.lastDay("expectation", &a.Until)},
 	)
 	return kind{k.schema, func(v value) {
 		k.read(v)

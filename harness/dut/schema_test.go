@@ -139,16 +139,16 @@ func TestTheReferenceIsUpToDate(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# DUT file reference
 
-Every key of a DUT file and every variable of its templates. This page is made from the table that usptest reads the file with;
-[dut.schema.json](dut.schema.json) is the same for editors. [example.yaml](../fixtures/duts/example.yaml) has them all in use.
+Every key of a DUT file and every variable of its templates. This page is generated from the table with which usptest reads the file;
+[dut.schema.json](dut.schema.json) is the same for editors. [example.yaml](../fixtures/duts/example.yaml) uses all of them.
 
-A key that is marked * has to be there. A value that is not allowed is reported with its line, and so is a key that does not exist.
+A key marked * is required. A value that is not allowed, or a key that does not exist, is reported with its line.
 `)
 	s := FileSchema(loadPlan(t))
 	for _, k := range s.Keys {
 		required := ""
 		if k.Required {
-			required = " It has to be there."
+			required = " Required."
 		}
 		fmt.Fprintf(&b, "\n## %s\n\n%s%s\n", k.Name, k.Text, required)
 		switch {
@@ -188,7 +188,7 @@ func rows(b *strings.Builder, under string, s Schema) {
 	}
 }
 
-// star marks a key that has to be there.
+// star marks a required key.
 func star(k Key) string {
 	if k.Required {
 		return " *"
@@ -222,7 +222,7 @@ func allowed(s Schema) string {
 		text = "text"
 	}
 	if s.Default != nil {
-		text += fmt.Sprintf("; `%v` unless you say otherwise", s.Default)
+		text += fmt.Sprintf("; default `%v`", s.Default)
 	}
 	return text
 }

@@ -23,7 +23,7 @@ type Vars struct {
 
 	Host string // of the brokers, as the device reaches them
 	Port int    // on which the broker of the link listens
-	// Path is what a WebSocket client asks for, or the Unix domain socket at which the Agent connects or listens.
+	// Path is the path that a WebSocket client requests, or the Unix domain socket at which the Agent connects or listens.
 	Path string
 	// AgentPort is a free port for a device that is a WebSocket server itself.
 	AgentPort int
@@ -66,14 +66,14 @@ func Variables() []Variable {
 	return []Variable{
 		{"Link", "`mqtt5`, `mqtt3`, `stomp`, `websocket` or `uds`, with `+tls` on a link with TLS"},
 		{"MTP", "`mqtt`, `stomp`, `websocket` or `uds`"},
-		{"Version", "of MQTT: `5.0` or `3.1.1`"},
+		{"Version", "the version of MQTT: `5.0` or `3.1.1`"},
 		{"TLS", "`true` on a link with TLS, else `false`"},
 		{"Session", "`plain` or `tls` on a link whose Records go within a session context, else empty"},
-		{"Role", "of the Agent on WebSocket and Unix domain sockets: `client` or `server`"},
+		{"Role", "the Agent's role on WebSocket and Unix domain sockets: `client` or `server`"},
 		{"Instance", "1, 2, … when several instances of the device run at once"},
 		{"Host", "the broker's address, as the device reaches it"},
 		{"Port", "the broker's port"},
-		{"Path", "what a WebSocket client asks for; of a Unix domain socket its path"},
+		{"Path", "the path that a WebSocket client requests, or the path of a Unix domain socket"},
 		{"AgentPort", "a free port for a device that is a WebSocket server"},
 		{"Interface", "the network interface of a device whose network usptest makes, for the cases of chapter 8; empty for any other case"},
 		{"NoTime", "`true` while the device is to have no time, where `lab.time` is `launch`; else `false`"},
@@ -81,8 +81,8 @@ func Variables() []Variable {
 		{"ControllerID", "the Endpoint ID of the Controller"},
 		{"AgentTopic", "the MQTT topic or STOMP destination where the device listens"},
 		{"ControllerTopic", "the MQTT topic or STOMP destination where usptest listens"},
-		{"Username", "what the device logs in with; empty: it logs in without"},
-		{"Password", "what the device logs in with"},
+		{"Username", "the user name with which the device logs in; empty when it logs in without one"},
+		{"Password", "the password with which the device logs in"},
 		{"CollectorURL", "the bulk data collector, without a path"},
 		{"Dir", "the device's own directory"},
 		{"CA", "a PEM file: the authority to trust, which signs what the brokers and the collector over HTTPS show"},

@@ -37,7 +37,7 @@ func TestAFileThatIsWrittenIsReadAgain(t *testing.T) {
 			if told := strings.Contains(string(written), "\n  # - 7 # Controllers:1, creatable: a reason in two lines\n"); told != (len(want.Features) > 0) {
 				t.Errorf("the feature that is unsure:\n%s", written)
 			}
-			if !strings.Contains(string(written), "where a WebSocket server listens") == (name == "every key") {
+			if !strings.Contains(string(written), "the URL at which a WebSocket server listens") == (name == "every key") {
 				t.Errorf("a key that has no place: \n%s", written)
 			}
 		})

@@ -375,7 +375,8 @@ func TestBaseline(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "baseline.txt", b.String())
-	for code, want := range map[int]string{result.ExitPassed: "no failure but those that the baseline knows or a waiver excuses", result.ExitDeviceFault: "a device fault"} {
+	for code, want := range map[int]string{result.ExitPassed: "no failures except known and waived ones", result.ExitDeviceFault: "a " +
+		"device fault"} {
 		if got := exit(run, code); got != want {
 			t.Errorf("exit %d: want %q, got %q", code, want, got)
 		}

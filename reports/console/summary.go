@@ -64,7 +64,7 @@ func (o Options) finished(b *strings.Builder, run *result.Run, p *plan.Plan, lin
 	switch {
 	case c.Baseline == result.Stale:
 		o.header(b, link, c)
-		b.WriteString("  stale   the baseline knows it as a failure, and it passes\n")
+		b.WriteString("  stale   it failed in the baseline, and it passes now\n")
 	case (c.Baseline == result.Known || c.Expected) && !o.Verbose:
 		if !o.Quiet {
 			o.header(b, link, c)
@@ -438,15 +438,15 @@ func exit(run *result.Run, code int) string {
 	case code == result.ExitDeviceFault && run.AdviceFails && advice > 0 && faults-advice == run.Standing(result.Known):
 		return "advice, which --advice-fails makes a failure"
 	case code == result.ExitPassed && run.Standing(result.Known) > 0 && count[result.Waived] > 0:
-		return "no failure but those that the baseline knows or a waiver excuses"
+		return "no failures except known and waived ones"
 	case code == result.ExitPassed && run.Standing(result.Known) > 0:
-		return "no failure but those that the baseline knows"
+		return "no failures except known ones"
 	case code == result.ExitPassed && count[result.Waived] > 0:
-		return "no failure but those that a waiver excuses"
+		return "no failures except waived ones"
 	case code == result.ExitDeviceFault && count[result.FailByHand] > 0 && faults == run.Standing(result.Known):
 		return "no new failure that usptest saw, but one by hand"
 	case code == result.ExitDeviceFault && faults+run.Standing(result.Stale) == run.Standing(result.Known):
-		return "no new failure, but the device lacks something of a profile that it claims"
+		return "no new failure, but the device lacks part of a profile that it claims"
 	case code == result.ExitDeviceFault && faults == run.Standing(result.Known):
 		return "no new failure, but the baseline is stale"
 	}

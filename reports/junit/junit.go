@@ -125,7 +125,7 @@ func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.T
 	switch c.Verdict {
 	case result.Pass:
 		if c.Baseline == result.Stale {
-			outcome.Message = message("the baseline knows it as a failure, and it passes; update " + baselineFile(run))
+			outcome.Message = message("it failed in the baseline, and it passes now; update " + baselineFile(run))
 			t.Failure = outcome
 		}
 	case result.Fail, result.Flaky:
