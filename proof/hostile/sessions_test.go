@@ -121,12 +121,9 @@ func sessionModes() map[string]mode {
 		"a TLS record that is never whole":      {22, 3, 3, 0x3f, 0xff, 2},
 		"no bytes of TLS":                       []byte("GET / HTTP/1.1\r\n\r\n"),
 	} {
-		findings := "the TLS handshake in a session context has failed"
+		findings := "TLS"                                                            // a failed handshake, or the device's Disconnect Record when it comes before
 		if name == "a TLS record that is never whole" || name == "no bytes of TLS" { // which are the beginning of one
 			findings = "no end of the TLS handshake"
-		}
-		if name == "the end of TLS in its handshake" { // the device's Disconnect Record may come before its end is noticed
-			findings = "TLS"
 		}
 		all[name] = mode{in: withTLS, verdict: result.Fail, findings: findings,
 			answers: func(r *usppb.Record) bool { return r.GetPayloadSecurity() == usppb.Record_TLS12 },
