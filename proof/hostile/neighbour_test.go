@@ -35,8 +35,9 @@ type neighbour struct {
 	every time.Duration
 	send  func(n *onLink, count int)
 
-	// What the run has to say: the verdict of the case, and a note of its journal; none where either outcome is right.
+	// What the run has to say: the verdict of the case, and a note of its journal. orPass: the case may pass instead, without it.
 	verdict result.Verdict
+	orPass  bool
 	note    string
 }
 
@@ -56,7 +57,7 @@ func neighbours() map[string]neighbour {
 	const short, seldom = 20 * time.Millisecond, 200 * time.Millisecond
 	return map[string]neighbour{
 		// no device is found, or it is when its own packets come between those of the flood
-		"a flood of DISCOVER": {in: "8.1", every: short,
+		"a flood of DISCOVER": {in: "8.1", every: short, verdict: result.Error, orPass: true, note: "(299.|3000) dhcp DISCOVER",
 			send: func(n *onLink, _ int) {
 				for range inFlood {
 					n.udp(clientPort, netip.AddrFrom4([4]byte{255, 255, 255, 255}), serverPort, discover())
@@ -234,6 +235,9 @@ waits: {connect: 20s, reconnect: 10s, notify: 10s}
 					said += string(readFile(t, out, c.Journal))
 				}
 				want := map[string]result.Verdict{n.in: n.verdict, "1.36": result.Pass}[c.ID]
+				if n.orPass && c.ID == n.in && c.Verdict == result.Pass {
+					want, n.note = result.Pass, ""
+				}
 				if want != "" && c.Verdict != want {
 					t.Errorf("%s: want %s, got %s %s", c.ID, want, c.Verdict, c.Reason)
 				}

@@ -121,7 +121,8 @@ func sessionModes() map[string]mode {
 		"a TLS record that is never whole":      {22, 3, 3, 0x3f, 0xff, 2},
 		"no bytes of TLS":                       []byte("GET / HTTP/1.1\r\n\r\n"),
 	} {
-		findings := "TLS"                                                            // a failed handshake, or the device's Disconnect Record when it comes before
+		// a failed handshake, or the device's Disconnect Record when it comes before
+		findings := "TLS"
 		if name == "a TLS record that is never whole" || name == "no bytes of TLS" { // which are the beginning of one
 			findings = "no end of the TLS handshake"
 		}
