@@ -52,6 +52,9 @@ func inspect(r room, f file) []string {
 		}
 	}
 	writes(r.info, f.File, report)
+	if !f.test && r.name != "harness/dut" && !(r.name == "harness/runner" && filepath.Base(f.name) == "connect.go") {
+		asksMTP(r.info, f.File, report)
+	}
 	ast.Inspect(f.File, func(n ast.Node) bool {
 		if s, ok := n.(*ast.SelectorExpr); ok && isFunc(r.info.Uses[s.Sel], "time", "Sleep") {
 			report(s.Pos(), "time.Sleep: wait for an event, or on a timer beside a context")
@@ -65,6 +68,33 @@ func inspect(r room, f file) []string {
 func isFunc(o types.Object, pkg string, names ...string) bool {
 	f, ok := o.(*types.Func)
 	return ok && f.Pkg() != nil && f.Pkg().Path() == pkg && f.Signature().Recv() == nil && slices.Contains(names, f.Name())
+}
+
+// asksMTP reports comparisons with the MTPs of a DUT file. A Link owns what differs between them; only its constructor and the DUT file's
+// own keys depend on which one it is.
+func asksMTP(info *types.Info, f *ast.File, report func(token.Pos, string)) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		var compared []ast.Expr
+		switch n := n.(type) {
+		case *ast.BinaryExpr:
+			if n.Op == token.EQL || n.Op == token.NEQ {
+				compared = []ast.Expr{n.X, n.Y}
+			}
+		case *ast.CaseClause:
+			compared = n.List
+		}
+		for _, e := range compared {
+			s, ok := e.(*ast.SelectorExpr)
+			if !ok {
+				continue
+			}
+			o, ok := info.Uses[s.Sel].(*types.Const)
+			if ok && o.Pkg().Path() == module+"harness/dut" && slices.Contains([]string{"MQTT", "STOMP", "WebSocket", "UDS"}, o.Name()) {
+				report(s.Pos(), "asks which MTP it is; that is a matter of the Link")
+			}
+		}
+		return true
+	})
 }
 
 // TestSuitesKnowNoVendor: what differs from device to device stands in its DUT file, never in a case.

@@ -2,6 +2,7 @@ package ci
 
 import (
 	"go/ast"
+	"go/constant"
 	"go/importer"
 	"go/parser"
 	"go/token"
@@ -180,11 +181,27 @@ func byPointer(s *types.Selection) bool {
 	return wants && !has
 }
 
+// shelf has the standard library, and one package of the project.
+type shelf struct {
+	types.Importer
+	own *types.Package
+}
+
+// Import implements types.Importer.
+func (s shelf) Import(path string) (*types.Package, error) {
+	if path == s.own.Path() {
+		return s.own, nil
+	}
+	return s.Importer.Import(path)
+}
+
 // TestCodeRefuse proves that each rule can be broken.
 func TestCodeRefuse(t *testing.T) {
 	const head = "package p\n"
 	fset := token.NewFileSet()
-	library := importer.ForCompiler(fset, "gc", nil)
+	library := shelf{importer.ForCompiler(fset, "gc", nil), types.NewPackage(module+"harness/dut", "dut")}
+	library.own.Scope().Insert(types.NewConst(token.NoPos, library.own, "UDS", types.Typ[types.String], constant.MakeString("uds")))
+	library.own.MarkComplete()
 	for _, c := range []struct{ name, source, want string }{
 		{"an error", `import "errors"; var err = errors.New("x")`, ""},
 		{"an error of its own type", `type e struct{}; func (*e) Error() string { return "" }; func f() *e { return nil }; var err = f()`, ""},
@@ -198,6 +215,8 @@ func TestCodeRefuse(t *testing.T) {
 		{"init", `func init() {}`, "an init function"},
 		{"dot import", `import . "errors"; var err = New("x")`, "a dot import"},
 		{"sleep", `import "time"; func f() { time.Sleep(1) }`, "time.Sleep"},
+		{"asks for an MTP", `import "` + module + `harness/dut"; func f(mtp string) bool { return mtp == dut.UDS }`, "asks which MTP"},
+		{"switches on it", `import "` + module + `harness/dut"; func f(mtp string) { switch mtp { case dut.UDS: } }`, "asks which MTP"},
 		{"sleep as a value", `import "time"; func f() { s := time.Sleep; s(1) }`, "time.Sleep"},
 		{"empty", `var x int`, "variable x is neither"},
 		{"a constant", `var x = "text"`, "variable x is neither"},

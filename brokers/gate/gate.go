@@ -96,7 +96,7 @@ func (g *Gate) Up() error {
 	if g.listener != nil {
 		return nil
 	}
-	listener, err := g.listen()
+	listener, err := listen(g.addr, g.unix)
 	if err != nil {
 		return fmt.Errorf("gate: %w", err)
 	}
@@ -105,11 +105,20 @@ func (g *Gate) Up() error {
 	return nil
 }
 
-func (g *Gate) listen() (net.Listener, error) {
-	if g.unix {
-		return ListenUnix(g.addr)
+// Try reports whether a Gate could listen there now.
+func Try(opts Options) error {
+	listener, err := listen(opts.Addr, opts.Unix)
+	if err != nil {
+		return err
 	}
-	return net.Listen("tcp", g.addr)
+	return listener.Close()
+}
+
+func listen(addr string, unix bool) (net.Listener, error) {
+	if unix {
+		return listenUnix(addr)
+	}
+	return net.Listen("tcp", addr)
 }
 
 // Down stops listening and cuts every connection, so that a device's attempts are refused until Up.

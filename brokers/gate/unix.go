@@ -22,8 +22,8 @@ func CheckUnixPath(path string) error {
 	return nil
 }
 
-// ListenUnix listens at a path. A socket that its listener left behind is removed; one that is in use is not, nor is any other file.
-func ListenUnix(path string) (net.Listener, error) {
+// listenUnix listens at a path. A socket that its listener left behind is removed; one that is in use is not, nor is any other file.
+func listenUnix(path string) (net.Listener, error) {
 	if err := CheckUnixPath(path); err != nil {
 		return nil, err
 	}

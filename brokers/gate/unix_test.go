@@ -47,12 +47,12 @@ func TestListenUnixReplacesASocketThatWasLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ListenUnix(left); err == nil {
+	if _, err := listenUnix(left); err == nil {
 		t.Error("a socket in use was replaced")
 	}
 	old.SetUnlinkOnClose(false)
 	old.Close()
-	l, err := ListenUnix(left)
+	l, err := listenUnix(left)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,13 +61,13 @@ func TestListenUnixReplacesASocketThatWasLeft(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ListenUnix(file); err == nil {
+	if _, err := listenUnix(file); err == nil {
 		t.Error("a file was replaced")
 	}
 	if _, err := os.Stat(file); err != nil {
 		t.Error(err)
 	}
-	if _, err := ListenUnix("/" + strings.Repeat("x", MaxUnixPath)); err == nil || !strings.Contains(err.Error(), "at most 107 bytes") {
+	if _, err := listenUnix("/" + strings.Repeat("x", MaxUnixPath)); err == nil || !strings.Contains(err.Error(), "at most 107 bytes") {
 		t.Errorf("a path of 108 bytes: %v", err)
 	}
 }

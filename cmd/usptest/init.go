@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -188,8 +189,9 @@ func (f *initFlags) missing() []string {
 // file is the DUT file that the flags describe. What only the device knows is still a guess.
 func (f *initFlags) file() (*dut.File, error) {
 	file := &dut.File{
-		Path:     f.out,
-		Device:   dut.Identity{Vendor: orElse(f.vendor, "unknown"), Model: orElse(f.model, "unknown"), Software: orElse(f.software, "unknown"), Endpoint: f.endpoint},
+		Path: f.out,
+		Device: dut.Identity{Vendor: cmp.Or(f.vendor, "unknown"), Model: cmp.Or(f.model, "unknown"),
+			Software: cmp.Or(f.software, "unknown"), Endpoint: f.endpoint},
 		Bind:     f.bind,
 		TLS:      dut.TLSSpec{Authority: f.authority},
 		Lab:      dut.LabSpec{Reboot: dut.Hook{By: dut.ByUSP}, FactoryReset: dut.Hook{By: dut.ByHand}, Power: dut.Hook{By: dut.ByHand}},
@@ -236,14 +238,6 @@ func pairs(flag string, texts []string) (map[string]string, error) {
 	return all, nil
 }
 
-// orElse is s, or other when s is empty.
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}
-
 // link reads a value of --link. A device that runs by itself gets a port, topics and destinations that stay the same.
 func (f *initFlags) link(text string) (dut.LinkSpec, error) {
 	if strings.HasPrefix(text, "ws://") || strings.HasPrefix(text, "wss://") {
@@ -259,11 +253,12 @@ func (f *initFlags) link(text string) (dut.LinkSpec, error) {
 	usual, ok := map[string]struct {
 		dut.LinkSpec
 		port, tlsPort int
+		topics        string // before the names of topics or destinations; "" where there is no broker
 	}{
-		"mqtt5":     {dut.LinkSpec{MTP: dut.MQTT, Version: "5.0"}, 1883, 8883},
-		"mqtt3":     {dut.LinkSpec{MTP: dut.MQTT, Version: "3.1.1"}, 1884, 8884},
-		"stomp":     {dut.LinkSpec{MTP: dut.STOMP}, 61613, 61614},
-		"websocket": {dut.LinkSpec{MTP: dut.WebSocket}, 8080, 8443},
+		"mqtt5":     {dut.LinkSpec{MTP: dut.MQTT, Version: "5.0"}, 1883, 8883, "usptest/"},
+		"mqtt3":     {dut.LinkSpec{MTP: dut.MQTT, Version: "3.1.1"}, 1884, 8884, "usptest/"},
+		"stomp":     {dut.LinkSpec{MTP: dut.STOMP}, 61613, 61614, "/queue/usptest/"},
+		"websocket": {dut.LinkSpec{MTP: dut.WebSocket}, 8080, 8443, ""},
 	}[strings.TrimSuffix(name, "+tls")]
 	if !ok {
 		return dut.LinkSpec{}, fmt.Errorf("--link %q: want %s, each with or without :PORT, of uds :PATH, or where "+
@@ -271,7 +266,7 @@ func (f *initFlags) link(text string) (dut.LinkSpec, error) {
 	}
 	l := usual.LinkSpec
 	l.TLS = strings.HasSuffix(name, "+tls")
-	if l.MTP != dut.WebSocket {
+	if usual.topics != "" {
 		l.Username, l.Password, l.AgentTopic, l.ControllerTopic = f.user, f.password, f.agentTopic, f.controllerTopic
 	}
 	if hasPort {
@@ -288,9 +283,9 @@ func (f *initFlags) link(text string) (dut.LinkSpec, error) {
 			l.Port = usual.tlsPort
 		}
 	}
-	if prefix, ok := map[string]string{dut.MQTT: "usptest/", dut.STOMP: "/queue/usptest/"}[l.MTP]; ok {
-		l.AgentTopic = orElse(l.AgentTopic, prefix+"agent")
-		l.ControllerTopic = orElse(l.ControllerTopic, prefix+"controller")
+	if usual.topics != "" {
+		l.AgentTopic = cmp.Or(l.AgentTopic, usual.topics+"agent")
+		l.ControllerTopic = cmp.Or(l.ControllerTopic, usual.topics+"controller")
 	}
 	return l, nil
 }
@@ -477,7 +472,7 @@ func (p *prompt) ask(text, def string, valid func(string) error) (string, error)
 		if err != nil {
 			return "", fmt.Errorf("no answer to %q: %w", text, err)
 		}
-		answer := orElse(strings.TrimSpace(line), def)
+		answer := cmp.Or(strings.TrimSpace(line), def)
 		if err := valid(answer); err != nil {
 			fmt.Fprintln(p.out, err)
 			continue

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
@@ -124,6 +125,15 @@ func (l LinkSpec) Carrier() string {
 		name += "+tls"
 	}
 	return name
+}
+
+// Listens returns where the harness listens for the device, given its address. It is false where that is not known beforehand: the harness
+// dials a device that is a server, and chooses the path of a socket that the file does not name.
+func (l LinkSpec) Listens(bind string) (at gate.Options, ok bool) {
+	if l.MTP == UDS {
+		return gate.Options{Addr: l.Path, Unix: true}, l.Role != RoleServer && l.Path != ""
+	}
+	return gate.Options{Addr: net.JoinHostPort(bind, strconv.Itoa(l.Port))}, l.Role != RoleServer
 }
 
 // TLSSpec says which certificates stand on a TLS link. A launched device needs none of it: it is given those of the harness's own CA.

@@ -7,7 +7,8 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// MTP is what the standards call one Message Transfer Protocol and its elements of the data model (TR-181).
+// MTP is what the standards call the Message Transfer Protocol of a Link and its elements of the data model (TR-181), and what they let an
+// Agent do over it.
 type MTP struct {
 	Name    string // "MQTT", "STOMP", "WebSocket" or "UDS": the value of MTP.{i}.Protocol, and the object below that row
 	Version string // of the protocol, where links of several versions differ: "5.0" or "3.1.1" of MQTT
@@ -24,6 +25,9 @@ type MTP struct {
 
 	// EndsOnBadRecord says that an Agent may end the connection over a Record that it cannot take (R-WS.16).
 	EndsOnBadRecord bool
+
+	// AgentDials says that the Agent opens a connection to each Controller that it knows, so that no other one can reach it.
+	AgentDials bool
 }
 
 // Login is the user name and the password that the Agent is to log in with at a broker; "" where it may be any.

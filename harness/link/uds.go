@@ -60,7 +60,7 @@ func (l *UDS) newEnd(id string) *udsEnd {
 func (l *UDS) Name() string { return l.o.Name }
 
 // MTP implements Link. An Agent ends the connection over a Record that it cannot extract (R-UDS.23).
-func (l *UDS) MTP() MTP { return MTP{Name: "UDS", EndsOnBadRecord: true} }
+func (l *UDS) MTP() MTP { return MTP{Name: "UDS", EndsOnBadRecord: true, AgentDials: l.o.Dial == ""} }
 
 // Broker returns the server, to be scripted, once the link is started.
 func (l *UDS) Broker() *uds.Server { return l.server }

@@ -75,7 +75,7 @@ func (l *WebSocket) Name() string { return l.o.Name }
 
 // MTP implements Link.
 func (l *WebSocket) MTP() MTP {
-	return MTP{Name: "WebSocket", ControllerAddress: "Path", EndsOnBadRecord: true, TLSRule: "R-WS.22"}
+	return MTP{Name: "WebSocket", ControllerAddress: "Path", EndsOnBadRecord: true, AgentDials: l.o.Dial == nil, TLSRule: "R-WS.22"}
 }
 
 // Broker returns the server, to be scripted, once the link is started. A connection that the link has dialled is among its own.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"time"
 
@@ -142,31 +141,20 @@ func (r *rig) connectedBeside(ctx context.Context) (names []string) {
 // a remedy for each that cannot be had.
 func Listenable(f *dut.File, links []string) []error {
 	var errs []error
-	tried := func(what string, l net.Listener, err error) {
-		if err == nil {
-			err = l.Close()
-		}
-		if err != nil {
+	try := func(what string, at gate.Options) {
+		if err := gate.Try(at); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w; %s", what, err, listenRemedy(err, "free the port or change it in the DUT file")))
 		}
 	}
-	try := func(what string, port int) {
-		l, err := net.Listen("tcp", address(f.Bind, port))
-		tried(what, l, err)
-	}
 	for _, name := range withBeside(f, links) {
-		switch spec, ok := f.Link(name); {
-		case !ok, spec.Role == dut.RoleServer, spec.MTP == dut.UDS && spec.Path == "":
-		case spec.MTP == dut.UDS:
-			l, err := gate.ListenUnix(spec.Path)
-			tried(name, l, err)
-		default:
-			try(name, spec.Port)
+		spec, _ := f.Link(name)
+		if at, ok := spec.Listens(f.Bind); ok {
+			try(name, at)
 		}
 	}
-	try("collector.http", f.Collector.HTTP)
+	try("collector.http", gate.Options{Addr: address(f.Bind, f.Collector.HTTP)})
 	if len(f.Firmware) > 0 {
-		try("fileServer", f.FileServer.Port)
+		try("fileServer", gate.Options{Addr: address(f.Bind, f.FileServer.Port)})
 	}
 	return errs
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
-	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -17,8 +16,7 @@ import (
 // use) is a matter of its policy: an Agent that does not answer it is in order, and nothing can be
 // judged.
 func untrustedRole(c *harness.Case) {
-	spec, _ := c.DUT.Link(c.Link)
-	if c.WebSocket != nil && spec.Role != dut.RoleServer || c.UDS != nil && c.UDS.Addr() != "" {
+	if c.MTP.AgentDials {
 		c.Unsupported("over this link the Agent dials the Controllers that it knows, so that an unknown one cannot reach it")
 	}
 	untrusted, err := c.Read(trust + "UntrustedRole")
