@@ -70,7 +70,7 @@ func TestChecksOutlastTrouble(t *testing.T) {
 	}
 }
 
-// inTrouble asks for trouble when so many Records of a case have come.
+// inTrouble asks for trouble in the middle of a case: after troubleAt Records.
 func inTrouble(body harness.Body) harness.Body {
 	return func(c *harness.Case) {
 		var records atomic.Int64

@@ -347,7 +347,7 @@ func (p *page) show(what string, e result.Event) {
 	p.line("```")
 }
 
-// short is text that a device may have sent, in one line of at most so many bytes.
+// short is text that a device may have sent, cut to one line of at most that many bytes.
 func short(s string, most int) string {
 	head, left := result.Cut(s, most)
 	if left > 0 {

@@ -21,6 +21,7 @@ type ByHand struct {
 	Reason  string  `json:"reason,omitempty"`
 }
 
+// String says who gave the verdict, and why.
 func (h ByHand) String() string {
 	text := fmt.Sprintf("%s, %s: %s", h.Who, h.When, h.Why)
 	if h.Attachment != "" {

@@ -186,6 +186,7 @@ func passedBefore(numbers []int) string {
 // Difference is one field in which two things differ that ought to be the same.
 type Difference struct{ Field, One, Other string }
 
+// String is the difference in one line.
 func (d Difference) String() string {
 	return fmt.Sprintf("%s: %q and %q", d.Field, VisibleLine(d.One), VisibleLine(d.Other))
 }

@@ -159,6 +159,7 @@ type Alternate struct {
 	Path    string `json:"path"`
 }
 
+// String is the substitution in one line.
 func (a Alternate) String() string {
 	return fmt.Sprintf("%s: %s in the place of %s", a.Role, cmp.Or(a.Path, "nothing"), cmp.Or(a.Instead, "the plan's own"))
 }

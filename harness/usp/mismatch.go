@@ -13,6 +13,7 @@ type Mismatch struct {
 	Got   string // what was found, strings quoted
 }
 
+// Error implements error.
 func (m *Mismatch) Error() string { return m.Where + ": want " + m.Want + ", got " + m.Got }
 
 // Differs returns a Mismatch. A got that is a string of the device is quoted by the caller.

@@ -23,6 +23,7 @@ const (
 	EventPath                     // "Device.Boot!"
 )
 
+// String is the name of the kind, for messages.
 func (k PathKind) String() string {
 	return [...]string{"object path", "object instance path", "parameter path", "command path", "event path"}[k]
 }

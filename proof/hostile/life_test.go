@@ -139,7 +139,7 @@ func posts(report func() (io.Reader, http.Header)) func(*session, packet, *usppb
 	}
 }
 
-// endless is so many bytes of one JSON string.
+// endless is a report whose one string has that many bytes.
 func endless(bytes int64) io.Reader {
 	return io.MultiReader(strings.NewReader(`{"Report":[{"UpTime":"`), io.LimitReader(letters{}, bytes))
 }

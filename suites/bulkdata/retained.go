@@ -73,7 +73,7 @@ func judgeRetained(c *harness.Case, what *collection) {
 	}
 }
 
-// addKeeper adds a profile that retains failed reports. A device without room for it, or that does not retain so many, has none.
+// addKeeper adds a profile that retains failed reports. It returns nil where the device has no room for one, or cannot retain that many.
 func addKeeper(c *harness.Case, what *collection, encodingType string, keeps int) *keeper {
 	every := max(shortest, leastInterval(c), time.Duration(c.Scale*float64(1500*time.Millisecond))) // whole seconds tell two reports apart
 	p := &profile{carrier: overHTTP(c), c: c, every: every, created: c.Journal.Mark()}
