@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 // NewSession makes the device open another session and waits for it: the link cuts the one there is.
@@ -42,6 +44,24 @@ func (c *Case) StaysConnected(conn uint64, mark journal.Mark) (seq journal.Mark,
 	}
 	return e.Seq, &usp.Mismatch{Where: "connection", Want: "to stay open, as the Record has to be ignored (R-MTP.5)",
 		Got: fmt.Sprintf("%s %s: %s", e.Layer, e.Type, e.Text)}
+}
+
+// FirstRecord returns the first Record of the device in a session, which comes within 30 s of its beginning: its Connect Record (R-MTP.6,
+// R-MTP.8). The Record is nil where it cannot be read.
+func (c *Case) FirstRecord(session *journal.Event) (*usppb.Record, *journal.Event, error) {
+	const longest = 30 * time.Second
+	wait := Wait{D: c.Scaled(longest) + c.Waits().Tolerance + c.Lag(), From: session.At}
+	first, err := c.Await("Connect Record", wait, session.Seq, func(e *journal.Event) error {
+		if e.Layer != journal.LayerRecord || e.Dir != journal.In || e.Conn != session.Conn {
+			return journal.ErrSkip
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	record, _ := first.Body.(*usppb.Record)
+	return record, first, nil
 }
 
 // TLSOf returns the event of the TLS handshake that secured a connection, or nil when this case's journal has none.

@@ -16,6 +16,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/model"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/runner"
@@ -97,7 +98,7 @@ func openDevice(t *testing.T, c plan.Case, link string) examined {
 	return examined{s, c}
 }
 
-// run carries out a body, and interrupts it when so many Records have come; 0 lets it end.
+// run carries out a body, and interrupts it after that many Records; 0 lets it end.
 func (d examined) run(t *testing.T, body harness.Body, part int64) (r result.Case, came int64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -143,7 +144,7 @@ func (d examined) kept(t *testing.T) usp.Params {
 		q, err := expect.OneResult(c.Agent.Get(c, "Device."), "Device.")
 		c.DeviceMust(err)
 		for path, value := range expect.Resolved(q) {
-			if writable[schemaPath(path)] {
+			if writable[model.SchemaPath(path)] {
 				kept[path] = value
 			}
 		}
@@ -181,17 +182,6 @@ func ranked(kept usp.Params) usp.Params {
 		by[path] = value
 	}
 	return by
-}
-
-// schemaPath is a path with {i} for every instance number.
-func schemaPath(path string) string {
-	parts := strings.Split(path, ".")
-	for i, part := range parts {
-		if part != "" && strings.Trim(part, "0123456789") == "" {
-			parts[i] = "{i}"
-		}
-	}
-	return strings.Join(parts, ".")
 }
 
 // same wants the device to have what it had. Its own record of commands, Request, it keeps as long as it likes.

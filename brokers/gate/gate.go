@@ -4,6 +4,7 @@
 package gate
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -31,6 +32,14 @@ const (
 	handshakeTimeout = 30 * time.Second      // for a TLS handshake, so that a silent peer does not keep its place for ever
 	acceptPause      = 50 * time.Millisecond // an accept that fails for want of descriptors fails again at once
 )
+
+// Kept is what an event keeps of a packet's bytes.
+func Kept(raw []byte) []byte {
+	if len(raw) <= MaxRaw {
+		return raw
+	}
+	return bytes.Clone(raw[:MaxRaw])
+}
 
 // Options say where and how a Gate listens.
 type Options struct {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness/journal"
 )
 
@@ -136,7 +137,7 @@ func (s *Server) Inject(conn uint64, raw []byte) error {
 	open.writing.Lock()
 	defer open.writing.Unlock()
 	open.conn.Log(journal.Event{Layer: journal.LayerSTOMP, Dir: journal.Out, Type: "raw bytes",
-		Text: fmt.Sprintf("%d bytes as they are", len(raw)), Raw: kept(raw)})
+		Text: fmt.Sprintf("%d bytes as they are", len(raw)), Raw: gate.Kept(raw)})
 	_, err = open.conn.Write(raw)
 	return err
 }

@@ -1,7 +1,6 @@
 package stomp
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -41,7 +40,7 @@ type session struct {
 // write records a frame and sends it. The number is that of its event, also when sending fails.
 func (s *session) write(f *Frame) (seq journal.Mark, err error) {
 	raw, body := encode(f)
-	keeps := kept(raw)
+	keeps := gate.Kept(raw)
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	seq = s.conn.Log(journal.Event{Layer: journal.LayerSTOMP, Dir: journal.Out, Type: f.Command, Text: f.summary(),
@@ -65,7 +64,7 @@ func (s *session) take(t token, f *Frame) bool {
 		s.server.j.Secret(passcode)
 		hidePasscode(t.raw[:t.body])
 	}
-	raw := kept(t.raw)
+	raw := gate.Kept(t.raw)
 	seq := s.conn.Log(journal.Event{Layer: journal.LayerSTOMP, Dir: journal.In, Type: f.Command, Text: f.summary(),
 		Raw: raw, Body: f.forJournal(raw, t.body), Weight: f.weight(t.body)}).Seq
 	if name := f.notUTF8(); name != "" {
@@ -250,19 +249,11 @@ func (s *session) failed(t token, err error) {
 
 // remain records the bytes of a frame that never became one.
 func (s *session) remain(t token, reason string) {
-	s.conn.Log(journal.Event{Layer: journal.LayerNote, Dir: journal.In, Type: BadFrame, Raw: kept(t.raw),
+	s.conn.Log(journal.Event{Layer: journal.LayerNote, Dir: journal.In, Type: BadFrame, Raw: gate.Kept(t.raw),
 		Text: fmt.Sprintf("%s, %d bytes were read", reason, len(t.raw))})
 }
 
 func errorFrame(message string) *Frame {
 	return &Frame{Command: frame.ERROR, Headers: []Pair{{frame.Message, message}, {frame.ContentType, "text/plain"},
 		{frame.ContentLength, strconv.Itoa(len(message))}}, Body: []byte(message), Size: len(message)}
-}
-
-// kept is what an event keeps of a packet.
-func kept(raw []byte) []byte {
-	if len(raw) <= gate.MaxRaw {
-		return raw
-	}
-	return bytes.Clone(raw[:gate.MaxRaw])
 }

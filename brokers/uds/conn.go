@@ -117,7 +117,7 @@ func (c *Conn) Send(fields ...TLV) (seq journal.Mark, err error) {
 func (c *Conn) Inject(raw []byte) (seq journal.Mark, err error) {
 	return c.write(raw, func(raw []byte) journal.Mark {
 		return c.conn.Log(journal.Event{Layer: journal.LayerUDS, Dir: journal.Out, Type: "raw bytes",
-			Text: fmt.Sprintf("%d bytes as they are", len(raw)), Raw: kept(raw)}).Seq
+			Text: fmt.Sprintf("%d bytes as they are", len(raw)), Raw: gate.Kept(raw)}).Seq
 	})
 }
 
@@ -140,16 +140,8 @@ func (c *Conn) write(raw []byte, log func(raw []byte) journal.Mark) (seq journal
 
 func (c *Conn) log(dir journal.Dir, f *Frame, raw []byte) journal.Mark {
 	body, weight := f.forJournal()
-	return c.conn.Log(journal.Event{Layer: journal.LayerUDS, Dir: dir, Type: f.name(), Text: f.summary(), Raw: kept(raw), Body: body,
+	return c.conn.Log(journal.Event{Layer: journal.LayerUDS, Dir: dir, Type: f.name(), Text: f.summary(), Raw: gate.Kept(raw), Body: body,
 		Weight: weight}).Seq
-}
-
-// kept is what an event keeps of a packet.
-func kept(raw []byte) []byte {
-	if len(raw) <= gate.MaxRaw {
-		return raw
-	}
-	return append([]byte(nil), raw[:gate.MaxRaw]...)
 }
 
 // serve reads until the connection ends.
@@ -245,7 +237,7 @@ func (c *Conn) failed(raw []byte, err error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		reason = fmt.Sprintf("a frame did not end within %s of its first byte", c.server.opts.Patience)
 	}
-	c.conn.Log(journal.Event{Layer: journal.LayerNote, Dir: journal.In, Type: "bad frame", Raw: kept(raw),
+	c.conn.Log(journal.Event{Layer: journal.LayerNote, Dir: journal.In, Type: "bad frame", Raw: gate.Kept(raw),
 		Text: fmt.Sprintf("%s, %d bytes were read", reason, len(raw))})
 	c.leave(reason)
 }

@@ -126,7 +126,7 @@ func (c *Conn) Inject(raw []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.conn.Log(journal.Event{Layer: journal.LayerWebSocket, Dir: journal.Out, Type: "raw bytes",
-		Text: fmt.Sprintf("%d bytes as they are", len(raw)), Raw: kept(raw)})
+		Text: fmt.Sprintf("%d bytes as they are", len(raw)), Raw: gate.Kept(raw)})
 	_, err := c.conn.Write(raw)
 	return closedError(err)
 }
@@ -171,15 +171,7 @@ func closedError(err error) error {
 func (c *Conn) log(dir journal.Dir, f *Frame, raw []byte) journal.Mark {
 	body := f.forJournal()
 	return c.conn.Log(journal.Event{Layer: journal.LayerWebSocket, Dir: dir, Type: f.Opcode.String(), Text: f.summary(),
-		Raw: kept(raw), Body: body, Weight: len(body.Payload)}).Seq
-}
-
-// kept is what an event keeps of a packet.
-func kept(raw []byte) []byte {
-	if len(raw) <= gate.MaxRaw {
-		return raw
-	}
-	return append([]byte(nil), raw[:gate.MaxRaw]...)
+		Raw: gate.Kept(raw), Body: body, Weight: len(body.Payload)}).Seq
 }
 
 // serve reads until the connection ends.
@@ -320,6 +312,6 @@ func (c *Conn) failed(raw []byte, err error) {
 
 // remain records the bytes of a frame that never became one.
 func (c *Conn) remain(raw []byte, reason string) {
-	c.conn.Log(journal.Event{Layer: journal.LayerNote, Dir: journal.In, Type: "bad frame", Raw: kept(raw),
+	c.conn.Log(journal.Event{Layer: journal.LayerNote, Dir: journal.In, Type: "bad frame", Raw: gate.Kept(raw),
 		Text: fmt.Sprintf("%s, %d bytes were read", reason, len(raw))})
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/model"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -159,12 +160,12 @@ func keysOf(m map[string]string) []string { return usp.Params(m).Names() }
 // has wants elements of an object to have been described. Nothing is known of what diverges.
 func (d *description) has(where, object string, names ...string) error {
 	for _, name := range names {
-		path := schemaOf(object + name)
+		path := model.SchemaPath(object + name)
 		if _, ok := d.elements[path]; !ok && !d.diverges(path) {
 			return d.contradicts(where, "only elements of the supported data model", path)
 		}
 	}
-	if path := schemaOf(object); object != "" && d.objects[path] == nil && !d.diverges(path) {
+	if path := model.SchemaPath(object); object != "" && d.objects[path] == nil && !d.diverges(path) {
 		return d.contradicts(where, "only objects of the supported data model", path)
 	}
 	return nil
@@ -172,7 +173,7 @@ func (d *description) has(where, object string, names ...string) error {
 
 // ran wants a command to have been described, and to run as that said.
 func (d *description) ran(where, command string, asynchronously, synchronously bool) error {
-	path := schemaOf(command)
+	path := model.SchemaPath(command)
 	async, ok := d.elements[path]
 	switch {
 	case !strings.HasSuffix(path, "()") || d.diverges(path): // another rule is broken, or nothing is known
@@ -200,17 +201,6 @@ func (d *description) diverges(path string) bool {
 		}
 	}
 	return false
-}
-
-// schemaOf is the path of an element in the supported data model: {i} stands for the numbers of rows.
-func schemaOf(path string) string {
-	parts := strings.Split(path, ".")
-	for i, part := range parts {
-		if part != "" && strings.Trim(part, "0123456789") == "" {
-			parts[i] = "{i}"
-		}
-	}
-	return strings.Join(parts, ".")
 }
 
 // judgeSupported compares a further GetSupportedDMResp with the description.

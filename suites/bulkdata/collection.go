@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/model"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -247,33 +247,22 @@ func (p *profile) each(m *harness.Metric, check func(where string, r *report) er
 func typesOf(c *harness.Case, values usp.Params) map[string]usp.ValueType {
 	var objects []string
 	for path := range values {
-		object, _ := usp.SplitName(supported(path))
+		object, _ := usp.SplitName(model.SchemaPath(path))
 		objects = append(objects, object)
 	}
 	slices.Sort(objects)
 	got := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: slices.Compact(objects), FirstLevelOnly: true, ReturnParams: true})
-	model := map[string]usp.ValueType{}
+	described := map[string]usp.ValueType{}
 	for _, q := range got.Body().GetResponse().GetGetSupportedDmResp().GetReqObjResults() {
 		for _, o := range q.GetSupportedObjs() {
 			for _, p := range o.GetSupportedParams() {
-				model[o.GetSupportedObjPath()+p.GetParamName()] = p.GetValueType()
+				described[o.GetSupportedObjPath()+p.GetParamName()] = p.GetValueType()
 			}
 		}
 	}
 	types := map[string]usp.ValueType{}
 	for path := range values {
-		types[path] = model[supported(path)]
+		types[path] = described[model.SchemaPath(path)]
 	}
 	return types
-}
-
-// supported is the path in the supported data model of an instantiated one.
-func supported(path string) string {
-	parts := strings.Split(path, ".")
-	for i, part := range parts {
-		if _, err := strconv.ParseUint(part, 10, 32); err == nil {
-			parts[i] = "{i}"
-		}
-	}
-	return strings.Join(parts, ".")
 }

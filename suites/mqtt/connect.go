@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/brokers/mqtt"
@@ -181,22 +180,14 @@ func clientIDOf(c *harness.Case, session *journal.Event) (assigned string) {
 // connectRecord is 11.17: the first Record of a session is its Connect Record (R-MTP.6, R-MTP.8),
 // comes within 30 s, and says truly which MQTT the Agent speaks and where it can be reached.
 func connectRecord(c *harness.Case) {
-	const longest = 30 * time.Second
 	c.Step(1, "reboot the device")
 	mark := c.Reboot()
 	c.Step(2, "wait until it connects")
 	session, err := awaitConnect(c, mark)
 	c.DeviceMust(err)
 	c.Metric(1, func(m *harness.Metric) {
-		wait := harness.Wait{D: c.Scaled(longest) + c.Waits().Tolerance + c.Lag(), From: session.At}
-		first, err := c.Await("Connect Record", wait, session.Seq, func(e *journal.Event) error {
-			if e.Layer != journal.LayerRecord || e.Dir != journal.In || e.Conn != session.Conn {
-				return journal.ErrSkip
-			}
-			return nil
-		})
+		record, first, err := c.FirstRecord(session)
 		m.Must(err, session.Seq)
-		record, _ := first.Body.(*usppb.Record) // nil when it cannot be read
 		if record.GetMqttConnect() == nil {
 			m.Must(&usp.Mismatch{Where: "first Record of the session", Want: "an MQTTConnectRecord", Got: first.Type}, first.Seq)
 		}

@@ -89,7 +89,6 @@ func goesOn(conn uint64, e *journal.Event) error {
 // connectRecord is 6.12: the first Record of a session is its Connect Record (R-MTP.6, R-MTP.8). The time is that
 // from CONNECTED.
 func connectRecord(c *harness.Case) {
-	const longest = 30 * time.Second
 	c.Step(1, "reboot the device")
 	mark, isNew := reboot(c)
 	c.Step(2, "wait until it connects and subscribes")
@@ -100,15 +99,8 @@ func connectRecord(c *harness.Case) {
 	var record *usppb.STOMPConnectRecord
 	var at *journal.Event
 	if !c.Metric(1, func(m *harness.Metric) {
-		patience := harness.Wait{D: c.Scaled(longest) + c.Waits().Tolerance + c.Lag(), From: session.At}
-		first, err := c.Await("STOMP Connect Record", patience, session.Seq, func(e *journal.Event) error {
-			if e.Layer != journal.LayerRecord || e.Dir != journal.In || e.Conn != subscribed.Conn {
-				return journal.ErrSkip
-			}
-			return nil
-		})
+		r, first, err := c.FirstRecord(session)
 		m.Must(err, session.Seq)
-		r, _ := first.Body.(*usppb.Record) // nil when it cannot be read
 		if record, at = r.GetStompConnect(), first; record == nil {
 			m.Must(&usp.Mismatch{Where: "first Record of the session", Want: "a STOMPConnectRecord", Got: first.Type}, first.Seq)
 		}

@@ -11,7 +11,6 @@ import (
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
-	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 const deviceInfo = "Device.DeviceInfo."
@@ -70,22 +69,14 @@ func secureSession(c *harness.Case) {
 // connectRecord is 7.10: the first Record of a session is its Connect Record (R-MTP.6, R-MTP.8),
 // and it comes within 30 s.
 func connectRecord(c *harness.Case) {
-	const longest = 30 * time.Second
 	c.Step(1, "reboot the device")
 	mark := c.Reboot()
 	c.Step(2, "wait until it connects")
 	session, err := newSession(c, mark)
 	c.DeviceMust(err)
 	c.Metric(1, func(m *harness.Metric) {
-		wait := harness.Wait{D: c.Scaled(longest) + c.Waits().Tolerance + c.Lag(), From: session.At}
-		first, err := c.Await("Connect Record", wait, session.Seq, func(e *journal.Event) error {
-			if e.Layer != journal.LayerRecord || e.Dir != journal.In || e.Conn != session.Conn {
-				return journal.ErrSkip
-			}
-			return nil
-		})
+		record, first, err := c.FirstRecord(session)
 		m.Must(err, session.Seq)
-		record, _ := first.Body.(*usppb.Record) // nil when it cannot be read
 		if record.GetWebsocketConnect() == nil {
 			m.Must(&usp.Mismatch{Where: "first Record of the session", Want: "a WebSocketConnectRecord", Got: first.Type}, first.Seq)
 		}
