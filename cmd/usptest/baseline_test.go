@@ -66,7 +66,7 @@ func TestABaselineKnowsFailures(t *testing.T) {
 	}
 	// known, and it passes
 	dir, p = gated(result.ExitDeviceFault, "1.1", "1.36")
-	p.Want(t, result.ExitDeviceFault, "  stale mqtt5 1.1", "the baseline is stale", "replace the baseline by")
+	p.Want(t, result.ExitDeviceFault, "  stale mqtt5 1.1", "the baseline is stale", "replace the baseline with")
 	const stale = `<failure message="it failed in the baseline, and it passes now`
 	if junit := string(read(t, dir, junitFile)); strings.Count(junit, stale) != 1 {
 		t.Errorf("junit.xml does not agree with the gate:\n%s", junit)

@@ -297,7 +297,7 @@ func (o Options) baseline(b *strings.Builder, run *result.Run) {
 		}
 	}
 	if run.Standing(result.Stale) > 0 {
-		b.WriteString("  stale failures pass now: replace the baseline by the run.json of this run, or of one that you trust\n")
+		b.WriteString("  stale failures pass now: replace the baseline with the run.json of this run, or of one that you trust\n")
 	}
 }
 
