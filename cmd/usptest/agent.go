@@ -43,7 +43,7 @@ Device.FactoryReset(): start it again with the same --state to let it come back.
 	flags.StringVar(&f.link, "link", "mqtt5", "`link`: mqtt5, mqtt3, stomp or websocket, each with or without +tls, or uds")
 	flags.StringVar(&f.mtp.Host, "host", "127.0.0.1", "`host` of the broker or Controller")
 	flags.IntVar(&f.mtp.Port, "port", 0, "`port` of the broker or Controller (default: that of the protocol)")
-	flags.BoolVar(&f.mtp.Listen, "listen", false, "be the server of the WebSocket or Unix domain socket instead of the client")
+	flags.BoolVar(&f.mtp.Listen, "listen", false, "act as the server of the WebSocket or Unix domain socket instead of the client")
 	flags.StringVar(&f.mtp.Path, "path", "/usp", "WebSocket `path`, or that of the Unix domain socket")
 	flags.StringVar(&f.mtp.AgentTopic, "agent-topic", "usptest/agent", "`topic` or destination of the agent")
 	flags.StringVar(&f.mtp.ControllerTopic, "controller-topic", "usptest/controller", "`topic` or destination of the Controller")
@@ -57,7 +57,7 @@ Device.FactoryReset(): start it again with the same --state to let it come back.
 	flags.StringVar(&f.key, "key", "", "PEM `file` of the certificate's key")
 	flags.StringVar(&f.config.Discover, "discover", "", "discover on this network `interface`, which loses its addresses and gets "+
 		"others by DHCP (Linux, root)")
-	flags.BoolVar(&f.config.NoTime, "no-time", false, "do not know the time")
+	flags.BoolVar(&f.config.NoTime, "no-time", false, "start without knowing the time")
 	flags.Float64Var(&f.config.TimeScale, "timescale", 1, "divide every protocol interval by this `number`")
 	flags.StringArrayVar(&f.defects, "defect", nil, "break the agent in this `way`; repeatable")
 	flags.StringArrayVar(&f.models, "model", nil, "have the whole data model of this XML `file` or folder, a row in each table; repeatable")

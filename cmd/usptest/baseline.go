@@ -24,7 +24,7 @@ func loadBaseline(path string, p *plan.Plan, device result.Device) (*result.Base
 	}
 	lines, err := checkBaseline(path, p)
 	if err != nil {
-		return nil, fmt.Errorf("--baseline: the file says what cannot be; correct it, or make the baseline again:\n%w", err)
+		return nil, fmt.Errorf("--baseline: the file contradicts itself; correct it, or make the baseline again:\n%w", err)
 	}
 	if err := sameDevice("--baseline", path, run, device); err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func loadBaseline(path string, p *plan.Plan, device result.Device) (*result.Base
 // sameDevice refuses the run at path, named by a flag, when it is of another device.
 func sameDevice(flag, path string, run *result.Run, device result.Device) error {
 	if unlike := run.Device.Differences(device, result.FieldVendor, result.FieldModel, result.FieldReference); len(unlike) > 0 {
-		return fmt.Errorf("%s: %s is of another device, %s; take a run of this one", flag, path, list(unlike))
+		return fmt.Errorf("%s: %s is of a different device, %s; use a run of this one", flag, path, list(unlike))
 	}
 	return nil
 }

@@ -25,9 +25,9 @@ func certsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "certs --out DIR",
 		Short: "Write the test CA that a device must trust, and its certificates",
-		Long: `certs makes a certificate authority, once. Load ca.pem into the device's trust store, name the folder in the DUT file
-(tls: {authority: DIR}), and every run shows certificates that the device trusts. An authority that is in the
-folder already is kept.
+		Long: `certs makes a certificate authority. Load ca.pem into the device's trust store and name the folder in the DUT file
+(tls: {authority: DIR}); then the device trusts the certificates of every run. An authority that is already in the
+folder is kept.
 
 With --endpoint it also writes a certificate for the device, with that Endpoint ID.`,
 		Example: `  usptest certs --out certs

@@ -24,8 +24,8 @@ func diffCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff OLD.json NEW.json",
 		Short: "Compare two runs of a device; exit 1 on a regression",
-		Long: `diff shows for each link what changed between two runs: regressions (a case fails that did not, another of its
-metrics fails, or a case that passed could not be judged), fixes, cases that are new and cases that vanished. It
+		Long: `diff shows for each link what changed between two runs: regressions (a case that did not fail fails now, a case
+fails in another metric, or one that passed could not be judged now), fixes, new cases and cases that vanished. It
 takes run.json files or the folders that hold them.
 
 Runs of different devices are refused without --force. The software of a device may differ: that is what diff is for.

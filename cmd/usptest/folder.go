@@ -82,7 +82,7 @@ func lockFolder(dir string) (*folder, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w; make room or choose another folder", err)
 	case !free:
-		return nil, fmt.Errorf("another usptest is writing into %s; wait for its end, or choose another folder", dir)
+		return nil, fmt.Errorf("another usptest is writing into %s; wait until it has finished, or choose another folder", dir)
 	}
 	reserve := filepath.Join(dir, reserveFile)
 	if err := os.WriteFile(reserve, make([]byte, reserved), 0o644); err != nil {

@@ -27,8 +27,8 @@ func historyCommand() *cobra.Command {
 		Long: `history shows a matrix of cases and runs, the oldest run first, each with the version of the device's software and its date. A
 folder is that of a run, or one that holds folders of runs, such as usptest-runs. Runs of several devices get a matrix each.
 
-A cell has the verdict that weighs most, and names its links where not all agree. Cases that no run judged are left out. A run that was
-killed counts with what it has. One that cannot be read, or was changed, is an error when it is named, and left out with a
+A cell has the most serious verdict, and its links where they do not all agree. Cases that no run judged are left out. A run that was
+killed is shown with its finished cases. One that cannot be read, or was changed, is an error when it is named, and left out with a
 message when it is found in a folder.`,
 		Example: `  usptest history usptest-runs
   usptest history release-4.1 release-4.2 --format json

@@ -48,7 +48,7 @@ func initCommand() *cobra.Command {
 		Long: `init writes a DUT file with a comment for every key, and beside it the JSON Schema with which editors complete it.
 On a terminal it asks for what the flags leave open.
 
-With --detect it then listens on the first link, launches the device where a command is given after -- or a container is
+With --detect it then listens on the first link, launches the device if a command is given after -- or a container is
 named, waits for it and reads its identity and its supported data model: features that it shows are declared, and elements of the plan's
 procedures that it lacks get a substitute. Nothing on the device is changed. Without contact, the file stays as it was written.
 
@@ -65,7 +65,7 @@ The command, the values of --env and the files of --file are templates over what
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if at := cmd.ArgsLenAtDash(); at > 0 || at < 0 && len(args) > 0 {
-				return fmt.Errorf("argument %q: a command that starts the device follows --, and nothing else is an argument", args[0])
+				return fmt.Errorf("argument %q: the only argument is the command that starts the device, after --", args[0])
 			}
 			f.launch = args
 			return f.run(cmd)
@@ -261,7 +261,7 @@ func (f *initFlags) link(text string) (dut.LinkSpec, error) {
 		"websocket": {dut.LinkSpec{MTP: dut.WebSocket}, 8080, 8443, ""},
 	}[strings.TrimSuffix(name, "+tls")]
 	if !ok {
-		return dut.LinkSpec{}, fmt.Errorf("--link %q: want %s, each with or without :PORT, of uds :PATH, or where "+
+		return dut.LinkSpec{}, fmt.Errorf("--link %q: want %s, uds with :PATH, the others with :PORT, both optional; or where "+
 			"a device listens, such as ws://192.168.1.1:5683/usp or unix:/var/run/usp/agent", text, strings.Join(linkNames(), ", "))
 	}
 	l := usual.LinkSpec
@@ -297,7 +297,7 @@ func (f *initFlags) fill(ctx context.Context, w io.Writer, p *plan.Plan, file *d
 		return nil, err
 	}
 	link := file.Links[0].Name()
-	fmt.Fprintf(w, "%s: waiting for the device, %s at most; Ctrl-C ends that and leaves the file as it is\n", link, trial.Waits.Connect)
+	fmt.Fprintf(w, "%s: waiting for the device, %s at most; Ctrl-C stops waiting and leaves the file as it is\n", link, trial.Waits.Connect)
 	found, err := runner.Preflight(ctx, p, trial, link, "")
 	if err != nil {
 		if ctx.Err() != nil {

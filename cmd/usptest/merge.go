@@ -23,7 +23,7 @@ func mergeCommand() *cobra.Command {
 		Long: `merge joins what usptest run --shard 1/N to N/N left on N machines: one run.json, one junit.xml, one report.html and
 all journals, as one run would have written them. It takes the folders of the parts, in any order.
 
-Parts of another plan, tool, device or selection are refused, and so are missing or duplicate shards.
+Parts of a different plan, tool, device or selection are refused, and so are missing or duplicate shards.
 
 Exit codes: those of the whole run; 2 when the parts cannot be joined.`,
 		Example: `  usptest merge part1 part2 part3 --out usptest-run

@@ -64,7 +64,7 @@ Exit codes: 0 compared, and nothing fails; 1 a claimed profile lacks something, 
 	cmd.Flags().BoolVar(&f.values, "values", false, "read the device's values, too, and check each against its type, range and the like")
 	cmd.Flags().StringVar(&f.write, "write", "", "set the parameters of this `object` to valid and invalid values, and restore them")
 	cmd.Flags().StringVar(&f.out, "out", "", "keep the journal of what was asked in this `folder`")
-	cmd.Flags().BoolVar(&f.list, "list", false, "list the profiles of the model and end")
+	cmd.Flags().BoolVar(&f.list, "list", false, "list the profiles of the model and exit")
 	cmd.Flags().StringVar(&f.format, "format", formatTable, "table, json or markdown")
 	must(cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(listFormats, cobra.ShellCompDirectiveNoFileComp)))
 	cmd.MarkFlagsOneRequired("dut", "gsdm", "list")

@@ -86,7 +86,7 @@ All reports and SHA256SUMS of the run are written again. Nothing is written if o
 	flags.StringVar(&n.Verdict, "verdict", "", "`pass` or fail")
 	flags.StringVar(&n.Who, "who", "", "`name` of the person who judged")
 	flags.StringVar(&n.When, "when", "", "`date` on which the person judged, such as 2026-03-02 (default: today)")
-	flags.StringVar(&n.Why, "why", "", "what was seen, as a `text` of a line or more")
+	flags.StringVar(&n.Why, "why", "", "what was seen: a `text` of one or more lines")
 	flags.StringVar(&n.Attachment, "attachment", "", "`file` with evidence, at most 16 MiB, which is copied into the run")
 	flags.StringVar(&n.Link, "link", "", "the `link` over which the case was judged, where it is open over several")
 	flags.StringVar(&from, "from", "", "YAML `file` with the verdicts of several cases")

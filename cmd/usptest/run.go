@@ -57,7 +57,7 @@ all) and writes run.json, junit.xml, report.html and one journal for each case i
 --out, or a new one below usptest-runs, where the link latest leads to the newest. Nothing is overwritten.
 
 Without --dut it launches the built-in reference agent, over mqtt5, mqtt3, stomp, websocket
-and mqtt5+tls, with every protocol interval divided so that the run takes seconds; with --link uds, over a
+and mqtt5+tls, with every protocol interval divided so that the run does not take long; with --link uds, over a
 Unix domain socket. A run without selectors adds a sample of chapter 1 within session contexts; --session runs
 the whole chapter that way.`,
 		Example: `  usptest run
@@ -165,7 +165,7 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string, resumed *result.R
 	o.Out = folder.dir
 	if resumed != nil {
 		err := folder.awaitWorkers(cmd.Context(), runner.Grace(o.DUT), func() {
-			fmt.Fprintln(cmd.ErrOrStderr(), "usptest: a worker of the run that was killed still restores its device; waiting for its end")
+			fmt.Fprintln(cmd.ErrOrStderr(), "usptest: a worker of the killed run is still restoring its device; waiting until it has finished")
 		})
 		switch {
 		case cmd.Context().Err() != nil:

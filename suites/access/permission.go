@@ -145,7 +145,7 @@ func mustBeDenied(c *harness.Case, m *harness.Metric, own *roles, reply *control
 		if c.Strict("permission-denied-inside") {
 			m.Must(expect.Equal("Error: err_code", usp.CodePermissionDenied.String(), code.String()))
 		}
-		m.Note("the Error has code %s; %s stands in its parameter errors", code, usp.CodePermissionDenied)
+		m.Note("the Error has code %s; %s is in its parameter errors", code, usp.CodePermissionDenied)
 	}
 }
 

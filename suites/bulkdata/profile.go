@@ -175,7 +175,7 @@ func (p *profile) holds(metric int, alone bool, check func(where string, r *repo
 			m.Must(at(where, err))
 			m.Must(expect.AtLeast(where+": number of report instances", 1, len(reports)))
 			for i := range reports {
-				m.Must(expect.SameSet(where+": names that stand in one report twice", nil, reports[i].twice))
+				m.Must(expect.SameSet(where+": names that are in one report twice", nil, reports[i].twice))
 				m.Must(check(where, &reports[i]))
 			}
 		}
