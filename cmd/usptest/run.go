@@ -69,7 +69,7 @@ the whole chapter that way.`,
   usptest run --dut lab.yaml --failed before/run.json  # only what failed or could not be judged
   usptest run --resume usptest-runs/latest   # the rest of a run that was cut off
   usptest run --dut lab.yaml --timeout 45m   # then the rest is aborted; --resume continues with it
-  usptest run --dut lab.yaml --dry-run       # what would run, what not and why, and how long it takes
+  usptest run --dut lab.yaml --dry-run       # what would run, what would not and why, and how long it takes
   usptest run --dut lab.yaml --repeat 5 1.52   # is it flaky?
   usptest run --dut lab.yaml --shard 2/4 --out part2   # on the second of four machines
   usptest run --defect add-response-without-id-key 1.1   # see what a failure looks like`,
@@ -101,7 +101,7 @@ func (f *runFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&f.resume, "resume", "", "continue the run in this `folder`, which was interrupted or killed, with its own settings")
 	flags.StringVar(&f.shard, "shard", "", "carry out the part `I/N` of the run, to spread it over N machines; usptest merge joins the parts")
 	flags.IntVar(&f.instances, "instances", 0,
-		"how many devices to run at once, when usptest launches them (default: one for each link, six with the reference agent)")
+		"how many devices to run at once, when usptest launches them (default: one for each link, nine with the reference agent)")
 	flags.StringArrayVar(&f.defects, "defect", nil, "break the reference agent in this `way`; repeatable; see usptest agent --list-defects")
 	flags.IntVar(&f.repeat, "repeat", 1, "carry out each case `N` times, 1 to 100; a case whose rounds differ is flaky, which fails the run")
 	flags.DurationVar(&f.timeout, "timeout", 0, "end the run after this `duration`, such as 45m; what was judged is kept (default: no limit)")

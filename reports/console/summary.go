@@ -49,7 +49,7 @@ func heading(run *result.Run) string {
 		device = join(" ", device, "("+d.Endpoint+")")
 	}
 	if d.Reference {
-		device = join(", ", "the reference agent "+device, strings.Join(d.Defects, ", "))
+		device = join(", ", "the "+device, strings.Join(d.Defects, ", "))
 	}
 	if run.Shard != nil {
 		device += ", shard " + run.Shard.String()

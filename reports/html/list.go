@@ -175,7 +175,7 @@ func Diff(w io.Writer, d *result.Diff, p *plan.Plan, tool result.Tool) error {
 func nameOf(d result.Device) string {
 	name := join(" ", d.Vendor, d.Model)
 	if d.Reference {
-		return join(", ", "the reference agent", name)
+		return "the " + name
 	}
 	return name
 }

@@ -61,7 +61,7 @@ func sign(v result.Verdict) string {
 func heading(d result.Device) string {
 	name := strings.TrimSpace(strings.Join([]string{d.Vendor, d.Model, d.Software}, " "))
 	if d.Reference {
-		name = "the reference agent " + name
+		name = "the " + name
 	}
 	return name
 }
