@@ -165,7 +165,8 @@ func (f *runFlags) run(cmd *cobra.Command, selectors []string, resumed *result.R
 	o.Out = folder.dir
 	if resumed != nil {
 		err := folder.awaitWorkers(cmd.Context(), runner.Grace(o.DUT), func() {
-			fmt.Fprintln(cmd.ErrOrStderr(), "usptest: a worker of the killed run is still restoring its device; waiting until it has finished")
+			fmt.Fprintln(cmd.ErrOrStderr(),
+				"usptest: a worker of the killed run is still restoring its device; waiting until it has finished")
 		})
 		switch {
 		case cmd.Context().Err() != nil:
