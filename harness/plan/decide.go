@@ -99,6 +99,24 @@ func (r Requires) missing(declared []int) (numbers []int, all bool) {
 	return r.Any, false
 }
 
+// Refuted says why a case whose features are declared is not for the device all the same: what it lacks, by the number of the feature. It
+// is empty for a case that can be carried out.
+func (p *Plan) Refuted(c Case, declared []int, lacks map[int]string) string {
+	has := slices.DeleteFunc(slices.Clone(declared), func(f int) bool { return lacks[f] != "" })
+	numbers, _ := c.Requires.missing(has)
+	var reasons []string
+	for _, n := range numbers {
+		if f, _ := p.Feature(n); lacks[n] != "" && slices.Contains(declared, n) {
+			reasons = append(reasons, fmt.Sprintf("needs feature %d (%s), declared in the DUT file, but the device does not have it: %s",
+				n, f.Name, lacks[n]))
+		}
+	}
+	if len(reasons) == 0 {
+		return ""
+	}
+	return strings.Join(reasons, "; ") + "; remove the number from features, or fix the device"
+}
+
 // featureReason names the missing features: "needs feature 3 (asynchronous command), …".
 func (p *Plan) featureReason(numbers []int, all bool) string {
 	var names []string

@@ -101,5 +101,49 @@ func TestDetect(t *testing.T) {
 	}
 }
 
+// TestRefuted: what the data model of a device lacks counts more than what the DUT file declares, and no more than that.
+func TestRefuted(t *testing.T) {
+	p := mustLoad(t)
+	bulkData := objects{
+		"Device.BulkData.": {}, "Device.BulkData.Profile.{i}.": {}, // whose rows cannot be added
+		"Device.BulkData.Profile.{i}.HTTP.": {Params: map[string]model.Param{"URL": {}}},
+	}
+	offers := func(encodings string) map[string]string {
+		return map[string]string{"Device.BulkData.Protocols": "HTTP", "Device.BulkData.EncodingTypes": encodings}
+	}
+	for _, test := range []struct {
+		name, id string
+		declared []int
+		objects  objects
+		values   map[string]string
+		want     string
+	}{
+		{"no firmware", "9.3", []int{26}, bulkData, nil, "needs feature 26 (Firmware:1), declared in the DUT file, but the " +
+			"device does not have it: not in the supported data model: Device.DeviceInfo.ActiveFirmwareImage"},
+		{"no CSV", "10.3", []int{32, 33}, bulkData, offers("JSON"), `Device.BulkData.EncodingTypes: want "CSV" in the list, got "JSON"`},
+		{"JSON instead", "10.5", []int{32, 33}, bulkData, offers("JSON"), ""},
+		{"neither", "10.5", []int{32, 33}, bulkData, offers("XML"), "needs feature 32 (bulk data, HTTP and JSON), declared in the DUT"},
+		{"CSV", "10.3", []int{33}, bulkData, offers("JSON,CSV"), ""},
+		{"access is for the case to judge", "10.3", []int{33}, bulkData, offers("CSV"), ""},
+		{"nobody has read the list", "10.3", []int{33}, bulkData, nil, ""},
+		{"not declared", "10.3", []int{32}, bulkData, offers("JSON"), ""},
+		{"one of two that are needed", "9.5", []int{26, 27}, bulkData, nil, "needs feature 26 (Firmware:1)"},
+		{"a sign alone", "7.1", []int{19}, nil, nil, ""},
+		{"what the case itself looks for", "1.98", []int{39}, nil, nil, ""},
+		{"what no model shows", "4.1", []int{15}, nil, nil, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			lacks := map[int]string{}
+			for _, f := range p.Features {
+				lacks[f.Number] = f.LackedBy(&model.Model{Objects: test.objects}, test.values)
+			}
+			c, _ := p.Case(test.id)
+			if got := p.Refuted(c, test.declared, lacks); !strings.Contains(got, test.want) || (got == "") != (test.want == "") {
+				t.Errorf("want %q, got %q", test.want, got)
+			}
+		})
+	}
+}
+
 // objects are those of a data model, by their paths.
 type objects = map[string]*model.Object

@@ -36,6 +36,7 @@ type Rule struct {
 	Shows  Kind              `yaml:"shows"`  // something of this kind is anywhere in the model
 	Values map[string]string `yaml:"values"` // by parameter: an item of its value, a comma-separated list
 	None   string            `yaml:"none"`   // why the feature cannot be detected
+	Sign   bool              `yaml:"sign"`   // the model is only a sign of it: a device that is declared to have the feature is tried
 }
 
 // Kind is a kind of element that a Rule looks for.
@@ -103,6 +104,26 @@ func (f Feature) DetectIn(m *model.Model, values map[string]string) (Detected, s
 		}
 	}
 	return Yes, ""
+}
+
+// LackedBy says what a device does not have that every case of the feature needs, whatever the DUT file declares: an element, or an item
+// in a list. It is empty where nothing is missing, or where nobody can say. Access is left to the cases, which judge it.
+func (f Feature) LackedBy(m *model.Model, values map[string]string) string {
+	if f.Detect.Sign {
+		return ""
+	}
+	paths := func(wants []string) (paths []string) {
+		for _, want := range wants {
+			_, path := splitWant(want)
+			paths = append(paths, path)
+		}
+		return paths
+	}
+	f.Detect = Rule{All: paths(f.Detect.All), Any: paths(f.Detect.Any), Values: f.Detect.Values, None: f.Detect.None}
+	if detected, why := f.DetectIn(m, values); detected == No {
+		return why
+	}
+	return ""
 }
 
 // The access that a line of a rule can demand.

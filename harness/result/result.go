@@ -213,6 +213,9 @@ type Case struct {
 	Title   string  `json:"title"`
 	Verdict Verdict `json:"verdict"`
 	Reason  string  `json:"reason,omitempty"`
+	// Refuted says of an unsupported case that the DUT file declares the features which it needs, and the device lacks one. The file or the
+	// device is at fault.
+	Refuted bool `json:"refuted,omitempty"`
 	// ByHand are the verdicts that persons gave to a case that usptest did not judge; the last one counts.
 	ByHand []ByHand `json:"byHand,omitempty"`
 	// Baseline is how the case stands to Run.Baseline; empty when it neither fails nor is a known failure.

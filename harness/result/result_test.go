@@ -96,6 +96,18 @@ func TestConclusionAndExitCode(t *testing.T) {
 			r.Features = []Feature{{Number: 3, Declared: true, Detected: No}}
 			return r
 		}(), Partial, 0},
+		"feature that the device refutes": {func() *Run {
+			r := run(Pass, Unsupported)
+			r.Links[0].Cases[1].Refuted = true
+			r.Features = []Feature{{Number: 3, Declared: true, Detected: No}}
+			return r
+		}(), Partial, 1},
+		"feature of a check alone that the device refutes": {func() *Run {
+			r := run(Pass, Unsupported)
+			r.Links[0].Cases[1].ID, r.Links[0].Cases[1].Refuted = "R-BULK.12", true
+			r.Features = []Feature{{Number: 3, Declared: true, Detected: No}}
+			return r
+		}(), Partial, 0},
 		"feature that cannot be reported": {func() *Run {
 			r := run(Pass)
 			r.Features = []Feature{{Number: 3, Declared: true, Detected: Unknown}, {Number: 4, Detected: No}, {Number: 5, Declared: true, Detected: Yes}}

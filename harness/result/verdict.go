@@ -308,9 +308,10 @@ const (
 	ExitInterrupted = 130
 )
 
-// ExitCode is what the run as a whole means to a pipeline: 0 everything selected passed, 1 a device fault, a flaky case or a profile that is
-// claimed and lacks something, 3 errors but no device fault. A waived failure is none; with a baseline, a known one is none, and a stale one is. A run in which nothing was judged is an error:
-// nothing is silently green. Checks beyond the plan count when GateChecks or, for what they advise, AdviceFails says so.
+// ExitCode is what the run as a whole means to a pipeline: 0 everything selected passed, 1 a device fault, a flaky case, or a profile or
+// a feature that is claimed and lacks something, 3 errors but no device fault. A waived failure is none; with a baseline, a known one is
+// none, and a stale one is. A run in which nothing was judged is an error: nothing is silently green. Checks beyond the plan count when
+// GateChecks or, for what they advise, AdviceFails says so.
 func (r *Run) ExitCode() int {
 	count := r.Deciding()
 	for _, l := range r.Links {
@@ -320,10 +321,15 @@ func (r *Run) ExitCode() int {
 	}
 	known := r.Standing(Known)
 	switch {
-	case count[Fail]+count[Flaky]+count[FailByHand]-known+r.Standing(Stale)+r.Model.Faults() > 0:
+	case count[Fail]+count[Flaky]+count[FailByHand]-known+r.Standing(Stale)+r.Model.Faults()+r.Refuted() > 0:
 		return ExitDeviceFault
 	case count[Error]+count[Aborted] > 0 || count[Pass]+count[Waived]+known == 0:
 		return ExitError
 	}
 	return ExitPassed
+}
+
+// Refuted counts the cases that the device does not support against the DUT file, of those that decide the exit code.
+func (r *Run) Refuted() int {
+	return r.count(func(c Case) bool { return c.Refuted && (!c.IsCheck() || r.GateChecks) })[Unsupported]
 }

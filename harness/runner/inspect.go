@@ -26,6 +26,8 @@ type inspection struct {
 	model *model.Model
 	// Compared is how the data model compares with TR-181, when the job asks for it.
 	Compared *model.Report `json:"compared,omitempty"`
+	// lacks is what the device does not have of the declared features, by number. It stays in the process that asked.
+	lacks map[int]string
 	// described is the reply with the supported data model; it stays in the process that asked.
 	described *controller.Reply
 }
@@ -48,10 +50,16 @@ func (r *rig) inspect(ctx context.Context, p *plan.Plan) inspection {
 	values := shown(r.Agent.Get(ctx, p.DetectableValues()...))
 	found := inspection{
 		Features: features(p, r.DUT, func(f plan.Feature) (plan.Detected, string) { return f.DetectIn(device, values) }),
-		Elements: r.DUT.CheckElements(device), model: device, described: got,
+		Elements: r.DUT.CheckElements(device), model: device, described: got, lacks: map[int]string{},
 	}
 	for i := range found.Features {
 		boundTexts(r.Journal.Masker(), &found.Features[i].Why)
+	}
+	for _, row := range p.Features {
+		if why := row.LackedBy(device, values); why != "" && slices.Contains(r.DUT.Features, row.Number) {
+			boundTexts(r.Journal.Masker(), &why)
+			found.lacks[row.Number] = why
+		}
 	}
 	for i := range found.Elements {
 		boundTexts(r.Journal.Masker(), &found.Elements[i].Remedy)

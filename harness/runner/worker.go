@@ -77,9 +77,10 @@ type worker struct {
 	answers chan answer
 	asked   int // how many pleas there were
 
-	rig  *rig
-	all  []plan.Requirement
-	lost string // why the device cannot be reached any more; every later case is an error
+	rig   *rig
+	all   []plan.Requirement
+	lacks map[int]string // what the device does not have of the declared features, by number
+	lost  string         // why the device cannot be reached any more; every later case is an error
 }
 
 // report writes one line. When it cannot, the supervisor is gone; then the input ends too, and with it the work.
@@ -154,6 +155,7 @@ func (w *worker) run(ctx context.Context) error {
 	if len(found.Elements) > 0 {
 		return nil // the supervisor ends the run before its first case
 	}
+	w.lacks = found.lacks
 	if w.all, err = w.plan.Requirements(); err != nil {
 		return err
 	}
@@ -228,6 +230,13 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 	if r, ok := w.cannot(ctx, p); ok {
 		w.report(report{Case: &r})
 		return r
+	}
+	if len(w.lacks) > 0 {
+		if why := w.plan.Refuted(p, w.DUT.Features, w.lacks); why != "" {
+			r := result.Case{ID: p.ID, Title: p.Title, Verdict: result.Unsupported, Reason: why, Refuted: true}
+			w.report(report{Case: &r})
+			return r
+		}
 	}
 	speaks := w.rig.Agent.Speaks()
 	if since := plan.Since(p, w.all); usp.EarlierVersion(speaks, since) {

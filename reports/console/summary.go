@@ -445,6 +445,8 @@ func exit(run *result.Run, code int) string {
 		return "no failures except waived ones"
 	case code == result.ExitDeviceFault && count[result.FailByHand] > 0 && faults == run.Standing(result.Known):
 		return "no new failure that usptest saw, but one by hand"
+	case code == result.ExitDeviceFault && faults+run.Standing(result.Stale) == run.Standing(result.Known) && run.Refuted() > 0:
+		return "no new failure, but the device lacks part of a feature that the DUT file declares"
 	case code == result.ExitDeviceFault && faults+run.Standing(result.Stale) == run.Standing(result.Known):
 		return "no new failure, but the device lacks part of a profile that it claims"
 	case code == result.ExitDeviceFault && faults == run.Standing(result.Known):

@@ -157,7 +157,13 @@ func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.T
 	case result.Waived:
 		outcome.Data = findings(run, known, link, c)
 		t.Skipped = outcome
-	case result.PassByHand, result.Deselected, result.Unsupported, result.NotAutomated, result.Deprecated:
+	case result.Unsupported:
+		if c.Refuted && counts {
+			t.Failure = outcome
+		} else {
+			t.Skipped = outcome
+		}
+	case result.PassByHand, result.Deselected, result.NotAutomated, result.Deprecated:
 		t.Skipped = outcome
 	default: // error, aborted, and whatever this version does not know
 		outcome.Data = findings(run, known, link, c)

@@ -219,6 +219,22 @@ func TestTheGateAndTheFileAgree(t *testing.T) {
 	}
 }
 
+// TestAClaimThatTheDeviceRefutesIsAFailure, as it is for the exit code; an honest lack is none.
+func TestAClaimThatTheDeviceRefutesIsAFailure(t *testing.T) {
+	run := runs.Example()
+	run.Links[0].Cases = []result.Case{{ID: "9.3", Verdict: result.Unsupported, Refuted: true, Reason: "no banks"},
+		{ID: "9.4", Verdict: result.Unsupported}, {ID: "R-BULK.12", Verdict: result.Unsupported, Refuted: true}}
+	cases := parse(t, render(t, run)).Suites[0].Cases
+	if f := cases[0].Failure; f == nil || f.Message != "no banks" {
+		t.Errorf("want a failure, got %+v", cases[0])
+	}
+	for _, c := range cases[1:3] {
+		if c.Failure != nil || c.Skipped == nil {
+			t.Errorf("want it skipped, got %+v", c)
+		}
+	}
+}
+
 // TestAForeignParser reads the file with a library that knows nothing of this project.
 func TestAForeignParser(t *testing.T) {
 	run := gated()
