@@ -3,6 +3,7 @@ package bulkdata
 import (
 	"errors"
 	"mime"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -113,6 +114,9 @@ func (p *profile) judgeTypes(n int, r *report, types map[string]usp.ValueType) {
 		switch {
 		case p.format.name() == "JSON":
 			p.c.Beyond("TR-369, bulk data, types of JSON", func(m *harness.Metric) {
+				if want == usp.TypeDecimal && v.kind == kindNumber {
+					return // TR-369 says nothing of decimals
+				}
 				if wanted := jsonKind(want); v.kind != wanted {
 					m.Must(&usp.Mismatch{Where: where, Want: string(wanted) + " for the type " + usp.ValueTypeName(want),
 						Got: string(v.kind) + ", " + usp.Quote(v.text)}, p.transfers[n].Seq)
@@ -284,18 +288,16 @@ func (t posted) judge(c *harness.Case, p *profile, n int, e *journal.Event) {
 		c.Beyond("R-BULK.11", func(m *harness.Metric) { m.Must(headerPresent(where, r.Header.Get("Content-Type")), e.Seq) })
 	}
 	c.Beyond("R-BULK.8", func(m *harness.Metric) {
-		got := r.Header.Get("BBF-Report-Format")
-		want := p.format.layout()
-		if want == "" && got != "" {
-			return
+		got := strings.Trim(r.Header.Get("BBF-Report-Format"), `"`)
+		if want := p.format.layout(); want != "" {
+			m.Must(expect.Equal(where+": BBF-Report-Format", want, got), e.Seq)
+		} else if got == "" {
+			m.Must(&usp.Mismatch{Where: where + ": BBF-Report-Format", Want: "the layout of the report", Got: "none"}, e.Seq)
 		}
-		m.Must(expect.Equal(where+": BBF-Report-Format", want, strings.Trim(got, `"`)), e.Seq)
 	})
 	if on, err := usp.ParseBool(p.set["HTTP.UseDateHeader"]); err == nil {
 		c.Beyond("TR-181, BulkData.Profile.{i}.HTTP.UseDateHeader", func(m *harness.Metric) {
-			if got := r.Header.Get("Date"); on != (got != "") {
-				m.Must(&usp.Mismatch{Where: where + ": Date", Want: map[bool]string{true: "a date", false: "none"}[on], Got: usp.Quote(got)}, e.Seq)
-			}
+			m.Must(p.dated(where, on, r.Header.Values("Date"), e.At), e.Seq)
 		})
 	}
 	if wanted := p.set["HTTP.Compression"]; wanted != "" {
@@ -307,6 +309,28 @@ func (t posted) judge(c *harness.Case, p *profile, n int, e *journal.Event) {
 			m.Must(expect.Equal(where+": Content-Encoding", strings.ToLower(strings.TrimPrefix(wanted, "None")), strings.TrimPrefix(got, "x-")), e.Seq)
 		})
 	}
+}
+
+// dated wants one Date in a request that came at a time, or none: a date of HTTP that is the time of the request by the device's own
+// clock. The request may have been on its way as long as a report may be late.
+func (p *profile) dated(where string, on bool, got []string, at time.Time) error {
+	where += ": Date"
+	if !on {
+		return expect.SameSet(where, nil, got)
+	}
+	if len(got) != 1 {
+		return expect.Count(where, 1, len(got))
+	}
+	date, err := http.ParseTime(got[0])
+	if err != nil {
+		return &usp.Mismatch{Where: where, Want: "a date such as " + http.TimeFormat, Got: usp.Quote(got[0])}
+	}
+	near := p.c.ScaledTolerance(slack) + p.c.Lag() + time.Second // it counts whole seconds
+	if now, known := p.clock.at(at); known && date.Sub(now).Abs() > near {
+		want := "the time of the request, by the device's clock " + now.UTC().Format(http.TimeFormat)
+		return &usp.Mismatch{Where: where, Want: want, Got: usp.Quote(got[0])}
+	}
+	return nil
 }
 
 // contentType wants the media type of the encoding and a charset.

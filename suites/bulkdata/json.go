@@ -180,9 +180,12 @@ func (e jsonEncoding) reports(data []byte, byLetter bool) ([]report, error) {
 	}
 	const layout = `an object with an array of objects, {"Report":[{…}]}`
 	var lists []node
+	var beside error
 	for _, f := range root.fields {
 		if f.name == "Report" {
 			lists = append(lists, f.value)
+		} else if beside == nil {
+			beside = misread("layout of the JSON", data, f.value.at, "Report alone", usp.Quote(f.name)+" beside it")
 		}
 	}
 	if len(lists) != 1 || lists[0].kind != kindArray {
@@ -207,7 +210,9 @@ func (e jsonEncoding) reports(data []byte, byLetter bool) ([]report, error) {
 				return nil, err
 			}
 		}
-		e.judgeNames(&r, data, instance)
+		if r.layout = beside; beside == nil {
+			e.judgeNames(&r, data, instance)
+		}
 		out = append(out, r)
 	}
 	return out, nil
