@@ -115,10 +115,17 @@ func (f *campaign) judgeTransfer(event *controller.Message, command, url string,
 			}
 			m.Must(&usp.Mismatch{Where: "FaultCode", Want: want, Got: usp.Quote(args["FaultCode"])})
 		}
+		var times []time.Time
 		for _, name := range []string{"StartTime", "CompleteTime"} {
-			if _, err := time.Parse(time.RFC3339Nano, args[name]); err != nil {
+			at, err := usp.ParseDateTime(args[name])
+			if err != nil {
 				m.Must(&usp.Mismatch{Where: name, Want: "a dateTime", Got: usp.Quote(args[name])})
 			}
+			times = append(times, at)
+		}
+		if times[1].Before(times[0]) && times[1].Year() > 1 { // without a clock, a time is unknown or counts from the boot
+			want := "no earlier than StartTime, " + args["StartTime"]
+			m.Must(&usp.Mismatch{Where: "CompleteTime", Want: want, Got: usp.Quote(args["CompleteTime"])})
 		}
 	})
 }
