@@ -97,7 +97,7 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 		b.Pulse.Reset()
 	}
 	if b.Discovery != nil {
-		b.Discovery.Reset() // what came before the first case counts in none
+		b.Discovery.Server.Reset() // what came before the first case counts in none
 	}
 	c := newCase(caseCtx, b, p)
 	c.limit, c.timer = limit, timer

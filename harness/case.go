@@ -10,10 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/usptest/usptest/brokers/mqtt"
-	"github.com/usptest/usptest/brokers/stomp"
 	"github.com/usptest/usptest/brokers/uds"
-	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
@@ -42,15 +39,10 @@ type Case struct {
 	Agent *controller.Controller
 	// Journal has every event of the case.
 	Journal *journal.Journal
-	// MQTT, STOMP, WebSocket and UDS are the scripts of the brokers. Only that of the Link is there.
-	MQTT      *mqtt.Server
-	STOMP     *stomp.Server
-	WebSocket *websocket.Server
-	UDS       *uds.Server
+	// UDS is the harness's end of the Link, and its script; nil unless the Link is one over Unix domain sockets.
+	UDS *uds.Server
 	// KeepAwake switches the PINGs that wake a slow Agent off and on again; nil unless the Link is one over WebSocket.
 	KeepAwake func(on bool)
-	// Collectors are those of bulk data.
-	Collectors Collectors
 	// Discovery is the network of a case that has one of its own; nil for any other.
 	Discovery *Discovery
 	// Files serves the firmware images of the DUT file.
@@ -75,6 +67,7 @@ type Case struct {
 	alternates  []result.Alternate
 	relaxed     []string // errata by which the case was judged, see Strict
 	cleanup     []cleanup
+	used        map[string]bool // needs of the case that it has used
 	fresh       int
 	reboots     int             // how often the case made the device restart
 	restarts    journal.Mark    // the mark before the last time
@@ -91,11 +84,10 @@ type Case struct {
 // newCase is a case of the plan on a bench.
 func newCase(ctx context.Context, b *Bench, p plan.Case) *Case {
 	return &Case{
-		Context: ctx, Plan: p, Link: b.Link.Name(), MTP: b.Link.MTP(), Agent: b.Agent, Journal: b.Journal, MQTT: b.MQTT, STOMP: b.STOMP, WebSocket: b.WebSocket,
-		UDS:       b.UDS,
-		KeepAwake: b.KeepAwake, Collectors: b.Collectors, Discovery: b.Discovery, Files: b.Files, Device: b.Device, DUT: b.DUT,
+		Context: ctx, Plan: p, Link: b.Link.Name(), MTP: b.Link.MTP(), Agent: b.Agent, Journal: b.Journal, UDS: b.UDS,
+		KeepAwake: b.KeepAwake, Discovery: b.Discovery, Files: b.Files, Device: b.Device, DUT: b.DUT,
 		AgentAddress: b.AgentAddress, ControllerAddress: b.ControllerAddress, Scale: b.Scale,
-		bench: b, start: b.Journal.Mark(), began: time.Now(),
+		bench: b, start: b.Journal.Mark(), began: time.Now(), used: map[string]bool{},
 	}
 }
 
@@ -166,14 +158,6 @@ func (c *Case) Strict(erratum string) bool {
 		c.relaxed = append(c.relaxed, erratum)
 	}
 	return c.bench.StrictPlan
-}
-
-// needs says that the body uses what the plan's table calls a need. To use one that the table does not list for the case is a
-// fault of the body: who selects cases by what the lab can do relies on the table.
-func (c *Case) needs(need string) {
-	if !slices.Contains(c.Plan.Needs, need) {
-		panic(fmt.Sprintf("case %s: the body needs %s, which is not among its needs in the plan's table", c.Plan.ID, need))
-	}
 }
 
 // Fresh returns an id that no other case of this run uses and that a later run recognises as ours, for example "usptest-add-1-1-1".

@@ -56,7 +56,7 @@ func TestVerdicts(t *testing.T) {
 		"a failure has a meaning": {func(c *Case) { c.Metric(1, broken); c.NotApplicable(1, "") }, result.Fail, "metric 1: thing: want one, got two", "1 fail; 2 not-reached"},
 		"no meaning, then judged": {func(c *Case) { c.NotApplicable(1, ""); c.Metric(1, pass) }, result.Error,
 			"harness bug: case 1.1: metric 1 judged twice; please report it with this case's journal", "1 not-applicable; 2 not-reached"},
-		"a need that the table lacks": {func(c *Case) { c.needs("firmware-images") }, result.Error,
+		"a need that the table lacks": {func(c *Case) { c.Uses(plan.NeedFirmware) }, result.Error,
 			"harness bug: case 1.1: the body needs firmware-images, which is not among its needs in the plan's table; please report it with this case's journal",
 			"1 not-reached; 2 not-reached"},
 		"panic": {func(c *Case) { panic("boom") }, result.Error, "harness bug: boom; please report it with this case's journal", "1 not-reached; 2 not-reached"},

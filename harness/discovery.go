@@ -9,7 +9,7 @@ import (
 
 // Discovery is the network of a case that has one of its own, and what the device finds in it.
 type Discovery struct {
-	*discovery.Server
+	Server *discovery.Server // for bodies: DHCP, DNS and MDNS of Case
 	// Name and LocalName are host names that no device has seen before this run. The brokers' certificate holds both. Name is for DNS,
 	// LocalName for multicast DNS; neither is answered for until a script says so.
 	Name, LocalName string

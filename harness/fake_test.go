@@ -218,7 +218,10 @@ func newBench(t *testing.T, params usp.Params, launch ...string) (*Bench, *devic
 
 // planned is a case of the plan with some metrics.
 func planned(metrics int) plan.Case {
-	p := plan.Case{ID: "1.1", Title: "a case", Needs: []string{"negative-wait", "notify-receive", "reboot", "second-controller", "silent-host"}}
+	p := plan.Case{ID: "1.1", Title: "a case", Needs: []string{
+		plan.NeedSilence, plan.NeedNotify, plan.NeedReboot, plan.NeedSecondController, plan.NeedSilentHost,
+		plan.NeedTiming, plan.NeedOutage,
+	}}
 	for n := range metrics {
 		p.Metrics = append(p.Metrics, plan.Metric{N: n + 1})
 	}

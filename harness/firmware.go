@@ -16,6 +16,7 @@ import (
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -124,7 +125,10 @@ func (b *Bench) readFirmware(ctx context.Context) (Firmware, error) {
 // KeepFirmware returns what the device has installed, and gives it back at the end: what runs now is activated again, or downloaded again where the
 // case has overwritten it. Register it first, and await with FirmwareWait whatever installs an image.
 func (c *Case) KeepFirmware() Firmware {
-	c.needs("firmware-images")
+	c.Uses(plan.NeedFirmware)
+	if c.Files.Server != nil {
+		c.Uses(plan.NeedHTTPServer)
+	}
 	had, err := c.Firmware(c)
 	c.DeviceMust(err)
 	if c.bench.firmware == nil {

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -14,6 +15,7 @@ type Malformed struct {
 
 // MalformedRecords makes several, each malformed in another way.
 func (c *Case) MalformedRecords() []Malformed {
+	c.Uses(plan.NeedInvalidRecord)
 	wrapped := func(payload []byte) []byte {
 		raw, err := usp.Marshal(&usppb.Record{Version: usp.Version, ToId: c.Agent.AgentID(), FromId: c.Agent.ID(),
 			RecordType: &usppb.Record_NoSessionContext{NoSessionContext: &usppb.NoSessionContextRecord{Payload: payload}}})

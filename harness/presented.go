@@ -11,17 +11,18 @@ import (
 
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/pki"
+	"github.com/usptest/usptest/harness/plan"
 )
 
 // LinkCertificate issues a certificate like the one that the Link shows, with the flaw that preset names.
 func (c *Case) LinkCertificate(preset pki.Preset) *tls.Certificate {
-	c.needs("tls-bad-cert")
+	c.Uses(plan.NeedBadCertificate)
 	return c.Certificate(preset, c.linkNames)
 }
 
 // NewAuthority makes an authority that the device has not seen, in PEM form, and a certificate of it like the one that the Link shows.
 func (c *Case) NewAuthority() (authority string, certificate *tls.Certificate) {
-	c.needs("cert-store")
+	c.Uses(plan.NeedCertStore)
 	ca, err := pki.NewCA(c.Fresh("authority"))
 	c.LabMust(err)
 	return string(ca.PEM()), c.issue(ca, pki.Good, c.linkNames)

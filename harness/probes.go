@@ -6,12 +6,13 @@ import (
 	"net/netip"
 
 	"github.com/usptest/usptest/brokers/probes"
+	"github.com/usptest/usptest/harness/plan"
 )
 
 // SilentHost opens a host on this computer that takes the probes of a diagnostic and never answers (see package probes). address is where
 // the device reaches it. It closes at the end: what probes it then is answered by the system.
 func (c *Case) SilentHost() (address string) {
-	c.needs("silent-host")
+	c.Uses(plan.NeedSilentHost)
 	bind, err := netip.ParseAddr(c.DUT.Bind)
 	c.LabMust(err)
 	host, err := probes.Open(c.Journal, bind)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/retry"
 	"github.com/usptest/usptest/harness/usp"
@@ -30,6 +31,7 @@ const patientRetries = time.Hour
 // its connection was opened. Whoever calls it makes the broker refuse every attempt, until Rest
 // says that the next one is the last.
 func (c *Case) WatchRetries(policy retry.Policy, failure *journal.Event, tries func(*journal.Event) error) *Retries {
+	c.Uses(plan.NeedTiming, plan.NeedOutage)
 	if longest := policy.Longest(retry.Enough); longest > patientRetries {
 		c.LabMust(fmt.Errorf("%d retries of the device may take %s; configure shorter intervals", retry.Enough, longest))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -27,7 +28,6 @@ func (c *Case) SecondController() (second *controller.Controller, row string) {
 
 // NewController is SecondController for a case that judges whether the device takes one.
 func (c *Case) NewController() (second *controller.Controller, row string, err error) {
-	c.needs("second-controller")
 	own, err := c.ControllerRow()
 	c.DeviceMust(err)
 	values, err := c.ReadAll(own)
@@ -43,7 +43,7 @@ func (c *Case) NewController() (second *controller.Controller, row string, err e
 	if err != nil {
 		return nil, "", err
 	}
-	second, joined := c.Agent.Join(id) // not before the Agent knows it: the link may dial
+	second, joined := c.Join(id) // not before the Agent knows it: the link may dial
 	c.Cleanup("end the sessions of the second Controller", func(context.Context) error { joined.Leave(); return nil })
 	if err := c.leadTo(joined, own, values, created.Path); err != nil {
 		return nil, "", err
@@ -54,6 +54,12 @@ func (c *Case) NewController() (second *controller.Controller, row string, err e
 		return nil, "", err
 	}
 	return second, created.Path, expect.Type(second.Get(c, EndpointID), usp.GetResp)
+}
+
+// Join has a further Controller take part, which the Agent need not know. Leave ends that.
+func (c *Case) Join(id string) (further *controller.Controller, joined link.Joined) {
+	c.Uses(plan.NeedSecondController)
+	return c.Agent.Join(id)
 }
 
 // leadTo gives the Controller in row an MTP like that of the harness's own, but with the address where it has joined. An Agent that the

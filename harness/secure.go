@@ -29,7 +29,7 @@ func (c *Case) Protected() bool {
 // the Controller are each
 // other's TLS client or server, as they begin the session context.
 func (c *Case) OpenSecureSession(version uint16) *Session {
-	c.needs("e2e-tls")
+	c.Uses(plan.NeedTLSInRecords)
 	return c.openSession(&session.TLS{Certificate: c.bench.Identity.Certificate, Version: version, Unprotected: !c.Protected()})
 }
 
@@ -57,11 +57,13 @@ func (c *Case) issue(ca *pki.CA, preset pki.Preset, change func(*pki.Spec)) *tls
 // which it signs Records in any
 // case.
 func (s *Session) Show(certificate *tls.Certificate) {
+	s.c.Uses(plan.NeedBadCertificate)
 	s.change(func(t *session.TLS) { t.Shows = certificate })
 }
 
 // SignAs signs Records as the Endpoint that a certificate is of: a lie.
 func (s *Session) SignAs(certificate *tls.Certificate, records ...*usppb.Record) {
+	s.c.Uses(plan.NeedSignature, plan.NeedInvalidRecord)
 	for _, r := range records {
 		s.c.LabMust(session.Sign(r, *certificate, s.tls.Omit))
 	}
@@ -179,6 +181,7 @@ func (s *Session) Alerts(mark journal.Mark) map[journal.Mark]*session.Alert {
 
 // Clear makes the next Record of a session context with TLS, but with a Message that is not encrypted and says so.
 func (s *Session) Clear(msg *usppb.Msg) *usppb.Record {
+	s.c.Uses(plan.NeedInvalidRecord)
 	payload, err := usp.Marshal(msg)
 	s.c.LabMust(err)
 	return s.made(func(x *session.Context) (*usppb.Record, error) { return x.Clear(payload) })
@@ -186,6 +189,6 @@ func (s *Session) Clear(msg *usppb.Msg) *usppb.Record {
 
 // Renegotiate makes a Record that asks to renegotiate the TLS 1.2 of the session context.
 func (s *Session) Renegotiate() *usppb.Record {
-	s.c.needs("tls-renegotiation")
+	s.c.Uses(plan.NeedRenegotiation)
 	return s.made((*session.Context).Renegotiate)
 }

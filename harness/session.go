@@ -11,6 +11,7 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/retry"
 	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
@@ -31,6 +32,7 @@ type Session struct {
 func (c *Case) OpenSession() *Session { return c.openSession(nil) }
 
 func (c *Case) openSession(secure *session.TLS) *Session {
+	c.Uses(plan.NeedSession)
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
 	s := &Session{c: c, object: row + "E2ESession.", tls: secure}

@@ -9,6 +9,7 @@ import (
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/pki"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -62,7 +63,7 @@ type Forged struct {
 
 // SendForged sends a Get of a parameter, outside a session context, with each of the forgeries.
 func (c *Case) SendForged(param string, forgeries []Forgery) *Forged {
-	c.needs("record-signing")
+	c.Uses(plan.NeedSignature, plan.NeedInvalidRecord)
 	f := &Forged{c: c, mark: c.Journal.Mark(), what: map[string]string{}}
 	for i, forgery := range forgeries {
 		c.Step(i+1, "send a Get with %s", forgery.What)
@@ -101,6 +102,7 @@ func (f *Forged) MustBeIgnored(m *Metric, until journal.Mark, lenient bool) {
 // numbers that are not set
 // count: one of the two readings must be answered with a GetResp.
 func (c *Case) GetSigned(m *Metric, param string) {
+	c.Uses(plan.NeedSignature)
 	var failed error
 	var sent journal.Mark
 	for _, omit := range []bool{false, true} {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -45,7 +46,7 @@ func (k Clock) String() string { return fmt.Sprintf("%s is %s", k.Where, usp.Quo
 // BootWithoutTime has the lab keep the time from the device and restarts it, while the Link shows another certificate. It returns the mark
 // before. The device has the time again at the end, or after GiveTimeBack.
 func (c *Case) BootWithoutTime(certificate *tls.Certificate, what string) (mark journal.Mark) {
-	c.needs("no-absolute-time")
+	c.Uses(plan.NeedNoTime)
 	c.timeless = true
 	c.patience += c.ReconnectWait().D
 	c.Cleanup("give the device the time back", c.GiveTimeBack)

@@ -81,7 +81,7 @@ func (b *Bench) ResetBrokers() {
 		b.Identity.Shown.Set(nil)
 	}
 	if b.Discovery != nil {
-		b.Discovery.Reset()
+		b.Discovery.Server.Reset()
 	}
 	for _, c := range []Collector{b.Collectors.HTTP, b.Collectors.HTTPS} {
 		if c.Server != nil {

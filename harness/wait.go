@@ -14,6 +14,7 @@ import (
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -39,7 +40,7 @@ func (c *Case) Await(what string, wait Wait, mark journal.Mark, match func(*jour
 
 // AwaitNotify is Await for a Notify.
 func (c *Case) AwaitNotify(what string, wait Wait, mark journal.Mark, match func(*usppb.Notify) error) (*controller.Message, error) {
-	c.needs("notify-receive")
+	c.Uses(plan.NeedNotify)
 	ctx, cancel := wait.context(c)
 	defer cancel()
 	m, err := c.Agent.AwaitNotify(ctx, mark, match)
@@ -104,7 +105,7 @@ func (c *Case) ResponseWait() Wait { return Wait{D: c.Waits().Response, Name: "r
 // Quiet watches for window, or for waits.quiet where that is longer, both divided by the time scale, and returns the first event after mark
 // for which match returns nil, with an error that names it. It is for what must not happen, where no sentinel can prove it.
 func (c *Case) Quiet(what string, window time.Duration, mark journal.Mark, match func(*journal.Event) error) (*journal.Event, error) {
-	c.needs("negative-wait")
+	c.Uses(plan.NeedSilence)
 	if longer := c.Waits().Quiet - window; longer > 0 {
 		c.Extend(longer)
 		window += longer
@@ -220,11 +221,14 @@ func (c *Case) Lag() time.Duration {
 	if c.bench.Pulse == nil {
 		return 0
 	}
-	return lag + c.Stall()
+	return lag + c.bench.Stall()
 }
 
 // Stall is what a measured time may be too short by for the same reason: what ought to have been seen first was seen late.
-func (c *Case) Stall() time.Duration { return c.bench.Stall() }
+func (c *Case) Stall() time.Duration {
+	c.Uses(plan.NeedTiming)
+	return c.bench.Stall()
+}
 
 // Stall is Stall of the case that runs, or ran last.
 func (b *Bench) Stall() time.Duration {
@@ -246,7 +250,7 @@ func (c *Case) NotEarlier(where string, a, b time.Time, interval time.Duration) 
 
 // ExpectRestart says that the device will restart in this case, once more for each call: an exit of its process is then no fault.
 func (c *Case) ExpectRestart() {
-	c.needs("reboot")
+	c.Uses(plan.NeedReboot)
 	c.reboots, c.restarts, c.restartedAt = c.reboots+1, c.Journal.Mark(), time.Now()
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/retry"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -20,6 +21,7 @@ import (
 // ToAgent returns how a Controller opens a WebSocket to the Agent whose session is given. An Agent that is the client of that session
 // must accept one too (R-WS.6): it is made to listen where it does not yet. The error says what it lacks.
 func (c *Case) ToAgent(session *websocket.Conn) (websocket.DialOptions, error) {
+	c.Uses(plan.NeedWebSocketClient)
 	if session.Dialled() {
 		return session.DialOptions(), nil
 	}
@@ -138,7 +140,7 @@ func (c *Case) SessionRetryPolicy(conn *websocket.Conn) retry.Policy {
 func dialledBy(c *Case, mtps usp.Params, conn *websocket.Conn) (row string) {
 	slashed := func(path string) string { return "/" + strings.TrimPrefix(path, "/") }
 	spec, _ := c.DUT.Link(c.Link)
-	_, port, err := net.SplitHostPort(c.WebSocket.Addr())
+	_, port, err := net.SplitHostPort(c.bench.WebSocket.Addr())
 	c.LabMust(err)
 	most := -1
 	for _, candidate := range expect.Snapshot(mtps).Rows() {

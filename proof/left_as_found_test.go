@@ -67,6 +67,7 @@ func TestDeviceIsLeftAsFound(t *testing.T) {
 				t.Logf("try %d: %s %s; the machine stood still for as long as %s", try, r.Verdict, r.Reason, d.Stall())
 			}
 			d.same(t, "when the case has passed", found)
+			usesItsNeeds(t, d.last)
 			parts := []int64{came / 3, 2 * came / 3}
 			if *leftOnly != "" {
 				parts = parts[:0]
@@ -88,6 +89,7 @@ func TestDeviceIsLeftAsFound(t *testing.T) {
 type examined struct {
 	*runner.Session
 	plan plan.Case
+	last *harness.Case // that was carried out
 }
 
 func openDevice(t *testing.T, c plan.Case, link string) examined {
@@ -95,11 +97,11 @@ func openDevice(t *testing.T, c plan.Case, link string) examined {
 	f := device(t)
 	s := open(t.Context(), t, runner.SessionOptions{DUT: f, Link: link})
 	t.Cleanup(s.Close)
-	return examined{s, c}
+	return examined{Session: s, plan: c}
 }
 
 // run carries out a body, and interrupts it after that many Records; 0 lets it end.
-func (d examined) run(t *testing.T, body harness.Body, part int64) (r result.Case, came int64) {
+func (d *examined) run(t *testing.T, body harness.Body, part int64) (r result.Case, came int64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -111,6 +113,7 @@ func (d examined) run(t *testing.T, body harness.Body, part int64) (r result.Cas
 			}
 		})
 		defer stop()
+		d.last = c
 		body(c)
 	})
 	if err != nil {

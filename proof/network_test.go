@@ -20,7 +20,7 @@ const builtProgram = "USPTEST_PROOF_PROGRAM"
 // elsewhere runs a test of cases that need a network in a process of its own, and reports whether it did.
 func elsewhere(t *testing.T, cases ...plan.Case) bool {
 	t.Helper()
-	wired := slices.ContainsFunc(cases, func(c plan.Case) bool { return slices.Contains(c.Needs, "l2-network") })
+	wired := slices.ContainsFunc(cases, func(c plan.Case) bool { return slices.Contains(c.Needs, plan.NeedNetwork) })
 	if !wired {
 		return false
 	}

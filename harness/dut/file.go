@@ -376,15 +376,15 @@ func (f *File) Together() bool {
 // Offers says whether the lab provides a need of the plan.
 func (f *File) Offers(need string) bool {
 	switch need {
-	case "reboot":
+	case plan.NeedReboot:
 		return f.Lab.Reboot.By != ""
-	case "oob-recovery", "cert-store":
+	case plan.NeedRecovery, plan.NeedCertStore:
 		return f.Lab.Launch != nil || f.Lab.FactoryReset.By != "" && f.Lab.FactoryReset.By != ByUSP
-	case "no-absolute-time":
+	case plan.NeedNoTime:
 		return f.Lab.Time.Block.By != "" && f.Lab.Time.Allow.By != ""
-	case "l2-network":
+	case plan.NeedNetwork:
 		return f.Lab.Network.Interface != "" || f.Lab.Launch != nil && f.Lab.Launch.Image == ""
-	case "firmware-images":
+	case plan.NeedFirmware:
 		return len(f.Firmware) > 0
 	}
 	return false

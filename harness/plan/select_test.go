@@ -118,7 +118,7 @@ func TestCompare(t *testing.T) {
 func TestLabels(t *testing.T) {
 	p := mustLoad(t)
 	for id, want := range map[string]string{
-		"1.61": "case:1.61 section:1 status:active obligation:conditional plan:tp469 feature:1 feature:10 needs:reboot needs:notify-receive",
+		"1.61": "case:1.61 section:1 status:active obligation:conditional plan:tp469 feature:1 feature:10 needs:reboot",
 		"4.1":  "case:4.1 section:4 status:active obligation:mandatory plan:tp469 feature:15 tls:required",
 		"11.4": "case:11.4 section:11 status:active obligation:conditional plan:tp469 feature:36 mtp:mqtt mtp:mqtt5 " +
 			"needs:reboot needs:mqtt-broker-control needs:dm-reconfigure",

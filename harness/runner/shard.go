@@ -29,7 +29,7 @@ func even[T any](items []T, n int, takes func(T) time.Duration) [][]T {
 // the more its intervals are divided, and restarts at once; a device that usptest launches restarts in seconds.
 func (o Options) estimate(c plan.Case) time.Duration {
 	waits, besides := c.Budget, time.Second
-	if slices.Contains(c.Needs, "reboot") && (o.Scale > 1 || o.DUT.Lab.Launch != nil) {
+	if slices.Contains(c.Needs, plan.NeedReboot) && (o.Scale > 1 || o.DUT.Lab.Launch != nil) {
 		waits = max(0, waits-time.Minute) // as long as the plan's budgets reckon for a reboot
 		besides += 4 * time.Second
 	}

@@ -149,9 +149,9 @@ func deal(cases []plan.Case, n int, takes func(plan.Case) time.Duration) [][]pla
 		switch {
 		case c.IsCheck():
 			return 3
-		case slices.Contains(c.Needs, "oob-recovery"), slices.Contains(c.Needs, "cert-store"):
+		case slices.Contains(c.Needs, plan.NeedRecovery), slices.Contains(c.Needs, plan.NeedCertStore):
 			return 2
-		case slices.Contains(c.Needs, "role-admin"):
+		case slices.Contains(c.Needs, plan.NeedRole):
 			return 1
 		}
 		return 0
@@ -465,7 +465,7 @@ func (w *workerRun) lose(why string) {
 	w.Progress.Note(w.link, why)
 	if i := slices.IndexFunc(w.open, func(p plan.Case) bool { return p.ID == w.running }); i >= 0 {
 		p := w.open[i]
-		if slices.Contains(p.Needs, "firmware-images") && w.DUT.Lab.Launch == nil {
+		if slices.Contains(p.Needs, plan.NeedFirmware) && w.DUT.Lab.Launch == nil {
 			w.result.LeftOn = "the device may be left on a firmware of the test: nothing gave it back in case " + p.ID
 			w.log.write(result.Logged{Link: w.link, LeftOn: w.result.LeftOn})
 		}

@@ -22,7 +22,7 @@ import (
 )
 
 // needsWire reports whether a case is about the network itself, so that it runs in one of its own.
-func needsWire(c plan.Case) bool { return slices.Contains(c.Needs, "l2-network") }
+func needsWire(c plan.Case) bool { return slices.Contains(c.Needs, plan.NeedNetwork) }
 
 // wire makes the network of a job that wants one, with all that a device discovers in it. The brokers then listen there, and nowhere else.
 func (r *rig) wire(j *job) (err error) {
@@ -51,7 +51,7 @@ func (r *rig) wire(j *job) (err error) {
 // unwire takes the network down.
 func (r *rig) unwire() {
 	if r.Discovery != nil {
-		_ = r.Discovery.Close()
+		_ = r.Discovery.Server.Close()
 	}
 	if r.network != nil {
 		_ = r.network.Close()

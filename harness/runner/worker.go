@@ -295,7 +295,7 @@ func (w *worker) cannot(ctx context.Context, p plan.Case) (r result.Case, ok boo
 // takeTurn waits until no other worker of the run carries out a case that adds certificates, if p does: devices on one machine may keep
 // them in the same place. It returns what ends the turn.
 func (w *worker) takeTurn(ctx context.Context, p plan.Case) (end func()) {
-	if !slices.Contains(p.Needs, "cert-store") {
+	if !slices.Contains(p.Needs, plan.NeedCertStore) {
 		return func() {}
 	}
 	turn := flock.New(filepath.Join(w.Out, result.TurnFile))

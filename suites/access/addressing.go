@@ -6,6 +6,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -36,6 +37,7 @@ func (a addresses) String() string { return fmt.Sprintf("the Record from %q to %
 // judgeIgnored sends a Get in a Record with each of the addresses, and judges that the Agent ignores them: it neither answers nor ends its
 // connection, but answers the Gets of the Controller that follow.
 func judgeIgnored(c *harness.Case, records ...addresses) {
+	c.Uses(plan.NeedInvalidRecord)
 	const param = harness.EndpointID
 	before := c.Agent.Get(c, param)
 	c.DeviceMust(expect.Type(before, usp.GetResp))

@@ -9,6 +9,7 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -16,6 +17,7 @@ import (
 // addingRole is 2.10. That Roles can be added is not in the profile ControllerTrust:1; a device may
 // have those alone that it was made with.
 func addingRole(c *harness.Case) {
+	c.Uses(plan.NeedRole)
 	name := c.Fresh("role")
 	c.Step(1, "add a Role with the Name %s", name)
 	added := c.Agent.Add(c, false, usp.Create(roleTable, nil, usp.Params{"Enable": "true", "Name": name}))

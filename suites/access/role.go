@@ -11,6 +11,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -188,6 +189,7 @@ func (r *roles) addReversed(role string, all ...permission) *controller.Reply {
 }
 
 func (r *roles) addIn(role string, reversed bool, all []permission) *controller.Reply {
+	r.c.Uses(plan.NeedRole)
 	var objects []*usppb.Add_CreateObject
 	for _, p := range all {
 		params := usp.Params{

@@ -26,7 +26,7 @@ func untrustedRole(c *harness.Case) {
 	allowFirstUse(c)
 
 	id := "proto::" + c.Fresh("unknown")
-	stranger, joined := c.Agent.Join(id)
+	stranger, joined := c.Join(id)
 	c.Cleanup("end the sessions of the unknown Controller", func(context.Context) error { joined.Leave(); return nil })
 	c.Cleanup("delete the row of the unknown Controller", func(ctx context.Context) error {
 		for _, found := range c.Agent.Get(ctx, controllers).Body().GetResponse().GetGetResp().GetReqPathResults() {

@@ -15,7 +15,7 @@ import (
 type posted struct{ url, path string }
 
 // overHTTP has reports go to the collector.
-func overHTTP(c *harness.Case) posted { return postedTo(c, c.Collectors.HTTP) }
+func overHTTP(c *harness.Case) posted { return postedTo(c, c.HTTP()) }
 
 func postedTo(c *harness.Case, collector harness.Collector) posted {
 	return posted{collector.URL, "/" + c.Fresh("report")}

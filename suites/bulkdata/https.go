@@ -13,7 +13,7 @@ import (
 )
 
 // overHTTPS has reports go to the collector over HTTPS.
-func overHTTPS(c *harness.Case) posted { return postedTo(c, c.Collectors.HTTPS) }
+func overHTTPS(c *harness.Case) posted { return postedTo(c, c.HTTPS()) }
 
 // secure reports whether reports go over HTTPS.
 func (t posted) secure() bool { return strings.HasPrefix(t.url, "https:") }
@@ -37,12 +37,13 @@ type impostor struct{ why, path string }
 
 // addImpostors adds profiles for impostors, like that of the case but for their URL. It is done before that is enabled.
 func addImpostors(c *harness.Case, p *profile, what *collection) (added impostors) {
+	wrongName, unknownIssuer := c.Impostors()
 	for _, of := range []struct {
 		why string
 		harness.Collector
 	}{
-		{"that shows a certificate for another host", c.Collectors.WrongName},
-		{"whose certificate is from an unknown authority", c.Collectors.UnknownIssuer},
+		{"that shows a certificate for another host", wrongName},
+		{"whose certificate is from an unknown authority", unknownIssuer},
 	} {
 		if of.Server == nil {
 			continue

@@ -7,6 +7,7 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -46,6 +47,7 @@ func pushOf(e *journal.Event) *usppb.Notify_Event {
 
 // subscribe is step 5: it adds the Subscription to the events of a profile.
 func (t *pushed) subscribe(c *harness.Case) {
+	c.Uses(plan.NeedNotify)
 	c.Step(5, "add an Event Subscription to %s%s", t.profile, push)
 	_, t.subscription = c.Subscribe(usp.Params{"NotifType": "Event", "ReferenceList": t.profile + push})
 	c.SettleSubscription()

@@ -49,7 +49,7 @@ func judgeRetained(c *harness.Case, what *collection) {
 		return
 	}
 	c.Extend((retained + 3) * keepers[0].every)
-	c.Collectors.HTTP.StatusAlways(503)
+	c.HTTP().StatusAlways(503)
 	for _, p := range keepers {
 		p.enabled = c.Journal.Mark()
 		c.Set(p.path, usp.Params{"Enable": "true"})
@@ -64,7 +64,7 @@ func judgeRetained(c *harness.Case, what *collection) {
 	if !arrive(retained+1, keepers[0].enabled) {
 		return
 	}
-	c.Collectors.HTTP.Reset()
+	c.HTTP().Reset()
 	if !arrive(2, c.Journal.Mark()) {
 		return
 	}

@@ -24,7 +24,7 @@ func retried(c *harness.Case) {
 		usp.Params{"HTTP.RetryEnable": "true", "HTTP.RetryMinimumWaitInterval": "5", "HTTP.RetryIntervalMultiplier": "2000"})
 	what.add(p)
 	c.Step(5, "let the collector answer 503 %d times", failures)
-	c.Collectors.HTTP.Status(503, 503, 503)
+	c.HTTP().Status(503, 503, 503)
 	p.enable(6)
 	c.Step(7, "wait for the first attempt and %d retries", failures)
 	attempts, passed := retries(c, p, policy)

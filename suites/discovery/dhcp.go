@@ -13,6 +13,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -26,6 +27,7 @@ func requests() []string {
 
 // requestsController is 8.1.
 func requestsController(c *harness.Case) {
+	c.Uses(plan.NeedNetwork, plan.NeedDHCPServer)
 	c.Step(1, "reboot the device")
 	mark := c.Reboot()
 	c.Step(2, "wait for its DHCP requests")
@@ -122,7 +124,7 @@ func adoptsOptions(c *harness.Case) {
 	dials(c).keep(c)
 	code := "usptest-" + rand.Text()[:12]
 	c.Step(1, "offer the provisioning code %s, with NUL at its end", code)
-	c.Discovery.Offer(append(offered(c), discovery.Option{Code: discovery.OptionProvisioningCode, Value: code + "\x00"},
+	c.DHCP().Offer(append(offered(c), discovery.Option{Code: discovery.OptionProvisioningCode, Value: code + "\x00"},
 		discovery.Option{Code: discovery.OptionRetryWait, Value: newWait}, discovery.Option{Code: discovery.OptionRetryMultiplier, Value: newMultiplier})...)
 	c.Step(2, "reboot the device")
 	mark := c.Reboot()
@@ -150,7 +152,7 @@ func adoptsOptions(c *harness.Case) {
 func asksDNS(c *harness.Case) {
 	dials(c).keep(c)
 	c.Step(1, "offer the Controller's name %s", c.Discovery.Name)
-	c.Discovery.Offer(offered(c)...)
+	c.DHCP().Offer(offered(c)...)
 	c.Step(2, "reboot the device")
 	mark := c.Reboot()
 	c.Step(3, "wait for its DHCP request")

@@ -9,6 +9,7 @@ import (
 	"github.com/usptest/usptest/brokers/discovery"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 )
 
 // Bodies are those of the chapter.
@@ -47,6 +48,7 @@ func dials(c *harness.Case) dialled {
 
 // keep puts every parameter of the way to the Controller back at the end.
 func (d dialled) keep(c *harness.Case) {
+	c.Uses(plan.NeedReconfiguration)
 	c.Restore(d.object, d.host)
 	values, err := c.ReadAll(d.object)
 	c.DeviceMust(err)
@@ -72,7 +74,7 @@ func came(c *harness.Case, mark journal.Mark, layer journal.Layer) (events []*jo
 func offered(c *harness.Case) []discovery.Option {
 	port, path := c.Reached()
 	where := c.Discovery.Name
-	c.Discovery.Answer(discovery.Addresses(c.Discovery.Name, c.Discovery.IPv4, c.Discovery.IPv6)...)
+	c.DNS().Answer(discovery.Addresses(c.Discovery.Name, c.Discovery.IPv4, c.Discovery.IPv6)...)
 	secure := strings.HasSuffix(c.Link, "+tls")
 	if c.MTP.BrokerHost == "" {
 		scheme := "ws"
@@ -85,7 +87,7 @@ func offered(c *harness.Case) []discovery.Option {
 		if secure {
 			attributes = append(attributes, "encrypt")
 		}
-		c.Discovery.Answer(discovery.Service(c.Discovery.Name, "usp-ctr-"+strings.ToLower(c.MTP.Name), c.Agent.ID(), port, attributes...)...)
+		c.DNS().Answer(discovery.Service(c.Discovery.Name, "usp-ctr-"+strings.ToLower(c.MTP.Name), c.Agent.ID(), port, attributes...)...)
 	}
 	return []discovery.Option{{Code: discovery.OptionURL, Value: where}, {Code: discovery.OptionEndpointID, Value: c.Agent.ID()}}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -25,13 +26,13 @@ func resolvesLocal(c *harness.Case) {
 	way := dials(c)
 	_, subscription := c.Subscribe(usp.Params{"NotifType": "Event", "ReferenceList": "Device.Boot!", "Persistent": "true"})
 	way.keep(c)
-	c.Discovery.Forget(name) // which an earlier round let DNS answer for
+	c.DNS().Forget(name) // which an earlier round let DNS answer for
 	// a device that cannot resolve the name any other way comes back by DNS, to be put back
 	c.Cleanup("let DNS answer for the name too", func(ctx context.Context) error {
-		c.Discovery.Answer(discovery.Addresses(name, c.Discovery.IPv4, c.Discovery.IPv6)...)
+		c.DNS().Answer(discovery.Addresses(name, c.Discovery.IPv4, c.Discovery.IPv6)...)
 		return nil
 	})
-	c.Discovery.Respond(discovery.Addresses(name, c.Discovery.IPv4, c.Discovery.IPv6)...)
+	c.MDNS().Respond(discovery.Addresses(name, c.Discovery.IPv4, c.Discovery.IPv6)...)
 	mark := c.Journal.Mark()
 	c.Set(way.object, usp.Params{way.host: name})
 	c.SettleSubscription()
@@ -83,6 +84,7 @@ type mtp struct {
 // advertised are the MTPs of the device that it has to advertise: those that are enabled and Up, and that of the link. Their EnableMDNS is
 // set where it is not, unless TR-181 forbids that because several rows have the same Protocol.
 func advertised(c *harness.Case) (found []mtp) {
+	c.Uses(plan.NeedNetwork, plan.NeedMDNS)
 	const table = "Device.LocalAgent.MTP."
 	values, err := c.ReadAll(table)
 	c.DeviceMust(err)
@@ -467,7 +469,7 @@ func ask(c *harness.Case, name string, unicast bool, kinds ...uint16) (h heard) 
 	deadline := time.Now().Add(c.Waits().Notify)
 	mark := c.Journal.Mark()
 	for {
-		c.LabMust(c.Discovery.Ask(name, unicast, kinds...))
+		c.LabMust(c.MDNS().Ask(name, unicast, kinds...))
 		_, err := c.Await("mDNS response", harness.Wait{D: min(time.Second, time.Until(deadline))}, mark, func(e *journal.Event) error {
 			m, ok := e.Body.(*discovery.DNS)
 			if !ok || e.Layer != journal.LayerMDNS || e.Dir != journal.In || e.Type != discovery.EventResponse {

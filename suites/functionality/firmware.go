@@ -10,6 +10,7 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -45,6 +46,7 @@ func spareBank(c *harness.Case) *campaign {
 
 // watch subscribes to what a command on the bank leads to. The Subscriptions outlive a boot.
 func (f *campaign) watch(command string) {
+	f.Uses(plan.NeedNotify)
 	event := func(path string) (id string) {
 		_, id = f.Subscribe(usp.Params{"NotifType": "Event", "ReferenceList": path, "Persistent": "true"})
 		return id

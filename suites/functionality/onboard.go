@@ -7,12 +7,14 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 // newController is 9.9: a Controller that is added by hand gets its OnBoardRequest.
 func newController(c *harness.Case) {
+	c.Uses(plan.NeedNotify)
 	c.Step(1, "add a Controller")
 	c.Step(2, "add its MTP")
 	mark := c.Journal.Mark()

@@ -9,6 +9,7 @@ import (
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -119,6 +120,7 @@ func subscriptionExpires(c *harness.Case) {
 
 // notifyRetryExpires is 1.56: a Notify that nobody answers is retried until NotifExpiration has passed, and then no more.
 func notifyRetryExpires(c *harness.Case) {
+	c.Uses(plan.NeedTiming)
 	const expiration, silence = 20 * time.Second, 40 * time.Second
 	object, name := usp.SplitName(c.Element(dut.RoleChanging))
 	value := fresh(c, c.Restore(object, name))

@@ -10,6 +10,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -67,6 +68,7 @@ func isForUSP(c *harness.Case, e *journal.Event) bool {
 
 // askForResponseInformation makes the Agent set Request Response Information in its next CONNECT, where it has the parameter.
 func askForResponseInformation(c *harness.Case) {
+	c.Uses(plan.NeedReconfiguration)
 	if c.Strict("response-information-on-request") {
 		return
 	}

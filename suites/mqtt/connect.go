@@ -14,6 +14,7 @@ import (
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -79,12 +80,13 @@ func withCredentials(l dut.LinkSpec) error {
 // emptyClientID is 11.4: the broker assigns a client identifier, and the Agent remembers it. An Agent may reconnect as soon as its
 // identifier is cleared, so that the first CONNECT after the change is judged.
 func emptyClientID(c *harness.Case) {
+	c.Uses(plan.NeedReconfiguration)
 	const assigned = "usptest-assigned"
 	connectsAnewInTheEnd(c)
 	row := c.BrokerRow()
 	c.Restore(row, "ClientID")
 	c.Step(1, "set %sClientID to the empty string; the broker will assign %q", row, assigned)
-	c.MQTT.AssignClientID(assigned)
+	c.MQTT().AssignClientID(assigned)
 	mark := c.Journal.Mark()
 	c.Set(row, usp.Params{"ClientID": ""})
 	c.Step(2, "reboot the device")

@@ -9,6 +9,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -16,13 +17,14 @@ import (
 // (MQTT 5.0, section 3.2.2.3.14). Any packet of the Agent keeps the connection alive, so the
 // silence since its last one counts, and the harness sends nothing meanwhile.
 func keepAlive(c *harness.Case) {
+	c.Uses(plan.NeedReconfiguration)
 	const own, server = "60", 30
 	connectsAnewInTheEnd(c)
 	row := c.BrokerRow()
 	c.Restore(row, "KeepAliveTime")
 	c.Step(1, "set %sKeepAliveTime to %s; CONNACK will have a Server Keep Alive of %d s", row, own, server)
 	c.Set(row, usp.Params{"KeepAliveTime": own})
-	c.MQTT.ServerKeepAlive(server)
+	c.MQTT().ServerKeepAlive(server)
 	c.Step(2, "reboot the device")
 	mark := c.Reboot()
 	c.Step(3, "wait until it connects")
@@ -33,7 +35,7 @@ func keepAlive(c *harness.Case) {
 	})
 	c.BackAfter(mark)
 	mark = c.Journal.Mark()
-	c.MQTT.Swallow(mqtt.Pingresp)
+	c.MQTT().Swallow(mqtt.Pingresp)
 	c.Step(5, "wait for a PINGREQ")
 	c.Metric(2, func(m *harness.Metric) { judgePing(m, c, connect, server*time.Second*3/2) })
 	noteUnanswered(c, connect.Conn, mark, server*time.Second/2)
@@ -59,7 +61,7 @@ func noteUnanswered(c *harness.Case, conn uint64, mark journal.Mark, watched tim
 		return
 	}
 	c.Note("the connection was closed (event %d) as no PINGRESP came", end.Seq)
-	c.MQTT.Reset()
+	c.MQTT().Reset()
 	if _, err := c.Reconnected(end.Seq); err != nil {
 		c.Note("the device did not come back by itself: %v", err)
 	}

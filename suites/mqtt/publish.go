@@ -16,7 +16,7 @@ func publishPacket(c *harness.Case) {
 	if isMQTT5(c) {
 		connectsAnewInTheEnd(c)
 		askForResponseInformation(c)
-		c.MQTT.ResponseInfo(information)
+		c.MQTT().ResponseInfo(information)
 	}
 	c.Step(1, "reboot the device")
 	mark := c.Reboot()
@@ -65,7 +65,7 @@ func escapedReplyTo(c *harness.Case, published string) error {
 	if topic == "" || link.JoinReplyTo(to, topic) != published { // a slash that is not escaped
 		return &usp.Mismatch{Where: "PUBLISH: topic", Want: "…" + link.JoinReplyTo("", c.AgentAddress), Got: usp.Quote(published)}
 	}
-	if _, subscribed := c.MQTT.Subscriber(publishedAt(c, topic)); !subscribed {
+	if _, subscribed := c.MQTT().Subscriber(publishedAt(c, topic)); !subscribed {
 		return &usp.Mismatch{Where: "PUBLISH: reply-to topic", Want: "one that the Agent is subscribed to", Got: usp.Quote(topic)}
 	}
 	return nil

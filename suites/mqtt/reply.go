@@ -67,7 +67,7 @@ func reachableAt(c *harness.Case, where, topic string) error {
 	if topic == "" {
 		return &usp.Mismatch{Where: where, Want: "a topic that the Agent is subscribed to", Got: "none"}
 	}
-	if _, subscribed := c.MQTT.Subscriber(topic); !subscribed {
+	if _, subscribed := c.MQTT().Subscriber(topic); !subscribed {
 		return &usp.Mismatch{Where: where, Want: "a topic that the Agent is subscribed to", Got: usp.Quote(topic)}
 	}
 	return nil

@@ -24,11 +24,11 @@ func connectRetry(c *harness.Case) {
 	c.Step(1, "get the settings of the MQTT client")
 	policy, tries := retryPolicy(c)
 	c.Cleanup("let the device connect again", func(ctx context.Context) error {
-		c.MQTT.RefuseNext(0, 0)
+		c.MQTT().RefuseNext(0, 0)
 		return c.Reachable(ctx)
 	})
 	c.Step(3, "refuse every CONNECT")
-	c.MQTT.RefuseNext(mqtt.Forever, serverUnavailable)
+	c.MQTT().RefuseNext(mqtt.Forever, serverUnavailable)
 	c.Step(2, "reboot the device")
 	mark := c.Reboot()
 	c.Step(4, "wait until it tries to connect")
@@ -39,7 +39,7 @@ func connectRetry(c *harness.Case) {
 		return
 	}
 	c.Step(5, "wait until it tries again, until it is accepted")
-	c.Metric(2, func(m *harness.Metric) { retries.Rest(m, func() { c.MQTT.RefuseNext(0, 0) }) })
+	c.Metric(2, func(m *harness.Metric) { retries.Rest(m, func() { c.MQTT().RefuseNext(0, 0) }) })
 }
 
 // connectionRetry is 11.16: an Agent whose session the broker ends connects again after a first
@@ -51,7 +51,7 @@ func connectionRetry(c *harness.Case) {
 	c.DeviceMust(expect.Type(got, usp.GetResp))
 	c.Step(1, "send DISCONNECT, with MQTT 3.1.1 close TCP")
 	mark := c.Journal.Mark()
-	c.MQTT.DisconnectAll(serverShuttingDown)
+	c.MQTT().DisconnectAll(serverShuttingDown)
 	retries := c.WatchRetries(policy, lastWord(c, got.Conn, mark), tries)
 	c.Step(2, "wait until it connects again")
 	c.Metric(1, retries.Next)

@@ -20,8 +20,8 @@ func subscribePacket(c *harness.Case) {
 	askForResponseInformation(c)
 	named, information := topic(c, "subscribe"), topic(c, "information")
 	c.Step(1, "reboot the device; CONNACK will name %s as subscribe-topic and %s as Response Information", named, information)
-	c.MQTT.SubscribeTopics(named)
-	c.MQTT.ResponseInfo(information)
+	c.MQTT().SubscribeTopics(named)
+	c.MQTT().ResponseInfo(information)
 	mark := c.Reboot()
 	c.Step(2, "wait until it connects")
 	var conn uint64
@@ -110,7 +110,7 @@ func refusedSubscription(c *harness.Case) {
 
 	c.Step(1, "reboot the device; every SUBSCRIBE will be refused")
 	c.Cleanup("accept subscriptions again", func(ctx context.Context) error { return rejoin(ctx, c) })
-	c.MQTT.RejectSubscribe(refusal)
+	c.MQTT().RejectSubscribe(refusal)
 	mark := c.Reboot()
 	c.Step(2, "wait until it subscribes")
 	connect, err := awaitConnect(c, mark)
@@ -167,7 +167,7 @@ func carriesRecord(e *journal.Event) error {
 // rejoin lets the device back in and waits for it. Its retries have grown rare by now, so it is switched off and on where the
 // lab can do so by itself; one that stays away is brought back after the case.
 func rejoin(ctx context.Context, c *harness.Case) error {
-	c.MQTT.RejectSubscribe(0)
+	c.MQTT().RejectSubscribe(0)
 	if canPowerCycle(c) {
 		if err := c.Device.PowerCycle(ctx); err != nil {
 			return err

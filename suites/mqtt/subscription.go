@@ -7,12 +7,14 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
 // newSubscription is 11.9: a row of Subscription is subscribed to and used while the session lasts,
 // and ends when it is disabled.
 func newSubscription(c *harness.Case) {
+	c.Uses(plan.NeedReconfiguration)
 	topic, filter := newTopic(c, "topic")
 	mark := c.Journal.Mark()
 	c.Step(1, "add a Subscription to %q", filter)
@@ -47,6 +49,7 @@ func newSubscription(c *harness.Case) {
 // comes with it. Where QoS cannot be written, which MQTTClientSubscribe:1 allows, a Subscription
 // has the QoS that the Agent chose.
 func qualityOfService(c *harness.Case) {
+	c.Uses(plan.NeedReconfiguration)
 	table := c.BrokerRow() + "Subscription."
 	c.Step(1, "add a Subscription with QoS 0")
 	first := subscribeWith(c, table, 0)

@@ -11,6 +11,7 @@ import (
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -22,8 +23,8 @@ func noTopic(c *harness.Case) {
 	connectsAnewInTheEnd(c)
 	takeTopics(c)
 	c.Cleanup("bring the device back with a topic of the broker's", func(ctx context.Context) error { return rescue(ctx, c) })
-	c.MQTT.NoSubscribeTopics()
-	c.MQTT.ResponseInfo("")
+	c.MQTT().NoSubscribeTopics()
+	c.MQTT().ResponseInfo("")
 	c.Step(1, "reboot the device")
 	mark := restart(c)
 	c.Step(2, "wait until it connects; CONNACK names no topic")
@@ -49,6 +50,7 @@ func noTopic(c *harness.Case) {
 // takeTopics deletes the Subscriptions of the MQTT client, then the response topic of each MTP that
 // uses it, and puts all of them back at the end. The Agent may be out of reach after the last.
 func takeTopics(c *harness.Case) {
+	c.Uses(plan.NeedReconfiguration)
 	const table = "Device.LocalAgent.MTP."
 	row := c.BrokerRow()
 	mtps, err := c.ReadAll(table)
@@ -91,7 +93,7 @@ func takeTopics(c *harness.Case) {
 // lab can restart it; else its connection is cut, which leads to another CONNECT as well.
 func restart(c *harness.Case) (mark journal.Mark) {
 	c.Pause(c.Scaled(c.Waits().Settle) + c.Lag()) // a session that a change of the topics brings is not the one to judge
-	_, reachable := c.MQTT.Subscriber(c.AgentAddress)
+	_, reachable := c.MQTT().Subscriber(c.AgentAddress)
 	switch {
 	case reachable || c.DUT.Lab.Reboot.By != dut.ByUSP:
 		return c.Reboot()
@@ -104,7 +106,7 @@ func restart(c *harness.Case) (mark journal.Mark) {
 	}
 	c.Note("the device could not be reached any more, so that its connection was cut")
 	mark = c.Journal.Mark()
-	c.MQTT.DropAll()
+	c.MQTT().DropAll()
 	return mark
 }
 
@@ -116,7 +118,7 @@ func canPowerCycle(c *harness.Case) bool {
 // rescue lets the broker name the usual topic, and restarts a device that does not come back for
 // it.
 func rescue(ctx context.Context, c *harness.Case) error {
-	c.MQTT.SubscribeTopics(c.AgentAddress)
+	c.MQTT().SubscribeTopics(c.AgentAddress)
 	if canPowerCycle(c) {
 		if err := c.Device.PowerCycle(ctx); err != nil {
 			return err

@@ -45,8 +45,8 @@ func (w way) ReplyTo() string { return w.replyTo }
 // Connected implements link.End: it waits until the Agent has subscribed to the topic.
 func (w way) Connected(ctx context.Context) error {
 	for {
-		changed := w.c.MQTT.Changed()
-		if _, ok := w.c.MQTT.Subscriber(w.address()); ok {
+		changed := w.c.MQTT().Changed()
+		if _, ok := w.c.MQTT().Subscriber(w.address()); ok {
 			return nil
 		}
 		select {
@@ -66,7 +66,7 @@ func (w way) Send(ctx context.Context, record []byte) (journal.Mark, error) {
 	if isMQTT5(w.c) {
 		o.ResponseTopic, o.ContentType = w.replyTo, w.contentType
 	}
-	return w.c.MQTT.Publish(w.address(), record, o)
+	return w.c.MQTT().Publish(w.address(), record, o)
 }
 
 // usualTopic is the topic that the Agent gives as its own, in the PUBLISH with which it answers.

@@ -19,6 +19,7 @@ import (
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/pki"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/retry"
 	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
@@ -110,6 +111,7 @@ func mustAnswerAfterwards(m *harness.Metric, s *harness.Session, c *harness.Case
 // macs is 3.4: after the TLS handshake the device's Records have a MAC, and it is right. That it looks at the Controller's MACs is beyond
 // the plan.
 func macs(c *harness.Case) {
+	c.Uses(plan.NeedInvalidRecord)
 	s := c.OpenSecureSession(0)
 	c.Step(1, "begin a session context with TLS")
 	s.Secure()

@@ -36,7 +36,7 @@ func reportRows(c *harness.Case) {
 	}
 	c.Step(1, "add a %s profile that reports on itself every %s, without what is excluded, and enable it", encoding, every)
 	row := c.Add(bulkData+"Profile.", nil, usp.Params{
-		"Alias": c.Fresh("profile"), "Protocol": "HTTP", "HTTP.URL": c.Collectors.HTTP.URL + reportURL,
+		"Alias": c.Fresh("profile"), "Protocol": "HTTP", "HTTP.URL": c.HTTP().URL + reportURL,
 		"ReportingInterval": strconv.Itoa(int(every.Seconds())), "EncodingType": encoding,
 	}).Path
 	if encoding == "CSV" {
@@ -55,7 +55,7 @@ func reportRows(c *harness.Case) {
 	on, err := c.Read(row + "HTTP.RetryEnable")
 	retries, bad := usp.ParseBool(on)
 	if retries = retries && err == nil && bad == nil; retries {
-		c.Collectors.HTTP.Status(503)
+		c.HTTP().Status(503)
 	}
 	c.Restore(bulkData, "Enable")
 	mark, enable := c.Journal.Mark(), usp.Params{"Enable": "true"}
@@ -100,7 +100,7 @@ func reportRows(c *harness.Case) {
 		return
 	}
 	c.Step(3, "let the collector refuse the first transfer of the next report, too")
-	c.Collectors.HTTP.Status(503)
+	c.HTTP().Status(503)
 	next, err := c.Await("transfer of the next report", patience, again.Seq, transfers)
 	c.DeviceMust(err)
 	c.Metric(4, func(m *harness.Metric) {
@@ -124,7 +124,7 @@ func retriesAfterBoot(c *harness.Case) {
 	}
 	c.Step(1, "add a profile with retries that reports on itself every %s, and enable it", every)
 	row := c.Add(bulkData+"Profile.", nil, usp.Params{
-		"Alias": c.Fresh("profile"), "Protocol": "HTTP", "HTTP.URL": c.Collectors.HTTP.URL + reportURL,
+		"Alias": c.Fresh("profile"), "Protocol": "HTTP", "HTTP.URL": c.HTTP().URL + reportURL,
 		"ReportingInterval": strconv.Itoa(int(every.Seconds())), "EncodingType": encoding,
 	}).Path
 	c.Agent.Set(c, false, usp.Update(row+"HTTP.", nil, usp.Params{
@@ -135,7 +135,7 @@ func retriesAfterBoot(c *harness.Case) {
 	if retries, bad := usp.ParseBool(on); err != nil || bad != nil || !retries {
 		c.Unsupported("the device does not let retries be enabled")
 	}
-	c.Collectors.HTTP.StatusAlways(503)
+	c.HTTP().StatusAlways(503)
 	c.Restore(bulkData, "Enable")
 	mark, enable := c.Journal.Mark(), usp.Params{"Enable": "true"}
 	set := c.Agent.Set(c, false, usp.Update(bulkData, enable, nil), usp.Update(row, enable, nil))

@@ -29,8 +29,8 @@ func requestEach(c *harness.Case) {
 	c.Step(1, "operate %s, with a server that answers after %s", command, uploadDelay)
 	key := c.Fresh("upload")
 	c.Cleanup("wait until the uploads have ended", func(ctx context.Context) error { return uploadsEnd(ctx, c, key) })
-	c.Collectors.HTTP.Delay(uploadDelay)
-	operated := c.Agent.Operate(c, command, key, usp.Params{"URL": c.Collectors.HTTP.URL + uploadPath})
+	c.HTTP().Delay(uploadDelay)
+	operated := c.Agent.Operate(c, command, key, usp.Params{"URL": c.HTTP().URL + uploadPath})
 	requests := map[string]string{} // the Request of each command
 	if !c.Metric(1, func(m *harness.Metric) {
 		m.Must(expect.Type(operated, usp.OperateResp), operated.Evidence())

@@ -7,11 +7,13 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
 // mqttLeaves is R-MQTT.35 and R-MQTT.34: how an MQTT client leaves a topic and a connection.
 func mqttLeaves(c *harness.Case) {
+	c.Uses(plan.NeedReconfiguration)
 	client := c.BrokerRow()
 	conn := mqttConn(c)
 	filter := func(word string) string { // which no filter of the device covers; a reply-to follows it in MQTT 3.1.1

@@ -10,6 +10,7 @@ import (
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -125,6 +126,7 @@ func (w *changes) set(value string) *controller.Reply {
 
 // within is the patience for what comes after an interval of the protocol at the latest.
 func within(c *harness.Case, longest time.Duration) harness.Wait {
+	c.Uses(plan.NeedTiming)
 	return harness.Wait{D: c.Scaled(longest) + c.Waits().Tolerance + c.Lag()}
 }
 

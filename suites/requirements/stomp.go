@@ -10,11 +10,13 @@ import (
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
 // stompFrames is R-STOMP.5 and what else TR-369 says of the frames of an Agent in an ordinary session.
 func stompFrames(c *harness.Case) {
+	c.Uses(plan.NeedReconfiguration)
 	const host, beats = "VirtualHost", "EnableHeartbeats"
 	row, began := c.BrokerRow(), c.Journal.Mark()
 	c.Cleanup("connect as configured before", c.ConnectAnew)
@@ -121,10 +123,10 @@ func (e stompEnd) Connected(ctx context.Context) error { return e.c.Agent.Connec
 // Send implements link.End.
 func (e stompEnd) Send(_ context.Context, record []byte) (journal.Mark, error) {
 	destination := e.c.AgentAddress
-	if all := e.c.STOMP.Subscriptions(); len(all) > 0 {
+	if all := e.c.STOMP().Subscriptions(); len(all) > 0 {
 		destination = all[len(all)-1].Destination
 	}
-	return e.c.STOMP.Send(destination, []stomp.Pair{
+	return e.c.STOMP().Send(destination, []stomp.Pair{
 		{Name: "content-type", Value: "application/vnd.bbf.usp.msg"}, {Name: "reply-to-dest", Value: e.replyTo},
 	}, record)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/retry"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -99,7 +100,7 @@ func udsHandshakes(c *harness.Case) {
 	c.UDS.Reset()
 	c.DeviceMust(c.Reachable(c)) // the first connection is there
 	mark = c.Journal.Mark()
-	further, joined := c.Agent.Join("proto::" + c.Fresh("further"))
+	further, joined := c.Join("proto::" + c.Fresh("further"))
 	c.Metric(7, func(m *harness.Metric) {
 		ctx, cancel := context.WithTimeout(c, c.ResponseWait().D)
 		defer cancel()
@@ -212,6 +213,7 @@ func udsFailures(c *harness.Case) {
 
 // newUDSConn ends the connections with the device and returns the next one, over which the harness has sent nothing.
 func newUDSConn(c *harness.Case) *uds.Conn {
+	c.Uses(plan.NeedInvalidRecord)
 	c.UDS.ByHand()
 	c.UDS.DropAll()
 	timeout := time.NewTimer(c.ReconnectWait().D)

@@ -60,7 +60,7 @@ func asWebSocketClient(c *harness.Case, conn *websocket.Conn) *websocket.Conn {
 	second := policy.Scaled(c.Scale).Window(2).Most
 	c.Extend(policy.Window(1).Most + policy.Window(2).Most)
 	c.Step(1, "end the session, and answer the next opening request without %s", websocket.Subprotocol)
-	c.WebSocket.Subprotocol("")
+	c.WebSocket().Subprotocol("")
 	mark := c.Journal.Mark()
 	conn.Abort("the check ends it")
 	patience := harness.Wait{D: second + c.Waits().Tolerance + c.Lag() + c.ReconnectWait().D}
@@ -73,7 +73,7 @@ func asWebSocketClient(c *harness.Case, conn *websocket.Conn) *websocket.Conn {
 		return nil
 	}
 	c.Step(2, "answer the request after that as usual, and get the parameters of the device")
-	c.WebSocket.Subprotocol(websocket.Subprotocol)
+	c.WebSocket().Subprotocol(websocket.Subprotocol)
 	_, err = c.Await("next opening request of the device", patience, answer.Seq, answered)
 	c.DeviceMust(err)
 	c.BackAfter(answer.Seq)
@@ -145,7 +145,7 @@ func asWebSocketServer(c *harness.Case, conn *websocket.Conn, to websocket.DialO
 // opensInstead ends the session that the Agent has opened, and opens one to it, which must be answered over and is ended then. What the
 // Agent opens from then on is refused: it would be a second one (R-WS.4).
 func opensInstead(c *harness.Case, conn *websocket.Conn, to websocket.DialOptions) error {
-	c.WebSocket.RefuseNext(-1, http.StatusServiceUnavailable)
+	c.WebSocket().RefuseNext(-1, http.StatusServiceUnavailable)
 	conn.Abort("its end makes room for another session")
 	<-conn.Done()
 	for deadline := time.Now().Add(c.ResponseWait().D); ; c.Pause(50 * time.Millisecond) { // it may still have to notice the end
@@ -165,7 +165,7 @@ func opensInstead(c *harness.Case, conn *websocket.Conn, to websocket.DialOption
 func webSocketOf(c *harness.Case) *websocket.Conn {
 	got := c.Agent.Get(c, endpointID)
 	c.DeviceMust(expect.Type(got, usp.GetResp))
-	conn, err := c.WebSocket.Conn(got.Conn)
+	conn, err := c.WebSocket().Conn(got.Conn)
 	c.DeviceMust(err)
 	return conn
 }
@@ -208,7 +208,7 @@ func opensNone(c *harness.Case, answer *journal.Event) error {
 func dialAgent(c *harness.Case, to websocket.DialOptions) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(c, c.ResponseWait().D)
 	defer cancel()
-	return c.WebSocket.Dial(ctx, to)
+	return c.WebSocket().Dial(ctx, to)
 }
 
 // getOverNew opens a session to the Agent and sends a Get over it. It does not wait for the answer longer than the session lasts.

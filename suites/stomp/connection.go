@@ -32,7 +32,7 @@ func connectionRetry(c *harness.Case) {
 
 	c.Cleanup("accept connections again", c.ConnectAnew)
 	c.Step(2, "reboot the device, and refuse every connection from now on")
-	c.STOMP.RefuseNext(-1, "")
+	c.STOMP().RefuseNext(-1, "")
 	mark, isNew := reboot(c)
 	c.Step(4, "wait for it to connect, and watch how long it waits after each refusal")
 	first, err := c.Await("first attempt to connect", c.ReconnectWait(), mark, isNew.opening)
@@ -47,7 +47,7 @@ func connectionRetry(c *harness.Case) {
 	if c.Metric(2, func(m *harness.Metric) {
 		retries.Rest(m, func() {
 			c.Step(5, "accept connections again")
-			c.STOMP.Reset()
+			c.STOMP().Reset()
 		})
 	}) {
 		c.BackAfter(mark)

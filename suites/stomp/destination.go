@@ -11,6 +11,7 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -20,7 +21,7 @@ func assignedDestination(c *harness.Case) {
 	assigned := c.AgentAddress + "/6-5-assigned"
 	c.Cleanup("connect without an assigned destination", c.ConnectAnew)
 	c.Step(1, "let CONNECTED carry the subscribe-dest %s", assigned)
-	c.STOMP.SubscribeDest(assigned)
+	c.STOMP().SubscribeDest(assigned)
 	c.Step(2, "reboot the device")
 	mark, isNew := reboot(c)
 	c.Step(3, "wait until it connects")
@@ -83,6 +84,7 @@ func mtpRowOf(values usp.Params, connection, destination string) (first string) 
 // setDestination gives the Agent another destination, which is put back at the end. No profile lets
 // it be set: a device that refuses is not judged.
 func setDestination(c *harness.Case, destination string) {
+	c.Uses(plan.NeedReconfiguration)
 	object := mtpRow(c) + "STOMP."
 	c.Restore(object, "Destination")
 	set := c.Agent.Set(c, false, usp.Update(object, usp.Params{"Destination": destination}, nil))
@@ -176,9 +178,9 @@ func subscribed(c *harness.Case) stomp.Subscription {
 	ctx, cancel := context.WithTimeout(c, c.ResponseWait().D)
 	defer cancel()
 	for {
-		changed := c.STOMP.Changed()
+		changed := c.STOMP().Changed()
 		var found []stomp.Subscription
-		for _, s := range c.STOMP.Subscriptions() {
+		for _, s := range c.STOMP().Subscriptions() {
 			if s.Conn == got.Conn && (len(found) == 0 || s.Destination == c.AgentAddress) {
 				found = []stomp.Subscription{s}
 			}

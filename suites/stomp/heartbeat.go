@@ -8,11 +8,13 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
 // heartBeats is 6.8. The server wants a heart-beat as often as the Agent has to offer it, and sends those that it promises.
 func heartBeats(c *harness.Case) {
+	c.Uses(plan.NeedTiming, plan.NeedReconfiguration)
 	const outgoing, incoming, watched = 15 * time.Second, 10 * time.Second, 60 * time.Second
 	row := c.BrokerRow()
 	c.Cleanup("connect as configured before", c.ConnectAnew)
@@ -23,7 +25,7 @@ func heartBeats(c *harness.Case) {
 	c.Step(1, "enable heart-beats of %s with %s out and %s in", row, outgoing, incoming)
 	c.Set(row, params)
 	c.Step(2, "reboot the device; CONNECTED will promise a heart-beat every %s and want one every %s", incoming, outgoing)
-	c.STOMP.HeartBeat(int(incoming.Milliseconds()), int(outgoing.Milliseconds()))
+	c.STOMP().HeartBeat(int(incoming.Milliseconds()), int(outgoing.Milliseconds()))
 	mark, isNew := reboot(c)
 
 	c.Step(3, "wait until it connects")

@@ -60,7 +60,7 @@ func readable(c *harness.Case, got *controller.Reply) error {
 // destinations are those that the Agent is subscribed to on one connection.
 func destinations(c *harness.Case, conn uint64) []string {
 	var found []string
-	for _, s := range c.STOMP.Subscriptions() {
+	for _, s := range c.STOMP().Subscriptions() {
 		if s.Conn == conn {
 			found = append(found, s.Destination)
 		}

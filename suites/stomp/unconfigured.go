@@ -9,6 +9,7 @@ import (
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -16,6 +17,7 @@ import (
 // (R-STOMP.16). It cannot be reached then, until the server assigns it a destination in one of the
 // attempts that follow.
 func noDestination(c *harness.Case) {
+	c.Uses(plan.NeedReconfiguration)
 	c.Cleanup("connect without an assigned destination", c.ConnectAnew)
 	shortRetries(c, c.BrokerRow())
 	conn := subscribed(c).Conn
@@ -24,7 +26,7 @@ func noDestination(c *harness.Case) {
 	object := mtpRow(c) + "STOMP."
 	c.Restore(object, "Destination")
 	c.Cleanup("assign a destination, so that the Agent can be reached", func(ctx context.Context) error {
-		c.STOMP.SubscribeDest(c.AgentAddress)
+		c.STOMP().SubscribeDest(c.AgentAddress)
 		return c.Reachable(ctx)
 	})
 	// the Agent may leave before it answers, and each of its attempts then makes the next wait longer
@@ -58,7 +60,7 @@ func noDestination(c *harness.Case) {
 	if end == nil {
 		return
 	}
-	c.STOMP.SubscribeDest(c.AgentAddress)
+	c.STOMP().SubscribeDest(c.AgentAddress)
 	if _, err := c.Reconnected(end.Seq); err != nil {
 		c.Note("the Agent did not come back when the server assigned a destination in the attempts that followed (R-STOMP.16): %v", err)
 	}
@@ -77,7 +79,7 @@ func restart(c *harness.Case, there context.Context, mark journal.Mark) (newConn
 	operated := c.Agent.Operate(there, harness.Reboot, c.Fresh("reboot"), nil)
 	if err := expect.Type(operated, usp.OperateResp); err != nil {
 		c.Note("the Agent left its destination before it could be told to reboot; the server ends the connection instead: %v", err)
-		c.STOMP.DropAll()
+		c.STOMP().DropAll()
 		mark = c.Journal.Mark()
 	}
 	return newSince(c, mark), mark

@@ -9,6 +9,7 @@ import (
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -107,6 +108,7 @@ type message struct {
 // unreadable makes the messages of 7.6. The text is a Record whose bytes are valid UTF-8, since RFC
 // 6455 has another status code for text that is not.
 func unreadable(c *harness.Case) []message {
+	c.Uses(plan.NeedInvalidRecord)
 	record, err := usp.WrapMessage(usp.EndpointID(c.Agent.AgentID()), usp.EndpointID(c.Agent.ID()), usp.Version,
 		usp.NewGet(c.Agent.NewMsgID(), deviceInfo))
 	c.LabMust(err)

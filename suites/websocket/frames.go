@@ -73,7 +73,7 @@ func open(c *harness.Case, conn uint64, mark journal.Mark) error {
 func fragmentedRecord(c *harness.Case) {
 	const size = 16
 	c.Step(1, "let the server send fragments of %d bytes, an empty one and a Ping among them", size)
-	c.WebSocket.Fragment(size)
+	c.WebSocket().Fragment(size)
 	c.Step(2, "get %s", deviceInfo)
 	got := c.Agent.Get(c, deviceInfo)
 	sent := fragments(c.Journal.Since(got.Sent))

@@ -18,11 +18,11 @@ func sessionRetry(c *harness.Case) {
 	}
 	policy := c.SessionRetryPolicy(conn)
 	c.Cleanup("let the device connect again", func(ctx context.Context) error {
-		c.WebSocket.RefuseNext(0, 0)
+		c.WebSocket().RefuseNext(0, 0)
 		return c.Reachable(ctx)
 	})
 	c.Step(2, "refuse every opening request with %d", http.StatusServiceUnavailable)
-	c.WebSocket.RefuseNext(-1, http.StatusServiceUnavailable)
+	c.WebSocket().RefuseNext(-1, http.StatusServiceUnavailable)
 	mark := c.Journal.Mark()
 	c.Step(3, "reset the TCP connection of the session")
 	conn.Abort("the case ends it")
@@ -39,5 +39,5 @@ func sessionRetry(c *harness.Case) {
 		return
 	}
 	c.Step(6, "wait until it tries again, until it is accepted")
-	c.Metric(2, func(m *harness.Metric) { retries.Rest(m, func() { c.WebSocket.RefuseNext(0, 0) }) })
+	c.Metric(2, func(m *harness.Metric) { retries.Rest(m, func() { c.WebSocket().RefuseNext(0, 0) }) })
 }

@@ -90,7 +90,7 @@ func connectRecord(c *harness.Case) {
 // as server.
 func withoutExtension(c *harness.Case) {
 	c.Step(1, "let the Controller leave %s out of its answers and requests", websocket.Extension)
-	c.WebSocket.NoExtension()
+	c.WebSocket().NoExtension()
 	c.Step(2, "reboot the device")
 	mark := c.Reboot()
 	if !c.Metric(1, func(m *harness.Metric) {
@@ -105,7 +105,7 @@ func withoutExtension(c *harness.Case) {
 	got := c.Agent.Get(c, deviceInfo)
 	c.Metric(2, func(m *harness.Metric) {
 		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
-		client, err := c.WebSocket.Conn(got.Conn)
+		client, err := c.WebSocket().Conn(got.Conn)
 		if err != nil || client.Dialled() {
 			return
 		}
@@ -169,7 +169,7 @@ func established(e *journal.Event) error {
 func session(c *harness.Case) *websocket.Conn {
 	got := c.Agent.Get(c, deviceInfo)
 	c.DeviceMust(expect.Type(got, usp.GetResp))
-	conn, err := c.WebSocket.Conn(got.Conn)
+	conn, err := c.WebSocket().Conn(got.Conn)
 	c.DeviceMust(err)
 	return conn
 }

@@ -63,7 +63,7 @@ func oneSession(c *harness.Case) {
 func dial(c *harness.Case, to websocket.DialOptions) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(c, c.ResponseWait().D)
 	defer cancel()
-	return c.WebSocket.Dial(ctx, to)
+	return c.WebSocket().Dial(ctx, to)
 }
 
 // endOf matches the end of one of two connections.
@@ -92,7 +92,7 @@ func acceptsAlone(c *harness.Case, kept *websocket.Conn, to websocket.DialOption
 // instead ends the session that the Agent has opened, opens one to it, and returns the answer to a
 // Get over that one. What the Agent dials from then on is refused.
 func instead(c *harness.Case, opened *websocket.Conn, to websocket.DialOptions) *controller.Reply {
-	c.WebSocket.RefuseNext(-1, http.StatusServiceUnavailable)
+	c.WebSocket().RefuseNext(-1, http.StatusServiceUnavailable)
 	opened.Abort("its end makes room for a session from the Controller")
 	<-opened.Done()
 	for deadline := time.Now().Add(c.ResponseWait().D); ; c.Pause(50 * time.Millisecond) { // it may still have to notice the end
