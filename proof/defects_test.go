@@ -109,7 +109,7 @@ func TestDefects(t *testing.T) {
 	}
 }
 
-// chosenDefects are the defects that -only matches, or all, or a sample: one of every other case. Those of cases that take long come first,
+// chosenDefects are the defects that -only matches, or all, or a sample: one of every fifth case. Those of cases that take long come first,
 // so that nothing waits for them at the end.
 func chosenDefects(p *plan.Plan) (chosen []defects.Defect) {
 	switch expression := regexp.MustCompile(*only); {
@@ -122,7 +122,7 @@ func chosenDefects(p *plan.Plan) (chosen []defects.Defect) {
 	case *full:
 		chosen = defects.Defects()
 	default:
-		chosen = sample(2, oneOfEachCase(defects.Defects()))
+		chosen = sample(5, oneOfEachCase(defects.Defects()))
 	}
 	budget := func(d defects.Defect) time.Duration { c, _ := p.Case(d.Case); return c.Budget }
 	slices.SortStableFunc(chosen, func(a, b defects.Defect) int { return cmp.Compare(budget(b), budget(a)) })

@@ -18,7 +18,7 @@ func TestSubstitutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	const label = "Device.LocalAgent.Controller.{i}.X_00256D_Label.{i}."
-	for _, test := range sample(3, []struct {
+	for _, test := range sample(5, []struct {
 		name     string
 		elements map[string]string // by role
 		cases    []string

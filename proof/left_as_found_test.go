@@ -38,7 +38,7 @@ func TestDeviceIsLeftAsFound(t *testing.T) {
 	chosen := regexp.MustCompile(cmp.Or(*leftOnly, "."))
 	ids := slices.Sorted(maps.Keys(suites.Bodies()))
 	if *leftOnly == "" {
-		ids = sample(6, ids)
+		ids = sample(15, ids)
 	}
 	for _, id := range ids {
 		c, _ := p.Case(id)

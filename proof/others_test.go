@@ -23,7 +23,7 @@ func TestOthersMaySubscribeToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range sample(4, []struct {
+	for _, test := range sample(8, []struct {
 		id     string
 		metric int
 		defect string // with which the metric fails all the same

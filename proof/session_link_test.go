@@ -33,7 +33,7 @@ func TestWithinSessionContexts(t *testing.T) {
 		if len(apply) < 100 {
 			t.Errorf("%d cases apply over %s", len(apply), link)
 		}
-		for _, c := range sample(len(apply)/4, apply) {
+		for _, c := range sample(len(apply)/3, apply) {
 			t.Run(link+" "+c.ID, func(t *testing.T) {
 				t.Parallel()
 				ctx, cancel := context.WithTimeout(t.Context(), patience)

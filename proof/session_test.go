@@ -22,12 +22,8 @@ import (
 // full wants everything. Without it a fixed sample of each kind of proof is tried, so that "go test ./..." is soon done.
 var full = flag.Bool("full", false, "try every defect, strict reading and substitute, and leave every case half done; without it a sample of each")
 
-// sample is all with -full, and otherwise each nth from the first on; under the race detector a third of these, since it finds the same races in
-// each.
+// sample is all with -full, and otherwise each nth from the first on.
 func sample[T any](n int, all []T) (some []T) {
-	if program.Race {
-		n *= 3
-	}
 	for i, one := range all {
 		if *full || i%n == 0 {
 			some = append(some, one)

@@ -105,7 +105,7 @@ func TestStrictReadings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range sample(4, strictReadings(p)) {
+	for _, l := range sample(9, strictReadings(p)) {
 		t.Run(fmt.Sprintf("%s %s", l.erratum, metricName(l.id, l.metric)), func(t *testing.T) {
 			t.Parallel()
 			c, _ := p.Case(l.id)

@@ -43,7 +43,7 @@ func TestChecksOutlastTrouble(t *testing.T) {
 			}
 		}
 	}
-	for _, one := range sample(9, all) {
+	for _, one := range sample(20, all) {
 		t.Run(one.id+" "+one.trouble.Name, func(t *testing.T) {
 			t.Parallel()
 			c, _ := p.Case(one.id)

@@ -40,7 +40,7 @@ func TestUnixDomainSockets(t *testing.T) {
 		t.Errorf("%d cases apply", len(apply))
 	}
 	for _, role := range []string{dut.RoleServer, dut.RoleClient} {
-		for _, c := range sample(len(apply)/4, apply) {
+		for _, c := range sample(len(apply)/3, apply) {
 			if role == dut.RoleClient && slices.Contains(c.Needs, "second-controller") {
 				continue
 			}

@@ -19,7 +19,7 @@ func TestLawfulVariants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range sample(2, defects.Variants()) {
+	for _, v := range sample(4, defects.Variants()) {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
 			if len(v.Passed)+len(v.Unjudged)+len(v.Unsupported) == 0 {
