@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -75,7 +76,9 @@ func (d described) mode() mode {
 // TestHostileModels: whatever a device describes, usptest model says what is wrong with it, and does not grow.
 func TestHostileModels(t *testing.T) {
 	t.Parallel()
-	for name, d := range describedDevices() {
+	all := describedDevices()
+	for _, name := range sample(3, slices.Sorted(maps.Keys(all))) {
+		d := all[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := &program.Program{}

@@ -44,18 +44,24 @@ func floods(name string) bool {
 		"two session_ids without end", "a TLS record of 15 MiB", "15 MiB of TLS records", "15 MiB of warnings in a TLS handshake"}, name)
 }
 
+// takesLong says which modes have a case wait for half a minute and more.
+func takesLong(name string) bool {
+	return slices.Contains([]string{"restarts without end", "never ends a download", "never tries again",
+		"comes and goes while the case cleans up"}, name)
+}
+
 // TestHostileDevices has devices turn hostile in one case, mostly 1.1. Whatever they do: that case says what was wrong, the cases after it pass, the
 // harness neither fails nor grows, and what the device sent is text in every report.
 //
-// A mode that belongs to every MTP takes one of them, each the next, in the sample and under the race detector, where each is slow. Floods are not
-// in the sample: on a busy machine nothing can keep up with them.
+// A mode that belongs to every MTP takes one of them, each the next, in the sample and under the race detector, where each is slow. Modes
+// that take long are not in the sample, nor are floods: on a busy machine nothing can keep up with them.
 func TestHostileDevices(t *testing.T) {
 	t.Parallel()
 	chosen, sampled := regexp.MustCompile(*hostileOnly), !*full && *hostileOnly == ""
 	links, all := []string{"mqtt5", "mqtt3", "stomp", "websocket"}, modes()
 	names := slices.Sorted(maps.Keys(all))
 	if sampled {
-		names = sample(2, slices.DeleteFunc(names, floods))
+		names = sample(4, slices.DeleteFunc(names, func(name string) bool { return floods(name) || takesLong(name) }))
 	}
 	for i, name := range names {
 		m, over := all[name], links[:1]
@@ -181,7 +187,7 @@ func hostileDUT(t *testing.T, link, name string, m mode) string {
 	switch {
 	case m.late:
 		patience = "5m"
-	case m.large && program.Race:
+	case m.large:
 		patience = "20s"
 	}
 	reconnect := "5m"

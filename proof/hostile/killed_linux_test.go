@@ -46,7 +46,7 @@ func TestARunThatIsKilledIsWholeAfterResume(t *testing.T) {
 	program.Run(t, path(t), append(killedCases, "--out", whole)...).Want(t, result.ExitDeviceFault)
 	lasts := time.Since(began)
 	want := verdicts(runIn(t, whole))
-	times := 3
+	times := 2
 	if *full {
 		times = 20
 	}

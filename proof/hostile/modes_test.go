@@ -38,7 +38,7 @@ type mode struct {
 	verdict  result.Verdict
 	findings string
 	late     bool              // its replies come, however late: each wait is patient
-	large    bool              // a reply is so large that the race detector reads it for long
+	large    bool              // a reply is so large that a busy machine sends and reads it for long
 	brief    bool              // it stays away: the wait for it to reconnect is short
 	also     map[string]string // further cases that fail, and what is found in each
 }
