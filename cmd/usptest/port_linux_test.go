@@ -26,7 +26,7 @@ features: [10, 21, 22]
 lab:
   reboot: usp
   network: {interface: eth1%s}
-waits: {connect: 60s, reconnect: 60s}
+waits: {connect: 5m, reconnect: 5m}
 `
 
 // inComputer makes this process a computer of its own, with a port eth0 to the office and a port eth1 to the bench, and reports whether it
