@@ -15,7 +15,7 @@ import (
 func TestDiffTellsWhatChanged(t *testing.T) {
 	t.Parallel()
 	bad, good := brokenRun(t), filepath.Join(t.TempDir(), "good")
-	usptest(t, "run", "--link", "mqtt5", "--link", "stomp", "--out", good, "1.1", "1.37").Want(t, result.ExitPassed)
+	usptest(t, "run", "--link", "mqtt5", "--link", "stomp", "--instances=1", "--out", good, "1.1", "1.37").Want(t, result.ExitPassed)
 	usptest(t, "diff", good, bad).Want(t, result.ExitDeviceFault, "regression 1.1", "pass -> fail", "metric 3", "new 1.36", "vanished 1.37",
 		"stomp\n  vanished 1.1 1.37: pass", "regression 1, fix 0, changed 0, new 1, vanished 3")
 	usptest(t, "diff", filepath.Join(bad, runFile), filepath.Join(good, runFile)).Want(t, result.ExitPassed, "fix 1.1", "fail -> pass")
@@ -42,7 +42,7 @@ func TestABaselineKnowsFailures(t *testing.T) {
 	gated := func(exit int, args ...string) (dir string, p *program.Program) {
 		t.Helper()
 		dir = filepath.Join(t.TempDir(), "out")
-		p = usptest(t, append([]string{"run", "--link", "mqtt5", "--out", dir, "--baseline", known}, args...)...)
+		p = usptest(t, append([]string{"run", "--link", "mqtt5", "--instances=1", "--out", dir, "--baseline", known}, args...)...)
 		p.Want(t, exit)
 		return dir, p
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/result"
 )
 
@@ -114,8 +115,8 @@ func documents(t *testing.T) map[string]string {
 // TestCommandsThatNeedNoDevice runs what the documents show and this machine can run at once: lists, certificates, single cases of the
 // reference agent. Of the other command lines TestCommandLines sees that they are accepted; they need a device, or half a minute each.
 func TestCommandsThatNeedNoDevice(t *testing.T) {
-	docs := documents(t)
-	t.Chdir(t.TempDir())
+	t.Parallel()
+	docs, dir := documents(t), t.TempDir()
 	ran := 0
 	for name, text := range docs {
 		for _, words := range examples(t, blocks(text)) {
@@ -129,8 +130,13 @@ func TestCommandsThatNeedNoDevice(t *testing.T) {
 				continue
 			}
 			ran++
-			p := usptest(t, words...)
-			if p.Exit != want {
+			var p program.Program
+			cmd := p.Command(t, self(t), words...)
+			cmd.Dir = dir
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if p.Wait(t, cmd) != want {
 				t.Errorf("%s: usptest %s ends with %d\n%s%s", name, line, p.Exit, &p.Stdout, &p.Stderr)
 			}
 		}

@@ -11,7 +11,8 @@ import (
 func TestFailedRunsOnlyWhatFailed(t *testing.T) {
 	t.Parallel()
 	before, after := filepath.Join(t.TempDir(), "before"), filepath.Join(t.TempDir(), "after")
-	usptest(t, "run", "--link", "mqtt5", "--link", "stomp", "--out", before, "--defect", "add-creates-nothing", "1.1", "1.36").Want(t, result.ExitDeviceFault)
+	usptest(t, "run", "--link", "mqtt5", "--link", "stomp", "--instances=1", "--out", before,
+		"--defect", "add-creates-nothing", "1.1", "1.36").Want(t, result.ExitDeviceFault)
 	usptest(t, "run", "--link", "stomp", "--failed", before, "--out", after).
 		Want(t, result.ExitPassed, "pass 1.1", "the run was limited to what failed or could not be judged in "+filepath.Join(before, runFile))
 	run := runIn(t, after)

@@ -25,8 +25,8 @@ import (
 // image builds the container image of usptest and returns its name and the engine that has it. Without an engine the test is skipped.
 func image(t *testing.T) (string, *testcontainers.DockerProvider) {
 	t.Helper()
-	if program.Race {
-		t.Skip("SKIPPED UNDER THE RACE DETECTOR, whose program needs a C library: the image would be built of another one, in minutes; go test without -race builds and runs it")
+	if !*full || program.Race {
+		t.Skip("SKIPPED: its program is another build than that of the tests, and can take minutes; -full without -race proves it")
 	}
 	engine, err := testcontainers.NewDockerProvider()
 	if err != nil {

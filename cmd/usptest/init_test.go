@@ -171,6 +171,7 @@ func TestInitKeepsTheAnswersWithoutContact(t *testing.T) {
 
 // TestInitWritesUnixDomainSockets names the socket of a device in both roles.
 func TestInitWritesUnixDomainSockets(t *testing.T) {
+	t.Parallel()
 	for link, want := range map[string]dut.LinkSpec{
 		"unix:/run/usp/agent":     {MTP: dut.UDS, Role: dut.RoleServer, Path: "/run/usp/agent"},
 		"uds:/run/usp/controller": {MTP: dut.UDS, Role: dut.RoleClient, Path: "/run/usp/controller"},

@@ -14,7 +14,8 @@ import (
 func brokenRun(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "out")
-	usptest(t, "run", "--link", "mqtt5", "--defect", "add-creates-nothing", "--out", dir, "1.1", "1.36").Want(t, result.ExitDeviceFault)
+	usptest(t, "run", "--link", "mqtt5", "--instances=1", "--defect", "add-creates-nothing", "--out", dir, "1.1", "1.36").
+		Want(t, result.ExitDeviceFault)
 	return dir
 }
 

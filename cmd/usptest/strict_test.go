@@ -10,6 +10,7 @@ import (
 )
 
 func TestAStrictRunSaysSo(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir() + "/out"
 	p := usptest(t, "run", "--strict-plan", "--link", "mqtt5", "--out", dir, "1.91", "1.25")
 	p.Want(t, result.ExitDeviceFault, "Verdicts are by the letter of the plan, also where", "in spite of erratum command-without-its-path", "usptest run --link mqtt5 --strict-plan 1.91")
