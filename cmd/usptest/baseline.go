@@ -24,7 +24,7 @@ func loadBaseline(path string, p *plan.Plan, device result.Device) (*result.Base
 	}
 	lines, err := checkBaseline(path, p)
 	if err != nil {
-		return nil, fmt.Errorf("--baseline: the file contradicts itself; correct it, or make the baseline again:\n%w", err)
+		return nil, fmt.Errorf("--baseline: the file is not valid; correct it, or make the baseline again:\n%w", err)
 	}
 	if err := sameDevice("--baseline", path, run, device); err != nil {
 		return nil, err

@@ -100,7 +100,7 @@ func TestABadBaselineStopsBeforeAnythingStarts(t *testing.T) {
 	}{
 		"unknown id":    {`"id": "1.36"`, `"id": "1.361"`, []string{fmt.Sprintf("known.json:%d: ", lineOf(good, `"id": "1.36"`)), `case "1.361" matches nothing; did you mean 1.31, 1.36`}},
 		"unknown link":  {`"link": "mqtt5"`, `"link": "mqtt4"`, []string{`link "mqtt4" matches nothing; did you mean mqtt5`}},
-		"other device":  {`"vendor": "usptest"`, `"vendor": "ACME"`, []string{"of another device", `vendor: "ACME" and "usptest"`}},
+		"other device":  {`"vendor": "usptest"`, `"vendor": "ACME"`, []string{"of a different device", `vendor: "ACME" and "usptest"`}},
 		"other schema":  {result.Schema, "usptest/v0", []string{`want "usptest/v1"`}},
 		"made up words": {`"verdict": "fail"`, `"verdict": "failed"`, []string{"mqtt5 1.1: verdict: want one of"}},
 		"no day": {`"links": [`, `"until": "31.12.2027", "links": [`,

@@ -261,7 +261,7 @@ func (f *initFlags) link(text string) (dut.LinkSpec, error) {
 		"websocket": {dut.LinkSpec{MTP: dut.WebSocket}, 8080, 8443, ""},
 	}[strings.TrimSuffix(name, "+tls")]
 	if !ok {
-		return dut.LinkSpec{}, fmt.Errorf("--link %q: want %s, uds with :PATH, the others with :PORT, both optional; or where "+
+		return dut.LinkSpec{}, fmt.Errorf("--link %q: want %s, optionally with :PORT, or of uds :PATH; or where "+
 			"a device listens, such as ws://192.168.1.1:5683/usp or unix:/var/run/usp/agent", text, strings.Join(linkNames(), ", "))
 	}
 	l := usual.LinkSpec

@@ -134,7 +134,7 @@ func TestInitRefuses(t *testing.T) {
 	}{
 		{nil, result.ExitUsage, "missing: --endpoint, --link, --model, --software, --vendor (or --detect instead of --vendor, --model and --software)"},
 		{[]string{"--detect"}, result.ExitUsage, "missing: --link, --endpoint"},
-		{[]string{"agent"}, result.ExitUsage, `argument "agent": a command that starts the device follows --`},
+		{[]string{"agent"}, result.ExitUsage, `argument "agent": the only argument is the command that starts the device, after --`},
 		{[]string{"--detect", "--endpoint", "self::x", "--link", "coap"}, result.ExitUsage, `--link "coap": want mqtt5, mqtt5+tls,`},
 		{[]string{"--detect", "--endpoint", "self::x", "--link", "mqtt5:x"}, result.ExitUsage, "want a number after the colon"},
 		{[]string{"--detect", "--endpoint", "x", "--link", "mqtt5"}, result.ExitUsage, "device.endpoint: "},
