@@ -13,7 +13,7 @@ import (
 const module = "github.com/usptest/usptest/"
 
 // house is the table of floors, from the roof down; docs/architecture.md tells what each is for. A package may import packages of
-// strictly lower floors alone, and stands on exactly one floor: the one that names it, else the one with a pattern that matches it.
+// strictly lower floors alone, and is on exactly one floor: the one that names it, else the one with a pattern that matches it.
 var house = [][]string{
 	{"cmd/usptest"},
 	{"proof", "proof/*", "ci"},

@@ -25,7 +25,7 @@ type file struct {
 	test bool
 }
 
-// inspect returns what may not stand in a file of any package, each with its place. Generated code is left alone.
+// inspect returns what may not be in a file of any package, each with its place. Generated code is left alone.
 func inspect(r room, f file) []string {
 	if ast.IsGenerated(f.File) {
 		return nil
@@ -97,7 +97,7 @@ func asksMTP(info *types.Info, f *ast.File, report func(token.Pos, string)) {
 	})
 }
 
-// TestSuitesKnowNoVendor: what differs from device to device stands in its DUT file, never in a case.
+// TestSuitesKnowNoVendor: what differs from device to device is in its DUT file, never in a case.
 func TestSuitesKnowNoVendor(t *testing.T) {
 	vendor := regexp.MustCompile(`(?i)obuspa|ob-usp`)
 	looked := 0

@@ -1,3 +1,3 @@
-// Package ci holds the tests of the project's own house: which package may know which, what may stand in a package, and what lies at
-// the top of the repository. The tests of behaviour stand beside the code they try.
+// Package ci holds the tests of the project's own house: which package may know which, what may be in a package, and what lies at
+// the top of the repository. The tests of behaviour are beside the code they try.
 package ci

@@ -10,7 +10,7 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-// agentLaunch is a DUT file that launches the reference agent by the program that stands at PROGRAM.
+// agentLaunch is a DUT file that launches the reference agent by the program that is at PROGRAM.
 const agentLaunch = `device: {vendor: usptest, model: reference agent, software: "1", endpoint: "proto::template-{{.Instance}}"}
 links:
   - {mtp: mqtt, version: "5.0"}

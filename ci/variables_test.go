@@ -171,7 +171,7 @@ func changesFirst(info *types.Info, fun ast.Expr) bool {
 	return false
 }
 
-// byPointer says whether a method call takes the address of what stands before the dot.
+// byPointer says whether a method call takes the address of what is before the dot.
 func byPointer(s *types.Selection) bool {
 	if s == nil || s.Kind() != types.MethodVal {
 		return false

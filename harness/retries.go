@@ -90,7 +90,7 @@ func (r *Retries) Next(m *Metric) {
 	m.Must(err, r.failure.Seq, attempt.Seq)
 }
 
-// NoteRetry has a retry stand in the report, in words and on the time line of the case's retries.
+// NoteRetry puts a retry into the report, in words and on the time line of the case's retries.
 func (c *Case) NoteRetry(r retry.Retry) {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	c.retries = append(c.retries, result.Retry{

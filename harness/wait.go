@@ -341,7 +341,7 @@ func (c *Case) BackAfter(mark journal.Mark) *journal.Event {
 }
 
 // Element returns the element that plays a role of the plan on this device (see dut.Roles): the DUT file's substitute, or the plan's own.
-// A substitute stands in the report, as the plan demands.
+// A substitute is in the report, as the plan demands.
 func (c *Case) Element(role string) string {
 	element, substitute := c.DUT.Element(role)
 	if strings.Contains(element, "{controller}") {

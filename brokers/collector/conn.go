@@ -15,7 +15,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	input    []byte // of the request at hand, no more than the journal takes
-	recorded bool   // that request stands in the journal and has no answer yet
+	recorded bool   // that request is in the journal and has no answer yet
 }
 
 // Read implements net.Conn.

@@ -1,5 +1,5 @@
 // Package gate is the front door that every broker shares: a listener of TCP, plain or TLS, or of a Unix domain socket, that can be shut
-// and opened again at its address, and connections whose opening, handshake, alerts and end stand in the journal whatever protocol runs
+// and opened again at its address, and connections whose opening, handshake, alerts and end are in the journal whatever protocol runs
 // inside.
 package gate
 

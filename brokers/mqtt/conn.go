@@ -27,7 +27,7 @@ const (
 // errEnded tells the library to give a connection up whose end has been recorded already.
 var errEnded = errors.New("the connection has ended")
 
-// conn is the library's view of a connection. It cuts the stream into packets, so that every packet stands in the journal with
+// conn is the library's view of a connection. It cuts the stream into packets, so that every packet is in the journal with
 // its bytes, malformed ones too, before the library sees it, and one the library cannot stand never reaches it.
 type conn struct {
 	*gate.Conn

@@ -60,7 +60,7 @@ type Packet struct {
 	ReasonCode   byte     // CONNACK, DISCONNECT, AUTH and the acknowledgements of PUBLISH
 	ReasonCodes  []byte   // SUBACK, UNSUBACK: one for each filter
 	ReasonString string
-	UserProps    []Pair // in the order of the packet; a name may stand more than once
+	UserProps    []Pair // in the order of the packet; a name may occur more than once
 }
 
 // Filter is one Topic Filter of a SUBSCRIBE or UNSUBSCRIBE. UNSUBSCRIBE has the topic alone.

@@ -18,7 +18,7 @@ type Pair struct{ Name, Value string }
 // Frame is one STOMP frame, decoded. Nobody changes it.
 type Frame struct {
 	Command string
-	Headers []Pair // escapes resolved, in the order of the wire; a name may stand more than once
+	Headers []Pair // escapes resolved, in the order of the wire; a name may occur more than once
 	Body    []byte // in the journal only its first gate.MaxRaw bytes
 	Size    int    // the true length of Body
 }

@@ -85,7 +85,7 @@ func (c *Conn) Send(payload []byte) (seq journal.Mark, err error) {
 }
 
 // WriteFrame sends one frame, valid or not; Masked and Size are filled in. A message in progress from Send is not waited for,
-// so that a control frame can stand between its fragments.
+// so that a control frame can come between its fragments.
 func (c *Conn) WriteFrame(f Frame) (seq journal.Mark, err error) { return c.write(f) }
 
 // Ping sends a PING.

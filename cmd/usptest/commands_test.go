@@ -65,7 +65,7 @@ func blocks(markdown string) string {
 	return out.String()
 }
 
-// TestCommandLines tries every command line of usptest that stands in a document, in a pipeline template or in a help text.
+// TestCommandLines tries every command line of usptest that is in a document, in a pipeline template or in a help text.
 func TestCommandLines(t *testing.T) {
 	texts := map[string]string{}
 	for _, top := range []string{"README.md", "docs", "fixtures/duts", "ci/templates"} {

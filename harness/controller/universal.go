@@ -27,7 +27,7 @@ const (
 	contextRules   Rule = "Records of a session context follow its rules"
 )
 
-// Violation is a universal metric that the Agent broke. It stands in the journal as the body of a note.
+// Violation is a universal metric that the Agent broke. It is in the journal as the body of a note.
 type Violation struct {
 	Rule Rule
 	Seq  journal.Mark // the event that broke it

@@ -80,7 +80,7 @@ func (d *decoder) parse(text []byte) (v value) {
 	return value{}
 }
 
-// maxDepth is how many lists and mappings in brackets may stand in one another, and lists that begin on one line. A DUT file needs three; the
+// maxDepth is how many lists and mappings in brackets may be in one another, and lists that begin on one line. A DUT file needs three; the
 // parser takes minutes for some thousand.
 const maxDepth = 50
 
@@ -200,7 +200,7 @@ func (d *decoder) then(k kind, more func(value)) kind {
 	}}
 }
 
-// pairs calls read for every key of a mapping, and says whether it is one. A key that stands twice is a problem.
+// pairs calls read for every key of a mapping, and says whether it is one. A key that occurs twice is a problem.
 func (d *decoder) pairs(v value, read func(name string, key, val value)) bool {
 	m, ok := v.node.(*ast.MappingNode)
 	if !ok {

@@ -42,7 +42,7 @@ type File struct {
 	Profiles []string
 	// Elements are the substitutes for elements of the plan's procedures, by role (see Roles).
 	Elements map[string]string
-	// ElementPlaces are where Elements stand in the file, so that a device that does not have one can be told of by its line.
+	// ElementPlaces are where Elements are in the file, so that one that the device lacks can be reported with its line.
 	ElementPlaces map[string]Place
 	Lab           LabSpec
 	Waits         Waits
@@ -136,7 +136,7 @@ func (l LinkSpec) Listens(bind string) (at gate.Options, ok bool) {
 	return gate.Options{Addr: net.JoinHostPort(bind, strconv.Itoa(l.Port))}, l.Role != RoleServer
 }
 
-// TLSSpec says which certificates stand on a TLS link. A launched device needs none of it: it is given those of the harness's own CA.
+// TLSSpec says which certificates are on a TLS link. A launched device needs none of it: it is given those of the harness's own CA.
 type TLSSpec struct {
 	// Authority is the folder of the CA that signs what the brokers show; see pki.Load. Empty: the harness makes one for each link.
 	Authority string
@@ -184,7 +184,7 @@ type Launch struct {
 	Image string
 	// Build is the folder with the Dockerfile from which Image is built before the first start; empty: the image is there.
 	Build string
-	// Exec is the command and its arguments; of a container, what stands behind its image. An argument whose template yields nothing is
+	// Exec is the command and its arguments; of a container, what follows its image. An argument whose template yields nothing is
 	// left out.
 	Exec []string
 	// Env is added to the environment of the harness, or to that of the image.

@@ -28,7 +28,7 @@ func Load(path string, p *plan.Plan, now time.Time) (*File, error) {
 	return Parse(path, text, p, now)
 }
 
-// reason is an error of the file system without the path, which stands beside it already.
+// reason is an error of the file system without the path, which is beside it already.
 func reason(err error) string {
 	var e *fs.PathError
 	if errors.As(err, &e) {

@@ -24,7 +24,7 @@ type Schema struct {
 	AllOf       []condition `json:"allOf,omitempty"`
 	// Keys are those of a mapping whose keys are known, in the order in which a vendor meets them.
 	Keys []Key `json:"-"`
-	// Values is what stands under any key of a mapping that has keys of the vendor's choice.
+	// Values is what is under any key of a mapping that has keys of the vendor's choice.
 	Values *Schema `json:"-"`
 }
 

@@ -247,7 +247,7 @@ func (w *writer) comment(text string) {
 	w.b.WriteString(line + "\n")
 }
 
-// key writes a key with its value. first is what stands before its name where it begins an item of a list. A key that is not used is a
+// key writes a key with its value. first is what is before its name where it begins an item of a list. A key that is not used is a
 // comment, and so is what is in it: its indent has the sign of a comment.
 func (w *writer) key(indent, first string, k Key, v any, used bool) {
 	if !used && !commented(indent) {

@@ -78,7 +78,7 @@ func Type(r *controller.Reply, want usp.MsgType) error {
 	return usp.Differs("reply to "+usp.TypeName(usp.MsgTypeOf(r.Request)), shown, "%s", usp.TypeName(want))
 }
 
-// Code says whether an error code may stand in the answer to a request of type t.
+// Code says whether an error code may be in the answer to a request of type t.
 func Code(where string, code uint32, t usp.MsgType) error {
 	if c := usp.ErrCode(code); !c.AllowedIn(t) {
 		return usp.Differs(where, c.String(), "a code that TR-369 allows for %s, one of %s or 7800-7999",

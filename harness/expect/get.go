@@ -138,7 +138,7 @@ func (before Snapshot) Unchanged(after Snapshot) error {
 	return nil
 }
 
-// Rows are the objects that parameters belong to, in order. What stands below a row belongs to the row.
+// Rows are the objects that parameters belong to, in order. What is below a row belongs to the row.
 func (s Snapshot) Rows() []string {
 	objects := map[string]bool{}
 	for path := range s {
@@ -148,7 +148,7 @@ func (s Snapshot) Rows() []string {
 	return Outermost(slices.Sorted(maps.Keys(objects)))
 }
 
-// Outermost leaves out of objects, which are sorted, those that stand below a row among them.
+// Outermost leaves out of objects, which are sorted, those that are below a row among them.
 func Outermost(objects []string) []string {
 	var out []string
 	for _, object := range objects {

@@ -260,7 +260,7 @@ func (d *Device) note(dir journal.Dir, typ, text string) *journal.Event {
 	return d.j.Append(journal.Event{Layer: journal.LayerLab, Dir: dir, Type: typ, Text: d.j.Masker().Text(text)})
 }
 
-// tailLines is how much of the device's log stands in an error.
+// tailLines is how much of the device's log is in an error.
 const tailLines = 10
 
 // LaunchError says why the device does not run.

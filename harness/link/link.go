@@ -1,4 +1,4 @@
-// Package link carries USP Records over one MTP. A link stands on a broker or an endpoint of that MTP, turns its packets into
+// Package link carries USP Records over one MTP. A link uses a broker or an endpoint of that MTP, turns its packets into
 // Records and back, and knows nothing of what a Record holds.
 package link
 

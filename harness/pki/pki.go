@@ -114,7 +114,7 @@ func PEM(c tls.Certificate) (cert, key []byte, err error) {
 	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// endpointURN returns the form in which an Endpoint ID stands in a certificate, "urn:bbf:usp:id:" followed by the id. An
+// endpointURN returns the form in which an Endpoint ID is in a certificate, "urn:bbf:usp:id:" followed by the id. An
 // Endpoint ID already escapes what its grammar reserves, so a percent character stays as it is; only bytes that no URI may
 // hold are escaped, so that a deliberately bad id still gives a certificate.
 func endpointURN(id string) string {

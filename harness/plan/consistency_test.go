@@ -42,7 +42,7 @@ func TestLock(t *testing.T) {
 	}
 }
 
-// TestFeatureMapping holds what the cases require against the plan's feature table. Where they differ, the reason stands here.
+// TestFeatureMapping holds what the cases require against the plan's feature table. Where they differ, the reason is here.
 func TestFeatureMapping(t *testing.T) {
 	p := mustLoad(t)
 	beyond := map[string]string{

@@ -97,7 +97,7 @@ type loader struct {
 // its number, texts/ and errata/.
 func load(fsys fs.FS) (*Plan, error) {
 	l := loader{fsys: fsys, plan: &Plan{}}
-	// Each step stands on those before it, so the first with problems is the last.
+	// Each step builds on those before it, so the first with problems is the last.
 	for _, step := range []func(){l.head, l.needs, l.features, l.chapters, l.texts, l.profiles, l.errata} {
 		step()
 		if len(l.problems) > 0 {

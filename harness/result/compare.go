@@ -88,7 +88,7 @@ func Compare(older, newer *Run) []LinkDiff {
 	return out
 }
 
-// place is where a case stands in a run.
+// place is where a case is in a run.
 type place struct{ link, id string }
 
 func index(r *Run) map[place]Case {

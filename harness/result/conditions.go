@@ -103,7 +103,7 @@ func before(first bool) int {
 // waives begins the condition of waivers; what they excuse is a reason of its own.
 const waives = "The DUT file waives "
 
-// clause is a sentence without its capital and full stop, to stand among others.
+// clause is a sentence without its capital and full stop, to be one of several.
 func clause(sentence string) string {
 	s := strings.TrimSuffix(sentence, ".")
 	return strings.ToLower(s[:1]) + s[1:]

@@ -23,7 +23,7 @@ const TurnFile = ".turn"
 // CasesFile is the name of the file that a run writes while it goes on; its lines are Logged.
 const CasesFile = "cases.jsonl"
 
-// Logged is a line of CasesFile; one of its fields is set, and Link stands beside Case, Trouble and LeftOn.
+// Logged is a line of CasesFile; one of its fields is set, and Link is beside Case, Trouble and LeftOn.
 type Logged struct {
 	// Run is the run before its first case, or before it went on: each case that is still to come is Aborted. It replaces all lines before.
 	Run *Run `json:"run,omitempty"`

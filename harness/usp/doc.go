@@ -5,5 +5,5 @@
 // as an error that names the place, what is wanted there and what was found (Mismatch).
 package usp
 
-// Version is the USP version that this package speaks, as it stands in Record.version.
+// Version is the USP version that this package speaks, as it is in Record.version.
 const Version = "1.4"

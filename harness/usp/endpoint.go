@@ -10,7 +10,7 @@ import (
 // Conversion from a string does not check it; ParseEndpointID does.
 type EndpointID string
 
-// urnPrefix stands before an Endpoint ID in a certificate.
+// urnPrefix precedes an Endpoint ID in a certificate.
 const urnPrefix = "urn:bbf:usp:id:"
 
 // maxInstanceID is the most characters an instance-id may have (TR-369 R-ARC.6).
@@ -47,7 +47,7 @@ func (id EndpointID) Scheme() string { return id.part(0) }
 // Authority is the authority-id, which some schemes leave empty.
 func (id EndpointID) Authority() string { return id.part(1) }
 
-// Instance is the instance-id as it stands on the wire, percent-encoded.
+// Instance is the instance-id as it is on the wire, percent-encoded.
 func (id EndpointID) Instance() string { return id.part(2) }
 
 // URN is the form for a certificate's subjectAltName.

@@ -145,7 +145,7 @@ func (c ErrCode) Known() bool {
 	return ok || c.IsModelDefined() || c.IsVendorDefined()
 }
 
-// IsRecordError reports whether the code speaks of Records and not of Messages (7100 to 7199). Such a code stands in a
+// IsRecordError reports whether the code speaks of Records and not of Messages (7100 to 7199). Such a code is in a
 // DisconnectRecord, or in an Error Message that answers a Record.
 func (c ErrCode) IsRecordError() bool { return c >= 7100 && c <= 7199 }
 

@@ -40,7 +40,7 @@ const (
 	Deregister               = usppb.Header_DEREGISTER
 	DeregisterResp           = usppb.Header_DEREGISTER_RESP
 
-	// NoType is what MsgTypeOf returns for a Message without a body. It never stands on the wire.
+	// NoType is what MsgTypeOf returns for a Message without a body. It is never on the wire.
 	NoType MsgType = -1
 )
 

@@ -28,7 +28,7 @@ func (k PathKind) String() string {
 	return [...]string{"object path", "object instance path", "parameter path", "command path", "event path"}[k]
 }
 
-// SegmentKind says what stands between two dots.
+// SegmentKind says what is between two dots.
 type SegmentKind uint8
 
 const (
@@ -42,7 +42,7 @@ const (
 // FollowAll is the Segment.Follow of "#*+": every item of the reference list.
 const FollowAll = -1
 
-// Segment is what stands between two dots.
+// Segment is what is between two dots.
 type Segment struct {
 	Kind       SegmentKind
 	Name       string      // of a NameSegment, without "()" or "!"
@@ -101,7 +101,7 @@ func (p Path) has(kind SegmentKind) bool {
 	return false
 }
 
-// String writes the segment as it stands in a path, without dots, "()" and "!".
+// String writes the segment as it is in a path, without dots, "()" and "!".
 func (s Segment) String() string {
 	switch s.Kind {
 	case NumberSegment:

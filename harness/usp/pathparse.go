@@ -110,7 +110,7 @@ func (p *pathParser) hasObject(segments []Segment) error {
 	return nil
 }
 
-// segment reads what stands up to the next dot. An instance may only follow the name of its table.
+// segment reads what comes up to the next dot. An instance may only follow the name of its table.
 func (p *pathParser) segment(before []Segment) (Segment, error) {
 	start := p.at
 	if p.name() {

@@ -44,7 +44,7 @@ func (c Condition) String() string {
 	return c.Param() + string(c.Op) + value
 }
 
-// Constant writes a string as it stands in a search expression: in double quotes, with percent escapes.
+// Constant writes a string as it is in a search expression: in double quotes, with percent escapes.
 func Constant(s string) string {
 	return `"` + strings.NewReplacer("%", "%25", `"`, "%22").Replace(s) + `"`
 }
@@ -196,7 +196,7 @@ func (p *pathParser) value(c *Condition) error {
 	return nil
 }
 
-// isBare reports whether s may stand without quotes: a boolean, a number or time, hexBinary.
+// isBare reports whether s may be written without quotes: a boolean, a number or time, hexBinary.
 func isBare(s string) bool {
 	return s == "true" || s == "false" ||
 		s != "" && (isDigit(s[0]) || s[0] == '-' || s[0] == '+' || s[0] == '.' || all(s, isHex))

@@ -15,7 +15,7 @@ import (
 // a hundred times the room of its two bytes; the whole of TR-181 has less than a tenth of this number.
 const maxElements = 1 << 19
 
-// maxJoined is how many bytes of text a Record or Message may come to when its longest texts stand before each element inside their own
+// maxJoined is how many bytes of text a Record or Message may come to when its longest texts are before each element inside their own
 // messages: a path is joined with every name below it. The whole of TR-181 comes to a tenth of it.
 const maxJoined = 64 << 20
 

@@ -23,7 +23,7 @@ func baselineNotice(run *result.Run) notice {
 	return v
 }
 
-// head is the beginning of a text that stands within a sentence.
+// head is the beginning of a text that is within a sentence.
 func head(s string) string {
 	h, _ := result.Cut(s, maxIdentity)
 	return h

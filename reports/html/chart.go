@@ -270,7 +270,7 @@ func path(from, to, y int) string {
 	return fmt.Sprintf("M%d %dH%dm7-4l-7 4 7 4", from, y, to)
 }
 
-// server is what stands between controller and device.
+// server is what is between controller and device.
 func server(link string) string {
 	switch {
 	case strings.HasPrefix(link, "mqtt"):

@@ -78,7 +78,7 @@ func Render(w io.Writer, run *result.Run, p *plan.Plan) error {
 	page := r.page()
 	head, foot := part("head", page), part("foot", page)
 	room := maxFile - len(head) - len(foot)
-	var around [][2][]byte // what stands before and after the cases of a link
+	var around [][2][]byte // what is before and after the cases of a link
 	for _, l := range page.Links {
 		pair := [2][]byte{part("link", l), part("linkEnd", l)}
 		around, room = append(around, pair), room-len(pair[0])-len(pair[1])

@@ -191,7 +191,7 @@ type waiver struct {
 
 type alternate struct{ Role, Instead, Path text }
 
-// standing is the cases that stand in one way to the run's baseline.
+// standing is the cases that compare in one way with the run's baseline.
 type standing struct {
 	Name, Means string
 	Tone        string
@@ -210,7 +210,7 @@ type erratum struct {
 	id      string
 }
 
-// page collects what stands before the cases.
+// page collects what is before the cases.
 func (r *renderer) page() page {
 	run := r.run
 	d := run.Device

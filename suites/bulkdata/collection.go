@@ -13,14 +13,14 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// collection is what a profile reports in a case: one entry of its table of parameters, and what then has to stand in a report.
+// collection is what a profile reports in a case: one entry of its table of parameters, and what then has to be in a report.
 type collection struct {
 	name, reference string
 	named           func(path string) string // of a parameter: the name that it has in a report
 	holds           func(where string, r *report) error
-	alone           bool   // nothing else may stand in a report
+	alone           bool   // nothing else may be in a report
 	wildcards       bool   // reference has some
-	whole           bool   // what a Get shows has to stand there, which no metric asks for
+	whole           bool   // what a Get shows has to be there, which no metric asks for
 	layout          string // of JSON in the neighbour; "" is NameValuePair
 
 	before usp.Params // what a Get of reference has shown
@@ -93,7 +93,7 @@ func bootParameter(c *harness.Case, table, param string) string {
 	return c.Add(table, usp.Params{"ParameterName": param}, usp.Params{"Enable": "true"}).Path
 }
 
-// ownController is all that the device has of the harness's Controller, by one path. It must stand in a report by the words of the plan, too.
+// ownController is all that the device has of the harness's Controller, by one path. It must be in a report by the words of the plan, too.
 func ownController(c *harness.Case) *collection {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
@@ -145,7 +145,7 @@ func prefixed(where, prefix string, names []string) error {
 	return nil
 }
 
-// whole wants among names all that stand in both lists, and none that stands in neither.
+// whole wants among names all that are in both lists, and none that is in neither.
 func whole(where string, names, before, after []string) error {
 	known := map[string]int{}
 	for _, name := range slices.Concat(before, after) {

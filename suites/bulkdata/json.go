@@ -43,7 +43,7 @@ type node struct {
 	items  []node
 }
 
-// field is one member of an object. A name may stand in it more than once.
+// field is one member of an object. A name may occur in it more than once.
 type field struct {
 	name  string
 	value node
@@ -115,7 +115,7 @@ func (p *jsonParser) next() (at int64, s spot) {
 	return end, p.here
 }
 
-// value reads the next value, which stands at this depth.
+// value reads the next value, which is at this depth.
 func (p *jsonParser) value(depth int) (node, error) {
 	at, spot := p.next()
 	token, err := p.decoder.Token()
@@ -233,7 +233,7 @@ func (e jsonEncoding) judgeNames(r *report, data []byte, instance node) {
 	}
 }
 
-// flatten adds a member of a report, and what stands below it by the names of all objects around it.
+// flatten adds a member of a report, and what is below it by the names of all objects around it.
 func (e jsonEncoding) flatten(r *report, data []byte, name string, n node) error {
 	if !n.isObject() {
 		return r.add(name, value{text: n.text, kind: n.kind, spot: n.spot})

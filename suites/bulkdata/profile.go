@@ -164,7 +164,7 @@ func (p *profile) wellFormed(metric int) (passed bool) {
 	})
 }
 
-// holds judges in a metric every report instance of every transfer. alone says that nothing else may stand in it, which by the letter of the plan
+// holds judges in a metric every report instance of every transfer. alone says that nothing else may be in it, which by the letter of the plan
 // is the time of collection, too.
 func (p *profile) holds(metric int, alone bool, check func(where string, r *report) error) (passed bool) {
 	return p.c.Metric(metric, func(m *harness.Metric) {

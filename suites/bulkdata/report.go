@@ -27,7 +27,7 @@ type encoding interface {
 type report struct {
 	time   *value           // when it was collected, as the report says; nil when it does not
 	values map[string]value // by name; nested names are joined by dots
-	twice  []string         // names that stand in it more than once
+	twice  []string         // names that are in it more than once
 	layout error            // what is not as the layout of the profile has it, though it can be read
 }
 

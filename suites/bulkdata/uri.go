@@ -10,7 +10,7 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// uriParameters is 10.5 and 10.6: a parameter of the device stands in the URI of its reports.
+// uriParameters is 10.5 and 10.6: a parameter of the device is in the URI of its reports.
 func uriParameters(to func(*harness.Case) posted) harness.Body {
 	return func(c *harness.Case) {
 		const reference = "Device.LocalAgent.UpTime"

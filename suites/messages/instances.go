@@ -67,7 +67,7 @@ func noOtherRows(rows, seen []string, model dataModel) error {
 	return nil
 }
 
-// instancesOfTwoTables is 1.68. The results may stand in any order.
+// instancesOfTwoTables is 1.68. The results may be in any order.
 func instancesOfTwoTables(c *harness.Case) {
 	tables := []string{controllers, mtps}
 	c.Step(1, "get the instances of %s, first_level_only", strings.Join(tables, " and "))

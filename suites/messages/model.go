@@ -66,7 +66,7 @@ func singlesInRows(c *harness.Case, model dataModel) []string {
 	return slices.Compact(found)
 }
 
-// tables are the multi-instance objects of a model that stand in no other one's rows.
+// tables are the multi-instance objects of a model that are in no other one's rows.
 func (model dataModel) tables() []string {
 	var out []string
 	for _, path := range slices.Sorted(maps.Keys(model)) {

@@ -88,7 +88,7 @@ func usualTopic(c *harness.Case) string {
 }
 
 // awaitFilter returns the SUBSCRIBE of the device after mark that has a filter, and the filter as
-// it stands there.
+// it is there.
 func awaitFilter(c *harness.Case, topic string, mark journal.Mark) (*journal.Event, mqtt.Filter, error) {
 	var found mqtt.Filter
 	e, err := c.Await("SUBSCRIBE packet for "+topic, c.ResponseWait(), mark, func(e *journal.Event) error {
