@@ -203,7 +203,7 @@ func matches(pkg string, patterns []string) bool {
 	})
 }
 
-// under says whether pkg is the package of the path parent, or below it.
+// under reports whether pkg is the package of the path parent, or below it.
 func under(pkg, parent string) bool { return pkg == parent || strings.HasPrefix(pkg, parent+"/") }
 
 // imports are all edges that leave a package of the project, but for those of this one.

@@ -64,7 +64,7 @@ func inspect(r room, f file) []string {
 	return found
 }
 
-// isFunc says whether o is one of the functions of the package with this path.
+// isFunc reports whether o is one of the functions of the package with this path.
 func isFunc(o types.Object, pkg string, names ...string) bool {
 	f, ok := o.(*types.Func)
 	return ok && f.Pkg() != nil && f.Pkg().Path() == pkg && f.Signature().Recv() == nil && slices.Contains(names, f.Name())

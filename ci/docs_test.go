@@ -50,7 +50,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// hasSection says whether a Markdown text has the heading that a link names: small letters, hyphens for blanks, nothing else.
+// hasSection reports whether a Markdown text has the heading that a link names: small letters, hyphens for blanks, nothing else.
 func hasSection(text, name string) bool {
 	for line := range strings.Lines(text) {
 		title, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " ")

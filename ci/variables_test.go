@@ -57,7 +57,7 @@ func lawful(info *types.Info, t types.Type, value ast.Expr, inTest bool) bool {
 	return false
 }
 
-// plain says whether a value of type t is data through and through: nothing in it can be locked, counted, sent to or pointed at.
+// plain reports whether a value of type t is data through and through: nothing in it can be locked, counted, sent to or pointed at.
 func plain(t types.Type, seen map[types.Type]bool) bool {
 	if seen[t] {
 		return true
@@ -156,7 +156,7 @@ func global(info *types.Info, e ast.Expr) *types.Var {
 	}
 }
 
-// changesFirst says whether a function changes what its first argument holds.
+// changesFirst reports whether a function changes what its first argument holds.
 func changesFirst(info *types.Info, fun ast.Expr) bool {
 	switch f := fun.(type) {
 	case *ast.Ident:
@@ -171,7 +171,7 @@ func changesFirst(info *types.Info, fun ast.Expr) bool {
 	return false
 }
 
-// byPointer says whether a method call takes the address of what is before the dot.
+// byPointer reports whether a method call takes the address of what is before the dot.
 func byPointer(s *types.Selection) bool {
 	if s == nil || s.Kind() != types.MethodVal {
 		return false

@@ -142,12 +142,12 @@ func (c *Case) must(v result.Verdict, err error) {
 	}
 }
 
-// cutShort says whether err is of a wait that came to its end with the whole case, which is no fault of the device.
+// cutShort reports whether err is of a wait that came to its end with the whole case, which is no fault of the device.
 func (c *Case) cutShort(err error) bool {
 	return c.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled))
 }
 
-// Strict says whether the case is judged by the letter of the plan in a matter of which an erratum tells, by its id: where a body does what
+// Strict reports whether the case is judged by the letter of the plan in a matter of which an erratum tells, by its id: where a body does what
 // the erratum accepts, it asks here first. The erratum's strict text says what the letter is. To ask about one that does not touch the case, or the
 // metric that is judged, is a fault of the body.
 func (c *Case) Strict(erratum string) bool {

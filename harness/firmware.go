@@ -35,7 +35,7 @@ type Image struct {
 	Size    int64 // bytes; 0 when it is not known
 }
 
-// fits says whether the image is for a bank.
+// fits reports whether the image is for a bank.
 func (i Image) fits(b Bank) bool {
 	return i.Bank == 0 || firmwareTable+strconv.Itoa(i.Bank)+"." == b.Path
 }
@@ -77,7 +77,7 @@ func (f Firmware) Bank(path string) Bank {
 	return f.Banks[i]
 }
 
-// Runs says whether the same image runs as in another one.
+// Runs reports whether the same image runs as in another one.
 func (f Firmware) Runs(other Firmware) bool {
 	return f.Active == other.Active && f.Version == other.Version
 }

@@ -56,7 +56,7 @@ func (b *Bench) Purge(ctx context.Context) error {
 	return err
 }
 
-// isRowOf says whether a path that a device tells is that of a row of a table.
+// isRowOf reports whether a path that a device tells is that of a row of a table.
 func isRowOf(row, table string) bool {
 	path, err := usp.ParsePath(row)
 	if err != nil {

@@ -37,7 +37,7 @@ func (c *Case) MalformedRecords() []Malformed {
 	}
 }
 
-// LawfulAfterMalformed says whether the device may have sent the Record between a malformed one and
+// LawfulAfterMalformed reports whether the device may have sent the Record between a malformed one and
 // the answer to a Get behind it, by the msg_id of the Get: a malformed Record is ignored, or
 // answered with an Error or a Disconnect.
 func (e Emission) LawfulAfterMalformed(get string) error {

@@ -71,12 +71,12 @@ func (s *Server) indexSize() (bytes int) {
 	return bytes
 }
 
-// filterWithinBounds says whether a Topic Filter is one that the broker is ready to index.
+// filterWithinBounds reports whether a Topic Filter is one that the broker is ready to index.
 func filterWithinBounds(filter string) bool {
 	return len(filter) <= maxFilter && strings.Count(filter, "/") < maxLevels
 }
 
-// Covers says whether a Topic Filter covers a topic (MQTT 5.0, section 4.7). A shared subscription is one like any other here,
+// Covers reports whether a Topic Filter covers a topic (MQTT 5.0, section 4.7). A shared subscription is one like any other here,
 // since a device is alone in its group.
 func Covers(filter, topic string) bool {
 	if group, rest, ok := strings.Cut(strings.TrimPrefix(filter, "$share/"), "/"); ok && strings.HasPrefix(filter, "$share/") && group != "" {

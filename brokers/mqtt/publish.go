@@ -158,7 +158,7 @@ func (s *Server) Changed() <-chan struct{} {
 	return s.changed
 }
 
-// Open says whether a connection is still open.
+// Open reports whether a connection is still open.
 func (s *Server) Open(id uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

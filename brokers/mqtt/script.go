@@ -53,7 +53,7 @@ func (s *script) get() rules {
 	return s.now
 }
 
-// refuse says whether the CONNECT at hand is to be refused, and with which code.
+// refuse reports whether the CONNECT at hand is to be refused, and with which code.
 func (s *script) refuse() (code byte, yes bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -215,7 +215,7 @@ func encode(f *Frame) (raw []byte, body int) {
 	return b.Bytes(), body
 }
 
-// acceptsVersion tells whether an accept-version header offers STOMP 1.2.
+// acceptsVersion reports whether an accept-version header offers STOMP 1.2.
 func acceptsVersion(offered string) bool {
 	for v := range strings.SplitSeq(offered, ",") {
 		if strings.TrimSpace(v) == version {

@@ -166,7 +166,7 @@ func (s *Server) leave() []*session {
 	return append([]*session(nil), s.sessions...)
 }
 
-// countDown tells whether DropAfter's last frame has come.
+// countDown reports whether DropAfter's last frame has come.
 func (s *Server) countDown() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -50,7 +50,7 @@ type Conn struct {
 // ID is the connection's number in the journal.
 func (c *Conn) ID() uint64 { return c.conn.ID }
 
-// Dialled tells whether the harness opened the connection.
+// Dialled reports whether the harness opened the connection.
 func (c *Conn) Dialled() bool { return c.client }
 
 // DialOptions say how the harness opened the connection; they are zero for one that the device opened.

@@ -46,7 +46,7 @@ func (o Opcode) String() string {
 	return fmt.Sprintf("OPCODE %d", byte(o))
 }
 
-// control tells whether frames of this type may come between the fragments of a message.
+// control reports whether frames of this type may come between the fragments of a message.
 func (o Opcode) control() bool { return o&0x8 != 0 }
 
 // The status codes of a CLOSE frame that this package uses (RFC 6455, section 7.4.1).

@@ -113,7 +113,7 @@ func (h *Handshake) Describe() string {
 	return b.String()
 }
 
-// secretHeader tells whether a header, in canonical spelling, carries credentials.
+// secretHeader reports whether a header, in canonical spelling, carries credentials.
 func secretHeader(name string) bool {
 	return name == "Authorization" || name == "Cookie" || name == "Set-Cookie"
 }

@@ -27,7 +27,7 @@ func (s *script) reset() {
 	s.protocol, s.plain, s.refuse, s.status, s.fragment, s.mute, s.drop = Subprotocol, false, 0, 0, 0, false, 0
 }
 
-// refusal tells whether the next opening request is refused, and how.
+// refusal reports whether the next opening request is refused, and how.
 func (s *script) refusal() (status int, problem string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,7 +59,7 @@ func (s *script) pongWithheld() bool {
 	return s.mute
 }
 
-// countDown tells whether DropAfter's last frame has come.
+// countDown reports whether DropAfter's last frame has come.
 func (s *script) countDown() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -201,7 +201,7 @@ func (s *Server) request(conn *gate.Conn, r *bufio.Reader) (*http.Request, *Hand
 	return request, handshake
 }
 
-// judge says whether a request may open a connection, given whether its path is served; problem is "" if it may.
+// judge reports whether a request may open a connection, given whether its path is served; problem is "" if it may.
 func (s *Server) judge(h *Handshake, served bool) (status int, problem string) {
 	if !served {
 		return http.StatusNotFound, fmt.Sprintf("the path is %q, the Controller's is %q", cut(h.Path), s.opts.Path)

@@ -219,7 +219,7 @@ func (f *initFlags) file() (*dut.File, error) {
 	return file, nil
 }
 
-// launches says whether usptest starts the device.
+// launches reports whether usptest starts the device.
 func (f *initFlags) launches() bool { return f.image != "" || len(f.launch) > 0 }
 
 // pairs reads the values of a flag that are NAME=VALUE each. A value may have commas and further equals signs.

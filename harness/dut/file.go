@@ -373,7 +373,7 @@ func (f *File) Together() bool {
 	return f.Lab.Launch == nil || slices.ContainsFunc(f.LinkNames(), func(name string) bool { return len(f.Beside(name)) > 0 })
 }
 
-// Offers says whether the lab provides a need of the plan.
+// Offers reports whether the lab provides a need of the plan.
 func (f *File) Offers(need string) bool {
 	switch need {
 	case plan.NeedReboot:

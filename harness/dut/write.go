@@ -327,7 +327,7 @@ func (w *writer) item(indent string, s Schema, m map[string]any) {
 	w.keys(indent, "- ", s, m)
 }
 
-// commented says whether what stands after an indent is a comment.
+// commented reports whether what stands after an indent is a comment.
 func commented(indent string) bool { return strings.Contains(indent, "#") }
 
 // features writes a feature a line, with its name: all of them when none is declared.

@@ -17,13 +17,13 @@ func OneCreated(r *controller.Reply) (usp.Created, error) {
 	return rows[0], err
 }
 
-// IsFull says whether an Add of one object was refused because the Agent has no room for it (7005).
+// IsFull reports whether an Add of one object was refused because the Agent has no room for it (7005).
 func IsFull(r *controller.Reply) bool { return refusedWith(r, usp.CodeResourcesExceeded) }
 
-// IsForbidden says whether an Add or a Set was refused because the Controller has no right to it (7006).
+// IsForbidden reports whether an Add or a Set was refused because the Controller has no right to it (7006).
 func IsForbidden(r *controller.Reply) bool { return refusedWith(r, usp.CodePermissionDenied) }
 
-// refusedWith says whether an Add or a Set was refused with a code, as a whole, for an object or for a parameter.
+// refusedWith reports whether an Add or a Set was refused with a code, as a whole, for an object or for a parameter.
 func refusedWith(r *controller.Reply, code usp.ErrCode) bool {
 	has := func(got uint32) bool { return usp.ErrCode(got) == code }
 	e := r.Body().GetError()

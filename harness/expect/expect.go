@@ -62,7 +62,7 @@ type AnyOf [][]string
 // errNoReply is the error of a reply that nobody has tried to get.
 var errNoReply = errors.New("no reply")
 
-// Type says whether the reply is there and of the wanted type.
+// Type reports whether the reply is there and of the wanted type.
 func Type(r *controller.Reply, want usp.MsgType) error {
 	if r.Message == nil {
 		return cmp.Or(r.Err, errNoReply)
@@ -78,7 +78,7 @@ func Type(r *controller.Reply, want usp.MsgType) error {
 	return usp.Differs("reply to "+usp.TypeName(usp.MsgTypeOf(r.Request)), shown, "%s", usp.TypeName(want))
 }
 
-// Code says whether an error code may be in the answer to a request of type t.
+// Code reports whether an error code may be in the answer to a request of type t.
 func Code(where string, code uint32, t usp.MsgType) error {
 	if c := usp.ErrCode(code); !c.AllowedIn(t) {
 		return usp.Differs(where, c.String(), "a code that TR-369 allows for %s, one of %s or 7800-7999",

@@ -159,7 +159,7 @@ func Outermost(objects []string) []string {
 	return out
 }
 
-// isRow says whether an object path ends with a number.
+// isRow reports whether an object path ends with a number.
 func isRow(object string) bool {
 	_, number := usp.SplitName(WithoutDot(object))
 	_, err := strconv.ParseUint(number, 10, 32)

@@ -63,7 +63,7 @@ func (d *Device) SetVars(vars dut.Vars) {
 	d.vars = vars
 }
 
-// Launched says whether the harness starts the device itself.
+// Launched reports whether the harness starts the device itself.
 func (d *Device) Launched() bool { return d.file.Lab.Launch != nil }
 
 // Dir is the device's directory; empty before the first start.

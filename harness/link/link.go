@@ -139,7 +139,7 @@ func (e brokerEnd) Send(ctx context.Context, record []byte) (journal.Mark, error
 	return e.send(ctx, e.address, record)
 }
 
-// Within says whether a topic or destination is that of a Controller or below it, where those of further Controllers are.
+// Within reports whether a topic or destination is that of a Controller or below it, where those of further Controllers are.
 func Within(topic, controller string) bool {
 	below, ok := strings.CutPrefix(topic, controller)
 	return ok && (below == "" || below[0] == '/')

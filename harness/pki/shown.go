@@ -26,7 +26,7 @@ func (s *Shown) get() *tls.Certificate {
 	return &s.own
 }
 
-// Resume says whether clients may resume sessions of TLS from now on. At first they may not: a session that is resumed shows no
+// Resume reports whether clients may resume sessions of TLS from now on. At first they may not: a session that is resumed shows no
 // certificate.
 func (s *Shown) Resume(may bool) { s.resume.Store(may) }
 

@@ -11,9 +11,9 @@ type Setup struct {
 	Link     string   // as of Case.AppliesTo
 	Features []int    // numbers of the features that the DUT file declares
 	Filters  []Filter // every one must match
-	// Automated says whether usptest has a body for a case.
+	// Automated reports whether usptest has a body for a case.
 	Automated func(id string) bool
-	// Offers says whether the lab provides a need; it is asked about the needs that are ByLab. Nil: the lab provides nothing.
+	// Offers reports whether the lab provides a need; it is asked about the needs that are ByLab. Nil: the lab provides nothing.
 	Offers func(need string) bool
 }
 

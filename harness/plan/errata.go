@@ -38,10 +38,10 @@ const (
 	Editorial      Weight = "editorial"      // a slip in the text
 )
 
-// ByLetter says whether a run by the plan's letter judges otherwise than Accept says.
+// ByLetter reports whether a run by the plan's letter judges otherwise than Accept says.
 func (e Erratum) ByLetter() bool { return e.Strict != "" && e.Kept == "" }
 
-// Concerns says whether the erratum touches a metric of a case; metric 0 stands for any.
+// Concerns reports whether the erratum touches a metric of a case; metric 0 stands for any.
 func (e Erratum) Concerns(id string, metric int) bool {
 	for _, t := range e.Touches {
 		if t.Case == id && (metric == 0 || t.Metric == 0 || t.Metric == metric) {

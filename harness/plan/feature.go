@@ -51,7 +51,7 @@ const (
 	NestedTable      Kind = "nested-table"
 )
 
-// Detected says whether a device shows a feature.
+// Detected reports whether a device shows a feature.
 type Detected string
 
 // The outcomes of a detection.
@@ -151,14 +151,14 @@ func spelled(want string) string {
 	return want
 }
 
-// has says whether the model has what one line of a rule wants.
+// has reports whether the model has what one line of a rule wants.
 func has(m *model.Model, want string) bool {
 	access, path := splitWant(want)
 	e, ok := m.Element(path)
 	return ok && (access != wantCreate || e.Creatable) && (access != wantWrite || e.Writable)
 }
 
-// shows says whether anything of a kind is in the model.
+// shows reports whether anything of a kind is in the model.
 func shows(m *model.Model, k Kind) bool {
 	for path := range m.Paths() {
 		e, _ := m.Element(path)

@@ -38,7 +38,7 @@ type Chapter struct {
 	Title  string
 }
 
-// Status says whether the plan still runs a case.
+// Status reports whether the plan still runs a case.
 type Status string
 
 // The statuses. Deleted and Future cases are numbers without a test.
@@ -103,7 +103,7 @@ type Requires struct {
 	All []int `yaml:"all"`
 }
 
-// TLS says whether a case can run over a link with or without TLS.
+// TLS reports whether a case can run over a link with or without TLS.
 type TLS string
 
 // Most cases can run over both.
@@ -207,7 +207,7 @@ func (p *Plan) ErrataFor(id string, metric int) []Erratum {
 	return found
 }
 
-// Described says whether the project has written the texts of a case: purpose, steps and metrics.
+// Described reports whether the project has written the texts of a case: purpose, steps and metrics.
 func (c Case) Described() bool { return c.Purpose != "" }
 
 // Features are the numbers of all features that a case requires, one of them or all.
@@ -275,7 +275,7 @@ func CutSession(link string) (carrier string, within bool) {
 // chapterWithin is the chapter whose cases can be carried out within a session context: those about Messages, whatever carries them.
 const chapterWithin = 1
 
-// AppliesTo says whether a case can run over a link: mqtt5, mqtt3, stomp or websocket, each with or without +tls, or uds, all of them also
+// AppliesTo reports whether a case can run over a link: mqtt5, mqtt3, stomp or websocket, each with or without +tls, or uds, all of them also
 // within a session context.
 func (c Case) AppliesTo(link string) bool {
 	carrier, within := CutSession(link)

@@ -27,7 +27,7 @@ func ShellLine(words []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// shellSafe says whether no shell gives r a meaning of its own.
+// shellSafe reports whether no shell gives r a meaning of its own.
 func shellSafe(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./,:+@%=", r)
 }

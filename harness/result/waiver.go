@@ -27,7 +27,7 @@ func Waive(waivers []Waiver, c *Case) {
 	}
 }
 
-// Failed says whether the device failed the case, also where a waiver excuses that, and where other rounds of the case differ.
+// Failed reports whether the device failed the case, also where a waiver excuses that, and where other rounds of the case differ.
 func (c Case) Failed() bool { return c.Verdict == Fail || c.Verdict == Waived || c.Verdict == Flaky }
 
 // Excuse is why a case is waived, with what was found in it where no metric tells that.
@@ -40,7 +40,7 @@ func (r *Run) Excuse(c Case) string {
 	return c.Reason
 }
 
-// Needless says whether a waiver or expected advice is not needed any more: its case passes over every link over which it was carried out.
+// Needless reports whether a waiver or expected advice is not needed any more: its case passes over every link over which it was carried out.
 // A shard does not know the other links.
 func (r *Run) Needless(id string) bool {
 	passed := false

@@ -126,7 +126,7 @@ func (h *hearing) CaseStarted(link, id string)         { h.add("%s started %s", 
 func (h *hearing) CaseDone(link string, c result.Case) { h.add("%s %s %s", link, c.Verdict, c.ID) }
 func (h *hearing) Note(link, text string)              { h.add("%s note %s", link, text) }
 
-// has says whether a line with this beginning was heard.
+// has reports whether a line with this beginning was heard.
 func (h *hearing) has(beginning string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

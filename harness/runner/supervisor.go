@@ -216,7 +216,7 @@ func (w *workerRun) tell(text string) {
 	w.Progress.Note(w.link, text)
 }
 
-// refused says whether the DUT file turned out to be wrong, so that nothing is to be reported.
+// refused reports whether the DUT file turned out to be wrong, so that nothing is to be reported.
 func (s *supervisor) refused() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -150,7 +150,7 @@ func (c *Context) hasMAC(r *usppb.Record) (ok bool) {
 	return ok
 }
 
-// otherKey says whether a wrong MAC is right with the key of the wrong side.
+// otherKey reports whether a wrong MAC is right with the key of the wrong side.
 func (c *Context) otherKey(r *usppb.Record) string {
 	if _, ok := either(false, func(omit bool) bool {
 		return bytes.Equal(r.GetMacSignature(), mac(r, c.tunnel.key(c.tunnel.client), omit))

@@ -41,7 +41,7 @@ func IsSecretName(param string) bool {
 	return false
 }
 
-// MayHoldSecrets says whether the encoded bytes of a Message hold anything that is written like the name of a secret
+// MayHoldSecrets reports whether the encoded bytes of a Message hold anything that is written like the name of a secret
 // parameter: without it, Secrets finds none.
 func MayHoldSecrets(encoded []byte) bool {
 	if bytes.Contains(encoded, []byte("PIN")) || bytes.Contains(encoded, []byte("Value")) && bytes.Contains(encoded, []byte("Challenge")) {

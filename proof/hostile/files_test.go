@@ -323,7 +323,7 @@ func harmlessFor(t *testing.T, what string, readers map[string][]string, top str
 	}
 }
 
-// wellFormed says whether data is XML.
+// wellFormed reports whether data is XML.
 func wellFormed(data []byte) error {
 	d := xml.NewDecoder(bytes.NewReader(data))
 	for {

@@ -160,7 +160,7 @@ func TestMutatedMessages(t *testing.T) {
 	}
 }
 
-// found says whether words are in what the case says was wrong.
+// found reports whether words are in what the case says was wrong.
 func found(c result.Case, words string) bool {
 	all := c.Reason
 	for _, m := range c.Metrics {
@@ -241,7 +241,7 @@ func harmless(t *testing.T, dir string, p *program.Program) {
 	}
 }
 
-// oneScript says whether a report has its own script and no other: the one that its policy names by its hash.
+// oneScript reports whether a report has its own script and no other: the one that its policy names by its hash.
 func oneScript(report []byte) error {
 	if n := bytes.Count(bytes.ToLower(report), []byte("<script")); n != 1 {
 		return fmt.Errorf("want one script, got %d", n)

@@ -197,7 +197,7 @@ func repeated(events []result.Event) map[uint64]bool {
 	return again
 }
 
-// lastProof says whether an exchange holds the last evidence of a metric: beneath it its fault is shown.
+// lastProof reports whether an exchange holds the last evidence of a metric: beneath it its fault is shown.
 func lastProof(m result.Metric, events []result.Event, x exchange) bool {
 	last := uint64(0)
 	for _, seq := range m.Evidence[:min(len(m.Evidence), maxEvidence)] {
@@ -246,7 +246,7 @@ func arrow(events []result.Event, x exchange) chartLine {
 	return l
 }
 
-// discovery says whether an event is a packet by which a device finds its network or its Controller.
+// discovery reports whether an event is a packet by which a device finds its network or its Controller.
 func discovery(e result.Event) bool {
 	return slices.Contains([]string{"dhcp", "icmpv6", "dns", "mdns"}, e.Layer)
 }

@@ -215,7 +215,7 @@ func ascii(text []byte) []byte {
 	return out
 }
 
-// begun says whether a case has more to show than a verdict and its reason.
+// begun reports whether a case has more to show than a verdict and its reason.
 func begun(c result.Case) bool {
 	return len(c.Metrics)+len(c.Steps)+len(c.Timeline)+len(c.ByHand) > 0 || c.Journal != ""
 }

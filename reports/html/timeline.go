@@ -26,7 +26,7 @@ type rowView struct {
 	Left  int  // events left out before this one
 }
 
-// Body says whether the row has more to show than its line.
+// Body reports whether the row has more to show than its line.
 func (r rowView) Body() bool { return r.Decoded.Head != "" || r.Hex != "" || len(r.Parts) > 0 }
 
 // eventView is one event.
@@ -103,7 +103,7 @@ func isMessage(e result.Event) bool      { return e.Layer == "message" }
 func isRecord(e result.Event) bool       { return e.Layer == "record" }
 func isContinuation(e result.Event) bool { return e.Type == "CONTINUATION" }
 
-// isVehicle says whether an event is a packet of the kind that carries Records.
+// isVehicle reports whether an event is a packet of the kind that carries Records.
 func isVehicle(e result.Event) bool {
 	return slices.Contains([]string{"PUBLISH", "SEND", "MESSAGE", "BINARY", "CONTINUATION"}, e.Type)
 }

@@ -149,7 +149,7 @@ func (r *roles) mustHaveRoom(added *controller.Reply, n int) {
 }
 
 // withhold adds a Permission that takes rights away to every Role of the Controller, as a fixture,
-// and says whether that could be done.
+// and reports whether that could be done.
 func (r *roles) withhold(target string, rights usp.Params) bool {
 	if _, err := expect.OneCreated(r.grant(target, rights)); err != nil {
 		return false

@@ -164,8 +164,8 @@ func (p *profile) wellFormed(metric int) (passed bool) {
 	})
 }
 
-// holds judges in a metric every report instance of every transfer. alone says that nothing else may be in it, which by the letter of the plan
-// is the time of collection, too.
+// holds judges in a metric every report instance of every transfer. alone says that nothing else may be in it, and read literally, the plan
+// forbids even the time of collection.
 func (p *profile) holds(metric int, alone bool, check func(where string, r *report) error) (passed bool) {
 	return p.c.Metric(metric, func(m *harness.Metric) {
 		byLetter := alone && p.c.Strict("report-envelope")
@@ -199,7 +199,7 @@ func at(where string, err error) error {
 	return fmt.Errorf("%s: %w", where, err)
 }
 
-// offered says whether a list parameter, such as Device.BulkData.EncodingTypes, has an entry.
+// offered reports whether a list parameter, such as Device.BulkData.EncodingTypes, has an entry.
 func offered(list, entry string) bool {
 	return slices.ContainsFunc(strings.Split(list, ","), func(s string) bool { return strings.TrimSpace(s) == entry })
 }

@@ -16,7 +16,7 @@ type encoding interface {
 	name() string
 	// layout is the value of ReportFormat that the profile is set to, "" when the device does not say.
 	layout() string
-	// wellFormed says whether data can be read at all. The error says in which line and column it cannot.
+	// wellFormed reports whether data can be read at all. The error says in which line and column it cannot.
 	wellFormed(data []byte) error
 	// reports returns the report instances in data in their order. A layout other than that of the profile is an error. byLetter says that the
 	// time of collection is a value like any other.

@@ -136,7 +136,7 @@ func onBoardingBegins(c *harness.Case) {
 	})
 }
 
-// completedByItself says whether the Agent has taken its on-boarding for complete, as it may.
+// completedByItself reports whether the Agent has taken its on-boarding for complete, as it may.
 func (o onBoarding) completedByItself() bool {
 	value, err := o.c.Read(o.row + "OnBoardingComplete")
 	return err == nil && expect.Value("", usp.TypeBoolean, "true", value) == nil && !o.c.Strict("on-boarding-completes-by-itself")

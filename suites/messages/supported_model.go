@@ -89,7 +89,7 @@ func eventNames(o *supportedObject) []string {
 	return names
 }
 
-// requested says whether o is one of the objects asked for; a table may be given with or without {i}.
+// requested reports whether o is one of the objects asked for; a table may be given with or without {i}.
 func requested(o *supportedObject, paths []string) bool {
 	return slices.Contains(paths, o.GetSupportedObjPath()) || slices.Contains(paths, strings.TrimSuffix(o.GetSupportedObjPath(), "{i}."))
 }
@@ -97,7 +97,7 @@ func requested(o *supportedObject, paths []string) bool {
 // keyed are the objects with a unique key that no Agent can be without: it does not depend on Alias.
 func keyed(path string) bool { return path == subscriptions+"{i}." || path == controllers+"{i}." }
 
-// childOf says whether an object is immediately below another; a table and its row are one level.
+// childOf reports whether an object is immediately below another; a table and its row are one level.
 func childOf(parent, path string) bool {
 	rest, below := strings.CutPrefix(path, parent)
 	rest = strings.TrimPrefix(rest, "{i}.")
@@ -240,7 +240,7 @@ func completeModel(got *controller.Reply, path string, instantiated usp.Params, 
 	return nil
 }
 
-// diverges says whether an object is in a table whose rows differ in what they support: the model tells nothing of what they have.
+// diverges reports whether an object is in a table whose rows differ in what they support: the model tells nothing of what they have.
 func (model dataModel) diverges(object string) bool {
 	for above := object; above != ""; above = above[:strings.LastIndexByte(strings.TrimSuffix(above, "."), '.')+1] {
 		if len(model[above].GetDivergentPaths()) > 0 {

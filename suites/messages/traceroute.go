@@ -67,7 +67,7 @@ func operateWithDefaults(c *harness.Case) {
 	})
 }
 
-// offers says whether the supported data model has a command.
+// offers reports whether the supported data model has a command.
 func offers(c *harness.Case, command string) bool {
 	object, name := usp.SplitName(command)
 	got := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{object}, FirstLevelOnly: true, ReturnCommands: true})

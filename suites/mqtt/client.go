@@ -46,7 +46,7 @@ func awaitConnect(c *harness.Case, mark journal.Mark) (*journal.Event, error) {
 	return nil, err
 }
 
-// isForUSP says whether a packet from the device shows that its connection is for USP: a CONNECT that tells an Endpoint ID, whichever, or
+// isForUSP reports whether a packet from the device shows that its connection is for USP: a CONNECT that tells an Endpoint ID, whichever, or
 // what is subscribed to or published on a topic of the Link.
 func isForUSP(c *harness.Case, e *journal.Event) bool {
 	p, ok := e.Body.(*mqtt.Packet)

@@ -196,7 +196,7 @@ func subscribed(c *harness.Case) stomp.Subscription {
 	}
 }
 
-// shows says whether a GetResp has a parameter, by the end of its path, of that value.
+// shows reports whether a GetResp has a parameter, by the end of its path, of that value.
 func shows(got *controller.Reply, suffix, want string) bool {
 	for _, q := range got.Body().GetResponse().GetGetResp().GetReqPathResults() {
 		for path, value := range expect.Resolved(q) {

@@ -25,7 +25,7 @@ func sessionEstablishment(c *harness.Case) {
 	c.BackAfter(mark)
 }
 
-// newConn says whether a connection was made after a reboot.
+// newConn reports whether a connection was made after a reboot.
 type newConn func(conn uint64) bool
 
 // reboot makes the device restart, and returns the mark before it and how to know the connections that were opened after it. Each is looked
