@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -25,13 +24,7 @@ const patience = time.Minute
 
 func start(t *testing.T, o Options) (*Server, *journal.Journal) {
 	t.Helper()
-	j := journal.New()
-	s, err := Start(context.Background(), j, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s, j
+	return events.Serve(t, Start, o)
 }
 
 // awaitEvent returns the first event after mark of that direction and type.

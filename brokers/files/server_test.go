@@ -15,12 +15,7 @@ const content = "the content of the file"
 
 func start(t *testing.T) (*Server, *journal.Journal, string) {
 	t.Helper()
-	j := journal.New()
-	s, err := Start(t.Context(), j, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	s, j := events.Serve(t, Start, Options{})
 	s.Offer("/image", bytes.NewReader([]byte(content)), int64(len(content)))
 	return s, j, "http://" + s.Addr()
 }

@@ -26,13 +26,7 @@ func testContext(t testing.TB) context.Context {
 
 func startBroker(t testing.TB, o Options) (*Server, *journal.Journal) {
 	t.Helper()
-	j := journal.New()
-	s, err := Start(context.Background(), j, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s, j
+	return events.Serve(t, Start, o)
 }
 
 // device is a client of a few lines that can also misbehave.

@@ -21,13 +21,7 @@ const patience = 20 * time.Second
 
 func start(t testing.TB, opts Options) (*Server, *journal.Journal) {
 	t.Helper()
-	j := journal.New()
-	s, err := Start(t.Context(), j, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s, j
+	return events.Serve(t, Start, opts)
 }
 
 // device is a peer that speaks through the library's own reader and writer, or in bytes.

@@ -23,14 +23,10 @@ const (
 // start makes a server that listens; the Records that come go to the channel.
 func start(t *testing.T, opts Options) (*Server, *journal.Journal, chan string) {
 	t.Helper()
-	j, records := journal.New(), make(chan string, 10)
+	records := make(chan string, 10)
 	opts.EndpointID = controller
 	opts.OnRecord = func(_ uint64, _ journal.Mark, record []byte) { records <- string(record) }
-	s, err := Start(t.Context(), j, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
+	s, j := events.Serve(t, Start, opts)
 	return s, j, records
 }
 

@@ -24,13 +24,7 @@ const patience = 20 * time.Second
 
 func start(t testing.TB, opts Options) (*Server, *journal.Journal) {
 	t.Helper()
-	j := journal.New()
-	s, err := Start(t.Context(), j, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s, j
+	return events.Serve(t, Start, opts)
 }
 
 // device is a client on the library's own connection.
