@@ -60,7 +60,7 @@ var knows = []struct {
 	{"fixtures/runs", []string{"harness/result", "harness/plan", "harness/model"}, nil},
 	// a state machine on Records, which sends nothing itself
 	{"harness/session", []string{"harness/usp", "harness/usp/usppb"}, nil},
-	{"fixtures/events", []string{"harness/journal"}, nil},
+	{"fixtures/events", []string{"harness/journal", "harness/pki"}, nil},
 	{"fixtures/program", nil, nil},
 	{"fixtures/isolated", nil, nil},
 }

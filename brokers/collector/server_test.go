@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -17,7 +16,6 @@ import (
 	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
-	"github.com/usptest/usptest/harness/pki"
 )
 
 const patience = time.Minute
@@ -236,17 +234,10 @@ func TestDownAndUp(t *testing.T) {
 }
 
 func TestHTTPS(t *testing.T) {
-	ca, err := pki.NewCA("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := ca.Issue(pki.Spec{CommonName: "localhost", DNS: []string{"localhost"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, j := start(t, Options{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+	secure, trusting := events.TLS(t)
+	s, j := start(t, Options{TLS: secure})
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, ForceAttemptHTTP2: true,
-		TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"}}}
+		TLSClientConfig: trusting}}
 	response, err := client.Post("https://"+s.Addr()+"/x", "text/csv", strings.NewReader("a,b"))
 	if err != nil {
 		t.Fatal(err)

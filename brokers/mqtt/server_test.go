@@ -15,7 +15,6 @@ import (
 
 	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
-	"github.com/usptest/usptest/harness/pki"
 )
 
 var versions = []byte{V311, V5}
@@ -319,16 +318,9 @@ func TestTakenOverClientIsEnded(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	ca, err := pki.NewCA("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := ca.Issue(pki.Spec{CommonName: "localhost", DNS: []string{"localhost"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, j := startBroker(t, Options{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
-	conn, err := tls.Dial("tcp", s.Addr(), &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"})
+	secure, trusting := events.TLS(t)
+	s, j := startBroker(t, Options{TLS: secure})
+	conn, err := tls.Dial("tcp", s.Addr(), trusting)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package stomp
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"reflect"
@@ -10,8 +9,8 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
-	"github.com/usptest/usptest/harness/pki"
 )
 
 func TestARecordGoesBothWays(t *testing.T) {
@@ -151,16 +150,9 @@ func TestVersionMustBeOffered(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	ca, err := pki.NewCA("test CA")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := ca.Issue(pki.Spec{CommonName: "localhost", DNS: []string{"localhost"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, j := start(t, Options{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
-	d := dial(t, s, &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"})
+	secure, trusting := events.TLS(t)
+	s, j := start(t, Options{TLS: secure})
+	d := dial(t, s, trusting)
 	d.connect()
 	hands := await(t, j, journal.In, "handshake", "TLS 1.3")
 	opened := await(t, j, journal.In, frame.STOMP, "")

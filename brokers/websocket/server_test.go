@@ -2,15 +2,14 @@ package websocket
 
 import (
 	"bytes"
-	"crypto/tls"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/gorilla/websocket"
 
+	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
-	"github.com/usptest/usptest/harness/pki"
 )
 
 func TestARecordGoesBothWays(t *testing.T) {
@@ -134,22 +133,15 @@ func TestFragmentsOfTheDeviceAreJoined(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	ca, err := pki.NewCA("test CA")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := ca.Issue(pki.Spec{CommonName: "localhost", DNS: []string{"localhost"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, j := start(t, Options{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
-	device(t, s, nil, &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"})
+	secure, trusting := events.TLS(t)
+	s, j := start(t, Options{TLS: secure})
+	device(t, s, nil, trusting)
 	hands := await(t, j, journal.In, "handshake", "TLS 1.3")
 	if asked := await(t, j, journal.In, HandshakeEvent, ""); asked.Conn != hands.Conn || !strings.HasPrefix(string(asked.Raw), "GET /usp") {
 		t.Errorf("request %+v after handshake %+v", asked, hands)
 	}
 	dialler, _ := start(t, Options{})
-	c, err := dialler.Dial(t.Context(), DialOptions{URL: "wss://" + s.Addr() + "/usp", TLS: &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"}})
+	c, err := dialler.Dial(t.Context(), DialOptions{URL: "wss://" + s.Addr() + "/usp", TLS: trusting})
 	if err != nil {
 		t.Fatal(err)
 	}
