@@ -147,9 +147,9 @@ func (c *Case) cutShort(err error) bool {
 	return c.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled))
 }
 
-// Strict reports whether the case is judged by the letter of the plan in a matter of which an erratum tells, by its id: where a body does what
-// the erratum accepts, it asks here first. The erratum's strict text says what the letter is. To ask about one that does not touch the case, or the
-// metric that is judged, is a fault of the body.
+// Strict reports whether the case is judged by the letter of the plan in a matter of which an erratum tells, by its id: where a body does
+// what the erratum accepts, it asks here first. The erratum's strict text says what the letter is. To ask about one that does not touch
+// the case, or the metric that is judged, is a fault of the body.
 func (c *Case) Strict(erratum string) bool {
 	if !slices.ContainsFunc(c.Plan.Letters, func(e plan.Erratum) bool { return e.ID == erratum && e.Concerns(c.Plan.ID, c.judging) }) {
 		panic(fmt.Sprintf("case %s, metric %d: no erratum %s with a letter of its own touches it", c.Plan.ID, c.judging, erratum))

@@ -59,8 +59,8 @@ func (e Emission) Describe() string {
 	return what
 }
 
-// Answers reports whether the Record reacts to one of the harness: with a response, an Error or a Disconnect. A request of the device's own,
-// such as a Notify, and a Connect do not.
+// Answers reports whether the Record reacts to one of the harness: with a response, an Error or a Disconnect. A request of the device's
+// own, such as a Notify, and a Connect do not.
 func (e Emission) Answers() bool {
 	if e.Record.GetDisconnect() != nil {
 		return true

@@ -275,8 +275,8 @@ func CutSession(link string) (carrier string, within bool) {
 // chapterWithin is the chapter whose cases can be carried out within a session context: those about Messages, whatever carries them.
 const chapterWithin = 1
 
-// AppliesTo reports whether a case can run over a link: mqtt5, mqtt3, stomp or websocket, each with or without +tls, or uds, all of them also
-// within a session context.
+// AppliesTo reports whether a case can run over a link: mqtt5, mqtt3, stomp or websocket, each with or without +tls, or uds, all of them
+// also within a session context.
 func (c Case) AppliesTo(link string) bool {
 	carrier, within := CutSession(link)
 	if within && c.Chapter != chapterWithin {

@@ -40,8 +40,8 @@ func (r *Run) Excuse(c Case) string {
 	return c.Reason
 }
 
-// Needless reports whether a waiver or expected advice is not needed any more: its case passes over every link over which it was carried out.
-// A shard does not know the other links.
+// Needless reports whether a waiver or expected advice is not needed any more: its case passes over every link over which it was carried
+// out. A shard does not know the other links.
 func (r *Run) Needless(id string) bool {
 	passed := false
 	for _, l := range r.Links {

@@ -46,8 +46,8 @@ func awaitConnect(c *harness.Case, mark journal.Mark) (*journal.Event, error) {
 	return nil, err
 }
 
-// isForUSP reports whether a packet from the device shows that its connection is for USP: a CONNECT that tells an Endpoint ID, whichever, or
-// what is subscribed to or published on a topic of the Link.
+// isForUSP reports whether a packet from the device shows that its connection is for USP: a CONNECT that tells an Endpoint ID, whichever,
+// or what is subscribed to or published on a topic of the Link.
 func isForUSP(c *harness.Case, e *journal.Event) bool {
 	p, ok := e.Body.(*mqtt.Packet)
 	if !ok || e.Dir != journal.In {
