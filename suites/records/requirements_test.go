@@ -35,7 +35,7 @@ var tested = map[string]string{
 	"R-E2E.19":  "TestAnotherPayloadSecurityEndsTheContext",
 	"R-E2E.20":  "TestRulesOfReception",
 	"R-E2E.21":  "TestRulesOfReception",
-	"R-E2E.22":  "TestRulesOfReception",
+	"R-E2E.22":  "case R-E2E.24",
 	"R-E2E.23":  "TestIntegrity",
 	"R-E2E.24":  "TestRulesOfReception",
 	"R-E2E.25":  "TestRulesOfReception",

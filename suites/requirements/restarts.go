@@ -13,8 +13,8 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// restarts is R-E2E.5, R-E2E.21 and R-E2E.24: there is one session context, and a Record that cannot be processed makes the device begin
-// another one.
+// restarts is R-E2E.5, R-E2E.21, R-E2E.22 and R-E2E.24: there is one session context, a Record that cannot be processed makes the device
+// begin another one, and what was acknowledged in one that ends is processed.
 func restarts(c *harness.Case) {
 	s := c.OpenSession()
 	s.Require()
@@ -81,11 +81,47 @@ func restarts(c *harness.Case) {
 	}) {
 		return
 	}
-	c.Metric(5, func(m *harness.Metric) {
+	if !c.Metric(5, func(m *harness.Metric) {
 		for _, again := range begun {
 			again.judge(m)
 		}
+	}) {
+		return
+	}
+
+	row, _ := c.Subscribe(usp.Params{"Enable": "false"})
+	s.Reopen()
+	c.DeviceMust(expect.Type(c.Agent.Get(c, endpointID), usp.GetResp))
+	was = s.ID()
+	set := s.Records(usp.NewSet(c.Agent.NewMsgID(), false, usp.Update(row, usp.Params{"Enable": "true"}, nil)))
+	mark = c.Journal.Mark()
+	c.Step(5, "send a Set, and begin another session context at once")
+	s.Send(set...)
+	s.Reopen()
+	behind = c.Agent.Get(c, endpointID)
+	c.Metric(6, func(m *harness.Metric) {
+		m.Must(expect.Type(behind, usp.GetResp), behind.Evidence())
+		by := acknowledged(s, was, mark, set[len(set)-1].GetSessionContext().GetSequenceId())
+		if by == 0 {
+			m.Note("the device has not acknowledged the Set, which may be lost then")
+			return
+		}
+		err := remains(c, row+"Enable", "true")
+		if err != nil { // of a device that works on several requests at once
+			err = remains(c, row+"Enable", "true")
+		}
+		m.Must(err, mark, by)
 	})
+}
+
+// acknowledged is the number of a Record of the session context id after mark that expects one behind sequence; 0 where there is none.
+func acknowledged(s *harness.Session, id uint64, mark journal.Mark, sequence uint64) journal.Mark {
+	for _, r := range s.Received(mark) {
+		if r.GetSessionId() == id && r.GetExpectedId() > sequence {
+			return r.Seq
+		}
+	}
+	return 0
 }
 
 // doesNotGoOn wants no Record of the session context id after mark that answers a request where the device's numbers were: one that begins
