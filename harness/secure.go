@@ -151,6 +151,21 @@ func (s *Session) Handshake(wait Wait, mark journal.Mark, which func(*session.Ha
 	return e.Body.(*session.Handshake), e.Seq, nil
 }
 
+// HearOut lets the TLS handshake in a session context that the device has begun come to its end, and has a Get answered in it: what the
+// device has to send there came before. Without such a session context it does nothing.
+func (s *Session) HearOut() {
+	var id uint64
+	theirs := false
+	s.c.Agent.InContext(func(x *session.Context) { id, theirs = x.ID(), x.ID() != 0 && !x.Own() })
+	if !theirs {
+		return
+	}
+	h, _, err := s.Handshake(s.c.ResponseWait(), 0, func(h *session.Handshake) bool { return h.SessionID == id })
+	if err == nil && h.Err == nil {
+		s.c.Agent.Get(s.c, EndpointID)
+	}
+}
+
 // Secure begins a session context with TLS, in which the device and the Controller can ask each other. The device may begin one at the
 // same time, after which another one is tried. A device that does not complete a handshake blocks the procedure.
 func (s *Session) Secure() {

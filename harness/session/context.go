@@ -96,6 +96,9 @@ type outgoing struct {
 // ID returns the session_id, 0 when there is no session context.
 func (c *Context) ID() uint64 { return c.id }
 
+// Own reports whether this side has begun the session context.
+func (c *Context) Own() bool { return c.own }
+
 // Next returns the sequence_id of the next Record that this side sends.
 func (c *Context) Next() uint64 { return c.next }
 
