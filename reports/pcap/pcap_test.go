@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"iter"
 	"os"
 	"os/exec"
@@ -121,6 +122,31 @@ func TestTshark(t *testing.T) {
 				t.Errorf("want %q, got %q", c.want, got)
 			}
 		})
+	}
+}
+
+// TestTsharkNamesFields reads a Message that went through TLS with a schema of its own, as a reader does with that of USP.
+func TestTsharkNamesFields(t *testing.T) {
+	if _, err := exec.LookPath("tshark"); err != nil {
+		t.Skip("NO TSHARK: no capture was read back; install Debian's package tshark")
+	}
+	folder := t.TempDir()
+	path := filepath.Join(folder, "case.pcapng")
+	for name, content := range map[string][]byte{
+		path:                               render(t, "mqtt5", on(3, "message", "in", "GetResp", "\x0a\x02id")),
+		filepath.Join(folder, "own.proto"): []byte("syntax = \"proto3\";\npackage usp;\nmessage Msg { string own_name = 1; }\n"),
+	} {
+		if err := os.WriteFile(name, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := exec.CommandContext(t.Context(), "tshark", "-r", path, "-o", fmt.Sprintf("uat:protobuf_search_paths:%q,\"TRUE\"", folder),
+		"-o", fmt.Sprintf("uat:protobuf_udp_message_types:\"%d\",\"usp.Msg\"", messagePort), "-O", "protobuf").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "own_name = id"; !strings.Contains(string(got), want) {
+		t.Errorf("want %q, got %s", want, got)
 	}
 }
 

@@ -81,13 +81,22 @@ func packet(from, to *end, protocol byte, b []byte) []byte {
 	return append(ip, b...)
 }
 
+// messagePort is the UDP port that exported PDUs name: Wireshark's preference protobuf_udp_message_types says which schema the Messages on
+// a port have.
+const messagePort = 9369
+
 // exportedTo begins an exported PDU of Wireshark (epan/exported_pdu.h): tags, each with its length, of which the first names the dissector.
 func exportedTo(dissector string) []byte {
-	const tagEnd, tagDissector = 0, 12
+	const tagEnd, tagDissector, tagPortType, tagSourcePort, tagDestinationPort, portTypeUDP = 0, 12, 24, 25, 26, 3
+	name := padded([]byte(dissector))
 	b := binary.BigEndian.AppendUint16(nil, tagDissector)
-	value := padded([]byte(dissector))
-	b = binary.BigEndian.AppendUint16(b, uint16(len(value)))
-	return append(append(b, value...), 0, tagEnd, 0, 0)
+	b = append(binary.BigEndian.AppendUint16(b, uint16(len(name))), name...)
+	for _, number := range [][2]uint32{{tagPortType, portTypeUDP}, {tagSourcePort, messagePort}, {tagDestinationPort, messagePort}} {
+		b = binary.BigEndian.AppendUint16(b, uint16(number[0]))
+		b = binary.BigEndian.AppendUint16(b, 4)
+		b = binary.BigEndian.AppendUint32(b, number[1])
+	}
+	return append(b, 0, tagEnd, 0, 0)
 }
 
 // checksum is the Internet checksum (RFC 1071) of parts one after the other, all but the last of even length.
