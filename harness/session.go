@@ -45,17 +45,7 @@ func (c *Case) openSession(secure *session.TLS) *Session {
 		if !modern || mode == "Require" {
 			return nil
 		}
-		for _, mode := range []string{"Forbid", mode} { // the first ends it (R-E2E.6b)
-			set := usp.Update(s.object, usp.Params{"SessionMode": mode}, nil)
-			answer := c.Agent.Set(ctx, false, set)
-			if answer.Message == nil { // a device may end the session context with the first request outside it
-				answer = c.Agent.Set(ctx, false, set)
-			}
-			if err := expect.Type(answer, usp.SetResp); err != nil {
-				return err
-			}
-		}
-		return nil
+		return EndContext(ctx, c.Agent, s.object, mode)
 	})
 	switch {
 	case mode == "Forbid":
@@ -67,6 +57,41 @@ func (c *Case) openSession(secure *session.TLS) *Session {
 	s.keepTo(is)
 	c.Agent.OpenContext(secure)
 	return s
+}
+
+// EndContext ends the session context of a Controller whose requests go without one, by the SessionMode of an E2ESession object, which has
+// the given value then.
+func EndContext(ctx context.Context, by *controller.Controller, object, mode string) error {
+	for _, mode := range []string{"Forbid", mode} { // the first ends it (R-E2E.6b)
+		set := usp.Update(object, usp.Params{"SessionMode": mode}, nil)
+		answer := by.Set(ctx, false, set)
+		if answer.Message == nil { // a device may end the session context with the first request outside it
+			answer = by.Set(ctx, false, set)
+		}
+		if err := expect.Type(answer, usp.SetResp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// GoOutside makes a device that requires session contexts allow requests without until the end of the case, in which they go so.
+func (c *Case) GoOutside() {
+	secure, requires := c.Agent.Keeps()
+	if !requires {
+		return
+	}
+	row, err := c.ControllerRow()
+	c.DeviceMust(err)
+	object := row + "E2ESession."
+	c.Restore(object, "SessionMode")
+	c.Cleanup("go within session contexts", func(context.Context) error {
+		c.Agent.KeepContext(secure)
+		return nil
+	})
+	c.Set(object, usp.Params{"SessionMode": "Allow"})
+	c.Agent.ReleaseContext()
+	c.Agent.Get(c, EndpointID) // a device may end the session context with the first request outside it
 }
 
 // keepTo has a device that shows its PayloadSecurity, which is TLS by default, use that of the session context. One that does not let it

@@ -222,6 +222,25 @@ func TestAKeptContext(t *testing.T) {
 		if r := ask(); r.GetSessionId() != 2 || r.GetSequenceId() != 1 {
 			t.Errorf("in the one that the Agent has begun: got %s", recordText(l.last()))
 		}
+		c.Expires(0)
+		c.OpenContext(nil)
+		another("in one that a case has opened", true)
+		c.LeaveContext()
+		another("that one was left", true)
+		if _, keeps := c.Keeps(); !keeps {
+			t.Error("it is not kept after LeaveContext")
+		}
+		c.ReleaseContext()
+		if r := ask(); r != nil {
+			t.Errorf("it is not kept any more: got %s", recordText(l.last()))
+		}
+		connects("")
+		c.OpenContext(nil)
+		var id uint64
+		c.InContext(func(x *session.Context) { id = x.ID() })
+		if r := ask(); r.GetSessionId() != id {
+			t.Errorf("connected again before a case has opened one: got %s, want the session %d", recordText(l.last()), id)
+		}
 	})
 }
 

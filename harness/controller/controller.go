@@ -44,6 +44,7 @@ type Controller struct {
 	turn       sync.Mutex       // whose turn it is to use what follows
 	context    *session.Context // with the Agent under test; nil until the first was opened
 	within     bool             // requests go within context
+	kept       *kept            // they always do; nil: they need not
 	stale      atomic.Bool      // the Agent has connected again since context began, and may have forgotten it
 	idle       time.Duration    // how long nothing may go through context before another one begins; 0: any time
 	used       time.Time        // when something went through it last

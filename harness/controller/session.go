@@ -23,17 +23,50 @@ func (c *Controller) OpenContext(secure *session.TLS) {
 	c.context.TLS = secure
 	c.context.Restart()
 	c.within = true
+	c.stale.Store(false)
 }
 
-// KeepContext is OpenContext for good: requests go within session contexts until the Controller ends, and another one begins after the
-// Agent has connected again, since it may have restarted.
+// KeepContext is OpenContext for good: requests go within session contexts until ReleaseContext, also after LeaveContext, and another one
+// begins after the Agent has connected again, since it may have restarted.
 func (c *Controller) KeepContext(secure *session.TLS) {
 	c.OpenContext(secure)
-	c.journal.Listen(func(e *journal.Event) {
-		if e.Link == "" && c.link.StartsSession(e) {
-			c.stale.Store(true)
-		}
-	})
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if c.kept == nil {
+		c.kept = &kept{forget: c.journal.Listen(func(e *journal.Event) {
+			if e.Link == "" && c.link.StartsSession(e) {
+				c.stale.Store(true)
+			}
+		})}
+	}
+	c.kept.secure = secure
+}
+
+// kept is what KeepContext keeps to.
+type kept struct {
+	secure *session.TLS
+	forget func()
+}
+
+// Keeps reports whether requests go within session contexts for good, and with which TLS in payloads; nil: without.
+func (c *Controller) Keeps() (secure *session.TLS, keeps bool) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if c.kept == nil {
+		return nil, false
+	}
+	return c.kept.secure, true
+}
+
+// ReleaseContext ends KeepContext: requests go without session context.
+func (c *Controller) ReleaseContext() {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if c.kept != nil {
+		c.kept.forget()
+	}
+	c.kept, c.within = nil, false
+	c.stale.Store(false)
 }
 
 // Expires says how long a session context may be idle before the Agent considers it expired (TR-369, section "Session Context Expiration"),
@@ -55,11 +88,18 @@ func (c *Controller) RenewContext() {
 	}
 }
 
-// LeaveContext makes requests go without session context again. What the Agent still sends within the one that was open is taken.
+// LeaveContext makes requests go without session context again or, after KeepContext, within one of that kind. What the Agent still sends
+// within the one that was open is taken.
 func (c *Controller) LeaveContext() {
 	c.turn.Lock()
 	defer c.turn.Unlock()
-	c.within = false
+	if c.kept == nil {
+		c.within = false
+		return
+	}
+	c.context.Holds = false
+	c.context.TLS = c.kept.secure
+	c.context.Leave()
 }
 
 // InContext calls f with the session context, to look at it or to take Records from it. It is open.

@@ -20,6 +20,7 @@ import (
 	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -280,8 +281,11 @@ func (r *rig) reachable(ctx context.Context, mark journal.Mark, patience time.Du
 	default:
 		return r.absent(err, mark, notWithin(patience, wait))
 	}
-	for {
+	for first := true; ; first = false {
 		reply := r.ask(waiting)
+		if first && r.refused(reply) && r.goWithin(waiting) {
+			return nil
+		}
 		switch {
 		case reply.Message != nil:
 			return nil
@@ -320,18 +324,58 @@ func (r *rig) mustAllow() string {
 	return ""
 }
 
-// learnExpiration reads after which time the device considers session contexts expired, over a link within one.
+// refused reports whether the device may have refused a request since it came without session context.
+func (r *rig) refused(reply *controller.Reply) bool {
+	_, keeps := r.Agent.Keeps()
+	if keeps || !slices.Contains(r.DUT.Features, plan.FeatureSessionContext) {
+		return false
+	}
+	return reply.Body().GetError() != nil || errors.Is(reply.Err, context.DeadlineExceeded)
+}
+
+// goWithin has all requests go within session contexts, where the device answers them so and its SessionMode is Require (TR-181): it may
+// answer nothing else. It reports whether that is so.
+func (r *rig) goWithin(ctx context.Context) bool {
+	spec, _ := r.DUT.Link(r.name)
+	kinds := []*session.TLS{nil}
+	if slices.Contains(r.DUT.Features, plan.FeatureTLSInRecords) {
+		kinds = append(kinds, &session.TLS{Certificate: r.Identity.Certificate, Unprotected: !spec.TLS})
+	}
+	for _, secure := range kinds {
+		r.Agent.KeepContext(secure)
+		object, values := r.sessionObject(ctx)
+		mode, shown := values[object+"SessionMode"]
+		if mode == "Require" || !shown && values[object+"Enable"] == "true" { // before TR-181 2.15
+			return true
+		}
+		r.Agent.ReleaseContext()
+		if shown {
+			_ = harness.EndContext(ctx, r.Agent, object, mode) // a device that does not answer is asked again in any case
+			return false
+		}
+	}
+	return false
+}
+
+// sessionObject is the E2ESession object of the harness's Controller, with what the device shows of Controllers.
+func (r *rig) sessionObject(ctx context.Context) (object string, values usp.Params) {
+	values = shown(r.Agent.Get(ctx, harness.Controllers))
+	for path, id := range values {
+		if row, ok := strings.CutSuffix(path, "EndpointID"); ok && id == r.Agent.ID() {
+			object = row + "E2ESession."
+		}
+	}
+	return object, values
+}
+
+// learnExpiration reads after which time the device considers session contexts expired, where requests go within them.
 func (r *rig) learnExpiration(ctx context.Context) {
-	if spec, _ := r.DUT.Link(r.name); spec.Session == "" {
+	if _, keeps := r.Agent.Keeps(); !keeps {
 		return
 	}
-	const controllers = "Device.LocalAgent.Controller."
-	values := shown(r.Agent.Get(ctx, controllers))
-	for path, id := range values {
-		row, ok := strings.CutSuffix(path, ".EndpointID")
-		if seconds, err := time.ParseDuration(values[row+".E2ESession.SessionExpiration"] + "s"); ok && id == r.Agent.ID() && err == nil {
-			r.Agent.Expires(time.Duration(float64(seconds) / r.Scale))
-		}
+	object, values := r.sessionObject(ctx)
+	if seconds, err := time.ParseDuration(values[object+"SessionExpiration"] + "s"); err == nil {
+		r.Agent.Expires(time.Duration(float64(seconds) / r.Scale))
 	}
 }
 

@@ -145,6 +145,11 @@ func (w *worker) run(ctx context.Context) error {
 	}
 	w.report(report{Device: r.identify(ctx)})
 	r.learnExpiration(ctx)
+	if spec, _ := w.DUT.Link(w.Link); spec.Session == "" {
+		if _, keeps := r.Agent.Keeps(); keeps {
+			w.note("the device requires session contexts (SessionMode): requests over %s go within them", w.Link)
+		}
+	}
 	found := r.inspect(ctx, w.plan)
 	if w.Compare && found.Blind == "" {
 		if found.Compared, err = r.compareEarly(ctx, found.described, w.Out, began); err != nil {

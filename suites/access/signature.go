@@ -10,6 +10,7 @@ import (
 // without signature and one with a valid signature show that nothing else is wrong.
 func invalidSignatures(c *harness.Case) {
 	const param = harness.EndpointID
+	c.GoOutside()
 	c.DeviceMust(expect.Type(c.Agent.Get(c, param), usp.GetResp))
 	forgeries := harness.Forgeries()
 	forged := c.SendForged(param, forgeries)

@@ -28,6 +28,7 @@ import (
 
 // integrity is 3.2: a Get whose non-payload fields are not those that were signed is not carried out, and one that is signed well is.
 func integrity(c *harness.Case) {
+	c.GoOutside()
 	c.DeviceMust(expect.Type(c.Agent.Get(c, endpointID), usp.GetResp))
 	forgeries := slices.Concat(harness.Forgeries(), c.Impostures())
 	forged := c.SendForged(endpointID, forgeries)
