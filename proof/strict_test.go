@@ -79,6 +79,7 @@ func strictRows() []strictReading {
 		{erratum: "websocket-close-on-bad-record", link: "websocket"},
 		{erratum: "uds-error-on-bad-record", link: "uds"},
 		{erratum: "mac-where-the-mtp-protects", link: "mqtt5+tls", alternative: "macs-left-to-the-mtp"},
+		{erratum: "context-begun-again-between-events", alternative: "context-begun-again-between-events"},
 		{erratum: "heart-beat-blank", link: "stomp"},
 		{erratum: "activation-reported-after-the-boot", alternative: "activation-reported-after-the-boot"},
 		{erratum: "report-envelope"},
