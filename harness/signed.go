@@ -53,6 +53,14 @@ func (c *Case) Impostures() []Forgery {
 	}
 }
 
+// UnknownAuthority is the forgery whose certificate names the sender, but comes from an authority that the device does not know.
+func (c *Case) UnknownAuthority() Forgery {
+	own := c.Certificate(pki.UnknownCA, nil)
+	return Forgery{"a signature by a certificate of another authority", func(r *usppb.Record, _ tls.Certificate) error {
+		return session.Sign(r, *own, false)
+	}}
+}
+
 // Forged are Gets with signatures that are not valid, and what the device has made of them.
 type Forged struct {
 	c        *Case

@@ -414,16 +414,16 @@ func mustRestart(m *harness.Metric, s *harness.Session, wait harness.Wait, mark 
 	}
 }
 
-// duplicates is 3.15: of a Record that comes four times the first alone counts.
+// duplicates is 3.15: of a Record that comes four times, and once more after the next one, the first alone counts.
 func duplicates(c *harness.Case) {
 	s := c.OpenSession()
-	var get, after *usppb.Msg
+	var get, last *usppb.Msg
 	var records []*usppb.Record
 	var mark journal.Mark
 	for range undisturbed(c, s) {
 		c.Step(1, "begin a session context")
 		carrierOf(c, s, c.Agent.Get(c, endpointID), usp.GetResp)
-		get, after = usp.NewGet(c.Agent.NewMsgID(), endpointID), usp.NewGet(c.Agent.NewMsgID(), endpointID)
+		get, last = usp.NewGet(c.Agent.NewMsgID(), endpointID), usp.NewGet(c.Agent.NewMsgID(), endpointID)
 		records = s.Records(get)
 		mark = c.Journal.Mark()
 		c.Step(2, "get %s", endpointID)
@@ -432,11 +432,13 @@ func duplicates(c *harness.Case) {
 			c.Step(3+n, "send the same Record again")
 			s.Send(records...)
 		}
-		s.Send(s.Records(after)...)
-		_, _ = c.Await("answer to a Get sent afterwards", c.ResponseWait(), mark, answerTo(after))
+		s.Send(s.Records(usp.NewGet(c.Agent.NewMsgID(), endpointID))...)
+		s.Send(records...)
+		s.Send(s.Records(last)...)
+		_, _ = c.Await("answer to a Get sent afterwards", c.ResponseWait(), mark, answerTo(last))
 	}
 	c.Metric(1, func(m *harness.Metric) {
-		end, err := c.Await("answer to a Get sent afterwards", c.ResponseWait(), mark, answerTo(after))
+		end, err := c.Await("answer to a Get sent afterwards", c.ResponseWait(), mark, answerTo(last))
 		m.Must(err, mark)
 		var answers []harness.Received
 		for _, r := range s.Received(mark) {
@@ -448,7 +450,7 @@ func duplicates(c *harness.Case) {
 		for _, r := range answers {
 			m.Saw(r.Seq)
 		}
-		m.Must(expect.Equal("answers to the Get that came four times", "1", fmt.Sprint(len(answers))))
+		m.Must(expect.Equal("answers to the Get whose Record came five times", "1", fmt.Sprint(len(answers))))
 		m.Must(expect.Equal("session_id of the answer to a Get afterwards", fmt.Sprint(records[0].GetSessionContext().GetSessionId()),
 			fmt.Sprint(s.Carrier(end.Body.(*controller.Message)).GetSessionId())), end.Seq)
 	})
