@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -58,11 +60,12 @@ type Bench struct {
 	// Pulse measures the machine's stalls where the time scale makes them matter; nil in real time.
 	Pulse *Pulse
 
-	running  *Case         // the case that is carried out, or was last; nil before the first
-	first    string        // the case that was carried out first
-	met      journal.Mark  // the newest event before it
-	firmware *Firmware     // what the device had before a case replaced it; nil when it has it
-	adoption time.Duration // how long the Agent may take to adopt a changed Subscription, once known
+	running  *Case            // the case that is carried out, or was last; nil before the first
+	first    string           // the case that was carried out first
+	met      journal.Mark     // the newest event before it
+	firmware *Firmware        // what the device had before a case replaced it; nil when it has it
+	adoption time.Duration    // how long the Agent may take to adopt a changed Subscription, once known
+	stuck    func(why string) // ends what hangs; nil: the process
 }
 
 // Identity is a certificate of the Controller, and the authority that issues it.
@@ -106,7 +109,9 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 		c.metrics = append(c.metrics, result.Metric{N: m.N, Verdict: result.NotReached})
 	}
 	b.Agent.RenewContext() // each case has its own, over a link within session contexts
+	ended := b.watch(caseCtx, "case "+p.ID)
 	stopped := c.run(body)
+	ended()
 	interrupted, timedOut := ctx.Err() != nil, caseCtx.Err() != nil
 	verdict, _ := result.CaseVerdict(c.metrics)
 	acts, dirty := c.cleanUp(stopped == nil && !timedOut && (verdict == result.Pass || verdict == result.Advice))
@@ -117,18 +122,57 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 		Metrics: c.metrics, Steps: c.steps, Retries: c.retries, Notes: c.notes, Alternates: c.alternates, Relaxed: c.relaxed, CleanUp: acts,
 	}
 	r.Verdict, r.Reason = result.CaseVerdict(c.metrics)
+	early, why := result.Verdict(""), "" // how the body ended before its time
+	switch {
+	case interrupted:
+		early, why = result.Aborted, result.Interrupted
+	case stopped != nil && stopped.err != errCutShort:
+		early, why = stopped.verdict, stopped.err.Error()
+	case timedOut:
+		early, why = result.Error, fmt.Sprintf("the case did not end within its budget of %s", c.limit)
+	}
 	switch {
 	case other != "" && !interrupted:
 		r.Verdict, r.Reason = result.Error, other
+	case r.Verdict == result.Fail && early == result.Error:
+		r.Metrics = append(r.Metrics, result.Metric{Verdict: early, Where: why})
 	case r.Verdict == result.Fail:
-	case interrupted:
-		r.Verdict, r.Reason = result.Aborted, result.Interrupted
-	case stopped != nil && stopped.err != errCutShort:
-		r.Verdict, r.Reason = stopped.verdict, stopped.err.Error()
-	case timedOut:
-		r.Verdict, r.Reason = result.Error, fmt.Sprintf("the case did not end within its budget of %s", c.limit)
+	case early != "":
+		r.Verdict, r.Reason = early, why
 	}
 	return r, dirty || !slices.Contains([]result.Verdict{result.Pass, result.Advice, result.Unsupported}, r.Verdict)
+}
+
+// stuckAfter is how long a body or a clean-up may go on after its context has ended.
+const stuckAfter = 30 * time.Second
+
+// watch ends the process when something goes on although its context has ended: nothing else can stop it, and the run must go on. The
+// supervisor starts another worker. ended says that it is over.
+func (b *Bench) watch(ctx context.Context, what string) (ended func()) {
+	over := make(chan struct{})
+	go func() {
+		select {
+		case <-over:
+			return
+		case <-ctx.Done():
+		}
+		late := time.NewTimer(stuckAfter)
+		defer late.Stop()
+		select {
+		case <-over:
+			return
+		case <-late.C:
+		}
+		why := fmt.Sprintf("harness bug: %s goes on %s after its end", what, stuckAfter)
+		if b.stuck != nil {
+			b.stuck(why)
+			return
+		}
+		stacks := make([]byte, 1<<20)
+		os.Stderr.Write(stacks[:runtime.Stack(stacks, true)])
+		panic(why)
+	}()
+	return func() { close(over) }
 }
 
 // run calls the body and says how it was stopped early, if it was. A panic of the body is a bug of the harness.

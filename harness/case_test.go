@@ -46,14 +46,16 @@ func TestVerdicts(t *testing.T) {
 		"one is not judged":   {func(c *Case) { c.Metric(1, pass) }, result.Error, "case body ended without judging metric 2", "1 pass; 2 not-reached"},
 		"judged twice": {func(c *Case) { c.Metric(1, pass); c.Metric(1, pass) }, result.Error,
 			"harness bug: case 1.1: metric 1 judged twice; please report it with this case's journal", "1 pass; 2 not-reached"},
-		"a failed one judged again": {func(c *Case) { c.Metric(1, broken); c.Metric(1, pass) }, result.Fail, "metric 1: thing: want one, got two", "1 fail; 2 not-reached"},
+		"a failed one judged again": {func(c *Case) { c.Metric(1, broken); c.Metric(1, pass) }, result.Fail, "metric 1: thing: want one, got two",
+			"1 fail; 2 not-reached; 0 error"},
 		"a metric too many": {func(c *Case) { c.Metric(1, pass); c.Metric(2, pass); c.Metric(3, pass) }, result.Error,
 			"harness bug: case 1.1 has 2 metrics in the plan, body judged metric 3; please report it with this case's journal", "1 pass; 2 pass"},
 		"metric 0": {func(c *Case) { c.Metric(0, pass) }, result.Error,
 			"harness bug: case 1.1 has 2 metrics in the plan, body judged metric 0; please report it with this case's journal", "1 not-reached; 2 not-reached"},
-		"one without meaning":     {func(c *Case) { c.Metric(1, pass); c.NotApplicable(2, "no such thing") }, result.Pass, "", "1 pass; 2 not-applicable"},
-		"all without meaning":     {func(c *Case) { c.NotApplicable(1, ""); c.NotApplicable(2, "") }, result.Error, "case body judged no metric", "1 not-applicable; 2 not-applicable"},
-		"a failure has a meaning": {func(c *Case) { c.Metric(1, broken); c.NotApplicable(1, "") }, result.Fail, "metric 1: thing: want one, got two", "1 fail; 2 not-reached"},
+		"one without meaning": {func(c *Case) { c.Metric(1, pass); c.NotApplicable(2, "no such thing") }, result.Pass, "", "1 pass; 2 not-applicable"},
+		"all without meaning": {func(c *Case) { c.NotApplicable(1, ""); c.NotApplicable(2, "") }, result.Error, "case body judged no metric", "1 not-applicable; 2 not-applicable"},
+		"a failure has a meaning": {func(c *Case) { c.Metric(1, broken); c.NotApplicable(1, "") }, result.Fail, "metric 1: thing: want one, got two",
+			"1 fail; 2 not-reached; 0 error"},
 		"no meaning, then judged": {func(c *Case) { c.NotApplicable(1, ""); c.Metric(1, pass) }, result.Error,
 			"harness bug: case 1.1: metric 1 judged twice; please report it with this case's journal", "1 not-applicable; 2 not-reached"},
 		"a need that the table lacks": {func(c *Case) { c.Uses(plan.NeedFirmware) }, result.Error,
@@ -64,12 +66,17 @@ func TestVerdicts(t *testing.T) {
 			"harness bug: boom; please report it with this case's journal", "1 not-reached; 2 not-reached"},
 		"panic after all passed": {func(c *Case) { c.Metric(1, pass); c.Metric(2, pass); panic("boom") }, result.Error,
 			"harness bug: boom; please report it with this case's journal", "1 pass; 2 pass"},
-		"a proven fault outlives a panic": {func(c *Case) { c.Metric(1, broken); panic("boom") }, result.Fail, "metric 1: thing: want one, got two", "1 fail; 2 not-reached"},
-		"the device blocks":               {func(c *Case) { c.Metric(1, pass); c.DeviceMust(errors.New("refused")); c.Metric(2, pass) }, result.Fail, "refused", "1 pass; 2 not-reached"},
-		"the lab blocks":                  {func(c *Case) { c.LabMust(errors.New("no power")); c.Metric(1, pass) }, result.Error, "no power", "1 not-reached; 2 not-reached"},
-		"blocked in a metric":             {func(c *Case) { c.Metric(1, func(*Metric) { c.DeviceMust(errors.New("refused")) }) }, result.Fail, "refused", "1 not-reached; 2 not-reached"},
-		"the device lacks it":             {func(c *Case) { c.Unsupported("no such command") }, result.Unsupported, "no such command", "1 not-reached; 2 not-reached"},
-		"nothing blocks":                  {func(c *Case) { c.DeviceMust(nil); c.LabMust(nil); c.Metric(1, pass); c.Metric(2, pass) }, result.Pass, "", "1 pass; 2 pass"},
+		"a proven fault outlives a panic": {func(c *Case) { c.Metric(1, broken); panic("boom") }, result.Fail, "metric 1: thing: want one, got two",
+			"1 fail; 2 not-reached; 0 error"},
+		"a proven fault outlives the lab": {func(c *Case) { c.Metric(1, broken); c.LabMust(errors.New("no power")) }, result.Fail,
+			"metric 1: thing: want one, got two", "1 fail; 2 not-reached; 0 error"},
+		"a proven fault blocks": {func(c *Case) { c.Metric(1, broken); c.DeviceMust(errors.New("refused")) }, result.Fail,
+			"metric 1: thing: want one, got two", "1 fail; 2 not-reached"},
+		"the device blocks":   {func(c *Case) { c.Metric(1, pass); c.DeviceMust(errors.New("refused")); c.Metric(2, pass) }, result.Fail, "refused", "1 pass; 2 not-reached"},
+		"the lab blocks":      {func(c *Case) { c.LabMust(errors.New("no power")); c.Metric(1, pass) }, result.Error, "no power", "1 not-reached; 2 not-reached"},
+		"blocked in a metric": {func(c *Case) { c.Metric(1, func(*Metric) { c.DeviceMust(errors.New("refused")) }) }, result.Fail, "refused", "1 not-reached; 2 not-reached"},
+		"the device lacks it": {func(c *Case) { c.Unsupported("no such command") }, result.Unsupported, "no such command", "1 not-reached; 2 not-reached"},
+		"nothing blocks":      {func(c *Case) { c.DeviceMust(nil); c.LabMust(nil); c.Metric(1, pass); c.Metric(2, pass) }, result.Pass, "", "1 pass; 2 pass"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, _ := newBench(t, nil)
@@ -97,6 +104,64 @@ func TestEvidenceIsNamedOnce(t *testing.T) {
 	})
 	if got := r.Metrics[0].Evidence; !slices.Equal(got, []uint64{5, 7}) {
 		t.Errorf("want events 5 and 7, got %v", got)
+	}
+}
+
+// What ends the body of a case behind a proven fault is in the report beside it.
+func TestAnErrorBehindAFaultIsInTheReport(t *testing.T) {
+	for name, test := range map[string]struct {
+		body Body
+		want string
+	}{
+		"a bug":           {func(*Case) { panic("boom") }, "harness bug: boom; please report it with this case's journal"},
+		"the lab":         {func(c *Case) { c.LabMust(errors.New("no power")) }, "no power"},
+		"its budget":      {func(c *Case) { <-c.Done() }, "the case did not end within its budget of 1m6s"},
+		"a wait too long": {func(c *Case) { c.DeviceMust(c.Eventually(time.Hour, func() error { return errors.New("not yet") })) }, "the case did not end within its budget of 1m6s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, _ := newBench(t, nil)
+				r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
+					c.Metric(1, broken)
+					test.body(c)
+				})
+				want := result.Metric{Verdict: result.Error, Where: test.want}
+				if len(r.Metrics) != 2 || fmt.Sprint(r.Metrics[1]) != fmt.Sprint(want) || r.Verdict != result.Fail {
+					t.Errorf("got %s %+v", r.Verdict, r.Metrics)
+				}
+			})
+		})
+	}
+}
+
+// A body that takes no notice of the end of its case would block the run for ever.
+func TestABodyThatHangsIsEnded(t *testing.T) {
+	hangs := func(end chan struct{}) func() { return func() { <-end } }
+	for name, test := range map[string]struct {
+		body func(c *Case, hang func())
+		want string // "" where nothing hangs
+	}{
+		"a body": {func(_ *Case, hang func()) { hang() }, "harness bug: case 1.1 goes on 30s after its end"},
+		"a clean-up": {func(c *Case, hang func()) {
+			c.Cleanup("hang", func(context.Context) error { hang(); return nil })
+			c.Metric(1, pass)
+		}, "harness bug: the clean-up of case 1.1 goes on 30s after its end"},
+		"a body that ends with its case": {func(c *Case, _ func()) { <-c.Done() }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, _ := newBench(t, nil)
+				end, got := make(chan struct{}), ""
+				b.stuck = func(why string) {
+					got = why
+					close(end)
+				}
+				b.Run(t.Context(), planned(1), func(c *Case) { test.body(c, hangs(end)) })
+				if got != test.want {
+					t.Errorf("got %q, want %q", got, test.want)
+				}
+			})
+		})
 	}
 }
 

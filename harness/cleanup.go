@@ -123,6 +123,7 @@ const cleanupPatience = time.Minute
 func (c *Case) cleanUp(passed bool) (acts []result.CleanUp, dirty bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context), cleanupPatience+c.patience+c.ReconnectWait().D)
 	defer cancel()
+	defer c.bench.watch(ctx, "the clean-up of case "+c.Plan.ID)()
 	if !passed {
 		c.awaitRestart(ctx)
 		c.ownUnanswered(ctx)   // within the session context in which it was asked

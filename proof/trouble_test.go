@@ -19,11 +19,12 @@ import (
 	"github.com/usptest/usptest/suites"
 )
 
-// troubleAt is after how many Records of a check the trouble begins.
-const troubleAt = 4
+// troubleAt are with how many Records to the device the trouble may come, the first of which that a check gets to: in its midst, or else
+// with its first request.
+var troubleAt = []int64{4, 1}
 
 // TestChecksOutlastTrouble has the device fall silent, crash, restart or flood the harness in the midst of each check beyond the plan. The
-// check ends with a verdict and without a bug of the harness, and a case after it passes.
+// check ends with a verdict and without a bug of the harness, the device has what it had before, and a case after it passes.
 func TestChecksOutlastTrouble(t *testing.T) {
 	t.Parallel()
 	p, err := plan.Load()
@@ -52,17 +53,37 @@ func TestChecksOutlastTrouble(t *testing.T) {
 			defer cancel()
 			s := open(ctx, t, runner.SessionOptions{DUT: device(t, one.trouble.Name), Link: defectLinks[at]})
 			defer s.Close()
-			r, err := s.Run(ctx, c, inTrouble(suites.Bodies()[one.id]))
-			if err != nil {
-				t.Fatal(err)
+			d := examined{s, c}
+			found := d.kept(t)
+			var r result.Case
+			for _, n := range troubleAt {
+				var asked, answered bool
+				if r, err = s.Run(ctx, c, inTrouble(suites.Bodies()[one.id], n, &asked, &answered)); err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("%s %s", r.Verdict, r.Reason)
+				if answered {
+					t.Error("the device had no trouble: it answered the Get that asks for it")
+				}
+				if asked {
+					break
+				}
+				if n == 1 {
+					t.Error("the check sent nothing, so that the device had no trouble")
+				}
 			}
-			t.Logf("%s %s", r.Verdict, r.Reason)
-			if strings.Contains(r.Reason, "harness bug") || !slices.Contains(result.CaseVerdicts(), r.Verdict) {
-				t.Errorf("%s %s", r.Verdict, r.Reason)
+			if !slices.Contains(result.CaseVerdicts(), r.Verdict) {
+				t.Errorf("want a verdict, got %s %s", r.Verdict, r.Reason)
+			}
+			for _, said := range append(r.Metrics, result.Metric{Where: r.Reason}) {
+				if strings.Contains(said.Where, "harness bug") {
+					t.Error(said.Where)
+				}
 			}
 			if err := s.Reachable(ctx); err != nil {
 				t.Fatalf("after %s %s: %v", r.Verdict, r.Reason, err)
 			}
+			d.same(t, "after "+one.trouble.Name, found)
 			if next, err := s.Run(ctx, after, suites.Bodies()[after.ID]); err != nil || next.Verdict != result.Pass {
 				t.Errorf("%s after it: %v, %s %s", after.ID, err, next.Verdict, next.Reason)
 			}
@@ -70,20 +91,31 @@ func TestChecksOutlastTrouble(t *testing.T) {
 	}
 }
 
-// inTrouble asks for trouble in the middle of a case: after troubleAt Records.
-func inTrouble(body harness.Body) harness.Body {
+// inTrouble asks for trouble when the n-th Record of a case has been sent. asked says that it did, and answered that the device has answered
+// the Get instead.
+func inTrouble(body harness.Body, n int64, asked, answered *bool) harness.Body {
 	return func(c *harness.Case) {
 		var records atomic.Int64
 		var asking sync.WaitGroup
+		mark := c.Journal.Mark()
+		ask := usp.NewGet("trouble", defects.Trouble)
 		stop := c.Journal.Listen(func(e *journal.Event) {
-			if e.Layer == journal.LayerRecord && e.Dir == journal.In && records.Add(1) == troubleAt {
+			if e.Layer == journal.LayerRecord && e.Dir == journal.Out && records.Add(1) == n {
+				*asked = true
 				asking.Go(func() { // what the listener is called by must not wait
-					_, _ = c.Agent.Send(c, usp.NewGet("trouble", defects.Trouble))
+					if _, outside, err := c.Agent.PrepareOutside(ask); err == nil {
+						_, _ = c.Agent.SendPrepared(c, outside[0])
+					}
 				})
 			}
 		})
-		defer asking.Wait()
-		defer stop()
+		defer func() {
+			stop()
+			asking.Wait()
+			for _, e := range c.Emitted(mark, c.Journal.Mark()) {
+				*answered = *answered || e.MsgID() == ask.GetHeader().GetMsgId() && e.Msg.GetBody().GetResponse().GetGetResp() != nil
+			}
+		}()
 		body(c)
 	}
 }

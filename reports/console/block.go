@@ -79,8 +79,11 @@ func (o Options) header(b *strings.Builder, link string, c result.Case) {
 // metric is one metric that did not pass.
 func (o Options) metric(b *strings.Builder, known plan.Case, c result.Case, m result.Metric) {
 	head := "universal metric"
-	if m.N > 0 {
+	switch {
+	case m.N > 0:
 		head = fmt.Sprintf("metric %d", m.N)
+	case m.Verdict == result.Error:
+		head = "besides"
 	}
 	if i := slices.IndexFunc(known.Metrics, func(k plan.Metric) bool { return k.N == m.N }); i >= 0 && known.Metrics[i].Text != "" {
 		head += "  " + known.Metrics[i].Text
