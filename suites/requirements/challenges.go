@@ -78,7 +78,7 @@ func challengeTries(c *harness.Case) {
 			taken++
 		}
 	}
-	c.Step(4, "answer it with its value, and request it")
+	c.Step(4, "answer it with its value, request it, and answer it with its value again")
 	reply, err := p.answer(right)
 	if !c.Metric(1, func(m *harness.Metric) {
 		m.Must(expect.Count("ChallengeResponse() with a wrong value: number of successes", 0, taken), mark)
@@ -93,12 +93,21 @@ func challengeTries(c *harness.Case) {
 	if refused == nil {
 		request, refused = p.request()
 	}
+	if refused != nil {
+		c.Metric(2, func(m *harness.Metric) {
+			m.Saw(request)
+			m.Note("the device refuses RequestChallenge(): %v", refused)
+		})
+		return
+	}
+	reply, err = p.answer(right)
 	c.Metric(2, func(m *harness.Metric) {
-		if refused == nil {
-			m.Must(&usp.Mismatch{Where: "RequestChallenge() of a Challenge that was tried too often", Want: "a failure", Got: "success"},
-				request)
+		if err == nil {
+			m.Must(&usp.Mismatch{Where: "ChallengeResponse() with the right value to a Challenge that was tried too often and requested again",
+				Want: "a failure", Got: "success"}, request, reply.Evidence())
 		}
-		m.Must(nil, request)
+		m.Saw(request, reply.Evidence())
+		m.Note("%v", err)
 	})
 }
 
