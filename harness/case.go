@@ -67,6 +67,7 @@ type Case struct {
 	alternates  []result.Alternate
 	relaxed     []string // errata by which the case was judged, see Strict
 	cleanup     []cleanup
+	lost        bool            // an Add had no answer in time
 	used        map[string]bool // needs of the case that it has used
 	fresh       int
 	reboots     int             // how often the case made the device restart

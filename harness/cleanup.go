@@ -40,6 +40,7 @@ const maxCleanups = 200
 // Owns deletes at the end whatever the AddResp says it created, once. What is no row of a table that the Add was for is left alone.
 func (c *Case) Owns(added *controller.Reply) {
 	if added.Message == nil {
+		c.lost = true
 		return
 	}
 	tables := added.Request.GetBody().GetRequest().GetAdd().GetCreateObjs()
@@ -124,7 +125,7 @@ func (c *Case) cleanUp(passed bool) (acts []result.CleanUp, dirty bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context), cleanupPatience+c.patience+c.ReconnectWait().D)
 	defer cancel()
 	defer c.bench.watch(ctx, "the clean-up of case "+c.Plan.ID)()
-	if !passed {
+	if !passed || c.lost {
 		c.awaitRestart(ctx)
 		c.ownUnanswered(ctx)   // within the session context in which it was asked
 		c.Agent.RenewContext() // what a body prepared may never have been sent

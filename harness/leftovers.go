@@ -66,8 +66,12 @@ func isRowOf(row, table string) bool {
 	return err == nil && path.IsRowOf(of)
 }
 
+// answerTries is how often a request is made of a device that may be restarting: what was sent to it before is handled when it has answered.
+const answerTries = 3
+
 // ownUnanswered sees to what a body could not own because it ended while an Add was under way: it waits for the answer to one more request,
-// and owns what the device says it has created until then.
+// and owns what the device says it has created until then. Where an answer is lost, what has the harness's tag is deleted when all else was put
+// back.
 func (c *Case) ownUnanswered(ctx context.Context) {
 	asked := map[string]*usppb.Msg{} // the Adds without an answer, by msg_id
 	own := func() {
@@ -87,7 +91,14 @@ func (c *Case) ownUnanswered(ctx context.Context) {
 		}
 	}
 	if own(); len(asked) > 0 {
-		c.Agent.Get(ctx, EndpointID)
+		for range answerTries {
+			if c.Agent.Get(ctx, EndpointID).Err == nil || c.Reachable(ctx) != nil {
+				break
+			}
+		}
 		own()
+	}
+	if len(asked) > 0 {
+		c.cleanup = slices.Insert(c.cleanup, 0, cleanup{"delete what an Add without an answer has created", c.bench.Purge})
 	}
 }

@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -131,4 +132,44 @@ func TestWhatComesTooLateIsDeletedToo(t *testing.T) {
 			t.Errorf("got %s, %q; the device was asked %q", r.Verdict, actsOf(r), d.requests)
 		}
 	})
+}
+
+// What an Add has created whose answer came too late for the body, or never, is deleted even if the case has passed.
+func TestWhatAnUnansweredAddCreatedIsDeleted(t *testing.T) {
+	const row = "Device.LocalAgent.Subscription.7."
+	for name, test := range map[string]struct {
+		answers bool // the Add, after the body has given it up
+		want    string
+	}{
+		"late":  {true, "delete " + row},
+		"never": {false, "delete what an Add without an answer has created"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, d := newBench(t, usp.Params{EndpointID: agentID})
+				var deleted []string
+				find := wildcards(d)
+				d.answer = func(m *usppb.Msg) *usppb.Msg {
+					request := m.GetBody().GetRequest()
+					deleted = append(deleted, request.GetDelete().GetObjPaths()...)
+					if request.GetAdd() == nil {
+						return find(m)
+					}
+					d.params[row+"ID"] = Tag + "add"
+					if test.answers {
+						time.AfterFunc(b.Agent.Timeout()+time.Second, func() { d.say(created(m, row)) })
+					}
+					return mute()
+				}
+				r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
+					c.AddBesides(Subscriptions, usp.Params{"ID": Tag + "add"}, nil)
+					c.Pause(2 * time.Second)
+					c.Metric(1, pass)
+				})
+				if r.Verdict != result.Pass || actsOf(r) != test.want || !slices.Contains(deleted, row) {
+					t.Errorf("got %s, %q, %q were deleted", r.Verdict, actsOf(r), deleted)
+				}
+			})
+		})
+	}
 }

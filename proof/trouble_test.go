@@ -100,7 +100,8 @@ func inTrouble(body harness.Body, n int64, asked, answered *bool) harness.Body {
 		mark := c.Journal.Mark()
 		ask := usp.NewGet("trouble", defects.Trouble)
 		stop := c.Journal.Listen(func(e *journal.Event) {
-			if e.Layer == journal.LayerRecord && e.Dir == journal.Out && records.Add(1) == n {
+			sent := e.Layer == journal.LayerRecord || e.Layer == journal.LayerUDS // a check may send frames by hand
+			if sent && e.Dir == journal.Out && records.Add(1) == n {
 				*asked = true
 				asking.Go(func() { // what the listener is called by must not wait
 					if _, outside, err := c.Agent.PrepareOutside(ask); err == nil {
