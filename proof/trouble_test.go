@@ -24,7 +24,8 @@ import (
 var troubleAt = []int64{4, 1}
 
 // TestChecksOutlastTrouble has the device fall silent, crash, restart or flood the harness in the midst of each check beyond the plan. The
-// check ends with a verdict and without a bug of the harness, the device has what it had before, and a case after it passes.
+// check ends with a verdict and without a bug of the harness, the device has what it had before, and a case after it passes. A device that
+// goes down may lose what it has answered already, as the deletion of a row; a run starts such a device afresh.
 func TestChecksOutlastTrouble(t *testing.T) {
 	t.Parallel()
 	p, err := plan.Load()
@@ -53,7 +54,7 @@ func TestChecksOutlastTrouble(t *testing.T) {
 			defer cancel()
 			s := open(ctx, t, runner.SessionOptions{DUT: device(t, one.trouble.Name), Link: defectLinks[at]})
 			defer s.Close()
-			d := examined{s, c}
+			d := examined{s, after}
 			found := d.kept(t)
 			var r result.Case
 			for _, n := range troubleAt {
@@ -83,7 +84,9 @@ func TestChecksOutlastTrouble(t *testing.T) {
 			if err := s.Reachable(ctx); err != nil {
 				t.Fatalf("after %s %s: %v", r.Verdict, r.Reason, err)
 			}
-			d.same(t, "after "+one.trouble.Name, found)
+			if !strings.Contains(one.trouble.Name, "crash") && !strings.Contains(one.trouble.Name, "restart") {
+				d.same(t, "after "+one.trouble.Name, found)
+			}
 			if next, err := s.Run(ctx, after, suites.Bodies()[after.ID]); err != nil || next.Verdict != result.Pass {
 				t.Errorf("%s after it: %v, %s %s", after.ID, err, next.Verdict, next.Reason)
 			}

@@ -71,15 +71,17 @@ func senseless(c *harness.Case) {
 		c.DeviceMust(c.Reachable(c))
 		behind = c.Agent.Get(c, endpointID)
 	}
-	if !c.Metric(3, func(m *harness.Metric) {
+	deaf := expect.Type(behind, usp.GetResp)
+	c.Metric(3, func(m *harness.Metric) {
 		m.Must(answered.Err, answered.Evidence())
 		got := strings.Join(responses(c, mark, secured), ", ")
 		m.Must(expect.Equal("responses to a Get in a Record with an unknown payload_security", "", got), mark)
-		if err := expect.Type(behind, usp.GetResp); err != nil {
-			m.Must(fmt.Errorf("the Get behind that Record: %w", err), behind.Evidence())
+		if deaf != nil {
+			m.Must(fmt.Errorf("the Get behind that Record: %w", deaf), behind.Evidence())
 		}
 		m.Note("no answer to that Record is accepted: how its payload is read, and with it the msg_id, is not known (R-MTP.5)")
-	}) {
+	})
+	if deaf != nil {
 		return
 	}
 
