@@ -66,12 +66,11 @@ func isRowOf(row, table string) bool {
 	return err == nil && path.IsRowOf(of)
 }
 
-// answerTries is how often a request is made of a device that may be restarting: what was sent to it before is handled when it has answered.
+// answerTries is how often a request is made of a device that may be restarting: once it has answered, it has handled what was sent before.
 const answerTries = 3
 
 // ownUnanswered sees to what a body could not own because it ended while an Add was under way: it waits for the answer to one more request,
-// and owns what the device says it has created until then. Where an answer is lost, what has the harness's tag is deleted when all else was put
-// back.
+// and owns what the device says it has created until then. Where an answer is lost, what has the harness's tag is deleted at the end.
 func (c *Case) ownUnanswered(ctx context.Context) {
 	asked := map[string]*usppb.Msg{} // the Adds without an answer, by msg_id
 	own := func() {

@@ -94,8 +94,8 @@ func TestChecksOutlastTrouble(t *testing.T) {
 	}
 }
 
-// inTrouble asks for trouble when the n-th Record of a case has been sent. asked says that it did, and answered that the device has answered
-// the Get instead.
+// inTrouble asks for trouble when the n-th Record of a case has been sent. asked says that it did, and answered that the device has
+// answered the Get instead.
 func inTrouble(body harness.Body, n int64, asked, answered *bool) harness.Body {
 	return func(c *harness.Case) {
 		var records atomic.Int64

@@ -103,8 +103,8 @@ func challengeTries(c *harness.Case) {
 	reply, err = p.answer(right)
 	c.Metric(2, func(m *harness.Metric) {
 		if err == nil {
-			m.Must(&usp.Mismatch{Where: "ChallengeResponse() with the right value to a Challenge that was tried too often and requested again",
-				Want: "a failure", Got: "success"}, request, reply.Evidence())
+			const where = "ChallengeResponse() with the right value to a Challenge that was tried too often and requested again"
+			m.Must(&usp.Mismatch{Where: where, Want: "a failure", Got: "success"}, request, reply.Evidence())
 		}
 		m.Saw(request, reply.Evidence())
 		m.Note("%v", err)
