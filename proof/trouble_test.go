@@ -54,7 +54,7 @@ func TestChecksOutlastTrouble(t *testing.T) {
 			defer cancel()
 			s := open(ctx, t, runner.SessionOptions{DUT: device(t, one.trouble.Name), Link: defectLinks[at]})
 			defer s.Close()
-			d := examined{s, after}
+			d := examined{Session: s, plan: after}
 			found := d.kept(t)
 			var r result.Case
 			for _, n := range troubleAt {
