@@ -16,8 +16,8 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-// rebootingAgent keeps a reference agent running that usptest does not launch: it comes back after each boot with what it had. Its broker is on the
-// port that is returned.
+// rebootingAgent keeps a reference agent running that usptest does not launch: it comes back after each boot with what it had. Its broker is
+// on the port that is returned.
 func rebootingAgent(t *testing.T, flags ...string) (port string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -26,8 +26,8 @@ func rebootingAgent(t *testing.T, flags ...string) (port string) {
 	}
 	port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	l.Close()
-	args := append([]string{"agent", "--port=" + port, "--endpoint=proto::bench", "--timescale=25", "--agent-topic=bench", "--controller-topic=lab",
-		"--state=" + filepath.Join(t.TempDir(), "state.json")}, flags...)
+	args := append([]string{"agent", "--port=" + port, "--endpoint=proto::bench", "--timescale=25", "--agent-topic=bench",
+		"--controller-topic=lab", "--state=" + filepath.Join(t.TempDir(), "state.json")}, flags...)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -43,8 +43,8 @@ func rebootingAgent(t *testing.T, flags ...string) (port string) {
 	return port
 }
 
-// TestADeviceOnTheBenchThatLosesItsFirmware cannot be given back what it had, and is not launched afresh: every report says so first. A device that
-// boots the image that it had, though it reports success, has lost nothing.
+// TestADeviceOnTheBenchThatLosesItsFirmware cannot be given back what it had, and is not launched afresh: every report says so first. A
+// device that boots the image that it had, though it reports success, has lost nothing.
 func TestADeviceOnTheBenchThatLosesItsFirmware(t *testing.T) {
 	t.Parallel()
 	const left = "the device is left on a firmware of the test: it had version "

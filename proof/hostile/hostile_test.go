@@ -113,6 +113,9 @@ func attack(t *testing.T, link, name string, m mode) {
 		want, findings := result.Pass, ""
 		if c.ID == m.in {
 			want, findings = m.verdict, m.findings
+			if m.instead != "" && !found(c, findings) {
+				findings = m.instead
+			}
 		} else if words, ok := m.also[c.ID]; ok {
 			want, findings = m.verdict, words
 		}

@@ -34,9 +34,11 @@ type mode struct {
 	// requests says that what changes every reply changes the agent's own requests as well.
 	requests bool
 
-	// What the run has to say: the verdict of that case, pass when empty, and words of its findings.
+	// What the run has to say: the verdict of that case, pass when empty, and words of its findings, or other ones instead where that depends
+	// on what comes first.
 	verdict  result.Verdict
 	findings string
+	instead  string
 	late     bool              // its replies come, however late: each wait is patient
 	large    bool              // a reply is so large that a busy machine sends and reads it for long
 	brief    bool              // it stays away: the wait for it to reconnect is short

@@ -121,12 +121,12 @@ func sessionModes() map[string]mode {
 		"a TLS record that is never whole":      {22, 3, 3, 0x3f, 0xff, 2},
 		"no bytes of TLS":                       []byte("GET / HTTP/1.1\r\n\r\n"),
 	} {
-		// a failed handshake, or the device's Disconnect Record when it comes before
-		findings := "TLS"
+		// the Disconnect Record of the device may come before the failed handshake is noticed
+		findings, instead := "the TLS handshake in a session context has failed", "the device refuses TLS in a session context"
 		if name == "a TLS record that is never whole" || name == "no bytes of TLS" { // which are the beginning of one
-			findings = "no end of the TLS handshake"
+			findings, instead = "no end of the TLS handshake", ""
 		}
-		all[name] = mode{in: withTLS, verdict: result.Fail, findings: findings,
+		all[name] = mode{in: withTLS, verdict: result.Fail, findings: findings, instead: instead,
 			answers: func(r *usppb.Record) bool { return r.GetPayloadSecurity() == usppb.Record_TLS12 },
 			act: func(s *session, p packet, _ *usppb.Msg) bool {
 				heard := s.lastHeard().GetSessionContext()
