@@ -16,6 +16,7 @@ type replyObject = usppb.GetSupportedDMResp_SupportedObjectResult
 func FromReply(r *usppb.GetSupportedDMResp) (*Model, error) {
 	m := newModel("")
 	known := false
+	bare := map[usppb.GetSupportedDMResp_ObjAccessType]*Object{} // those without elements are one Object for each access
 	for _, q := range r.GetReqObjResults() {
 		if q.GetErrCode() != 0 {
 			return nil, fmt.Errorf("the device answered %s with error %d %q", q.GetReqObjPath(), q.GetErrCode(), q.GetErrMsg())
@@ -29,7 +30,14 @@ func FromReply(r *usppb.GetSupportedDMResp) (*Model, error) {
 				m.twice = append(m.twice, o.GetSupportedObjPath())
 				continue
 			}
-			m.Objects[o.GetSupportedObjPath()] = objectOf(o)
+			if !isBare(o) {
+				m.Objects[o.GetSupportedObjPath()] = objectOf(o)
+				continue
+			}
+			if bare[o.GetAccess()] == nil {
+				bare[o.GetAccess()] = objectOf(o)
+			}
+			m.Objects[o.GetSupportedObjPath()] = bare[o.GetAccess()]
 		}
 	}
 	if len(m.Objects) == 0 {
@@ -39,6 +47,12 @@ func FromReply(r *usppb.GetSupportedDMResp) (*Model, error) {
 		o.KeysKnown = known
 	}
 	return m, nil
+}
+
+// isBare reports whether nothing is described of an object but its path and access.
+func isBare(r *replyObject) bool {
+	return len(r.GetSupportedParams())+len(r.GetSupportedCommands())+len(r.GetSupportedEvents())+
+		len(r.GetUniqueKeySets())+len(r.GetDivergentPaths()) == 0
 }
 
 // objectOf makes no map where there is nothing to put into it: a device may describe many objects, and most have few kinds of elements.

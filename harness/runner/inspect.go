@@ -8,6 +8,7 @@ import (
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/model"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -28,8 +29,8 @@ type inspection struct {
 	Compared *model.Report `json:"compared,omitempty"`
 	// lacks is what the device does not have of the declared features, by number. It stays in the process that asked.
 	lacks map[int]string
-	// described is the reply with the supported data model; it stays in the process that asked.
-	described *controller.Reply
+	// described is the event of the reply with the supported data model; it stays in the process that asked.
+	described journal.Mark
 }
 
 // inspect asks the device once for its whole supported data model and for the values that rules of features need.
@@ -50,7 +51,7 @@ func (r *rig) inspect(ctx context.Context, p *plan.Plan) inspection {
 	values := shown(r.Agent.Get(ctx, p.DetectableValues()...))
 	found := inspection{
 		Features: features(p, r.DUT, func(f plan.Feature) (plan.Detected, string) { return f.DetectIn(device, values) }),
-		Elements: r.DUT.CheckElements(device), model: device, described: got, lacks: map[int]string{},
+		Elements: r.DUT.CheckElements(device), model: device, described: got.Evidence(), lacks: map[int]string{},
 	}
 	for i := range found.Features {
 		boundTexts(r.Journal.Masker(), &found.Features[i].Why)

@@ -12,6 +12,7 @@ import (
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/model"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
@@ -42,7 +43,7 @@ func CheckModel(ctx context.Context, f *dut.File, link string, o ModelCheck) (*m
 		return nil, err
 	}
 	mark := r.Journal.Mark()
-	report, err := r.compare(ctx, r.Agent.GetSupportedDM(ctx, controller.WholeModel()), o)
+	report, err := r.compareAnswer(ctx, r.Agent.GetSupportedDM(ctx, controller.WholeModel()), o)
 	if broken := r.broken(mark); report == nil && len(broken) > 0 {
 		err = fmt.Errorf("%w; the device broke a rule (%s): %w", err, broken[0].Rule, broken[0].Err)
 	}
@@ -54,18 +55,23 @@ func CheckModel(ctx context.Context, f *dut.File, link string, o ModelCheck) (*m
 	return report, errors.Join(err, failed)
 }
 
-// compare compares an answer to WholeModel with a model. With a report, an error says what of Values and Write is not in it.
-func (r *rig) compare(ctx context.Context, got *controller.Reply, o ModelCheck) (*model.Report, error) {
+// compareAnswer is compare for an answer to WholeModel.
+func (r *rig) compareAnswer(ctx context.Context, got *controller.Reply, o ModelCheck) (*model.Report, error) {
 	device, err := describedBy(got)
 	if err != nil {
 		return nil, err
 	}
+	return r.compare(ctx, device, got.Evidence(), o)
+}
+
+// compare compares what the device described in an event with a model. With a report, an error says what of Values and Write is not in it.
+func (r *rig) compare(ctx context.Context, device *model.Model, described journal.Mark, o ModelCheck) (*model.Report, error) {
 	report, err := model.Compare(device, o.Model, o.Profiles...)
 	if err != nil {
 		return nil, err
 	}
 	for i := range report.Findings {
-		report.Findings[i].Event = uint64(got.Evidence())
+		report.Findings[i].Event = uint64(described)
 	}
 	if o.Values {
 		err = r.checkValues(ctx, device, o.Model, report)
@@ -104,7 +110,7 @@ func describedBy(got *controller.Reply) (*model.Model, error) {
 
 // compareEarly is compare for a run: the data model of the first contact, compared with the built-in facts about TR-181. A profile that it
 // does not know is a note.
-func (r *rig) compareEarly(ctx context.Context, got *controller.Reply, out string, began time.Time) (*model.Report, error) {
+func (r *rig) compareEarly(ctx context.Context, found inspection, out string, began time.Time) (*model.Report, error) {
 	facts, err := model.Facts()
 	if err != nil {
 		return nil, err
@@ -119,7 +125,7 @@ func (r *rig) compareEarly(ctx context.Context, got *controller.Reply, out strin
 		}
 		check.Profiles = append(check.Profiles, name)
 	}
-	report, err := r.compare(ctx, got, check)
+	report, err := r.compare(ctx, found.model, found.described, check)
 	if err != nil {
 		return nil, err
 	}

@@ -152,7 +152,7 @@ func (w *worker) run(ctx context.Context) error {
 	}
 	found := r.inspect(ctx, w.plan)
 	if w.Compare && found.Blind == "" {
-		if found.Compared, err = r.compareEarly(ctx, found.described, w.Out, began); err != nil {
+		if found.Compared, err = r.compareEarly(ctx, found, w.Out, began); err != nil {
 			w.note("the data model was not compared with TR-181: %v", err)
 		}
 	}
