@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -130,14 +132,41 @@ func (c *Case) cleanUp(passed bool) (acts []result.CleanUp, dirty bool) {
 		c.ownUnanswered(ctx)   // within the session context in which it was asked
 		c.Agent.RenewContext() // what a body prepared may never have been sent
 	}
-	for i := len(c.cleanup) - 1; i >= 0; i-- {
-		act := result.CleanUp{Name: c.cleanup[i].name}
-		if err := c.putBack(ctx, c.cleanup[i].do); err != nil {
+	mark := c.Journal.Mark()
+	carryOut := func(one cleanup) {
+		act := result.CleanUp{Name: one.name}
+		if err := c.putBack(ctx, one.do); err != nil {
 			act.Error, dirty = err.Error(), true
 		}
 		acts = append(acts, act)
 	}
+	for i := len(c.cleanup) - 1; i >= 0; i-- {
+		carryOut(c.cleanup[i])
+	}
+	if slices.ContainsFunc(c.Journal.Since(mark), c.changesConnection) {
+		carryOut(cleanup{"wait until the device has settled, whose connection was set", c.settleConnection})
+	}
 	return acts, dirty
+}
+
+// changesConnection reports whether e is a request of the harness that changes how the device connects over the Link. A device may connect
+// anew for it, and the next case must not be the one to find out.
+func (c *Case) changesConnection(e *journal.Event) bool {
+	m, ok := e.Body.(*controller.Message)
+	if !ok || e.Dir != journal.Out {
+		return false
+	}
+	request := m.GetBody().GetRequest()
+	paths := request.GetDelete().GetObjPaths()
+	for _, o := range request.GetAdd().GetCreateObjs() {
+		paths = append(paths, o.GetObjPath())
+	}
+	for _, o := range request.GetSet().GetUpdateObjs() {
+		paths = append(paths, o.GetObjPath())
+	}
+	return slices.ContainsFunc(paths, func(path string) bool {
+		return strings.Contains(path, ".MTP.") || strings.HasPrefix(path, "Device."+c.MTP.Name+".")
+	})
 }
 
 // putBack does one act of clean-up. When it got no answer since the device's session had ended, it is done again in the next one:

@@ -129,6 +129,30 @@ func TestAnActThatTheDeviceMissedIsDoneAgain(t *testing.T) {
 	}
 }
 
+// TestAConnectionThatWasPutBackSettles before the next case begins: a device may use what was set at once, in a new connection.
+func TestAConnectionThatWasPutBackSettles(t *testing.T) {
+	for object, settles := range map[string]bool{"Device.MQTT.Client.1.": true, "Device.LocalAgent.MTP.1.": true, "Device.STOMP.Connection.1.": false} {
+		t.Run(object, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, d := newBench(t, usp.Params{object + "P": "before"})
+				reconnected := false
+				r := trying(t, b, func(c *Case) {
+					c.Restore(object, "P")
+					d.answer = func(*usppb.Msg) *usppb.Msg {
+						d.away = make(chan struct{})
+						time.AfterFunc(c.Waits().Settle/2, func() { reconnected = true; close(d.away) })
+						return nil
+					}
+				})
+				synctest.Wait()
+				if reconnected != settles || r.Verdict != result.Pass {
+					t.Errorf("the next case begins with a device that has reconnected: %v; %s, %s", reconnected, r.Verdict, actsOf(r))
+				}
+			})
+		})
+	}
+}
+
 func TestWhatACaseAddedIsDeleted(t *testing.T) {
 	added := func(paths ...string) *controller.Reply {
 		resp := &usppb.AddResp{}

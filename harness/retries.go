@@ -53,8 +53,7 @@ func (c *Case) LengthenRetry(object, param string) (lengthened bool) {
 		c.Note("the device keeps its %s of 1 s, so that a retry at once is not told from one in time: %v", param, err)
 		return false
 	}
-	c.Pause(c.Scaled(c.Waits().Settle) + c.Lag()) // for a device that reconnects when its row has been set
-	c.DeviceMust(c.Reachable(c))
+	c.SettleConnection()
 	return true
 }
 

@@ -267,6 +267,19 @@ func (c *Case) awaitRestart(ctx context.Context) {
 	}
 }
 
+// SettleConnection waits until a device that uses a changed setting of its connection at once, in a new connection, is back: what is sent on
+// the old one meanwhile is lost.
+func (c *Case) SettleConnection() { c.DeviceMust(c.settleConnection(c)) }
+
+func (c *Case) settleConnection(ctx context.Context) error {
+	select {
+	case <-time.After(c.Scaled(c.Waits().Settle) + c.Lag()):
+		return c.Reachable(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Reboot makes the device restart, in the way the DUT file says, and returns the mark before it. The device need not be back yet. A Set
 // before may make the device reconnect: that is given time, so that its session is not taken for the one after the reboot.
 func (c *Case) Reboot() (mark journal.Mark) {

@@ -24,7 +24,7 @@ func stompFrames(c *harness.Case) {
 	c.Step(1, "set %s of %s to %s, and %s to false", host, row, wanted[host], beats)
 	had := setWhatIsThere(c, row, wanted)
 	c.Step(2, "end the connection, and wait for the next one")
-	c.Pause(c.Scaled(c.Waits().Settle) + c.Lag()) // for a device that reconnects when its row has been set
+	c.SettleConnection()
 	opening, err := c.NewSession()
 	c.DeviceMust(err)
 	asked, ok := opening.Body.(*stomp.Frame)

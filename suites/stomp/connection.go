@@ -65,7 +65,7 @@ func ends(conn uint64, by journal.Dir) func(*journal.Event) error {
 }
 
 // shortRetries gives the connection short intervals, which are put back at the end; a device that
-// does not take them keeps its own. A device may reconnect when its row has been set.
+// does not take them keeps its own.
 func shortRetries(c *harness.Case, row string) {
 	short := usp.Params{initialInterval: "3", intervalMultiplier: "2000"}
 	for _, name := range short.Names() {
@@ -78,8 +78,7 @@ func shortRetries(c *harness.Case, row string) {
 		c.Note("the device keeps its own retry intervals: %v", err)
 		return
 	}
-	c.Pause(c.Scaled(c.Waits().Settle) + c.Lag())
-	c.DeviceMust(c.Reachable(c))
+	c.SettleConnection()
 }
 
 // retryPolicy reads the retry rule of a connection. A parameter that is not there counts as its
