@@ -131,7 +131,9 @@ func TestAnActThatTheDeviceMissedIsDoneAgain(t *testing.T) {
 
 // TestAConnectionThatWasPutBackSettles before the next case begins: a device may use what was set at once, in a new connection.
 func TestAConnectionThatWasPutBackSettles(t *testing.T) {
-	for object, settles := range map[string]bool{"Device.MQTT.Client.1.": true, "Device.LocalAgent.MTP.1.": true, "Device.STOMP.Connection.1.": false} {
+	for object, settles := range map[string]bool{
+		"Device.MQTT.Client.1.": true, "Device.LocalAgent.MTP.1.": true, "Device.STOMP.Connection.1.": false,
+	} {
 		t.Run(object, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b, d := newBench(t, usp.Params{object + "P": "before"})

@@ -267,8 +267,8 @@ func (c *Case) awaitRestart(ctx context.Context) {
 	}
 }
 
-// SettleConnection waits until a device that uses a changed setting of its connection at once, in a new connection, is back: what is sent on
-// the old one meanwhile is lost.
+// SettleConnection waits until a device that uses a changed setting of its connection at once, in a new connection, is back: what is sent
+// on the old one meanwhile is lost.
 func (c *Case) SettleConnection() { c.DeviceMust(c.settleConnection(c)) }
 
 func (c *Case) settleConnection(ctx context.Context) error {

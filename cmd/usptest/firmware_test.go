@@ -16,8 +16,8 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-// rebootingAgent keeps a reference agent running that usptest does not launch: it comes back after each boot with what it had. Its broker is
-// on the port that is returned.
+// rebootingAgent keeps a reference agent running that usptest does not launch: it comes back after each boot with what it had. Its broker
+// is on the port that is returned.
 func rebootingAgent(t *testing.T, flags ...string) (port string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -34,8 +34,8 @@ type mode struct {
 	// requests says that what changes every reply changes the agent's own requests as well.
 	requests bool
 
-	// What the run has to say: the verdict of that case, pass when empty, and words of its findings, or other ones instead where that depends
-	// on what comes first.
+	// What the run has to say: the verdict of that case, pass when empty, and words of its findings, or other ones instead where that
+	// depends on what comes first.
 	verdict  result.Verdict
 	findings string
 	instead  string
