@@ -19,7 +19,8 @@ import (
 )
 
 // ToAgent returns how a Controller opens a WebSocket to the Agent whose session is given. An Agent that is the client of that session
-// must accept one too (R-WS.6): it is made to listen where it does not yet. The error says what it lacks.
+// must accept one too (R-WS.6): it is made to listen where it does not yet, for which it may begin another session. The error says what it
+// lacks.
 func (c *Case) ToAgent(session *websocket.Conn) (websocket.DialOptions, error) {
 	c.Uses(plan.NeedWebSocketClient)
 	if session.Dialled() {
@@ -85,7 +86,10 @@ func listeningRow(c *Case) (string, error) {
 	if err := expect.Type(c.Agent.Set(c, false, usp.Update(off+"WebSocket.", nil, address)), usp.SetResp); err != nil {
 		return "", err
 	}
-	return off, expect.Type(c.Agent.Set(c, false, usp.Update(off, usp.Params{"Enable": "true"}, nil)), usp.SetResp)
+	if err := expect.Type(c.Agent.Set(c, false, usp.Update(off, usp.Params{"Enable": "true"}, nil)), usp.SetResp); err != nil {
+		return "", err
+	}
+	return off, c.settleConnection(c)
 }
 
 // awaitListener waits until somebody accepts TCP connections at an address.

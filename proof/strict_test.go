@@ -72,6 +72,7 @@ func strictRows() []strictReading {
 		{erratum: "permission-without-order", metric: 1, alternative: "permission-wants-order"},
 		{erratum: "denied-operate-without-response", alternative: "failure-unreported"},
 		{erratum: "permission-denied-inside", alternative: "denial-inside"},
+		{erratum: "required-parameter-that-is-denied", alternative: "denied-required-parameter-with-7021"},
 		{erratum: "error-for-a-bad-signature", alternative: "bad-signature-answered"},
 		{erratum: "time-is-awaited", link: "mqtt5+tls", alternative: "time-awaited"},
 		{erratum: "trust-is-made-apart", link: "mqtt5+tls"},

@@ -49,7 +49,8 @@ type conn struct {
 
 	mu             sync.Mutex // one writer at a time; it guards what follows
 	version        byte       // 0 until CONNECT
-	maxPacket      int        // what the device takes, 0 for anything
+	clientID       string
+	maxPacket      int // what the device takes, 0 for anything
 	receiveMaximum int
 	unacked        map[uint16]struct{} // QoS 1 messages on their way
 	lastID         uint16
@@ -268,6 +269,7 @@ func (c *conn) note(p *Packet) error {
 		}
 		c.keepAlive = time.Duration(p.KeepAlive) * time.Second
 		c.mu.Lock()
+		c.clientID = p.ClientID
 		c.version, c.maxPacket, c.receiveMaximum = p.Version, int(p.MaximumPacketSize), int(p.ReceiveMaximum)
 		c.mu.Unlock()
 	case Puback:

@@ -38,7 +38,9 @@ type Publication struct {
 type Subscriber struct {
 	Conn    uint64
 	Version byte
-	Filter  Filter // the first, by text, of those that match
+	// ClientID is the client identifier of its CONNECT.
+	ClientID string
+	Filter   Filter // the first, by text, of those that match
 }
 
 // Publish sends a message to every open connection that has subscribed to its topic. It returns when the packet is written, with
@@ -147,7 +149,7 @@ func (s *Server) Subscriber(topic string) (Subscriber, bool) {
 	t := targets[len(targets)-1]
 	t.conn.mu.Lock()
 	defer t.conn.mu.Unlock()
-	return Subscriber{Conn: t.conn.ID, Version: t.conn.version, Filter: t.first}, true
+	return Subscriber{Conn: t.conn.ID, Version: t.conn.version, ClientID: t.conn.clientID, Filter: t.first}, true
 }
 
 // Changed returns a channel that is closed at the next subscription, its end, or the end of a connection. Take it before asking

@@ -150,6 +150,17 @@ func securedRole(c *harness.Case) {
 	c.Step(4, "get %s as the second Controller", s.path)
 	got = second.Get(c, s.path)
 	c.Metric(2, func(m *harness.Metric) { s.judge(m, got, s.value, "the value that the harness gave it") })
+	own, err := c.ControllerRow()
+	c.DeviceMust(err)
+	values, err := c.ReadAll(own)
+	c.DeviceMust(err)
+	has := append(references(values[own+"AssignedRole"]), references(values[own+"InheritedRole"])...)
+	if slices.ContainsFunc(has, func(r string) bool { return slices.Contains(list, expect.WithoutDot(r)) }) {
+		return
+	}
+	c.Beyond("TR-181, LocalAgent.ControllerTrust.SecuredRoles", func(m *harness.Metric) {
+		s.judge(m, c.Agent.Get(c, s.path), "", "an empty value for the first Controller, none of whose Roles is among SecuredRoles")
+	})
 }
 
 // judge wants a GetResp to hold the parameter with a value, which the report does not show.

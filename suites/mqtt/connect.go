@@ -144,7 +144,7 @@ func overTLS(c *harness.Case) {
 
 // sameClientID is 11.5: after a reboot the Agent connects with the client identifier that it had
 // (R-MQTT.11). Where its parameter is empty, that is the one of its CONNECT, or the one that the
-// broker assigned to it.
+// broker assigned to it. Otherwise both must agree.
 func sameClientID(c *harness.Case) {
 	path := c.BrokerRow() + "ClientID"
 	c.Step(1, "get %s", path)
@@ -156,6 +156,7 @@ func sameClientID(c *harness.Case) {
 		known = clientIDOf(c, session)
 		c.Note("%s is empty; in the session before the reboot the client identifier was %q", path, known)
 	}
+	before, _ := c.MQTT.Subscriber(publishedAt(c, usualTopic(c)))
 	c.Step(2, "reboot the device")
 	mark := c.Reboot()
 	c.Step(3, "wait until it connects")
@@ -163,6 +164,9 @@ func sameClientID(c *harness.Case) {
 		e, err := awaitConnect(c, mark)
 		m.Must(err)
 		m.Must(expect.Equal("CONNECT: client identifier", known, packet(e, mqtt.Connect).ClientID), e.Seq)
+		if before.ClientID != "" {
+			m.Must(expect.Equal("CONNECT before the reboot: client identifier", known, before.ClientID), e.Seq)
+		}
 	})
 	c.BackAfter(mark)
 }

@@ -42,6 +42,13 @@ func newSubscription(c *harness.Case) {
 		e, err := c.Await("UNSUBSCRIBE packet for "+filter, c.ResponseWait(), mark, expect.HasFilter(mqtt.Unsubscribe, filter))
 		m.Must(err)
 		m.Saw(e.Seq)
+		for _, f := range packet(e, mqtt.Unsubscribe).Filters {
+			if f.Topic != filter {
+				m.Must(expect.Nothing("filter in the UNSUBSCRIBE packet beside that of the Subscription", usp.Quote(f.Topic)))
+			}
+		}
+		alive := c.Agent.Get(c, endpointID) // over the topic that it still has
+		m.Must(expect.Type(alive, usp.GetResp), alive.Evidence())
 	})
 }
 

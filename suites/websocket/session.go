@@ -115,6 +115,7 @@ func withoutExtension(c *harness.Case) {
 			m.Note("not tried with the Agent as the server: %v", err)
 			return
 		}
+		client = session(c)
 		c.Step(3, "open a session to the Agent, at %s, instead of the one that it has opened, and get %s", to.URL, deviceInfo)
 		asServer := instead(c, client, to)
 		if err := expect.Type(asServer, usp.GetResp); err != nil {

@@ -26,6 +26,7 @@ func oneSession(c *harness.Case) {
 	if err != nil {
 		c.Unsupported(fmt.Sprintf("the Agent accepts no session from a Controller (R-WS.6): %v", err))
 	}
+	first = session(c)
 	c.Step(2, "open a second WebSocket to the Agent, at %s", to.URL)
 	mark := c.Journal.Mark()
 	second, refusal := dial(c, to)
