@@ -149,8 +149,8 @@ func (c *Case) cleanUp(passed bool) (acts []result.CleanUp, dirty bool) {
 	return acts, dirty
 }
 
-// changesConnection reports whether e is a request of the harness that changes how the device connects over the Link. A device may connect
-// anew for it, and the next case must not be the one to find out.
+// changesConnection reports whether e is a request of the harness that changes how the device connects over the Link. A device may begin a
+// new session for it, and the next case must not be the one to find out.
 func (c *Case) changesConnection(e *journal.Event) bool {
 	m, ok := e.Body.(*controller.Message)
 	if !ok || e.Dir != journal.Out {
