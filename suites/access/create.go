@@ -143,8 +143,8 @@ func unwritableParameterIncluded(c *harness.Case) {
 	})
 }
 
-// mustFailDenied wants each oper_failure of an AddResp to report a missing permission (7006), or the required parameter that failed for want
-// of it (7021): the failure of an object has no parameter errors.
+// mustFailDenied wants each oper_failure of an AddResp to report a missing permission (7006), or the required parameter that failed for
+// want of it (7021): the failure of an object has no parameter errors.
 func mustFailDenied(c *harness.Case, m *harness.Metric, added *controller.Reply) {
 	for i, o := range added.Body().GetResponse().GetAddResp().GetCreatedObjResults() {
 		f := o.GetOperStatus().GetOperFailure()
