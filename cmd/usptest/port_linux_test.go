@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -48,6 +49,8 @@ func inComputer(t *testing.T) bool {
 		"addr add 192.0.2.5/24 brd 192.0.2.255 dev eth1 label eth1:lab", "addr add 2001:db8::5/64 dev eth1",
 		"link set eth1 addrgenmode none", "link set eth1 up", "addr add fe80::5/64 dev eth1 nodad", "link set far up",
 		"route add 198.51.100.0/24 via 192.0.2.9 dev eth1", "-6 route add 2001:db8:7::/64 via 2001:db8::9 dev eth1",
+		"route add default via 192.0.2.8 dev eth1 table 77",
+		"link set eth1 mtu 1400 txqueuelen 77 promisc on allmulticast on alias bench",
 	} {
 		ip(t, strings.Fields(line)...)
 	}
@@ -63,16 +66,19 @@ func ip(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// ports are what the computer has: addresses, routes, and what eth0 has sent and received.
+// ports are what the computer has: interfaces with their flags, addresses, routes, and what eth0 has sent and received.
 func ports(t *testing.T) string {
 	t.Helper()
-	lines := strings.Split(ip(t, "-o", "addr")+ip(t, "route")+ip(t, "-6", "route"), "\n")
+	lines := strings.Split(ip(t, "-o", "-d", "link")+ip(t, "-o", "addr")+ip(t, "route", "show", "table", "all"), "\n")
+	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, "table local") }) // the system's own
+	// whether the device at the other end is up
+	carrier := regexp.MustCompile(`NO-CARRIER,|,LOWER_UP| state [A-Z]+`)
 	for i, line := range lines {
 		_, lines[i], _ = strings.Cut(line, ": ") // the number of a port
 		if !strings.Contains(line, ": ") {
 			lines[i] = line
 		}
-		words := strings.Fields(lines[i])
+		words := strings.Fields(carrier.ReplaceAllString(lines[i], ""))
 		lines[i] = strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "linkdown" || w == "tentative" }), " ")
 	}
 	slices.Sort(lines)
@@ -149,6 +155,43 @@ func TestAPortOfThisComputerIsLent(t *testing.T) {
 	}
 }
 
+// TestAPortInUseIsNotLent: an interface that depends on the port would lose it.
+func TestAPortInUseIsNotLent(t *testing.T) {
+	t.Parallel()
+	for name, use := range map[string]struct {
+		made []string
+		want string
+	}{
+		"a bridge": {[]string{"link add br0 type bridge", "link set eth1 master br0"},
+			"lab.network.interface eth1: the port is a member of br0 (bridge), which would lose it: before the run, " +
+				"ip link set eth1 nomaster"},
+		"an interface on it": {[]string{"link add link eth1 name guest0 type macvlan"},
+			"lab.network.interface eth1: guest0 (macvlan) is made on the port, and would end when the port is " +
+				"lent: ip link del guest0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if !inComputer(t) {
+				return
+			}
+			for _, line := range use.made {
+				if out, err := exec.CommandContext(t.Context(), "ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+					t.Skipf("NOT TESTED: the kernel has no such interface: ip %s: %v\n%s", line, err, out)
+				}
+			}
+			before := ports(t)
+			dir := t.TempDir()
+			file := filepath.Join(dir, "lab.yaml")
+			write(t, fmt.Appendf(nil, benchDevice, ""), file)
+			p := usptest(t, "run", "--dut", file, "--out", filepath.Join(dir, "out"), "8.1")
+			p.Want(t, result.ExitUsage, "nothing to run", use.want)
+			if after := ports(t); after != before {
+				t.Errorf("the ports before:\n%s\nand after the run:\n%s", before, after)
+			}
+		})
+	}
+}
+
 // lent starts a run in which eth1 is lent, and returns once it is: with the processes of the worker and of who lends.
 func lent(t *testing.T) (p *program.Program, run *exec.Cmd, worker, lender int) {
 	t.Helper()
@@ -196,10 +239,16 @@ func namespace(t *testing.T, pid int) string {
 	return link
 }
 
-// TestAPortOfAKilledRunGoesBack kills the run, or its worker as well: the port gets back what it had nonetheless.
-func TestAPortOfAKilledRunGoesBack(t *testing.T) {
+// TestAPortOfAnEndedRunGoesBack ends the run early, in every way: the port gets back what it had nonetheless.
+func TestAPortOfAnEndedRunGoesBack(t *testing.T) {
 	t.Parallel()
-	for name, withWorker := range map[string]bool{"the run": false, "the run and its worker": true} {
+	for name, end := range map[string]struct {
+		signal     syscall.Signal
+		withWorker bool
+	}{
+		"interrupted": {syscall.SIGINT, false}, "terminated": {syscall.SIGTERM, false}, "killed": {syscall.SIGKILL, false},
+		"killed with its worker": {syscall.SIGKILL, true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if !inComputer(t) {
@@ -209,15 +258,18 @@ func TestAPortOfAKilledRunGoesBack(t *testing.T) {
 			before := ports(t)
 			_, run, worker, _ := lent(t)
 			victims := []int{run.Process.Pid}
-			if withWorker {
+			if end.withWorker {
 				victims = append(victims, worker)
 			}
 			for _, pid := range victims {
-				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				if err := syscall.Kill(pid, end.signal); err != nil {
 					t.Fatal(err)
 				}
 			}
-			_ = run.Wait() // it was killed
+			_ = run.Wait() // what becomes of the port does not depend on its exit code
+			if end.signal != syscall.SIGKILL && ports(t) != before {
+				t.Errorf("the ports before:\n%s\nand when the run has ended:\n%s", before, ports(t))
+			}
 			gomega.NewWithT(t).Eventually(func() string { return ports(t) }, "2m", "100ms").Should(gomega.Equal(before))
 		})
 	}

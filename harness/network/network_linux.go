@@ -198,12 +198,38 @@ func settings(name string) map[string]string {
 
 // Lendable says why the port of that name cannot be lent; nil: it can. Nothing is done to it.
 func Lendable(name string) error {
-	if _, err := netlink.LinkByName(name); err != nil {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
 		return fmt.Errorf("lab.network.interface %s: %w; ip link lists the interfaces of this computer", name, err)
+	}
+	if err := unused(link); err != nil {
+		return fmt.Errorf("lab.network.interface %s: %w", name, err)
 	}
 	if !may(unix.CAP_NET_ADMIN) {
 		return fmt.Errorf("lab.network.interface %s: %w: only root may lend a port of this computer; run usptest as root",
 			name, ErrUnavailable)
+	}
+	return nil
+}
+
+// unused wants no other interface of this computer to depend on a port. A bridge or bond would lose it as a member, and a VLAN that is
+// made on it would end, when the port moves to another namespace; neither comes back with it.
+func unused(port netlink.Link) error {
+	all, err := netlink.LinkList()
+	if err != nil {
+		return err
+	}
+	name := port.Attrs().Name
+	for _, other := range all {
+		a := other.Attrs()
+		switch {
+		case a.Index == port.Attrs().MasterIndex:
+			return fmt.Errorf("the port is a member of %s (%s), which would lose it: before the run, ip link set %s nomaster "+
+				"takes it out; afterwards, ip link set %s master %s puts it back", a.Name, other.Type(), name, name, a.Name)
+		case a.ParentIndex == port.Attrs().Index && a.NetNsID < 0 && other.Type() != "veth": // which names its other end there
+			return fmt.Errorf("%s (%s) is made on the port, and would end when the port is lent: ip link del %s deletes it "+
+				"before the run; make it again afterwards, or name another port", a.Name, other.Type(), a.Name)
+		}
 	}
 	return nil
 }
@@ -222,9 +248,13 @@ func Lend(name string, pid int) (*Port, error) {
 	if p.addrs, err = netlink.AddrList(link, netlink.FAMILY_ALL); err != nil {
 		return nil, err
 	}
-	if p.routes, err = netlink.RouteList(link, netlink.FAMILY_ALL); err != nil {
+	everyTable := &netlink.Route{LinkIndex: link.Attrs().Index, Table: unix.RT_TABLE_UNSPEC}
+	const filter = netlink.RT_FILTER_OIF | netlink.RT_FILTER_TABLE
+	if p.routes, err = netlink.RouteListFiltered(netlink.FAMILY_ALL, everyTable, filter); err != nil {
 		return nil, err
 	}
+	// the table of local addresses is the system's own work
+	p.routes = slices.DeleteFunc(p.routes, func(r netlink.Route) bool { return r.Table == unix.RT_TABLE_LOCAL })
 	if p.holder, err = unix.PidfdOpen(pid, 0); err != nil {
 		return nil, err
 	}
