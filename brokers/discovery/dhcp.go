@@ -327,7 +327,11 @@ func (s *Server) takeDHCPv6(socket *socket, p packet) {
 		reply, err = dhcpv6.NewAdvertiseFromSolicit(m, modifiers...)
 	case dhcpv6.MessageTypeRequest, dhcpv6.MessageTypeRenew, dhcpv6.MessageTypeRebind, dhcpv6.MessageTypeInformationRequest:
 		reply, err = dhcpv6.NewReplyFromMessage(m, modifiers...)
-	case dhcpv6.MessageTypeConfirm, dhcpv6.MessageTypeRelease, dhcpv6.MessageTypeDecline:
+	case dhcpv6.MessageTypeConfirm:
+		// the device has to ask for an address again, and with it for everything else
+		status := dhcpv6.WithOption(&dhcpv6.OptStatusCode{StatusCode: iana.StatusNotOnLink})
+		reply, err = dhcpv6.NewReplyFromMessage(m, dhcpv6.WithServerID(s.duid), status)
+	case dhcpv6.MessageTypeRelease, dhcpv6.MessageTypeDecline:
 		reply, err = dhcpv6.NewReplyFromMessage(m, dhcpv6.WithServerID(s.duid), dhcpv6.WithOption(&dhcpv6.OptStatusCode{StatusCode: iana.StatusSuccess}))
 	default:
 		return

@@ -152,7 +152,7 @@ func (s *Server) answer(p packet, size int, write func(raw []byte) error) {
 	reply := new(dns.Msg).SetReply(m)
 	reply.Authoritative, reply.RecursionAvailable = true, true
 	s.mu.Lock()
-	reply.Answer, reply.Extra = found(s.zone, m.Question)
+	reply.Answer, _ = found(s.zone, m.Question) // nothing besides, so that the device has to ask for it (RFC 6763, section 12)
 	known := slices.ContainsFunc(s.zone, func(rr dns.RR) bool {
 		return slices.ContainsFunc(m.Question, func(q dns.Question) bool { return dns.IsSubDomain(q.Name, rr.Header().Name) })
 	})

@@ -279,6 +279,10 @@ func TestAForeignResolver(t *testing.T) {
 			t.Errorf("dig %s: want %q, got %s", test.query, test.want, got)
 		}
 	}
+	pointer := []string{"dig", "+noall", "+answer", "+additional", "+noedns", "@10.69.85.1", "_usp-ctr-mqtt._tcp.controller.example", "PTR"}
+	if got := there(t, wire, pointer...); !strings.Contains(got, "PTR") || strings.Contains(got, "SRV") {
+		t.Errorf("want the pointer and nothing else, so that a device has to ask for it:\n%s", got)
+	}
 	s.Forget("Example")
 	if got := there(t, wire, "dig", "+short", "+tries=2", "+time=2", "@10.69.85.1", "controller.example", "A"); got != "" {
 		t.Errorf("want nothing of a name that was forgotten, got %s", got)
@@ -319,6 +323,21 @@ func TestAForeignHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.Eventually(routes, "20s").ShouldNot(gomega.ContainSubstring("default"), "the router takes leave")
+}
+
+// A client that has an address already, and only wants it confirmed, has to ask for one again: only then does it get what is offered.
+func TestAConfirmedAddressIsAskedForAgain(t *testing.T) {
+	if !isolate(t) {
+		return
+	}
+	_, s, j := bench(t)
+	from := netip.AddrPortFrom(netip.MustParseAddr("fe80::9").WithZone(s.nic.Name), 546)
+	confirm := []byte("\x04\x00\x00\x01\x00\x01\x00\x0a\x00\x03\x00\x01\x02\x00\x00\x00\x00\x09")
+	s.takeDHCPv6(s.sockets[1], packet{from, netip.MustParseAddrPort("[ff02::1:2]:547"), 0, confirm})
+	last := j.Since(0)[len(j.Since(0))-1]
+	if d, ok := last.Body.(*DHCP); !ok || last.Dir != journal.Out || d.Type != "REPLY" || !strings.Contains(d.Describe(), "NotOnLink") {
+		t.Errorf("want a REPLY with NotOnLink, got %s %s %+v", last.Dir, last.Type, last.Body)
+	}
 }
 
 // TestHostile takes what no device should send: the servers go on, and the journal has a bound.

@@ -17,8 +17,9 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// vendorClass is what a device says to a DHCP server that wants a Controller (R-DIS.1).
-const vendorClass = "usp"
+// vendorClass is what a device says to a DHCP server that wants a Controller (R-DIS.1), cwmpClass what one says that wants an ACS, under
+// the same enterprise number (TR-069, section 3.1).
+const vendorClass, cwmpClass = "usp", "dslforum.org"
 
 // requests are the messages of DHCP that must hold it: those in which a client asks for something.
 func requests() []string {
@@ -39,8 +40,8 @@ func requestsController(c *harness.Case) {
 		}
 		judged, others := looking(all)
 		if len(others) > 0 {
-			m.Note("clients that never send enterprise number %d, and so look for no Controller: %d, such as DHCPv%d of %s",
-				discovery.Enterprise, len(others), others[0].Version, others[0].Client)
+			m.Note("clients that look for no Controller, as they never send enterprise number %d, or only with the class %q "+
+				"of CWMP: %d, such as DHCPv%d of %s", discovery.Enterprise, cwmpClass, len(others), others[0].Version, others[0].Client)
 		}
 		for _, e := range judged {
 			m.Must(classed(e.Body.(*discovery.DHCP)), e.Seq)
@@ -56,13 +57,14 @@ func asked(c *harness.Case, mark journal.Mark) []*journal.Event {
 	})
 }
 
-// looking are the requests of the clients that look for a Controller, in that they name the Broadband Forum at least once, and one request
-// of each of the other clients. A device has a client for each version of IP and each interface, and may have some that are not USP's.
+// looking are the requests of the clients that look for a Controller, in that they name the Broadband Forum at least once, and not for CWMP
+// alone, and one request of each of the other clients. A device has a client for each version of IP and each interface, and may have some
+// that are not USP's.
 // Where none looks for a Controller, all are judged.
 func looking(all []*journal.Event) (judged []*journal.Event, others []*discovery.DHCP) {
 	looks := map[string]bool{}
 	for _, e := range all {
-		if d := e.Body.(*discovery.DHCP); len(ofForum(d)) > 0 {
+		if d := e.Body.(*discovery.DHCP); slices.ContainsFunc(ofForum(d), beyondCWMP) {
 			looks[d.Client], looks[d.Exchange] = true, true
 		}
 	}
@@ -85,6 +87,9 @@ func looking(all []*journal.Event) (judged []*journal.Event, others []*discovery
 func ofForum(d *discovery.DHCP) []discovery.VendorClass {
 	return slices.DeleteFunc(slices.Clone(d.Classes), func(v discovery.VendorClass) bool { return v.Enterprise != discovery.Enterprise })
 }
+
+// beyondCWMP is about a vendor class that is not that of a CWMP client.
+func beyondCWMP(v discovery.VendorClass) bool { return len(v.Data) != 1 || v.Data[0] != cwmpClass }
 
 // classed wants a message to hold the vendor class.
 func classed(d *discovery.DHCP) error {
@@ -123,27 +128,33 @@ func adoptsOptions(c *harness.Case) {
 	}
 	dials(c).keep(c)
 	code := "usptest-" + rand.Text()[:12]
-	c.Step(1, "offer the provisioning code %s, with NUL at its end", code)
+	c.Step(1, "offer the provisioning code %s and the retry minimum wait interval %s, each with NUL at its end", code, newWait)
 	c.DHCP().Offer(append(offered(c), discovery.Option{Code: discovery.OptionProvisioningCode, Value: code + "\x00"},
-		discovery.Option{Code: discovery.OptionRetryWait, Value: newWait}, discovery.Option{Code: discovery.OptionRetryMultiplier, Value: newMultiplier})...)
+		discovery.Option{Code: discovery.OptionRetryWait, Value: newWait + "\x00"},
+		discovery.Option{Code: discovery.OptionRetryMultiplier, Value: newMultiplier})...)
 	c.Step(2, "reboot the device")
 	mark := c.Reboot()
 	c.Step(3, "wait for its DHCP request")
 	c.BackAfter(mark)
 	c.Step(4, "get %s", row)
 	c.Step(5, "wait for the GetResp")
-	var values usp.Params
-	differs := func() error {
-		values, err = c.ReadAll(row)
-		if err != nil {
-			return err
+	shows := func(name, want string) func() error { // a device may adopt what came by DHCP when it is connected already
+		return func() error {
+			values, err := c.ReadAll(row)
+			if err != nil {
+				return err
+			}
+			return expect.Equal(row+name, want, values[row+name])
 		}
-		return expect.Equal(row+"ProvisioningCode", code, values[row+"ProvisioningCode"])
 	}
-	c.Metric(1, func(m *harness.Metric) { m.Must(c.Eventually(c.Waits().Settle, differs), c.Journal.Mark()) })
+	c.Metric(1, func(m *harness.Metric) {
+		m.Must(c.Eventually(c.Waits().Notify, shows("ProvisioningCode", code)), c.Journal.Mark())
+	})
 	for _, p := range []struct{ name, want string }{{wait, newWait}, {multiplier, newMultiplier}} {
-		if got, has := values[row+p.name]; has {
-			c.Beyond("TR-369 R-DIS.1a", func(m *harness.Metric) { m.Must(expect.Equal(row+p.name, p.want, got)) })
+		if _, has := before[row+p.name]; has {
+			c.Beyond("TR-369 R-DIS.1a, R-DIS.1c", func(m *harness.Metric) {
+				m.Must(c.Eventually(c.Waits().Notify, shows(p.name, p.want)), c.Journal.Mark())
+			})
 		}
 	}
 }
@@ -186,7 +197,10 @@ func asksDNS(c *harness.Case) {
 		for _, kind := range []uint16{dns.TypePTR, dns.TypeSRV, dns.TypeTXT} {
 			_, err := c.Await("DNS query of type "+dns.TypeToString[kind], harness.Wait{D: time.Second}, mark, func(e *journal.Event) error {
 				q, ok := e.Body.(*discovery.DNS)
-				if err := about(journal.LayerDNS, c.Discovery.Name)(e); err != nil || !ok || q.Question[0].Qtype != kind {
+				if err := about(journal.LayerDNS, c.Discovery.Name)(e); err != nil || !ok {
+					return journal.ErrSkip
+				}
+				if asked := q.Question[0].Qtype; asked != kind && asked != dns.TypeANY {
 					return journal.ErrSkip
 				}
 				return nil
