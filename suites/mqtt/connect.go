@@ -156,7 +156,7 @@ func sameClientID(c *harness.Case) {
 		known = clientIDOf(c, session)
 		c.Note("%s is empty; in the session before the reboot the client identifier was %q", path, known)
 	}
-	before, _ := c.MQTT.Subscriber(publishedAt(c, usualTopic(c)))
+	before, _ := c.MQTT().Subscriber(publishedAt(c, usualTopic(c)))
 	c.Step(2, "reboot the device")
 	mark := c.Reboot()
 	c.Step(3, "wait until it connects")
