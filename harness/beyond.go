@@ -6,9 +6,9 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-// Beyond judges what no metric of the plan says, but another source binds the device to, such as "R-BULK.7" or the text of a parameter in TR-181.
-// A fault is reported as one against a universal metric is: as metric 0, with the source as its note. It returns whether the device keeps the
-// rule. Each source is reported once for a case, with the first fault against it.
+// Beyond judges what no metric of the plan says, but another source binds the device to, such as "R-BULK.7" or the text of a parameter in
+// TR-181. A fault is reported as one against a universal metric is: as metric 0, with the source as its note. It returns whether the device
+// keeps the rule. Each source is reported once for a case, with the first fault against it.
 func (c *Case) Beyond(source string, check func(m *Metric)) (kept bool) {
 	note := "beyond the plan: " + source
 	r := &result.Metric{Note: note}

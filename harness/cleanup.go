@@ -60,7 +60,8 @@ func (c *Case) Owns(added *controller.Reply) {
 	}
 }
 
-// OwnsPath deletes one instance at the end, when it is still there. It never deletes the harness's own Controller, whatever the device says.
+// OwnsPath deletes one instance at the end, when it is still there. It never deletes the harness's own Controller, whatever the device
+// says.
 func (c *Case) OwnsPath(path string) {
 	c.Cleanup(deletion(path), func(ctx context.Context) error {
 		if isRowOf(path, Controllers) {

@@ -20,8 +20,8 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// Files is the server of firmware images, and the images that the DUT file names, in its order. The server is nil when it names none that the
-// harness serves.
+// Files is the server of firmware images, and the images that the DUT file names, in its order. The server is nil when it names none that
+// the harness serves.
 type Files struct {
 	*files.Server
 	Images []Image
@@ -122,8 +122,8 @@ func (b *Bench) readFirmware(ctx context.Context) (Firmware, error) {
 	return f, nil
 }
 
-// KeepFirmware returns what the device has installed, and gives it back at the end: what runs now is activated again, or downloaded again where the
-// case has overwritten it. Register it first, and await with FirmwareWait whatever installs an image.
+// KeepFirmware returns what the device has installed, and gives it back at the end: what runs now is activated again, or downloaded again
+// where the case has overwritten it. Register it first, and await with FirmwareWait whatever installs an image.
 func (c *Case) KeepFirmware() Firmware {
 	c.Uses(plan.NeedFirmware)
 	if c.Files.Server != nil {
@@ -150,8 +150,8 @@ func (c *Case) KeepFirmware() Firmware {
 // FirmwareWait is the patience for the transfer, the installation or the activation of an image.
 func (c *Case) FirmwareWait() Wait { return Wait{D: c.Waits().Firmware, Name: "firmware"} }
 
-// OtherImage is the first image of the DUT file for a bank that has another version than the one that runs. A DUT file that names none lacks a part
-// of the lab.
+// OtherImage is the first image of the DUT file for a bank that has another version than the one that runs. A DUT file that names none
+// lacks a part of the lab.
 func (c *Case) OtherImage(bank Bank, running string) Image {
 	i := slices.IndexFunc(c.Files.Images, func(i Image) bool { return i.Version != running && i.fits(bank) })
 	if i < 0 {
@@ -295,7 +295,8 @@ func (c *Case) backSince(ctx context.Context, mark journal.Mark) error {
 	return c.Device.WaitFor(ctx, c.Agent.Connected)
 }
 
-// endCommands cancels what installs or activates an image for the harness and waits until nothing does, so that nothing is undone behind its back.
+// endCommands cancels what installs or activates an image for the harness and waits until nothing does, so that nothing is undone behind
+// its back.
 func (c *Case) endCommands(ctx context.Context) error {
 	canceled := map[string]bool{}
 	return c.endsWithin(ctx, func() ([]string, error) {

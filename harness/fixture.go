@@ -14,8 +14,8 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// Add adds a row as a part of the procedure that is no metric: a device that refuses it blocks the procedure. That there is room for it is a
-// matter of the lab. It is deleted at the end.
+// Add adds a row as a part of the procedure that is no metric: a device that refuses it blocks the procedure. That there is room for it is
+// a matter of the lab. It is deleted at the end.
 func (c *Case) Add(table string, required, optional usp.Params) usp.Created {
 	added := c.Agent.Add(c, false, usp.Create(table, required, optional))
 	c.Owns(added)
@@ -28,8 +28,8 @@ func (c *Case) Add(table string, required, optional usp.Params) usp.Created {
 	return created
 }
 
-// mayChange ends the body when the device refuses a part of the procedure because the Controller has no right to it: that is a matter of how
-// the device is set up.
+// mayChange ends the body when the device refuses a part of the procedure because the Controller has no right to it: that is a matter of
+// how the device is set up.
 func (c *Case) mayChange(reply *controller.Reply, object string) {
 	if expect.IsForbidden(reply) {
 		c.LabMust(fmt.Errorf("the device does not let the Controller %q change %s (7006): give that Controller a Role with full access", c.Agent.ID(), object))

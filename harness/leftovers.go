@@ -15,8 +15,8 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// tagged are the tables in which cases add rows, each with the parameter that carries the harness's tag. Whatever a case puts below such a row
-// goes with it.
+// tagged are the tables in which cases add rows, each with the parameter that carries the harness's tag. Whatever a case puts below such a
+// row goes with it.
 func (b *Bench) tagged() []struct{ table, param string } {
 	nested, _ := b.DUT.Element(dut.RoleNestedTable)
 	return []struct{ table, param string }{
@@ -29,8 +29,8 @@ func (b *Bench) tagged() []struct{ table, param string } {
 // maxPurged bounds how many rows are deleted at once: a device may say that there is any number of them.
 const maxPurged = 1000
 
-// Purge deletes the rows with the harness's tag, which a run that was killed has left on the device. A device may lack any of the tables, and what it
-// tells that is no row of them is left alone.
+// Purge deletes the rows with the harness's tag, which a run that was killed has left on the device. A device may lack any of the tables,
+// and what it tells that is no row of them is left alone.
 func (b *Bench) Purge(ctx context.Context) error {
 	var stray []string
 	for _, t := range b.tagged() {

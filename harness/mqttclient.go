@@ -10,8 +10,9 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// MQTTClient returns the row of an MQTT client of the device, such as "Device.MQTT.Client.1.", whose broker records what it publishes: that of the
-// Link or, over another MTP, one that is added as a fixture for a broker of its own. It is deleted at the end, and the broker is closed.
+// MQTTClient returns the row of an MQTT client of the device, such as "Device.MQTT.Client.1.", whose broker records what it publishes: that
+// of the Link or, over another MTP, one that is added as a fixture for a broker of its own. It is deleted at the end, and the broker is
+// closed.
 func (c *Case) MQTTClient() (row string) {
 	c.Uses(plan.NeedMQTTBroker)
 	if c.bench.MQTT != nil {

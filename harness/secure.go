@@ -26,8 +26,7 @@ func (c *Case) Protected() bool {
 }
 
 // OpenSecureSession is OpenSession with TLS in payloads, of a version such as tls.VersionTLS12, 0 for any. The device and
-// the Controller are each
-// other's TLS client or server, as they begin the session context.
+// the Controller are each other's TLS client or server, as they begin the session context.
 func (c *Case) OpenSecureSession(version uint16) *Session {
 	c.Uses(plan.NeedTLSInRecords)
 	return c.openSession(&session.TLS{Certificate: c.bench.Identity.Certificate, Version: version, Unprotected: !c.Protected()})
@@ -54,8 +53,7 @@ func (c *Case) issue(ca *pki.CA, preset pki.Preset, change func(*pki.Spec)) *tls
 }
 
 // Show has the Controller show another certificate in the TLS handshakes that begin from now on, nil for its own, with
-// which it signs Records in any
-// case.
+// which it signs Records in any case.
 func (s *Session) Show(certificate *tls.Certificate) {
 	s.c.Uses(plan.NeedBadCertificate)
 	s.change(func(t *session.TLS) { t.Shows = certificate })

@@ -107,8 +107,7 @@ func (f *Forged) MustBeIgnored(m *Metric, until journal.Mark, lenient bool) {
 }
 
 // GetSigned gets a parameter, outside a session context, in a Record whose signature is valid. TR-369 does not say whether
-// numbers that are not set
-// count: one of the two readings must be answered with a GetResp.
+// numbers that are not set count: one of the two readings must be answered with a GetResp.
 func (c *Case) GetSigned(m *Metric, param string) {
 	c.Uses(plan.NeedSignature)
 	var failed error

@@ -254,8 +254,8 @@ func (c *Case) ExpectRestart() {
 	c.reboots, c.restarts, c.restartedAt = c.reboots+1, c.Journal.Mark(), time.Now()
 }
 
-// awaitRestart waits for a device that was made to restart and has not opened a session since: nothing can be put back before. A device that
-// does not come back is reported by the acts of clean-up that fail.
+// awaitRestart waits for a device that was made to restart and has not opened a session since: nothing can be put back before. A device
+// that does not come back is reported by the acts of clean-up that fail.
 func (c *Case) awaitRestart(ctx context.Context) {
 	if c.reboots == 0 {
 		return

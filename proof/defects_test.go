@@ -129,7 +129,8 @@ func chosenDefects(p *plan.Plan) (chosen []defects.Defect) {
 	return chosen
 }
 
-// oneOfEachCase is one defect of each case: the first of the first one, the second of the second one, and so on, so that every kind is among them.
+// oneOfEachCase is one defect of each case: the first of the first one, the second of the second one, and so on, so that every kind is
+// among them.
 func oneOfEachCase(all []defects.Defect) (some []defects.Defect) {
 	byCase := map[string][]defects.Defect{}
 	for _, d := range all {
@@ -168,8 +169,8 @@ const (
 	tries    = 10
 )
 
-// caughtWith is runWith for a defect that should be caught. What a machine that stands still explains is not held against a simulated device,
-// which can hide a defect of timing: it is then tried again, and the log says so.
+// caughtWith is runWith for a defect that should be caught. What a machine that stands still explains is not held against a simulated
+// device, which can hide a defect of timing: it is then tried again, and the log says so.
 func caughtWith(t *testing.T, c plan.Case, body harness.Body, link, defect string) result.Case {
 	t.Helper()
 	for try := 1; ; try++ {

@@ -11,8 +11,8 @@ import (
 	"github.com/usptest/usptest/suites"
 )
 
-// TestADeviceThatKeepsTheFirmwareOfTheTest has nothing to give a device with one bank back what it had: the run says so. One that got it back is not
-// spoken of.
+// TestADeviceThatKeepsTheFirmwareOfTheTest has nothing to give a device with one bank back what it had: the run says so. One that got it
+// back is not spoken of.
 func TestADeviceThatKeepsTheFirmwareOfTheTest(t *testing.T) {
 	t.Parallel()
 	p, err := plan.Load()

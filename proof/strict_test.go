@@ -140,8 +140,9 @@ func TestStrictReadings(t *testing.T) {
 	}
 }
 
-// TestEveryStrictReadingIsShown holds the readings against the errata: each erratum with a strict reading has one in each case that it touches,
-// and each alternative of the reference agent is there for one. That a body asks about no other errata is seen to by Case.Strict whenever it runs.
+// TestEveryStrictReadingIsShown holds the readings against the errata: each erratum with a strict reading has one in each case that it
+// touches, and each alternative of the reference agent is there for one. That a body asks about no other errata is seen to by Case.Strict
+// whenever it runs.
 func TestEveryStrictReadingIsShown(t *testing.T) {
 	p, err := plan.Load()
 	if err != nil {

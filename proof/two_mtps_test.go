@@ -33,8 +33,8 @@ func twoMTPs(t *testing.T) []dut.LinkSpec {
 	return links
 }
 
-// byItself is the DUT file of a reference agent that nobody launches, over links with ports that stay the same. The agent runs until the test
-// ends, and comes back after a reboot.
+// byItself is the DUT file of a reference agent that nobody launches, over links with ports that stay the same. The agent runs until the
+// test ends, and comes back after a reboot.
 func byItself(t *testing.T, links []dut.LinkSpec, ways ...string) *dut.File {
 	t.Helper()
 	f := device(t)

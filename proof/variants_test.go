@@ -11,8 +11,8 @@ import (
 	"github.com/usptest/usptest/suites"
 )
 
-// TestLawfulVariants carries out cases on Agents that differ from the reference agent in what TR-369 and TR-181 leave to them. No verdict is a
-// fail; where the lab cannot judge, it says so.
+// TestLawfulVariants carries out cases on Agents that differ from the reference agent in what TR-369 and TR-181 leave to them. No verdict
+// is a fail; where the lab cannot judge, it says so.
 func TestLawfulVariants(t *testing.T) {
 	t.Parallel()
 	p, err := plan.Load()

@@ -25,7 +25,8 @@ type socket struct {
 	v6   *ipv6.PacketConn // one of the two
 }
 
-// listen opens a socket for udp4 or udp6, which joins a group unless that is "". What it multicasts does not come back, and has the hop limit that multicast DNS wants.
+// listen opens a socket for udp4 or udp6, which joins a group unless that is "". What it multicasts does not come back, and has the hop
+// limit that multicast DNS wants.
 func listen(nic *net.Interface, network, addr string, group string) (*socket, error) {
 	conn, err := net.ListenPacket(network, addr)
 	if err != nil {

@@ -192,8 +192,8 @@ func escape(b *bytes.Buffer, text string) {
 	b.WriteString(text)
 }
 
-// encode returns the bytes of a frame and where in them the body begins. The library's writer is not used, because it escapes the headers of CONNECTED too, which
-// STOMP 1.2 forbids: a device would see the escapes in a subscribe-dest.
+// encode returns the bytes of a frame and where in them the body begins. The library's writer is not used, because it escapes the headers
+// of CONNECTED too, which STOMP 1.2 forbids: a device would see the escapes in a subscribe-dest.
 func encode(f *Frame) (raw []byte, body int) {
 	var b bytes.Buffer
 	b.Grow(256 + len(f.Body))

@@ -147,7 +147,8 @@ func (c *Conn) write(f Frame) (seq journal.Mark, err error) {
 	return seq, closedError(err)
 }
 
-// mayWrite is false once CLOSE has gone out, and for messages once the device's own has come. When opcode is that CLOSE, the device's time for its own begins.
+// mayWrite is false once CLOSE has gone out, and for messages once the device's own has come. When opcode is that CLOSE, the device's time
+// for its own begins.
 func (c *Conn) mayWrite(opcode Opcode) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

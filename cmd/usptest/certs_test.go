@@ -10,8 +10,8 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-// TestADeviceTrustsOneAuthorityForManyRuns loads the authority into a device once: the agent is started with copies of the files, and none of
-// what the harness offers to devices that it launches.
+// TestADeviceTrustsOneAuthorityForManyRuns loads the authority into a device once: the agent is started with copies of the files, and none
+// of what the harness offers to devices that it launches.
 func TestADeviceTrustsOneAuthorityForManyRuns(t *testing.T) {
 	t.Parallel()
 	top := t.TempDir()

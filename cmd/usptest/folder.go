@@ -44,8 +44,8 @@ func newFolder(began time.Time) (*folder, error) {
 	}
 }
 
-// takeFolder makes the folder dir where there is none, and locks it. One with anything in it is refused, so that nothing is ever overwritten: no
-// earlier run, and nothing of the user's.
+// takeFolder makes the folder dir where there is none, and locks it. One with anything in it is refused, so that nothing is ever
+// overwritten: no earlier run, and nothing of the user's.
 func takeFolder(dir string) (*folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("--out: %w; choose a folder that can be written", err)

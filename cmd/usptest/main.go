@@ -66,8 +66,8 @@ type exitError struct {
 func (e *exitError) Error() string { return fmt.Sprint(e.err) }
 func (e *exitError) Unwrap() error { return e.err }
 
-// execute runs one command line and returns the exit code: 2 for an error that names no other. When ctx ends, it ends in good order; when atOnce is
-// closed after that, it puts nothing back.
+// execute runs one command line and returns the exit code: 2 for an error that names no other. When ctx ends, it ends in good order; when
+// atOnce is closed after that, it puts nothing back.
 func execute(ctx context.Context, atOnce <-chan struct{}, args []string, stdout, stderr io.Writer) int {
 	root := rootCommand(atOnce)
 	root.SetArgs(args)

@@ -8,7 +8,8 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-// TestACaseWhoseRoundsDifferIsFlaky runs against an agent that is broken from its third start on: the first is for contact, the second for the first round.
+// TestACaseWhoseRoundsDifferIsFlaky runs against an agent that is broken from its third start on: the first is for contact, the second for
+// the first round.
 func TestACaseWhoseRoundsDifferIsFlaky(t *testing.T) {
 	t.Parallel()
 	file := agentFile(t, "add-creates-nothing", "")

@@ -82,7 +82,8 @@ func wantWhole(t *testing.T, dir string) {
 	}
 }
 
-// TestAWorkerThatIsKilledCostsItsCase kills the worker within a case: the others are carried out by a new one, and the lost case after --resume.
+// TestAWorkerThatIsKilledCostsItsCase kills the worker within a case: the others are carried out by a new one, and the lost case after
+// --resume.
 func TestAWorkerThatIsKilledCostsItsCase(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")

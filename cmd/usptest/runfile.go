@@ -50,8 +50,8 @@ func loadEvidence(path string) (*result.Run, error) {
 	return run, result.Unseal(run.Dir, func(name string) bool { return !slices.Contains(rendered, name) })
 }
 
-// loadAny reads the run in a folder, by its run.json or, where it did not come to its end, by what it wrote until then. A run.json is named by itself
-// as well.
+// loadAny reads the run in a folder, by its run.json or, where it did not come to its end, by what it wrote until then. A run.json is named
+// by itself as well.
 func loadAny(name string) (*result.Run, error) {
 	path := runPath(name)
 	if cases := filepath.Join(filepath.Dir(path), casesFile); filepath.Base(path) == runFile && !exists(path) && exists(cases) {

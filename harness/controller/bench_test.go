@@ -43,9 +43,9 @@ func connected(b *testing.B, start func(*journal.Journal) (link.Link, func() str
 	return c, j
 }
 
-// BenchmarkGet reads one parameter from a device that answers at once: through Controller, link and broker, and with the bare library of the
-// MTP, which carries the same bytes over the same kind of socket to the same device. Both read on a goroutine of their own and hand over to
-// who asked, as a Controller has to, since Notifies come unasked. "journal" is what the first appends to its journal.
+// BenchmarkGet reads one parameter from a device that answers at once: through Controller, link and broker, and with the bare library of
+// the MTP, which carries the same bytes over the same kind of socket to the same device. Both read on a goroutine of their own and hand
+// over to who asked, as a Controller has to, since Notifies come unasked. "journal" is what the first appends to its journal.
 func BenchmarkGet(b *testing.B) {
 	for _, m := range []struct {
 		name    string

@@ -528,8 +528,8 @@ func (c *Controller) answer(ctx context.Context, a ack) error {
 	return err
 }
 
-// AwaitNotify returns the first Notify to this Controller after mark for which match returns nil. match returns journal.ErrSkip for Notifies of no
-// interest and any other error for a near miss.
+// AwaitNotify returns the first Notify to this Controller after mark for which match returns nil. match returns journal.ErrSkip for
+// Notifies of no interest and any other error for a near miss.
 func (c *Controller) AwaitNotify(ctx context.Context, mark journal.Mark, match func(*usppb.Notify) error) (*Message, error) {
 	e, err := c.journal.AwaitOn(ctx, journal.LayerMessage, mark, c.NotifyEvent(match))
 	if err != nil {

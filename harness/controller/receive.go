@@ -149,8 +149,8 @@ const maxConns = 4096
 // maxNotifies bounds how many msg_ids of Notifies are remembered.
 const maxNotifies = 4096
 
-// duplicate acknowledges a Notify that came before over another link, and reports whether it is one: an Agent may send each Notify over all of
-// its MTPs at once. One that is not acknowledged is tried again, over whatever MTP, and is no duplicate.
+// duplicate acknowledges a Notify that came before over another link, and reports whether it is one: an Agent may send each Notify over all
+// of its MTPs at once. One that is not acknowledged is tried again, over whatever MTP, and is no duplicate.
 func (c *Controller) duplicate(m *Message, in link.Inbound) bool {
 	notify := m.GetBody().GetRequest().GetNotify()
 	if len(c.opts.Beside) == 0 || notify == nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// OpenContext makes requests go within a session context with the Agent from now on, a new one that begins with the next of them, with TLS in
-// payloads or, when secure is nil, without. Responses go the way that their requests came (R-MSG.0a).
+// OpenContext makes requests go within a session context with the Agent from now on, a new one that begins with the next of them, with TLS
+// in payloads or, when secure is nil, without. Responses go the way that their requests came (R-MSG.0a).
 func (c *Controller) OpenContext(secure *session.TLS) {
 	c.turn.Lock()
 	defer c.turn.Unlock()

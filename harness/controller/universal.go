@@ -99,7 +99,8 @@ func (c *Controller) answersUs(r *usppb.Record) bool {
 }
 
 // judgeMessage holds a Message, which came in record, against the schema (R-ENC.1, R-ENC.3), the path grammar (R-ARC.7), instance-number
-// addressing (R-MSG.3) and the echo of msg_id. in is how it came: the transport may have delivered it before, as MQTT does after a lost PUBACK.
+// addressing (R-MSG.3) and the echo of msg_id. in is how it came: the transport may have delivered it before, as MQTT does after a lost
+// PUBACK.
 func (c *Controller) judgeMessage(seq journal.Mark, record *usppb.Record, m *usppb.Msg, in link.Inbound) {
 	if err := usp.ValidateMessage(m); err != nil {
 		c.violation(seq, schemaValid, err)

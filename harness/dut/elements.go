@@ -119,8 +119,8 @@ func (f *File) Element(role string) (element string, substitute bool) {
 	return "", false
 }
 
-// CheckElements holds the substitutes of the file against a device's supported data model, and says of each that the device does not have as
-// its role needs it what it has instead.
+// CheckElements holds the substitutes of the file against a device's supported data model, and says of each that the device does not have
+// as its role needs it what it has instead.
 func (f *File) CheckElements(device *model.Model) []Problem {
 	var problems []Problem
 	for _, r := range Roles() {

@@ -353,9 +353,9 @@ func (f *File) Link(name string) (LinkSpec, bool) {
 	return f.Links[i], true
 }
 
-// Beside are the further links over which the device may send while it is tested over one, since it is set up for all of them at once: every
-// other link of a device that runs by itself, and those with a port or a socket of their own where the harness launches it. Of links that
-// differ only in their session contexts it is the first.
+// Beside are the further links over which the device may send while it is tested over one, since it is set up for all of them at once:
+// every other link of a device that runs by itself, and those with a port or a socket of their own where the harness launches it. Of links
+// that differ only in their session contexts it is the first.
 func (f *File) Beside(name string) []string {
 	var names []string
 	tested, _ := f.Link(name)

@@ -8,8 +8,8 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-// TestWhateverAFileHolds: a file that somebody made to do harm, or that is no DUT file at all, is refused with its name in a few words that can be
-// shown on any screen. Here are those that a parser of YAML may stumble over; TestASingleProblem has the mistakes of people.
+// TestWhateverAFileHolds: a file that somebody made to do harm, or that is no DUT file at all, is refused with its name in a few words that
+// can be shown on any screen. Here are those that a parser of YAML may stumble over; TestASingleProblem has the mistakes of people.
 func TestWhateverAFileHolds(t *testing.T) {
 	p := loadPlan(t)
 	full := func(text string) string { return strings.Repeat(text, maxFile/len(text)) }

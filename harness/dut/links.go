@@ -365,7 +365,8 @@ func (f *File) ServerCertificate() (*tls.Certificate, error) {
 	return &cert, nil
 }
 
-// WrongNames says of the certificate that the brokers show over a link, if the file names one, that the device looks for another name in it.
+// WrongNames says of the certificate that the brokers show over a link, if the file names one, that the device looks for another name in
+// it.
 func (f *File) WrongNames(l LinkSpec) error {
 	cert, err := f.ServerCertificate()
 	if cert == nil || err != nil || !l.TLS || l.Role == RoleServer {

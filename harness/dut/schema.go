@@ -7,7 +7,8 @@ import (
 	"github.com/usptest/usptest/harness/plan"
 )
 
-// Schema is what a value of a DUT file may be, in the words of JSON Schema 2020-12. It comes from the very table that the file is read with.
+// Schema is what a value of a DUT file may be, in the words of JSON Schema 2020-12. It comes from the very table that the file is read
+// with.
 type Schema struct {
 	Text        string      `json:"description,omitempty"`
 	Type        string      `json:"type,omitempty"`

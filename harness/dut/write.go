@@ -31,8 +31,8 @@ func (f *File) Write(p *plan.Plan, schema string, unsure map[int]string) []byte 
 	return w.b.Bytes()
 }
 
-// Masked is the File as YAML for whoever reads a report: what it says or what a default is not, without comments, and asterisks for its secrets:
-// passwords, environment variables and arguments with a telling name, and what a URL has before its host.
+// Masked is the File as YAML for whoever reads a report: what it says or what a default is not, without comments, and asterisks for its
+// secrets: passwords, environment variables and arguments with a telling name, and what a URL has before its host.
 func (f *File) Masked(p *plan.Plan) string {
 	open := *f
 	open.Links = slices.Clone(f.Links)
@@ -78,7 +78,8 @@ func masked(secret string) string {
 	return mask
 }
 
-// maskedArguments are those of a command: what follows the equals sign of an option with a telling name is masked, or else the next argument.
+// maskedArguments are those of a command: what follows the equals sign of an option with a telling name is masked, or else the next
+// argument.
 func maskedArguments(words []string) []string {
 	out := slices.Clone(words)
 	for i, w := range out {

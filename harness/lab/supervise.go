@@ -11,8 +11,8 @@ import (
 	"github.com/usptest/usptest/harness/journal"
 )
 
-// The harness gives up a device whose process ends maxEnds times in a row, or crashes maxCrashes times in a row, without staying in between:
-// a process has stayed when the harness reached the device (WaitFor) or when it ran for at least longRun.
+// The harness gives up a device whose process ends maxEnds times in a row, or crashes maxCrashes times in a row, without staying in
+// between: a process has stayed when the harness reached the device (WaitFor) or when it ran for at least longRun.
 const (
 	maxEnds    = 20
 	maxCrashes = 5

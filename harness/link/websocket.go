@@ -113,8 +113,8 @@ func (l *WebSocket) StartsSession(e *journal.Event) bool {
 	return e.Dir == journal.In && e.Layer == journal.LayerWebSocket && e.Type == websocket.HandshakeEvent
 }
 
-// Announced implements Link. An Agent before USP 1.3 need not have its Endpoint ID in the query, and one that is the server need not answer with
-// it; but where it is, it is the right one.
+// Announced implements Link. An Agent before USP 1.3 need not have its Endpoint ID in the query, and one that is the server need not answer
+// with it; but where it is, it is the right one.
 func (l *WebSocket) Announced(e *journal.Event, agent, version string) *Breach {
 	h, ok := e.Body.(*websocket.Handshake)
 	if !ok || !l.StartsSession(e) {

@@ -11,8 +11,8 @@ import (
 // replyObject is a shorter name for an object as a device reports it.
 type replyObject = usppb.GetSupportedDMResp_SupportedObjectResult
 
-// FromReply makes a Model of a GetSupportedDMResp about the whole of a device (TR-369, 13.6.6). The error says why it cannot be judged; what is wrong in the
-// model itself is for Compare.
+// FromReply makes a Model of a GetSupportedDMResp about the whole of a device (TR-369, 13.6.6). The error says why it cannot be judged;
+// what is wrong in the model itself is for Compare.
 func FromReply(r *usppb.GetSupportedDMResp) (*Model, error) {
 	m := newModel("")
 	known := false

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// The facts are made from TR-181's XML: names, types, access, kinds, keys and the members of profiles, nothing else. CI does not make them again,
-// since the XML is not in the repository; TestFacts compares them with the XML where it is there.
+// The facts are made from TR-181's XML: names, types, access, kinds, keys and the members of profiles, nothing else. CI does not make them
+// again, since the XML is not in the repository; TestFacts compares them with the XML where it is there.
 //
 //go:generate go run ./gen facts.jsonl
 

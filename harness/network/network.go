@@ -1,6 +1,6 @@
-// Package network makes the wire on which discovery is tested: a network of its own in which the harness is at one end and the device at the
-// other. A process that Isolate has prepared begins in a network namespace where nothing else is; Open then makes a veth pair in it, one
-// end of which is in a second namespace for the device, or takes a port of this computer that belongs to the bench. Only Linux has such
+// Package network makes the wire on which discovery is tested: a network of its own in which the harness is at one end and the device at
+// the other. A process that Isolate has prepared begins in a network namespace where nothing else is; Open then makes a veth pair in it,
+// one end of which is in a second namespace for the device, or takes a port of this computer that belongs to the bench. Only Linux has such
 // namespaces.
 package network
 
@@ -22,7 +22,8 @@ const DeviceInterface = "eth0"
 // harnessInterface is that of the other end.
 const harnessInterface = "usptest0"
 
-// IPv4 is the address of the harness's end with its network, from a range for private use, with numbers that no other network is likely to have.
+// IPv4 is the address of the harness's end with its network, from a range for private use, with numbers that no other network is likely to
+// have.
 func IPv4() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 69, 85, 1}), 24) }
 
 // IPv6 is that of the harness's end likewise.

@@ -20,8 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Isolate has a command begin in a network namespace of its own, and in a user namespace where that is needed to be allowed to. It is called
-// before the command is started. What it asks for can be refused by the system when the command is started; see Refused.
+// Isolate has a command begin in a network namespace of its own, and in a user namespace where that is needed to be allowed to. It is
+// called before the command is started. What it asks for can be refused by the system when the command is started; see Refused.
 func Isolate(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}

@@ -1,5 +1,6 @@
-// Package pki is the bench's own certificate authority, made for a run or kept in a folder. It issues, at run time, the certificates that brokers show to a
-// device, that a second Controller shows to prove who it is, and those with one deliberate flaw that a device must refuse.
+// Package pki is the bench's own certificate authority, made for a run or kept in a folder. It issues, at run time, the certificates that
+// brokers show to a device, that a second Controller shows to prove who it is, and those with one deliberate flaw that a device must
+// refuse.
 package pki
 
 import (

@@ -93,8 +93,8 @@ type loader struct {
 	problems []error
 }
 
-// load reads a plan from the files of fsys: plan.yaml, needs.yaml, features.yaml, profiles.yaml, a file for each chapter whose name begins with
-// its number, texts/ and errata/.
+// load reads a plan from the files of fsys: plan.yaml, needs.yaml, features.yaml, profiles.yaml, a file for each chapter whose name begins
+// with its number, texts/ and errata/.
 func load(fsys fs.FS) (*Plan, error) {
 	l := loader{fsys: fsys, plan: &Plan{}}
 	// Each step builds on those before it, so the first with problems is the last.

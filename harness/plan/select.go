@@ -28,8 +28,7 @@ func (e *UnknownError) Error() string {
 
 // Select returns the cases that match any of the selectors, in the plan's order and each once: an id (1.10), a glob (1.*), the number of
 // a chapter (11), or the id of a requirement that is no check's (R-GIN.0), for the checks that test it. No selector selects everything.
-// The error joins one *UnknownError for each selector that matches nothing, and one error
-// for each malformed glob.
+// The error joins one *UnknownError for each selector that matches nothing, and one error for each malformed glob.
 func (p *Plan) Select(selectors []string) ([]Case, error) {
 	if len(selectors) == 0 {
 		return slices.Clone(p.Cases), nil

@@ -61,8 +61,8 @@ type causeKey struct {
 	kind, place string
 }
 
-// causes groups what went wrong. Findings are of one cause when kind and place are the same, or when it is the same metric of the same case over
-// another link. What excuses or knows a failure changes nothing here, but that a waived one is no cause.
+// causes groups what went wrong. Findings are of one cause when kind and place are the same, or when it is the same metric of the same case
+// over another link. What excuses or knows a failure changes nothing here, but that a waived one is no cause.
 func (r *Run) causes() []Cause {
 	type metricOf struct {
 		verdict Verdict

@@ -210,8 +210,8 @@ func (d Device) Differences(other Device, matter ...string) []Difference {
 	}, matter)
 }
 
-// Mismatches are the fields in which the DUT file (One) and the device (Other) do not say the same. The reference agent has the name and version
-// that the tool gives it.
+// Mismatches are the fields in which the DUT file (One) and the device (Other) do not say the same. The reference agent has the name and
+// version that the tool gives it.
 func (d Device) Mismatches() []Difference {
 	if d.Says == nil || d.Reference {
 		return nil

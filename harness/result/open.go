@@ -2,8 +2,8 @@ package result
 
 import "slices"
 
-// Open reports whether a case over a link failed or could not be judged, so that it is worth another run: its verdict is fail, flaky, waived, error
-// or aborted.
+// Open reports whether a case over a link failed or could not be judged, so that it is worth another run: its verdict is fail, flaky,
+// waived, error or aborted.
 func (r *Run) Open(link, id string) bool {
 	return slices.ContainsFunc(cases(r, link), func(c Case) bool { return c.ID == id && c.open() })
 }

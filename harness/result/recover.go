@@ -43,8 +43,8 @@ const (
 	Interrupted = "the run was interrupted"
 )
 
-// Recover reads the CasesFile of a run that did not end in good order, and concludes. A last line that was cut short is left out; anything else that
-// is no line of such a file is an error with its line.
+// Recover reads the CasesFile of a run that did not end in good order, and concludes. A last line that was cut short is left out; anything
+// else that is no line of such a file is an error with its line.
 func Recover(path string) (*Run, error) {
 	data, err := read(path)
 	if err != nil {

@@ -40,7 +40,8 @@ type Run struct {
 	// Selectors are the ids, globs and chapters of the command line, when they leave out cases of the plan. What they leave out is not in
 	// Links.
 	Selectors []string `json:"selectors,omitempty"`
-	// FailedOf is the run of which this one repeats what failed or could not be judged; empty when it does not. The other cases are not in Links.
+	// FailedOf is the run of which this one repeats what failed or could not be judged; empty when it does not. The other cases are not in
+	// Links.
 	FailedOf string `json:"failedOf,omitempty"`
 	// Shard says which part of the run this is; nil when it is the whole.
 	Shard *Shard `json:"shard,omitempty"`
@@ -92,8 +93,8 @@ func (r *Run) Tolerant() string {
 	return fmt.Sprintf("measured times could be off by %s (waits.tolerance); conformance allows for %s", given, Tolerance)
 }
 
-// Waits are what the plan's own text makes a tester wait, in real time and one case after the other, in the cases that were carried out: over all
-// links, and in the case with the longest wait. A reboot counts as a minute.
+// Waits are what the plan's own text makes a tester wait, in real time and one case after the other, in the cases that were carried out:
+// over all links, and in the case with the longest wait. A reboot counts as a minute.
 type Waits struct {
 	TotalMS   int64  `json:"totalMs"`
 	LongestMS int64  `json:"longestMs"`
@@ -121,7 +122,8 @@ type Device struct {
 	Endpoint string `json:"endpoint,omitempty"`
 	// Serial is the serial number that the DUT file gives; empty without it.
 	Serial string `json:"serial,omitempty"`
-	// Says is what the device says of itself at first contact; nil when it was not asked. The fields beside it are the DUT file's where it has them.
+	// Says is what the device says of itself at first contact; nil when it was not asked. The fields beside it are the DUT file's where it
+	// has them.
 	Says *Identity `json:"says,omitempty"`
 	// USP is the version of USP in its Records, such as 1.4; empty while there was none.
 	USP string `json:"usp,omitempty"`
@@ -229,7 +231,8 @@ type Case struct {
 	// WaitMS is how long the plan makes a tester wait in this case, when it was carried out; see Waits.
 	WaitMS  int64    `json:"waitMs,omitempty"`
 	Metrics []Metric `json:"metrics,omitempty"`
-	// Rounds are the rounds of a case that was repeated, in order; Metrics and Steps are those of the first that did not pass, or of the first.
+	// Rounds are the rounds of a case that was repeated, in order; Metrics and Steps are those of the first that did not pass, or of the
+	// first.
 	Rounds []Round `json:"rounds,omitempty"`
 	Steps  []Step  `json:"steps,omitempty"`
 	// Retries are the attempts of a device to connect, or to deliver, after the harness had refused the one before.

@@ -14,8 +14,8 @@ type Round struct {
 	Seq uint64 `json:"seq"`
 }
 
-// Together is the result of a case that was carried out in several rounds; there is at least one. Rounds that agree are that verdict, and rounds
-// that differ are Flaky. Metrics and steps are those of the first round that did not pass, or of the first.
+// Together is the result of a case that was carried out in several rounds; there is at least one. Rounds that agree are that verdict, and
+// rounds that differ are Flaky. Metrics and steps are those of the first round that did not pass, or of the first.
 func Together(rounds []Case, seq []uint64) Case {
 	if len(rounds) == 1 {
 		return rounds[0]
@@ -47,7 +47,8 @@ func Together(rounds []Case, seq []uint64) Case {
 	return c
 }
 
-// failedOnce reports whether the device failed a round of a case that is Flaky; rounds that could not be judged prove nothing of the device.
+// failedOnce reports whether the device failed a round of a case that is Flaky; rounds that could not be judged prove nothing of the
+// device.
 func (c Case) failedOnce() bool {
 	return slices.ContainsFunc(c.Rounds, func(r Round) bool { return r.Verdict == Fail })
 }

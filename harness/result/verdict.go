@@ -170,8 +170,8 @@ func (c Coverage) String() string {
 	return text
 }
 
-// Conclude fills in the waits, the conditions, the coverage, the causes and the conclusion: not-conformant when any case failed that no waiver
-// excuses, conformant when everything that the plan asks of this device passed in real time, partial otherwise.
+// Conclude fills in the waits, the conditions, the coverage, the causes and the conclusion: not-conformant when any case failed that no
+// waiver excuses, conformant when everything that the plan asks of this device passed in real time, partial otherwise.
 func (r *Run) Conclude() {
 	r.Waits, r.Conditions, r.Causes = r.waits(), r.conditions(), r.causes()
 	if r.Coverage != nil {
@@ -193,7 +193,8 @@ func (r *Run) Conclude() {
 	r.Conclusion.Reason = strings.Join(r.Conclusion.Reasons, "; ")
 }
 
-// LeftOn says which devices do not run the firmware that they had before the run, by link; empty when all do. Whoever shows a run shows it first.
+// LeftOn says which devices do not run the firmware that they had before the run, by link; empty when all do. Whoever shows a run shows it
+// first.
 func (r *Run) LeftOn() string {
 	var left []string
 	for _, l := range r.Links {

@@ -226,7 +226,8 @@ func TestTheCertificateHasEveryName(t *testing.T) {
 	}
 }
 
-// TestADeviceThatWaitsBetweenItsAttempts may have been refused before usptest listened: the message says so, but not of one that usptest launches.
+// TestADeviceThatWaitsBetweenItsAttempts may have been refused before usptest listened: the message says so, but not of one that usptest
+// launches.
 func TestADeviceThatWaitsBetweenItsAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const hint = "restart it, or raise waits.connect"

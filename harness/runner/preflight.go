@@ -22,8 +22,8 @@ import (
 type Found struct {
 	Device   result.Device
 	Features []result.Feature // the plan's table, as declared and as detected
-	// Blind says why the supported data model is not known, so that neither Features nor the DUT file's elements could be checked; empty when
-	// it is.
+	// Blind says why the supported data model is not known, so that neither Features nor the DUT file's elements could be checked; empty
+	// when it is.
 	Blind string
 	// Beside are the links over which the device is connected at the same time.
 	Beside []string
@@ -40,9 +40,9 @@ type Found struct {
 // ContactID is the name of the journal of a first contact that failed, in the place of a case's id.
 const ContactID = "contact"
 
-// Preflight tries the first contact over one link and returns what the device reports about itself. Nothing on the device is changed. The error is a
-// *dut.Problems when the device lacks elements that the DUT file names. Where the contact fails, its journal is kept below the folder out,
-// unless that is ""; see Found.Journal.
+// Preflight tries the first contact over one link and returns what the device reports about itself. Nothing on the device is changed. The
+// error is a *dut.Problems when the device lacks elements that the DUT file names. Where the contact fails, its journal is kept below the
+// folder out, unless that is ""; see Found.Journal.
 func Preflight(ctx context.Context, p *plan.Plan, f *dut.File, name, out string) (Found, error) {
 	r, err := newRig(ctx, job{DUT: f, Link: name, Beside: f.Beside(name), Instance: 1, Scale: 1}, nil)
 	if err != nil {

@@ -324,8 +324,8 @@ func (l linkPlan) errors() []result.Case {
 	return slices.DeleteFunc(slices.Clone(l.rest), func(c result.Case) bool { return c.Verdict != result.Error || !c.Started.IsZero() })
 }
 
-// decide sorts the cases of every Link. What is the same for every Link of the run is reported once: over the first Link that it concerns, or over
-// the nearest where there is none.
+// decide sorts the cases of every Link. What is the same for every Link of the run is reported once: over the first Link that it concerns,
+// or over the nearest where there is none.
 func (o Options) decide(cases []plan.Case) []linkPlan {
 	setup := plan.Setup{
 		Features: o.DUT.Features, Filters: o.Filters,
@@ -375,8 +375,8 @@ func (o Options) nearest(c plan.Case) string {
 	return o.Links[max(0, slices.IndexFunc(o.Links, c.AppliesTo))]
 }
 
-// elsewhere is the decision about a case that belongs to no Link of this run: the device does not support it over any Link, or the run left its
-// Link out. What the device supports and the run did not try must not look as if it did not apply.
+// elsewhere is the decision about a case that belongs to no Link of this run: the device does not support it over any Link, or the run left
+// its Link out. What the device supports and the run did not try must not look as if it did not apply.
 func (o Options) elsewhere(c plan.Case, setup plan.Setup, d plan.Decision) plan.Decision {
 	c.MTPs, c.TLS = nil, plan.TLSEither
 	if there := o.Plan.Decide(c, setup); there.Choice == plan.ChooseUnsupported {

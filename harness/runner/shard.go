@@ -40,8 +40,8 @@ func (o Options) estimate(c plan.Case) time.Duration {
 	return (waits + besides) * time.Duration(max(1, o.Repeat))
 }
 
-// takeShard keeps what this machine has to do of a run that is spread over several, and notes what was dealt. The cases that are not carried
-// out are reported by the first.
+// takeShard keeps what this machine has to do of a run that is spread over several, and notes what was dealt. The cases that are not
+// carried out are reported by the first.
 func (o Options) takeShard(whole []linkPlan) ([]linkPlan, *result.Shard, error) {
 	if o.Shard == nil {
 		return whole, nil, nil

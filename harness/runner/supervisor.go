@@ -114,8 +114,8 @@ func (o Options) parts(l linkPlan, links int) [][]plan.Case {
 	return parts
 }
 
-// beside are the links that listen besides one that is tested. Where links are tested at the same time, each has a device and a worker of its
-// own.
+// beside are the links that listen besides one that is tested. Where links are tested at the same time, each has a device and a worker of
+// its own.
 func (s *supervisor) beside(link string) []string {
 	if s.atOnce() > 1 {
 		return nil
@@ -139,10 +139,9 @@ func (o Options) share(links int) int {
 	return max(1, o.Instances/max(1, links))
 }
 
-// deal spreads cases over n workers, as evenly as they take, and puts each part in the plan's order,
-// but for those after which the device may have to be brought back. They come last, so that a device that
-// stays away affects no other case: first those that change the rights of the harness's own Controller. The checks beyond the plan
-// are last of all.
+// deal spreads cases over n workers, as evenly as they take, and puts each part in the plan's order, but for those after which the
+// device may have to be brought back. They come last, so that a device that stays away affects no other case: first those that
+// change the rights of the harness's own Controller. The checks beyond the plan are last of all.
 func deal(cases []plan.Case, n int, takes func(plan.Case) time.Duration) [][]plan.Case {
 	parts := even(cases, min(n, len(cases)), takes)
 	risk := func(c plan.Case) int {
@@ -314,8 +313,8 @@ func (w *workerRun) removeContainers(ctx context.Context) error {
 // removeWait bounds how long the removal of containers may take.
 const removeWait = 30 * time.Second
 
-// stopWorker ends a worker when the run is interrupted: closing its input asks it to clean up and stop; after some time, or at once when that is
-// wanted, it is killed.
+// stopWorker ends a worker when the run is interrupted: closing its input asks it to clean up and stop; after some time, or at once when
+// that is wanted, it is killed.
 func (s *supervisor) stopWorker(ctx context.Context, ended <-chan struct{}, worker *os.Process, stdin io.Closer) {
 	select {
 	case <-ended:

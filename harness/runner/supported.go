@@ -188,7 +188,8 @@ func (r *rig) readAll(ctx context.Context, device *model.Model) ([]model.Shown, 
 	return slices.Collect(maps.Values(all)), nil
 }
 
-// chunks are the paths of the objects that have parameters, some for each Get. A table has a Get of its own, because its number of rows is unknown.
+// chunks are the paths of the objects that have parameters, some for each Get. A table has a Get of its own, because its number of rows is
+// unknown.
 func chunks(device *model.Model) [][]string {
 	var all [][]string
 	var some []string

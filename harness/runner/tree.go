@@ -13,7 +13,8 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-// ParseFilter makes a filter of a ginkgo label expression such as "section:1 && !needs:reboot". The error says what is malformed, and where.
+// ParseFilter makes a filter of a ginkgo label expression such as "section:1 && !needs:reboot". The error says what is malformed, and
+// where.
 func ParseFilter(expression string) (func(labels []string) bool, error) {
 	filter, err := types.ParseLabelFilter(expression)
 	if err != nil {

@@ -70,8 +70,7 @@ func either(omit bool, valid func(omit bool) bool) (reading, ok bool) {
 }
 
 // verifySignature checks a Record that is signed, and that its certificate is that of its sender (R-E2E.31, R-SEC.0a). It
-// returns the reading of
-// R-E2E.32 that the sender has.
+// returns the reading of R-E2E.32 that the sender has.
 func verifySignature(r *usppb.Record, omit bool) (reading bool, err error) {
 	block, _ := pem.Decode(r.GetSenderCert())
 	if block == nil {
@@ -101,8 +100,7 @@ func mac(r *usppb.Record, key []byte, omit bool) []byte {
 }
 
 // protect puts a signature or a MAC into a Record of this side: a signature until the handshake is complete, and into what
-// was signed the first
-// time. Without TLS it does nothing.
+// was signed the first time. Without TLS it does nothing.
 func (c *Context) protect(r *usppb.Record) error {
 	switch {
 	case c.TLS == nil:

@@ -45,8 +45,7 @@ func (c *Context) encrypt(msg []byte) ([]*usppb.Record, error) {
 }
 
 // flush returns Records with what TLS wants to send, by the rules of segmentation: all TLS records in one, or one in each,
-// or each in pieces
-// (TR-369, section "SAR function algorithm").
+// or each in pieces (TR-369, section "SAR function algorithm").
 func (c *Context) flush() (records []*usppb.Record, err error) {
 	all := c.tunnel.flush()
 	if len(all) == 0 {
@@ -159,8 +158,7 @@ func (c *Context) inTLS(r *usppb.Record, t *Taken) error {
 }
 
 // pieces follows the states of segmentation of a payload in TLS records, and reports whether the payload is whole with a
-// Record. The error says
-// which rule is broken.
+// Record. The error says which rule is broken.
 func (c *Context) pieces(body *usppb.SessionContextRecord) (whole bool, err error) {
 	payload, record := body.GetPayloadSarState(), body.GetPayloadrecSarState()
 	if err := follow("payload_sar_state", payload, &c.segmenting); err != nil {
@@ -189,8 +187,7 @@ func follow(field string, state usppb.SessionContextRecord_PayloadSARState, with
 }
 
 // Clear returns the next Record with a Message that is not encrypted and payload_security PLAINTEXT, in a session context
-// with TLS: a lie, for a
-// case that wants to see it refused. Its MAC is right.
+// with TLS: a lie, for a case that wants to see it refused. Its MAC is right.
 func (c *Context) Clear(msg []byte) (*usppb.Record, error) {
 	r, err := c.numbered(&usppb.SessionContextRecord{Payload: [][]byte{msg}})
 	if err != nil {
@@ -201,8 +198,7 @@ func (c *Context) Clear(msg []byte) (*usppb.Record, error) {
 }
 
 // Renegotiate returns the next Record with a request to renegotiate TLS, which this side has begun with TLS 1.2: a lie,
-// since it is forbidden
-// (R-E2E.42).
+// since it is forbidden (R-E2E.42).
 func (c *Context) Renegotiate() (*usppb.Record, error) {
 	if !c.Secured() || c.tunnel.layer == nil || !c.tunnel.client {
 		return nil, ErrNoTLS

@@ -99,8 +99,7 @@ func versions(t *testing.T, test func(t *testing.T, version uint16)) {
 }
 
 // TestMessagesThroughTLS: two Messages wait for the handshake and come in order, and one the other way; Records are signed
-// until the handshake is
-// complete, and have a MAC then.
+// until the handshake is complete, and have a MAC then.
 func TestMessagesThroughTLS(t *testing.T) {
 	versions(t, func(t *testing.T, version uint16) {
 		for _, most := range []int{0, 1200, 2000} {
@@ -195,8 +194,7 @@ func TestMAC(t *testing.T) {
 }
 
 // TestIntegrity: a Record whose fields were changed on the way is not taken, neither in the handshake nor after it, and one
-// reading of numbers that
-// are not set is as good as the other.
+// reading of numbers that are not set is as good as the other.
 func TestIntegrity(t *testing.T) {
 	versions(t, func(t *testing.T, version uint16) {
 		for name, change := range map[string]func(*usppb.Record){

@@ -42,7 +42,8 @@ type TLS struct {
 	Version uint16
 	// Refuse has each handshake that the other side begins end with an alert: a lie, for a case that wants to see how it tries again.
 	Refuse bool
-	// Omit leaves numbers that are 0 out of what a signature or MAC covers, which R-E2E.32 leaves open. It follows what the other side does.
+	// Omit leaves numbers that are 0 out of what a signature or MAC covers, which R-E2E.32 leaves open. It follows what the other side
+	// does.
 	Omit bool
 	// Unprotected says that the MTP does not protect Records, so that the other side must (R-E2E.29).
 	Unprotected bool
@@ -114,8 +115,7 @@ func (h *Handshake) Describe() string {
 }
 
 // tunnel is one end of a TLS session whose records are fed to it and taken from it. It runs as a coroutine: whoever feeds
-// it gets control back
-// when it wants more.
+// it gets control back when it wants more.
 type tunnel struct {
 	tls    *TLS
 	client bool
@@ -158,8 +158,7 @@ func (u *tunnel) close() {
 }
 
 // run is the coroutine: the handshake and, with TLS 1.3, what follows. With TLS 1.2 the record layer is taken over, since
-// crypto/tls neither asks
-// for a renegotiation nor shows a warning.
+// crypto/tls neither asks for a renegotiation nor shows a warning.
 func (u *tunnel) run(yield func(struct{}) bool) {
 	u.wire.wait = func() bool { return yield(struct{}{}) }
 	if u.fail(u.conn.Handshake()) {

@@ -176,8 +176,8 @@ func AllowedCodes(t MsgType) string {
 
 // AllowedIn reports whether the code may answer a request of type t, be it in the response or in an Error; t is the
 // request or its response. An OperationComplete notification counts as Operate. For Error, of which nothing more is
-// known, every known code will do. The section of each request and the Applicability
-// column of the code table differ: what either allows is allowed.
+// known, every known code will do. The section of each request and the Applicability column of the code table
+// differ: what either allows is allowed.
 func (c ErrCode) AllowedIn(t MsgType) bool {
 	if t == Error {
 		return c.Known()

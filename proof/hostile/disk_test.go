@@ -11,8 +11,8 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-// What makes the disk of a run small: a shell script with the folder for the results as $1, one that outlives the run as $2, and the command
-// line of usptest behind.
+// What makes the disk of a run small: a shell script with the folder for the results as $1, one that outlives the run as $2, and the
+// command line of usptest behind.
 const (
 	// no file may have more than two million bytes or so; shells count in different blocks
 	smallFiles = `kept=$2; shift 2; ulimit -f 4000; exec "$@"`

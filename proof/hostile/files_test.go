@@ -52,8 +52,8 @@ func shardText(t *testing.T, index, of int) string {
 
 const journalLine = `{"seq":1,"atMs":1.5,"layer":"mqtt","dir":"in","type":"PUBLISH","conn":1,"local":"127.0.0.1:1883","remote":"127.0.0.1:40000","text":"a text","decoded":"more","raw":"MAA="}` + "\n"
 
-// readers are all command lines that read a run.json of somebody else's: that in the folder bad, beside that in the folder good. What they write
-// goes into the folder out.
+// readers are all command lines that read a run.json of somebody else's: that in the folder bad, beside that in the folder good. What they
+// write goes into the folder out.
 func readers(top string) map[string][]string {
 	bad, good, out := filepath.Join(top, "bad"), filepath.Join(top, "good"), filepath.Join(top, "out")
 	return map[string][]string{
@@ -66,7 +66,8 @@ func readers(top string) map[string][]string {
 	}
 }
 
-// hostileFolder is a folder with a run that is not as it should be and another one that is. What is in journal becomes a journal of the first.
+// hostileFolder is a folder with a run that is not as it should be and another one that is. What is in journal becomes a journal of the
+// first.
 func hostileFolder(t *testing.T, run, journal string) (top string) {
 	t.Helper()
 	top = filepath.Join(t.TempDir(), "deep", "in", "here") // so that a few steps up are seen
@@ -187,8 +188,8 @@ func TestRunFilesThatNoRunHasWritten(t *testing.T) {
 
 var everyTrap = flag.Bool("traps", false, "try every trap in each value of a run.json")
 
-// TestWhateverARunFileSays has each value of a run.json be other things, with -traps everything. Whoever reads it refuses it or shows it as what
-// it is: text.
+// TestWhateverARunFileSays has each value of a run.json be other things, with -traps everything. Whoever reads it refuses it or shows it as
+// what it is: text.
 func TestWhateverARunFileSays(t *testing.T) {
 	skipUnderRace(t)
 	t.Parallel()

@@ -50,8 +50,8 @@ func takesLong(name string) bool {
 		"comes and goes while the case cleans up"}, name)
 }
 
-// TestHostileDevices has devices turn hostile in one case, mostly 1.1. Whatever they do: that case says what was wrong, the cases after it pass, the
-// harness neither fails nor grows, and what the device sent is text in every report.
+// TestHostileDevices has devices turn hostile in one case, mostly 1.1. Whatever they do: that case says what was wrong, the cases after it
+// pass, the harness neither fails nor grows, and what the device sent is text in every report.
 //
 // A mode that belongs to every MTP takes one of them, each the next, in the sample and under the race detector, where each is slow. Modes
 // that take long are not in the sample, nor are floods: on a busy machine nothing can keep up with them.
@@ -138,8 +138,8 @@ func attack(t *testing.T, link, name string, m mode) {
 
 var seeds = flag.Int("seeds", 1, "how many devices change what their agent says, each in ways of its own")
 
-// TestMutatedMessages has every second Message that the agent sends say something else, in every case: bodies must be able to judge whatever
-// a device sends. With -seeds 20 it is a search for replies that they are not ready for.
+// TestMutatedMessages has every second Message that the agent sends say something else, in every case: bodies must be able to judge
+// whatever a device sends. With -seeds 20 it is a search for replies that they are not ready for.
 func TestMutatedMessages(t *testing.T) {
 	t.Parallel()
 	for seed := range *seeds {

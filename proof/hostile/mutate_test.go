@@ -15,8 +15,8 @@ import (
 // mutating begins the name of a mode whose device changes something in every second Message of the agent; the rest of the name seeds what.
 const mutating = "mutating "
 
-// mutation is the mode of that name. What becomes of a Message depends on its msg_id, so that a device that was started afresh does not begin
-// from the start.
+// mutation is the mode of that name. What becomes of a Message depends on its msg_id, so that a device that was started afresh does not
+// begin from the start.
 func mutation(name string) mode {
 	change := func(m *usppb.Msg) *usppb.Msg {
 		var seed [32]byte

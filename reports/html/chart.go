@@ -16,8 +16,8 @@ const (
 	chartWidth  = 720
 )
 
-// How high the lines of a chart are, how many characters fit between all lifelines and between two, and how long a finding may be there: the
-// metrics above the chart have all of it.
+// How high the lines of a chart are, how many characters fit between all lifelines and between two, and how long a finding may be there:
+// the metrics above the chart have all of it.
 const (
 	chartHead  = 34
 	lineHeight = 30

@@ -199,7 +199,8 @@ func withNearest(metrics []result.Metric) []result.Metric {
 	return metrics
 }
 
-// ascii writes every other character as a reference. A browser reads a large file of ASCII alone in half the time, and no mail gateway can spoil it.
+// ascii writes every other character as a reference. A browser reads a large file of ASCII alone in half the time, and no mail gateway can
+// spoil it.
 func ascii(text []byte) []byte {
 	if !bytes.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		return text
@@ -241,8 +242,8 @@ func short(s string, limit int, visible func(string) string) text {
 	return text{Head: visible(head), Left: left}
 }
 
-// raw is harmless text as the content of an element. Unlike what the template makes of a text it spares the quotes, which are frequent in decoded
-// Messages and mean nothing there; it must not be used in an attribute.
+// raw is harmless text as the content of an element. Unlike what the template makes of a text it spares the quotes, which are frequent in
+// decoded Messages and mean nothing there; it must not be used in an attribute.
 func raw(visible string) template.HTML {
 	return template.HTML(strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(visible))
 }

@@ -19,8 +19,8 @@ type slot struct {
 // least is what the case takes at the least, in bytes.
 func (s *slot) least() int { return s.sizes[len(details)-1] }
 
-// cases renders every case that was begun, link by link in the order of the run. The room is shared out: what did not pass first, and so that
-// what is short leaves its share to what is long. Each leaves at least the least that the others need.
+// cases renders every case that was begun, link by link in the order of the run. The room is shared out: what did not pass first, and so
+// that what is short leaves its share to what is long. Each leaves at least the least that the others need.
 func (r *renderer) cases(room int) ([][][]byte, error) {
 	out := make([][][]byte, len(r.run.Links))
 	var slots []slot

@@ -16,8 +16,8 @@ type timelineView struct {
 	Journal string // the file that holds them
 }
 
-// rowView is one exchange: an event, and beneath it the Record and the packets that carried it. Or it is the hole that the Left events before it
-// leave.
+// rowView is one exchange: an event, and beneath it the Record and the packets that carried it. Or it is the hole that the Left events
+// before it leave.
 type rowView struct {
 	eventView
 	Parts []eventView
@@ -53,8 +53,8 @@ type proof struct {
 	Tone    string
 }
 
-// exchange is what belongs together in a timeline, as places of its events: a Message with the Record and the packets that carried it, or one
-// event alone. The first is what a reader is shown.
+// exchange is what belongs together in a timeline, as places of its events: a Message with the Record and the packets that carried it, or
+// one event alone. The first is what a reader is shown.
 type exchange []int
 
 // exchanges puts together what carried one another. Outwards a Message is followed by its Record and its packets, inwards it comes last.

@@ -1,7 +1,7 @@
-// Package junit writes a run as JUnit XML, the form that pipelines read. A fault of the device is a <failure>; a fault of the bench or
-// the harness, and a case that was cut off, is an <error>; whatever was not run is <skipped>, with its reason. The file and the exit code
-// agree: a failure that a waiver excuses or the baseline knows is <skipped> with what was found, and one that it knows wrongly is a <failure>.
-// A check beyond the plan that does not count, and advice, are <skipped>, too.
+// Package junit writes a run as JUnit XML, the form that pipelines read. A fault of the device is a <failure>; a fault of the bench or the
+// harness, and a case that was cut off, is an <error>; whatever was not run is <skipped>, with its reason. The file and the exit code
+// agree: a failure that a waiver excuses or the baseline knows is <skipped> with what was found, and one that it knows wrongly is a
+// <failure>. A check beyond the plan that does not count, and advice, are <skipped>, too.
 package junit
 
 import (
@@ -25,8 +25,7 @@ const (
 )
 
 // Render writes one suite for each link and one test case for each case, by the class name TP-469.<link>.<chapter>, or
-// TR-369 for a check beyond the plan, and a suite TR-181 about
-// the data model. The texts of the metrics come from p.
+// TR-369 for a check beyond the plan, and a suite TR-181 about the data model. The texts of the metrics come from p.
 func Render(w io.Writer, run *result.Run, p *plan.Plan) error {
 	all := junit.Testsuites{Name: line(run.Plan.ID + " " + run.Plan.Version), Time: seconds(run.WallMS)}
 	for i, l := range run.Links {

@@ -12,8 +12,9 @@ import (
 // maxFindings is how many findings about the data model a text has.
 const maxFindings = 50
 
-// modelSuite is how the device's data model compares with TR-181, a test case for each profile of which it has something: one that it claims
-// fails when it lacks something; one that it does not claim is skipped then. A last one, which passes, has the findings about other elements.
+// modelSuite is how the device's data model compares with TR-181, a test case for each profile of which it has something: one that it
+// claims fails when it lacks something; one that it does not claim is skipped then. A last one, which passes, has the findings about other
+// elements.
 func modelSuite(id int, run *result.Run) junit.Testsuite {
 	m := run.Model
 	s := junit.Testsuite{ID: id, Name: "TR-181", Time: seconds(0), Timestamp: run.Started.UTC().Format("2006-01-02T15:04:05")}

@@ -1,6 +1,6 @@
-// Package pcap writes what a case's journal has of the wire as a capture for Wireshark: the recorded bytes, with TCP and IP around them that were
-// made up. What went through TLS is in the clear; a Message that went through TLS in a USP Record is beside its packet, as an exported PDU
-// for the dissector of protobuf.
+// Package pcap writes what a case's journal has of the wire as a capture for Wireshark: the recorded bytes, with TCP and IP around them
+// that were made up. What went through TLS is in the clear; a Message that went through TLS in a USP Record is beside its packet, as an
+// exported PDU for the dissector of protobuf.
 package pcap
 
 import (
@@ -147,8 +147,8 @@ func (c *capture) open(e result.Event, port uint16) (*conn, error) {
 	return n, nil
 }
 
-// greeting is what the device and the harness must have said before e, where Wireshark could not read e without it: that the connection is a
-// WebSocket, or MQTT 5.0.
+// greeting is what the device and the harness must have said before e, where Wireshark could not read e without it: that the connection is
+// a WebSocket, or MQTT 5.0.
 func (c *capture) greeting(e result.Event) []string {
 	switch {
 	case e.Layer == "websocket" && e.Type != "HANDSHAKE":

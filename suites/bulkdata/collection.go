@@ -53,7 +53,8 @@ const controllers = harness.Controllers
 // enabledNames are the names that R-BULK.9 makes for Enabled, of the Controller and its BootParameter by their instance numbers.
 var enabledNames = regexp.MustCompile(`^Enabled\.[1-9][0-9]*\.[1-9][0-9]*$`)
 
-// bootParameters are the Enable of all BootParameters of all Controllers, by one path with two wildcards. Two are the harness's Controller's.
+// bootParameters are the Enable of all BootParameters of all Controllers, by one path with two wildcards. Two are the harness's
+// Controller's.
 func bootParameters(c *harness.Case) *collection {
 	const name = "Enabled"
 	named := func(path string) string { // of Device.LocalAgent.Controller.1.BootParameter.2.Enable

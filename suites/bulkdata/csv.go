@@ -30,8 +30,8 @@ type csvEncoding struct {
 	anyRow             bool // the device does not say how its rows end
 }
 
-// newCSV takes the separators as a profile has them. They may come as XML entities, as they are printed in TR-181. An empty one is the default,
-// and so is a row separator of blanks: TR-181's default is a line break that the XML lost.
+// newCSV takes the separators as a profile has them. They may come as XML entities, as they are printed in TR-181. An empty one is the
+// default, and so is a row separator of blanks: TR-181's default is a line break that the XML lost.
 func newCSV(field, row, escape string) csvEncoding {
 	e := csvEncoding{field: html.UnescapeString(field), row: html.UnescapeString(row), escape: html.UnescapeString(escape)}
 	if e.field == "" {
@@ -61,8 +61,8 @@ const (
 	stdEscape = `"`
 )
 
-// exchange replaces the separators of a profile by those that encoding/csv reads, which are given characters that no text has where they are text.
-// out undoes what in does.
+// exchange replaces the separators of a profile by those that encoding/csv reads, which are given characters that no text has where they
+// are text. out undoes what in does.
 func (e csvEncoding) exchange() (in, out *strings.Replacer, err error) {
 	own, std := []string{e.field, e.row, e.escape}, []string{stdField, stdRow, stdEscape}
 	if own[0] == own[1] || own[1] == own[2] || own[0] == own[2] {
@@ -206,7 +206,8 @@ func (e csvEncoding) perColumn(header []string, rows [][]string, spots [][]spot,
 	return out, nil
 }
 
-// perRow reads rows that are a parameter each. A report ends where the time changes or, without times, where its first parameter comes again.
+// perRow reads rows that are a parameter each. A report ends where the time changes or, without times, where its first parameter comes
+// again.
 func (e csvEncoding) perRow(header []string, rows [][]string, spots [][]spot, byLetter bool) ([]report, error) {
 	name, text := slices.Index(header, "ParameterName"), slices.Index(header, "ParameterValue")
 	base, at := slices.Index(header, "ParameterType"), slices.Index(header, reportTimestamp)

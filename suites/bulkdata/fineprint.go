@@ -154,8 +154,8 @@ func (p *profile) timestamp() (format, name, param string) {
 	return p.set["JSONEncoding.ReportTimestamp"], collectionTime, "JSONEncoding.ReportTimestamp"
 }
 
-// judgeTimes wants each report to say when it was collected, in the format of the profile, and that to be the time when it came: by the device's
-// own clock, and by the time between two reports.
+// judgeTimes wants each report to say when it was collected, in the format of the profile, and that to be the time when it came: by the
+// device's own clock, and by the time between two reports.
 func (p *profile) judgeTimes() {
 	format, name, param := p.timestamp()
 	if format == "" {
@@ -200,8 +200,8 @@ func newest(where string, reports []report) (report, error) {
 	return reports[len(reports)-1], nil
 }
 
-// timesIn reads a time of collection. A number may count seconds, as in the examples of TR-369, or milliseconds, as in the text of TR-181: times has
-// both.
+// timesIn reads a time of collection. A number may count seconds, as in the examples of TR-369, or milliseconds, as in the text of TR-181:
+// times has both.
 func timesIn(where, format, encoding string, v *value) (times []time.Time, err error) {
 	if format == "None" {
 		if v != nil {

@@ -18,8 +18,8 @@ func overHTTPS(c *harness.Case) posted { return postedTo(c, c.HTTPS()) }
 // secure reports whether reports go over HTTPS.
 func (t posted) secure() bool { return strings.HasPrefix(t.url, "https:") }
 
-// distrust ends the case where nothing came over HTTPS because the device does not know the authority of the collector: which authorities it has, is
-// no matter of TR-369 (R-BULK.6), but of the lab.
+// distrust ends the case where nothing came over HTTPS because the device does not know the authority of the collector: which authorities
+// it has, is no matter of TR-369 (R-BULK.6), but of the lab.
 func (t posted) distrust(c *harness.Case, since journal.Mark) {
 	for _, e := range c.Journal.Since(since) {
 		if t.secure() && e.Layer == journal.LayerTLS && e.Type == "alert" && strings.HasSuffix(t.url, e.Local[strings.LastIndexByte(e.Local, ':'):]) &&

@@ -11,8 +11,8 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// neighbour is a second profile beside that of a case, set otherwise in all that can be: another layout, method and format of time, and a short
-// interval. It shows that what a profile is set to holds for its reports, and that they end when it is disabled. nil has none.
+// neighbour is a second profile beside that of a case, set otherwise in all that can be: another layout, method and format of time, and a
+// short interval. It shows that what a profile is set to holds for its reports, and that they end when it is disabled. nil has none.
 type neighbour struct {
 	*profile
 	what       *collection

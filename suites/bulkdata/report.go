@@ -18,8 +18,8 @@ type encoding interface {
 	layout() string
 	// wellFormed reports whether data can be read at all. The error says in which line and column it cannot.
 	wellFormed(data []byte) error
-	// reports returns the report instances in data in their order. A layout other than that of the profile is an error. byLetter says that the
-	// time of collection is a value like any other.
+	// reports returns the report instances in data in their order. A layout other than that of the profile is an error. byLetter says that
+	// the time of collection is a value like any other.
 	reports(data []byte, byLetter bool) ([]report, error)
 }
 

@@ -59,8 +59,7 @@ func asked(c *harness.Case, mark journal.Mark) []*journal.Event {
 
 // looking are the requests of the clients that look for a Controller, in that they name the Broadband Forum at least once, and not for CWMP
 // alone, and one request of each of the other clients. A device has a client for each version of IP and each interface, and may have some
-// that are not USP's.
-// Where none looks for a Controller, all are judged.
+// that are not USP's. Where none looks for a Controller, all are judged.
 func looking(all []*journal.Event) (judged []*journal.Event, others []*discovery.DHCP) {
 	looks := map[string]bool{}
 	for _, e := range all {

@@ -69,8 +69,8 @@ func came(c *harness.Case, mark journal.Mark, layer journal.Layer) (events []*jo
 	return events
 }
 
-// offered are the encapsulated options for the Controller of this run, less what a case adds: its Endpoint ID and where it is. That is a URL
-// where TR-369 has one, and else a name for which DNS knows the rest.
+// offered are the encapsulated options for the Controller of this run, less what a case adds: its Endpoint ID and where it is. That is a
+// URL where TR-369 has one, and else a name for which DNS knows the rest.
 func offered(c *harness.Case) []discovery.Option {
 	port, path := c.Reached()
 	where := c.Discovery.Name

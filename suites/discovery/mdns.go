@@ -280,7 +280,8 @@ func (m mtp) located(c *harness.Case, records []dns.RR, target string) (some boo
 	return some, nil
 }
 
-// complete wants records to advertise an MTP: PTR, SRV with a target of the right address, and TXT. addresses says whether they must be there.
+// complete wants records to advertise an MTP: PTR, SRV with a target of the right address, and TXT. addresses says whether they must be
+// there.
 func (m mtp) complete(c *harness.Case, records []dns.RR, addresses bool) error {
 	instance, err := m.instance(records, c.Agent.AgentID())
 	if err != nil {
@@ -474,8 +475,8 @@ func answersQueries(c *harness.Case) {
 	})
 }
 
-// settle waits until the device says nothing more of its own accord, which would be taken for an answer: announcements are a second apart at first
-// (RFC 6762, section 8.3).
+// settle waits until the device says nothing more of its own accord, which would be taken for an answer: announcements are a second apart
+// at first (RFC 6762, section 8.3).
 func settle(c *harness.Case) {
 	deadline := time.Now().Add(c.Waits().Notify)
 	for time.Now().Before(deadline) {

@@ -238,7 +238,8 @@ func installed(c *harness.Case) *campaign {
 	return f
 }
 
-// inTime judges that the report of an activation came within a time of the command. A device that reports after the boot has until it is back.
+// inTime judges that the report of an activation came within a time of the command. A device that reports after the boot has until it is
+// back.
 func (f *campaign) inTime(m *harness.Metric, end time.Duration, operated *controller.Reply, report *controller.Message) {
 	if f.bootedBefore(report) {
 		if f.Strict("activation-reported-after-the-boot") {
@@ -349,8 +350,8 @@ func validated(c *harness.Case) {
 	f.isServedBadly()
 }
 
-// isMissing holds the device to what TR-181 says of an image that the server does not have: the bank shows that the download failed, and the
-// TransferComplete! why.
+// isMissing holds the device to what TR-181 says of an image that the server does not have: the bank shows that the download failed, and
+// the TransferComplete! why.
 func (f *campaign) isMissing() {
 	if f.Files.Server == nil {
 		return
@@ -465,8 +466,8 @@ func activeBank(c *harness.Case) {
 	}
 }
 
-// refused judges metric 3, the answer of a device with several banks, and reports whether nothing more is to come: it refused, at once or at the end
-// of the command.
+// refused judges metric 3, the answer of a device with several banks, and reports whether nothing more is to come: it refused, at once or
+// at the end of the command.
 func (f *campaign) refused(operated *controller.Reply, command string) (refused bool) {
 	passed := f.Metric(3, func(m *harness.Metric) {
 		if operated.Body().GetError() != nil {

@@ -42,7 +42,8 @@ func newController(c *harness.Case) {
 	}
 }
 
-// settleUnasked waits until an OnBoardRequest that the Agent sent by itself after mark is acknowledged: until then a command may send no other.
+// settleUnasked waits until an OnBoardRequest that the Agent sent by itself after mark is acknowledged: until then a command may send no
+// other.
 func settleUnasked(c *harness.Case, second *controller.Controller, mark journal.Mark) {
 	for _, e := range c.Journal.Since(mark) {
 		if second.NotifyEvent(isOnBoardRequest)(e) != nil {

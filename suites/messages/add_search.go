@@ -58,8 +58,8 @@ func addByUniqueKey(c *harness.Case) {
 	})
 }
 
-// addBySearch is 1.95: the table to add to is below each row that a search expression matches, of which there are at least two. A Controller
-// that it does not match, where the device lets us add one, shows an expression that is ignored.
+// addBySearch is 1.95: the table to add to is below each row that a search expression matches, of which there are at least two. A
+// Controller that it does not match, where the device lets us add one, shows an expression that is ignored.
 func addBySearch(c *harness.Case) {
 	table := nested(c)
 	want := usp.Params{"Enable": "true", table.key: table.values[1]}

@@ -80,8 +80,8 @@ func subscriptionKeys(c *harness.Case, created usp.Created) error {
 	return uniqueKeys(c, "oper_success.unique_keys", created.Path, created.UniqueKeys, "Recipient", "ID")
 }
 
-// uniqueKeys wants the named unique keys of a new row, and Alias, as the row shows them (R-ADD.5). The Alias of a row that shows none is left
-// to the Agent: it need not be supported, and may be hidden. A reference may lack its final dot.
+// uniqueKeys wants the named unique keys of a new row, and Alias, as the row shows them (R-ADD.5). The Alias of a row that shows none is
+// left to the Agent: it need not be supported, and may be hidden. A reference may lack its final dot.
 func uniqueKeys(c *harness.Case, where, row string, got usp.Params, names ...string) error {
 	withAlias := names
 	if !slices.Contains(names, "Alias") {

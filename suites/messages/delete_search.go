@@ -34,8 +34,8 @@ func deleteWildcard(c *harness.Case) {
 	c.Metric(3, func(m *harness.Metric) { m.Must(after.Gone(before.Rows()...), c.Journal.Mark()) })
 }
 
-// deleteByUniqueKey is 1.33: the path leads over the harness's own row of the Controller table, which it addresses by its keys. The row beside
-// the one that it ends with must stay, and those of another Controller, which may have the same number.
+// deleteByUniqueKey is 1.33: the path leads over the harness's own row of the Controller table, which it addresses by its keys. The row
+// beside the one that it ends with must stay, and those of another Controller, which may have the same number.
 func deleteByUniqueKey(c *harness.Case) {
 	own, err := c.ControllerRow()
 	c.DeviceMust(err)

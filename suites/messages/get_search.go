@@ -81,8 +81,8 @@ func getByWildcard(c *harness.Case) {
 // enable is a parameter that every Subscription has, as number is one that it may have.
 func enable(*harness.Case) (string, usp.ValueType) { return "Enable", usp.TypeBoolean }
 
-// getByExpression is 1.46 to 1.51: a search expression, which begins with the name of a parameter, finds the Subscriptions that meet it, and
-// no others. Each of the values gets a Subscription of its own.
+// getByExpression is 1.46 to 1.51: a search expression, which begins with the name of a parameter, finds the Subscriptions that meet it,
+// and no others. Each of the values gets a Subscription of its own.
 func getByExpression(param func(*harness.Case) (string, usp.ValueType), comparison string, values ...string) harness.Body {
 	return func(c *harness.Case) {
 		name, t := param(c)
@@ -129,8 +129,8 @@ func getByExpression(param func(*harness.Case) (string, usp.ValueType), comparis
 	}
 }
 
-// sameRow wants the same parameters of a row in both snapshots, and the same ID; of a row that the harness has made also the values that nobody
-// else changes. What else a row says may have changed meanwhile.
+// sameRow wants the same parameters of a row in both snapshots, and the same ID; of a row that the harness has made also the values that
+// nobody else changes. What else a row says may have changed meanwhile.
 func sameRow(row string, want, got expect.Snapshot) error {
 	for path := range want {
 		if _, ok := got[path]; strings.HasPrefix(path, row) && !ok {

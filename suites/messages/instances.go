@@ -222,8 +222,8 @@ func nestedRow(c *harness.Case, table nestedTable, controller string) string {
 	return ""
 }
 
-// secondController adds a Controller that nobody plays, with a nested row, to tell a Controller that is addressed apart from. What the device
-// refuses is mentioned in a note. Both are deleted at the end.
+// secondController adds a Controller that nobody plays, with a nested row, to tell a Controller that is addressed apart from. What the
+// device refuses is mentioned in a note. Both are deleted at the end.
 func secondController(c *harness.Case, table nestedTable) {
 	row, err := addController(c, false)
 	if err != nil {

@@ -41,8 +41,8 @@ func instancesBelow(c *harness.Case, tables ...string) []string {
 	return out
 }
 
-// singlesInRows lists the objects inside rows that are no rows themselves, as a Get of them in every row tells. Which of them a row has is the
-// Agent's to say: that of another protocol may be absent.
+// singlesInRows lists the objects inside rows that are no rows themselves, as a Get of them in every row tells. Which of them a row has is
+// the Agent's to say: that of another protocol may be absent.
 func singlesInRows(c *harness.Case, model dataModel) []string {
 	var paths, found []string
 	for _, path := range slices.Sorted(maps.Keys(model)) {
@@ -93,8 +93,8 @@ func keep(paths []string, accept func(string) bool) []string {
 func volatile(path string) bool { return strings.HasPrefix(path, localAgent+"Request.") }
 
 // complete wants a result to show every readable parameter of the root object, and every object and row below it that the model and the
-// instances call for. Objects without parameters may be left out; one object may be split over several elements. Where rows differ in what they
-// support, nothing is demanded.
+// instances call for. Objects without parameters may be left out; one object may be split over several elements. Where rows differ in what
+// they support, nothing is demanded.
 func complete(q *usppb.GetResp_RequestedPathResult, root string, model dataModel, instances []string) error {
 	got := expect.Resolved(q)
 	var objects []string

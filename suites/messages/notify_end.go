@@ -65,8 +65,8 @@ func watch(c *harness.Case, param string) watched {
 	return w
 }
 
-// mustBeQuiet wants no Notify of the parameter for a while. One whose ID is that of no Subscription counts too: it can only be meant for the
-// one that has ended.
+// mustBeQuiet wants no Notify of the parameter for a while. One whose ID is that of no Subscription counts too: it can only be meant for
+// the one that has ended.
 func (w watched) mustBeQuiet(m *harness.Metric, window time.Duration, mark journal.Mark) {
 	w.c.MustBeQuiet(m, "Notifies of "+w.param, window, mark, w.c.Agent.NotifyEvent(func(n *usppb.Notify) error {
 		if n.GetValueChange().GetParamPath() != w.param || slices.Contains(w.others, n.GetSubscriptionId()) {

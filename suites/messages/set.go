@@ -11,8 +11,8 @@ import (
 	"github.com/usptest/usptest/harness/usp"
 )
 
-// setOneObject is 1.11 and 1.12, one required parameter of one Subscription, which differ in allow_partial alone. The other Subscription must
-// stay as it is.
+// setOneObject is 1.11 and 1.12, one required parameter of one Subscription, which differ in allow_partial alone. The other Subscription
+// must stay as it is.
 func setOneObject(allowPartial bool) harness.Body {
 	return func(c *harness.Case) {
 		changeable := flag(c)

@@ -25,7 +25,8 @@ func allOptions(firstLevelOnly bool, paths ...string) *usppb.GetSupportedDM {
 }
 
 // supportedModelOfOneObject is 1.72: everything below Device.LocalAgent. with all options. What must be there at least is what a Get of the
-// same object shows, the commands and events that come when they alone are asked for, and what TR-181 says of elements that every Agent has.
+// same object shows, the commands and events that come when they alone are asked for, and what TR-181 says of elements that every Agent
+// has.
 func supportedModelOfOneObject(c *harness.Case) {
 	values, err := c.ReadAll(localAgent)
 	c.DeviceMust(err)

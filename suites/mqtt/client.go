@@ -23,8 +23,8 @@ func packet(e *journal.Event, packetType string) *mqtt.Packet {
 	return p
 }
 
-// awaitConnect returns the CONNECT of the first connection after mark that shows itself to be for USP, or the first CONNECT when none does. A
-// device may have other MQTT clients at the same broker, for bulk data say, and theirs prove nothing.
+// awaitConnect returns the CONNECT of the first connection after mark that shows itself to be for USP, or the first CONNECT when none does.
+// A device may have other MQTT clients at the same broker, for bulk data say, and theirs prove nothing.
 func awaitConnect(c *harness.Case, mark journal.Mark) (*journal.Event, error) {
 	connects := map[uint64]*journal.Event{} // by connection
 	var first *journal.Event

@@ -120,8 +120,7 @@ func mustShare(m *harness.Metric, s *harness.Session, c *harness.Case, id string
 }
 
 // mustNotShare wants three Notifies in session contexts of their own. Two that come together, since the machine of a
-// simulated device stood
-// still, may share one, and another is awaited.
+// simulated device stood still, may share one, and another is awaited.
 func mustNotShare(m *harness.Metric, s *harness.Session, c *harness.Case, id string, mark journal.Mark) {
 	const most = 8
 	apart := c.Scaled(8 * time.Second)

@@ -212,8 +212,7 @@ func hasMAC(c *harness.Case, r *usppb.Record) error {
 }
 
 // handshakes is 3.5: the device ends a handshake with an alert when the Controller shows what it must refuse, and waits
-// before it tries again when the
-// Controller does.
+// before it tries again when the Controller does.
 func handshakes(c *harness.Case) {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)

@@ -1,5 +1,5 @@
-// Command gen makes the facts of harness/model from TR-181's XML files: gen FILE. The folder of the XML files is named by USPTEST_TR181_DIR; the newest
-// TR-181 for USP there counts, and of older ones what they have otherwise.
+// Command gen makes the facts of harness/model from TR-181's XML files: gen FILE. The folder of the XML files is named by
+// USPTEST_TR181_DIR; the newest TR-181 for USP there counts, and of older ones what they have otherwise.
 package main
 
 import (
