@@ -21,6 +21,7 @@ func TestFailedRunsOnlyWhatFailed(t *testing.T) {
 	}
 	out := filepath.Join(t.TempDir(), "out")
 	usptest(t, "run", "--failed", filepath.Join(after, runFile), "--out", out).Want(t, result.ExitUsage, "--failed", "nothing to repeat")
-	usptest(t, "run", "--failed", before, "--dut", agentFile(t, "none", ""), "--out", out).Want(t, result.ExitUsage, "--failed", "different device")
+	usptest(t, "run", "--failed", before, "--dut", agentFile(t, "none", ""), "--out", out).
+		Want(t, result.ExitUsage, "--failed", "different device")
 	usptest(t, "run", "--failed", out, "--out", out).Want(t, result.ExitUsage, "--failed")
 }
