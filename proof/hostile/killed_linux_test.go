@@ -169,7 +169,7 @@ func TestResumeWaitsForAWorkerThatIsLeft(t *testing.T) {
 	}
 	_ = cmd.Wait()
 	resumed, again := start("run", "--resume", dir)
-	resumed.Await(t, "waiting for its end")
+	resumed.Await(t, "waiting until it has finished")
 	if strings.Contains(resumed.Stdout.String(), "to run") {
 		t.Error("it began before the worker had ended")
 	}
