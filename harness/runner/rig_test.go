@@ -77,7 +77,7 @@ func (s *simple) Send(_ context.Context, raw []byte) (journal.Mark, error) {
 	}
 	record := must(usp.ParseRecord(raw))
 	m := must(usp.ParseMessage(record.GetNoSessionContext().GetPayload()))
-	if reply := s.answer(m.GetHeader().GetMsgId(), m.GetBody().GetRequest()); !s.mute {
+	if reply := s.answer(m.GetHeader().GetMsgId(), m.GetBody().GetRequest()); !s.isMute() {
 		wrapped := must(usp.WrapMessage("self::usptest", "proto::device", usp.Version, reply))
 		in := link.Inbound{Raw: must(usp.Marshal(wrapped))}
 		if s.late == 0 {
@@ -87,6 +87,12 @@ func (s *simple) Send(_ context.Context, raw []byte) (journal.Mark, error) {
 		}
 	}
 	return 1, nil
+}
+
+func (s *simple) isMute() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mute
 }
 
 func (s *simple) answer(id string, request *usppb.Request) *usppb.Msg {
