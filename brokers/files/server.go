@@ -1,4 +1,4 @@
-// Package files is an HTTP or HTTPS server of files that a device is told to download. It records every request and what was sent for it,
+// Package files is an HTTP or HTTPS server of files for a device to download. It records every request and what was sent for it,
 // and answers as a script says: with another status, slowly, only in part, or without end.
 package files
 
