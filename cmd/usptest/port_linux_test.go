@@ -242,15 +242,24 @@ func namespace(t *testing.T, pid int) string {
 	return link
 }
 
-// TestAPortOfAnEndedRunGoesBack ends the run early, in every way: the port gets back what it had nonetheless.
+// TestAPortOfAnEndedRunGoesBack ends processes of the run early, in every way: the port gets back what it had nonetheless, as long as
+// the supervisor or the lender is there.
 func TestAPortOfAnEndedRunGoesBack(t *testing.T) {
 	t.Parallel()
+	const replaced = "the process that lends the port eth1 has died: signal: killed; the run has put the port back itself"
 	for name, end := range map[string]struct {
-		signal     syscall.Signal
-		withWorker bool
+		signal              syscall.Signal
+		run, worker, lender bool
+		code                int // of the run, unless that is killed
+		say                 string
 	}{
-		"interrupted": {syscall.SIGINT, false}, "terminated": {syscall.SIGTERM, false}, "killed": {syscall.SIGKILL, false},
-		"killed with its worker": {syscall.SIGKILL, true},
+		"interrupted":            {syscall.SIGINT, true, false, false, result.ExitInterrupted, ""},
+		"terminated":             {syscall.SIGTERM, true, false, false, result.ExitInterrupted, ""},
+		"killed":                 {syscall.SIGKILL, true, false, false, 0, ""},
+		"killed with its worker": {syscall.SIGKILL, true, true, false, 0, ""},
+		"worker killed":          {syscall.SIGKILL, false, true, false, result.ExitError, "worker process died"},
+		"lender killed":          {syscall.SIGKILL, false, false, true, result.ExitPassed, replaced},
+		"all others killed":      {syscall.SIGKILL, false, true, true, result.ExitError, replaced},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -259,37 +268,25 @@ func TestAPortOfAnEndedRunGoesBack(t *testing.T) {
 			}
 			cable(t)
 			before := ports(t)
-			_, run, worker, _ := lent(t)
-			victims := []int{run.Process.Pid}
-			if end.withWorker {
-				victims = append(victims, worker)
-			}
-			for _, pid := range victims {
+			p, run, worker, lender := lent(t)
+			for pid, victim := range map[int]bool{run.Process.Pid: end.run, worker: end.worker, lender: end.lender} {
+				if !victim {
+					continue
+				}
 				if err := syscall.Kill(pid, end.signal); err != nil {
 					t.Fatal(err)
 				}
 			}
-			_ = run.Wait() // what becomes of the port does not depend on its exit code
-			if end.signal != syscall.SIGKILL && ports(t) != before {
-				t.Errorf("the ports before:\n%s\nand when the run has ended:\n%s", before, ports(t))
+			if end.run && end.signal == syscall.SIGKILL {
+				_ = run.Wait()
+				gomega.NewWithT(t).Eventually(func() string { return ports(t) }, "2m", "100ms").Should(gomega.Equal(before))
+				return
 			}
-			gomega.NewWithT(t).Eventually(func() string { return ports(t) }, "2m", "100ms").Should(gomega.Equal(before))
+			p.Wait(t, run)
+			p.Want(t, end.code, end.say)
+			if after := ports(t); after != before {
+				t.Errorf("the ports before:\n%s\nand when the run has ended:\n%s", before, after)
+			}
 		})
 	}
-}
-
-// TestALenderThatIsKilled leaves nobody to put the addresses back: the run says which they were.
-func TestALenderThatIsKilled(t *testing.T) {
-	t.Parallel()
-	if !inComputer(t) {
-		return
-	}
-	cable(t)
-	p, run, _, lender := lent(t)
-	if err := syscall.Kill(lender, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	p.Wait(t, run)
-	p.Want(t, result.ExitPassed, "the process that lends the port eth1 has died: signal: killed; before the run eth1 had 192.0.2.5/24",
-		"2001:db8::5/64", "fe80::5/64", "a route to 198.51.100.0/24 via 192.0.2.9", "a route to 2001:db8:7::/64 via 2001:db8::9")
 }

@@ -170,7 +170,8 @@ func (n *Network) Close() error {
 	return n.device.Close()
 }
 
-// Port is a port of this computer while it is lent to an isolated process.
+// Port is a port of this computer that is lent to an isolated process. Several processes may know it: one lends it, and any of them takes
+// it back.
 type Port struct {
 	name   string
 	there  netns.NsHandle
@@ -234,9 +235,8 @@ func unused(port netlink.Link) error {
 	return nil
 }
 
-// Lend moves the port of that name to the network namespace of a process, with which nothing else of this computer is touched. What it
-// had is remembered for Return.
-func Lend(name string, pid int) (*Port, error) {
+// Know remembers what the port of that name has, so that it can be lent to a process and taken back.
+func Know(name string, pid int) (*Port, error) {
 	if err := Lendable(name); err != nil {
 		return nil, err
 	}
@@ -261,11 +261,23 @@ func Lend(name string, pid int) (*Port, error) {
 	if p.there, err = netns.GetFromPid(pid); err != nil {
 		return nil, errors.Join(err, unix.Close(p.holder))
 	}
-	if err := netlink.LinkSetNsFd(link, int(p.there)); err != nil {
-		return nil, errors.Join(fmt.Errorf("lab.network.interface %s: %w; %s", name, err, Remedy), p.there.Close(), unix.Close(p.holder))
-	}
 	return p, nil
 }
+
+// Lend moves the port to the network namespace of the process, with which nothing else of this computer is touched.
+func (p *Port) Lend() error {
+	link, err := netlink.LinkByName(p.name)
+	if err == nil {
+		err = netlink.LinkSetNsFd(link, int(p.there))
+	}
+	if err != nil {
+		return fmt.Errorf("lab.network.interface %s: %w; %s", p.name, err, Remedy)
+	}
+	return nil
+}
+
+// Forget gives up what was remembered. The port stays where it is.
+func (p *Port) Forget() error { return errors.Join(p.there.Close(), unix.Close(p.holder)) }
 
 // Had says which addresses and routes the port had before it was lent.
 func (p *Port) Had() string {
@@ -281,38 +293,16 @@ func (p *Port) Had() string {
 	return cmp.Or(strings.Join(parts, ", "), "no address")
 }
 
-// Return waits until the process that has the port has ended, and takes the port back with the addresses and routes that it had.
+// Return waits until the process that has the port has ended, and takes the port back with the addresses and routes that it had. It does
+// the rest where another process began to.
 func (p *Port) Return() error {
-	defer p.there.Close()
-	defer unix.Close(p.holder)
-	for {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(p.holder), Events: unix.POLLIN}}, -1)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("interface %s did not come back: %w", p.name, err)
-		}
-	}
-	home, err := netns.Get()
-	if err != nil {
-		return err
-	}
-	defer home.Close()
-	there, err := netlink.NewHandleAt(p.there)
-	if err != nil {
-		return err
-	}
-	defer there.Close()
-	link, err := there.LinkByName(p.name)
-	if err == nil {
-		err = there.LinkSetNsFd(link, int(home))
-	}
+	err := p.fetch()
+	var link netlink.Link
 	if err == nil {
 		link, err = netlink.LinkByName(p.name)
 	}
 	if err != nil {
-		return fmt.Errorf("interface %s did not come back: %w", p.name, err)
+		return fmt.Errorf("interface %s did not come back: %w; before the run it had %s", p.name, err, p.Had())
 	}
 	var failures []error
 	now := settings(p.name)
@@ -336,7 +326,38 @@ func (p *Port) Return() error {
 		}
 	}
 	if err := errors.Join(failures...); err != nil {
-		return fmt.Errorf("interface %s: its addresses and settings could not be put back: %w", p.name, err)
+		return fmt.Errorf("interface %s: its addresses and settings could not be put back: %w; before the run it had %s", p.name, err, p.Had())
 	}
 	return nil
+}
+
+// fetch waits until the process that has the port has ended, and moves the port here unless it is no longer there.
+func (p *Port) fetch() error {
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(p.holder), Events: unix.POLLIN}}, -1)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+	home, err := netns.Get()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	there, err := netlink.NewHandleAt(p.there)
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	link, err := there.LinkByName(p.name)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return there.LinkSetNsFd(link, int(home))
 }

@@ -27,7 +27,7 @@ func (n *Network) Start(cmd *exec.Cmd) error { return cmd.Start() }
 // Close has nothing to give up.
 func (n *Network) Close() error { return nil }
 
-// Port is a port of this computer while it is lent to an isolated process.
+// Port is a port of this computer that is lent to an isolated process.
 type Port struct{}
 
 // Lendable says that this system has no network namespaces.
@@ -35,13 +35,19 @@ func Lendable(name string) error {
 	return fmt.Errorf("lab.network.interface %s: %w: this system has no network namespaces; %s", name, ErrUnavailable, Remedy)
 }
 
-// Lend fails: this system has no network namespaces.
-func Lend(name string, _ int) (*Port, error) {
+// Know fails: this system has no network namespaces.
+func Know(name string, _ int) (*Port, error) {
 	return nil, Lendable(name)
 }
+
+// Lend has nothing to move.
+func (p *Port) Lend() error { return nil }
 
 // Had has nothing to say.
 func (p *Port) Had() string { return "" }
 
 // Return has nothing to take back.
 func (p *Port) Return() error { return nil }
+
+// Forget has nothing to give up.
+func (p *Port) Forget() error { return nil }

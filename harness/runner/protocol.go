@@ -38,7 +38,7 @@ type report struct {
 	Trouble *trouble     `json:"trouble,omitempty"` // the Link as a whole cannot be run
 	LeftOn  string       `json:"leftOn,omitempty"`  // the device does not run the firmware that it had
 	Ask     *plea        `json:"ask,omitempty"`     // something an operator has to do; the worker waits for an answer
-	Lent    string       `json:"lent,omitempty"`    // a port is lent: the addresses and routes that it had
+	Lent    bool         `json:"lent,omitempty"`    // a port is lent
 	Done    bool         `json:"done,omitempty"`    // the worker ends in good order
 }
 

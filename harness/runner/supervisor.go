@@ -269,7 +269,7 @@ func (w *workerRun) attend(ctx context.Context, j job) error {
 		return fmt.Errorf("cannot start a worker: %w", err)
 	}
 	if lent != nil {
-		w.tell(fmt.Sprintf("port %s is in use by this run; it gets back what it had: %s", lent.port, lent.had))
+		w.tell(fmt.Sprintf("port %s is in use by this run; it gets back what it had: %s", lent.name, lent.port.Had()))
 		defer func() {
 			if err := lent.back(); err != nil {
 				w.tell(err.Error())

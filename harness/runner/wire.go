@@ -173,34 +173,44 @@ func (o Options) startWorker(j job, cmd *exec.Cmd) (*lender, error) {
 	l, err := o.lend(port, cmd.Process.Pid)
 	if err != nil {
 		_ = cmd.Process.Kill()
-		return nil, errors.Join(err, ignoreExit(cmd.Wait()))
+		err = errors.Join(err, ignoreExit(cmd.Wait()))
+		if l != nil {
+			err = l.instead(err)
+		}
+		return nil, err
 	}
 	return l, nil
 }
 
 // lender is a process that lends a port of this computer to a worker, and puts it back when the worker has ended, also when the supervisor
-// was killed.
+// was killed. Where the lender is, the supervisor puts it back.
 type lender struct {
-	port, had string
-	cmd       *exec.Cmd
-	pipe      *os.File
-	reports   *json.Decoder // from the pipe
+	name    string
+	port    *network.Port
+	cmd     *exec.Cmd
+	pipe    *os.File
+	reports *json.Decoder // from the pipe
 }
 
-// lend has a port lent to a worker.
-func (o Options) lend(port string, worker int) (*lender, error) {
-	// an interruption of the run does not end it
-	cmd, pipe, err := o.errand(context.Background(), job{Lend: &loan{port, worker}}, func(*exec.Cmd) {})
+// errLenderDied is wrapped by the error of a lender that has died.
+var errLenderDied = errors.New("has died")
+
+// lend has a port lent to a worker. The lender is not nil once its process was started, also with an error.
+func (o Options) lend(name string, worker int) (*lender, error) {
+	port, err := network.Know(name, worker)
 	if err != nil {
 		return nil, err
 	}
-	l := &lender{port: port, cmd: cmd, pipe: pipe, reports: json.NewDecoder(pipe)}
-	var m report
-	err = l.reports.Decode(&m)
-	if m.Lent == "" {
-		return nil, l.end(m, err)
+	// an interruption of the run does not end it
+	cmd, pipe, err := o.errand(context.Background(), job{Lend: &loan{name, worker}}, func(*exec.Cmd) {})
+	if err != nil {
+		return nil, errors.Join(err, port.Forget())
 	}
-	l.had = m.Lent
+	l := &lender{name: name, port: port, cmd: cmd, pipe: pipe, reports: json.NewDecoder(pipe)}
+	var m report
+	if err = l.reports.Decode(&m); !m.Lent {
+		return l, l.end(m, err)
+	}
 	return l, nil
 }
 
@@ -208,10 +218,7 @@ func (o Options) lend(port string, worker int) (*lender, error) {
 func (l *lender) back() error {
 	var m report
 	err := l.reports.Decode(&m)
-	if err = l.end(m, err); err != nil {
-		return fmt.Errorf("%w; before the run %s had %s", err, l.port, l.had)
-	}
-	return nil
+	return l.instead(l.end(m, err))
 }
 
 // end waits for the end of the process, whose last report is m unless err says why there is none.
@@ -224,14 +231,29 @@ func (l *lender) end(m report, err error) error {
 	case m.Done:
 		return nil
 	}
-	return fmt.Errorf("the process that lends the port %s has died: %w", l.port, cmp.Or(ended, err))
+	return fmt.Errorf("the process that lends the port %s %w: %w", l.name, errLenderDied, cmp.Or(ended, err))
+}
+
+// instead puts the port back where the lender, whose end is err, has died. The worker has ended.
+func (l *lender) instead(err error) error {
+	if errors.Is(err, errLenderDied) {
+		if failure := l.port.Return(); failure != nil {
+			err = fmt.Errorf("%w, and %w", err, failure)
+		} else {
+			err = fmt.Errorf("%w; the run has put the port back itself", err)
+		}
+	}
+	return errors.Join(err, l.port.Forget())
 }
 
 // lend lends a port until the worker that has it has ended, whatever becomes of the supervisor.
 func (w *worker) lend() {
-	port, err := network.Lend(w.Lend.Port, w.Lend.Worker)
+	port, err := network.Know(w.Lend.Port, w.Lend.Worker)
 	if err == nil {
-		w.report(report{Lent: port.Had()})
+		err = port.Lend()
+	}
+	if err == nil {
+		w.report(report{Lent: true})
 		err = port.Return()
 	}
 	if err != nil {
