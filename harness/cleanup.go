@@ -134,18 +134,20 @@ func (c *Case) cleanUp(passed bool) (acts []result.CleanUp, dirty bool) {
 		c.Agent.RenewContext() // what a body prepared may never have been sent
 	}
 	mark := c.Journal.Mark()
-	carryOut := func(one cleanup) {
+	all := slices.Clone(c.cleanup)
+	slices.Reverse(all)
+	carryOut := func(one cleanup, before []cleanup) {
 		act := result.CleanUp{Name: one.name}
-		if err := c.putBack(ctx, one.do); err != nil {
+		if err := c.putBack(ctx, one, before); err != nil {
 			act.Error, dirty = err.Error(), true
 		}
 		acts = append(acts, act)
 	}
-	for i := len(c.cleanup) - 1; i >= 0; i-- {
-		carryOut(c.cleanup[i])
+	for i, one := range all {
+		carryOut(one, all[:i])
 	}
 	if slices.ContainsFunc(c.Journal.Since(mark), c.changesConnection) {
-		carryOut(cleanup{"wait until the device has settled, whose connection was set", c.settleConnection})
+		carryOut(cleanup{"wait until the device has settled, whose connection was set", c.settleConnection}, nil)
 	}
 	return acts, dirty
 }
@@ -171,13 +173,20 @@ func (c *Case) changesConnection(e *journal.Event) bool {
 }
 
 // putBack does one act of clean-up. When it got no answer since the device's session had ended, it is done again in the next one:
-// a restart may come late. To do any act twice does no harm.
-func (c *Case) putBack(ctx context.Context, do func(context.Context) error) error {
+// a restart may come late. So are those before it, of which the device may have forgotten what it had not saved. To do any act twice does
+// no harm.
+func (c *Case) putBack(ctx context.Context, one cleanup, before []cleanup) error {
 	mark := c.Journal.Mark()
-	err := guarded(ctx, do)
+	err := guarded(ctx, one.do)
 	var noReply *controller.NoReplyError
 	if errors.As(err, &noReply) && slices.ContainsFunc(c.Journal.Since(mark), c.bench.Link.StartsSession) && c.Reachable(ctx) == nil {
-		err = guarded(ctx, do)
+		var lost []error
+		for _, done := range before {
+			if err := guarded(ctx, done.do); err != nil {
+				lost = append(lost, fmt.Errorf("%s again: %w", done.name, err))
+			}
+		}
+		err = errors.Join(append(lost, guarded(ctx, one.do))...)
 	}
 	return err
 }

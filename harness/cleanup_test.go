@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -94,28 +95,32 @@ func TestOneCleanUpDoesNotCostTheOthers(t *testing.T) {
 	})
 }
 
-// TestAnActThatTheDeviceMissedIsDoneAgain in the next session of the device, and only when there is one.
+// TestAnActThatTheDeviceMissedIsDoneAgain in the next session of the device, and only when there is one. So is the act before it, which the
+// device has answered and forgotten.
 func TestAnActThatTheDeviceMissedIsDoneAgain(t *testing.T) {
 	for name, test := range map[string]struct {
 		restarts bool
 		want     string
 	}{
-		"a restart came late": {true, "restore Device.X.P"},
-		"the device is mute":  {false, "restore Device.X.P no reply to Set within 4s (waits.response); from the device meanwhile: nothing"},
+		"a restart came late": {true, "restore Device.X.Q; restore Device.X.P"},
+		"the device is mute": {false, "restore Device.X.Q; restore Device.X.P no reply to Set within 4s (waits.response); " +
+			"from the device meanwhile: nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b, d := newBench(t, usp.Params{"Device.X.P": "before"})
+				found := usp.Params{"Device.X.P": "before", "Device.X.Q": "before"}
+				b, d := newBench(t, maps.Clone(found))
 				r := trying(t, b, func(c *Case) {
 					c.Restore("Device.X.", "P")
-					c.Set("Device.X.", usp.Params{"P": "changed"})
-					missed := false
+					c.Restore("Device.X.", "Q")
+					c.Set("Device.X.", usp.Params{"P": "changed", "Q": "changed"})
+					changed, sets := maps.Clone(d.params), 0
 					d.answer = func(*usppb.Msg) *usppb.Msg {
-						if missed && test.restarts {
+						if sets++; sets == 1 || sets > 2 && test.restarts {
 							return nil
 						}
-						missed = true
 						if test.restarts {
+							d.params = maps.Clone(changed)
 							b.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "CONNECT"})
 						}
 						return mute()
@@ -123,6 +128,9 @@ func TestAnActThatTheDeviceMissedIsDoneAgain(t *testing.T) {
 				})
 				if got := actsOf(r); got != test.want {
 					t.Errorf("got %s", got)
+				}
+				if test.restarts && !maps.Equal(d.params, found) {
+					t.Errorf("want %v as before, got %v", found, d.params)
 				}
 			})
 		})

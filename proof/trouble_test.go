@@ -20,12 +20,13 @@ import (
 )
 
 // troubleAt are with how many Records to the device the trouble may come, the first of which that a check gets to: in its midst, or else
-// with its first request.
-var troubleAt = []int64{4, 1}
+// with its first request. In a clean-up it comes earlier.
+var troubleAt = map[bool][]int64{false: {4, 1}, true: {2, 1}}
 
-// TestChecksOutlastTrouble has the device fall silent, crash, restart or flood the harness in the midst of each check beyond the plan. The
-// check ends with a verdict and without a bug of the harness, the device has what it had before, and a case after it passes. A device that
-// goes down may lose what it has answered already, as the deletion of a row; a run starts such a device afresh.
+// TestChecksOutlastTrouble has the device fall silent, crash, restart or flood the harness in the midst of each check beyond the plan, and
+// go down in the midst of its clean-up. The check ends with a verdict and without a bug of the harness, the device has what it had before,
+// and a case after it passes. A device that goes down may lose what it has answered already, as the deletion of a row; a run starts such a
+// device afresh. What a restart loses of the clean-up is cleaned up again.
 func TestChecksOutlastTrouble(t *testing.T) {
 	t.Parallel()
 	p, err := plan.Load()
@@ -34,32 +35,39 @@ func TestChecksOutlastTrouble(t *testing.T) {
 	}
 	after, _ := p.Case("1.36")
 	type troubled struct {
-		id      string
-		trouble defects.Defect
+		id, trouble string
+		cleaning    bool // the trouble comes in the clean-up
 	}
 	var all []troubled
 	for _, id := range slices.Sorted(maps.Keys(suites.Bodies())) {
 		if c, _ := p.Case(id); c.IsCheck() {
 			for _, d := range defects.TroubleDefects() {
-				all = append(all, troubled{id, d})
+				all = append(all, troubled{id, d.Name, false})
+				if goesDown(d.Name) {
+					all = append(all, troubled{id, d.Name, true})
+				}
 			}
 		}
 	}
 	for _, one := range sample(20, all) {
-		t.Run(one.id+" "+one.trouble.Name, func(t *testing.T) {
+		name := one.id + " " + one.trouble
+		if one.cleaning {
+			name += " in clean-up"
+		}
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, _ := p.Case(one.id)
 			at := slices.IndexFunc(defectLinks, c.AppliesTo)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 			defer cancel()
-			s := open(ctx, t, runner.SessionOptions{DUT: device(t, one.trouble.Name), Link: defectLinks[at]})
+			s := open(ctx, t, runner.SessionOptions{DUT: device(t, one.trouble), Link: defectLinks[at]})
 			defer s.Close()
 			d := examined{Session: s, plan: after}
 			found := d.kept(t)
 			var r result.Case
-			for _, n := range troubleAt {
+			for _, n := range troubleAt[one.cleaning] {
 				var asked, answered bool
-				if r, err = s.Run(ctx, c, inTrouble(suites.Bodies()[one.id], n, &asked, &answered)); err != nil {
+				if r, err = s.Run(ctx, c, inTrouble(suites.Bodies()[one.id], n, one.cleaning, &asked, &answered)); err != nil {
 					t.Fatal(err)
 				}
 				t.Logf("%s %s", r.Verdict, r.Reason)
@@ -69,7 +77,7 @@ func TestChecksOutlastTrouble(t *testing.T) {
 				if asked {
 					break
 				}
-				if n == 1 {
+				if n == 1 && !one.cleaning { // a check may leave nothing to clean up
 					t.Error("the check sent nothing, so that the device had no trouble")
 				}
 			}
@@ -84,8 +92,8 @@ func TestChecksOutlastTrouble(t *testing.T) {
 			if err := s.Reachable(ctx); err != nil {
 				t.Fatalf("after %s %s: %v", r.Verdict, r.Reason, err)
 			}
-			if !strings.Contains(one.trouble.Name, "crash") && !strings.Contains(one.trouble.Name, "restart") {
-				d.same(t, "after "+one.trouble.Name, found)
+			if !goesDown(one.trouble) || one.cleaning && !crashes(one.trouble) {
+				d.same(t, "after "+one.trouble, found)
 			}
 			if next, err := s.Run(ctx, after, suites.Bodies()[after.ID]); err != nil || next.Verdict != result.Pass {
 				t.Errorf("%s after it: %v, %s %s", after.ID, err, next.Verdict, next.Reason)
@@ -94,32 +102,46 @@ func TestChecksOutlastTrouble(t *testing.T) {
 	}
 }
 
-// inTrouble asks for trouble when the n-th Record of a case has been sent. asked says that it did, and answered that the device has
-// answered the Get instead.
-func inTrouble(body harness.Body, n int64, asked, answered *bool) harness.Body {
+// crashes and goesDown report how a trouble takes the device down.
+func crashes(trouble string) bool  { return strings.Contains(trouble, "crash") }
+func goesDown(trouble string) bool { return crashes(trouble) || strings.Contains(trouble, "restart") }
+
+// inTrouble asks for trouble when the n-th Record of a case, or of its clean-up, has been sent. asked says that it did, and answered that
+// the device has answered the Get instead.
+func inTrouble(body harness.Body, n int64, cleaning bool, asked, answered *bool) harness.Body {
 	return func(c *harness.Case) {
 		var records atomic.Int64
 		var asking sync.WaitGroup
 		mark := c.Journal.Mark()
 		ask := usp.NewGet("trouble", defects.Trouble)
-		stop := c.Journal.Listen(func(e *journal.Event) {
-			sent := e.Layer == journal.LayerRecord || e.Layer == journal.LayerUDS // a check may send frames by hand
-			if sent && e.Dir == journal.Out && records.Add(1) == n {
-				*asked = true
-				asking.Go(func() { // what the listener is called by must not wait
-					if _, outside, err := c.Agent.PrepareOutside(ask); err == nil {
-						_, _ = c.Agent.SendPrepared(c, outside[0])
-					}
-				})
-			}
-		})
-		defer func() {
+		listen := func(ctx context.Context) (stop func()) {
+			return c.Journal.Listen(func(e *journal.Event) {
+				sent := e.Layer == journal.LayerRecord || e.Layer == journal.LayerUDS // a check may send frames by hand
+				if sent && e.Dir == journal.Out && records.Add(1) == n {
+					*asked = true
+					asking.Go(func() { // what the listener is called by must not wait
+						if _, outside, err := c.Agent.PrepareOutside(ask); err == nil {
+							_, _ = c.Agent.SendPrepared(ctx, outside[0])
+						}
+					})
+				}
+			})
+		}
+		var stop func()
+		end := func() {
 			stop()
 			asking.Wait()
 			for _, e := range c.Emitted(mark, c.Journal.Mark()) {
 				*answered = *answered || e.MsgID() == ask.GetHeader().GetMsgId() && e.Msg.GetBody().GetResponse().GetGetResp() != nil
 			}
-		}()
+		}
+		if cleaning {
+			c.Cleanup("end the trouble", func(context.Context) error { end(); return nil })
+			defer c.Cleanup("begin the trouble", func(ctx context.Context) error { stop = listen(ctx); return nil })
+		} else {
+			stop = listen(c)
+			defer end()
+		}
 		body(c)
 	}
 }

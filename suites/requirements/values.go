@@ -15,7 +15,7 @@ import (
 )
 
 // formsAndOperators is R-ENC.6, the operators of search paths, and blanks in them (R-ARC.9a). All searches are bounded to the TimeToLive of
-// the rows that it adds, so that they find no other.
+// the rows that it adds, so that they find no other. By TR-181, it reads back as it was set and does not count down.
 func formsAndOperators(c *harness.Case) {
 	needs(c, "TimeToLive", "NotifExpiration")
 	least := 100_000 + rand.IntN(800_000) // seconds
