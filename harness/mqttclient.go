@@ -11,27 +11,51 @@ import (
 )
 
 // MQTTClient returns the row of an MQTT client of the device, such as "Device.MQTT.Client.1.", whose broker records what it publishes: that
-// of the Link or, over another MTP, one that is added as a fixture for a broker of its own. It is deleted at the end, and the broker is
-// closed.
-func (c *Case) MQTTClient() (row string) {
+// of the Link or, over another MTP, one that is added as a fixture for a broker of its own. Only the latter is returned. The row is deleted
+// at the end, and the broker is closed.
+func (c *Case) MQTTClient() (row string, own *mqtt.Server) {
 	c.Uses(plan.NeedMQTTBroker)
 	if c.bench.MQTT != nil {
-		return c.BrokerRow()
+		return c.BrokerRow(), nil
 	}
-	const table, versions = "Device.MQTT.Client.", "Device.MQTT.Capabilities.ProtocolVersionsSupported"
-	broker, err := mqtt.Start(context.WithoutCancel(c), c.Journal, mqtt.Options{Addr: net.JoinHostPort(c.DUT.Bind, "0")})
+	own, required, optional := c.mqttBroker()
+	row = c.Add(mqttClients, required, optional).Path
+	c.startMQTTClient(row)
+	return row, own
+}
+
+// MQTTClientBesides adds a client of the device for a broker of its own beside that of the Link. The row is empty where the device has no
+// room for one.
+func (c *Case) MQTTClientBesides() (row string, own *mqtt.Server) {
+	own, required, optional := c.mqttBroker()
+	if row = c.AddBesides(mqttClients, required, optional); row != "" {
+		c.startMQTTClient(row)
+	}
+	return row, own
+}
+
+const mqttClients = "Device.MQTT.Client."
+
+// mqttBroker starts a broker that is closed at the end, and returns what a client of it is set to. It tries again soon where a device lets
+// it.
+func (c *Case) mqttBroker() (own *mqtt.Server, required, optional usp.Params) {
+	const versions = "Device.MQTT.Capabilities.ProtocolVersionsSupported"
+	own, err := mqtt.Start(context.WithoutCancel(c), c.Journal, mqtt.Options{Addr: net.JoinHostPort(c.DUT.Bind, "0")})
 	c.LabMust(err)
-	c.Cleanup("close the MQTT broker of the case", func(context.Context) error { return broker.Close() })
-	_, port, err := net.SplitHostPort(broker.Addr())
+	c.Cleanup("close the MQTT broker of the case", func(context.Context) error { return own.Close() })
+	_, port, err := net.SplitHostPort(own.Addr())
 	c.LabMust(err)
 	version := "5.0"
 	if offered, err := c.Read(versions); err == nil && !strings.Contains(offered, version) {
 		version = "3.1.1"
 	}
-	row = c.Add(table, usp.Params{"BrokerAddress": c.bench.brokerHost(), "BrokerPort": port, "ProtocolVersion": version},
-		usp.Params{"Alias": c.Fresh("client"), "TransportProtocol": "TCP/IP", "ClientID": c.Fresh("client")}).Path
+	return own, usp.Params{"BrokerAddress": c.bench.brokerHost(), "BrokerPort": port, "ProtocolVersion": version},
+		usp.Params{"Alias": c.Fresh("client"), "TransportProtocol": "TCP/IP", "ClientID": c.Fresh("client"),
+			"ConnectRetryTime": "1", "ConnectRetryIntervalMultiplier": "1000", "ConnectRetryMaxInterval": "1"}
+}
+
+func (c *Case) startMQTTClient(row string) {
 	// some Agents end a connection without a subscription, which of one that carries USP is right (R-MQTT.16)
 	c.AddBesides(row+"Subscription.", usp.Params{"Topic": c.Fresh("topic"), "Enable": "true"}, nil)
 	c.Set(row, usp.Params{"Enable": "true"})
-	return row
 }

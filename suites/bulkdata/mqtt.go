@@ -20,8 +20,13 @@ func (t published) what() string     { return "PUBLISH packets to " + t.topic }
 func (published) where(n int) string { return fmt.Sprintf("payload of PUBLISH %d", n) }
 
 func (t published) carries(e *journal.Event) bool {
+	return t.brings(e) && !e.Body.(*mqtt.Packet).Dup
+}
+
+// brings is carries, but takes a report that its client sends again, too.
+func (t published) brings(e *journal.Event) bool {
 	p, ok := e.Body.(*mqtt.Packet)
-	return ok && e.Dir == journal.In && p.Type == mqtt.Publish && p.Topic == t.topic && !p.Dup
+	return ok && e.Dir == journal.In && p.Type == mqtt.Publish && p.Topic == t.topic
 }
 
 func (published) content(e *journal.Event) ([]byte, error) {
@@ -54,12 +59,13 @@ func (published) judge(c *harness.Case, p *profile, n int, e *journal.Event) {
 
 // publishes is 10.13: reports come in PUBLISH packets to the broker of an MQTT client of the device.
 func publishes(c *harness.Case) {
-	client := c.MQTTClient()
+	client, own := c.MQTTClient()
 	what := upTimeAlone(c)
 	p := addProfile(c, interval(c), encodingType(c), published{client, "mqtt-bulkdata"}, nil)
 	what.add(p)
 	p.enable(5)
 	if p.twoReports(1, 6) && p.wellFormed(2) && what.judge(p, 3) {
 		what.finePrint(p)
+		judgeOutage(c, what, client, own)
 	}
 }

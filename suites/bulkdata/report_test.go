@@ -353,3 +353,23 @@ func FuzzReports(f *testing.F) {
 		}
 	})
 }
+
+func TestFromOutage(t *testing.T) {
+	for _, test := range []struct {
+		came   []uint64
+		passed bool
+	}{
+		{[]uint64{25, 29}, false},
+		{[]uint64{10, 20, 25}, false}, // in the second in which the outage began or ended, before or after that
+		{[]uint64{14, 25, 29}, true},
+		{[]uint64{25, 19, 29}, true},
+		{nil, false},
+	} {
+		if err := fromOutage(test.came, 10, 20); (err == nil) != test.passed {
+			t.Errorf("%d: %v", test.came, err)
+		}
+	}
+	if got := later([]uint64{19, 25, 20, 25}, 20); got != 2 {
+		t.Errorf("want 2 later than the outage, got %d", got)
+	}
+}

@@ -75,8 +75,7 @@ func judgeRetained(c *harness.Case, what *collection) {
 
 // addKeeper adds a profile that retains failed reports. It returns nil where the device has no room for one, or cannot retain that many.
 func addKeeper(c *harness.Case, what *collection, encodingType string, keeps int) *keeper {
-	every := max(shortest, leastInterval(c), time.Duration(c.Scale*float64(1500*time.Millisecond))) // whole seconds tell two reports apart
-	p := &profile{carrier: overHTTP(c), c: c, every: every, created: c.Journal.Mark()}
+	p := &profile{carrier: overHTTP(c), c: c, every: shortInterval(c), created: c.Journal.Mark()}
 	if !p.addBesides(what, encodingType, usp.Params{retainedParam: fmt.Sprint(keeps), "HTTP.RetryEnable": "false"}) {
 		return nil
 	}
@@ -85,6 +84,11 @@ func addKeeper(c *harness.Case, what *collection, encodingType string, keeps int
 		return nil
 	}
 	return &keeper{p, keeps}
+}
+
+// shortInterval is the shortest interval in which whole seconds tell two reports apart.
+func shortInterval(c *harness.Case) time.Duration {
+	return max(shortest, leastInterval(c), time.Duration(c.Scale*float64(1500*time.Millisecond)))
 }
 
 // arrive waits for n transfers of the profile after a mark.
