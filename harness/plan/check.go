@@ -44,6 +44,7 @@ type checkFile struct {
 		TLS      TLS      `yaml:"tls"`
 		Needs    []string `yaml:"needs"`
 		Budget   int      `yaml:"budget"` // seconds
+		Takes    int      `yaml:"takes"`  // seconds; the budget unless given
 		Purpose  string   `yaml:"purpose"`
 		Steps    []string `yaml:"steps"`
 		Metrics  []struct {
@@ -97,7 +98,7 @@ func (l *loader) checksOf(name string, all []Requirement) (checks []Case) {
 		where := fmt.Sprintf("$.checks[%d]", i)
 		c := Case{ID: e.ID, Chapter: ChecksChapter, Title: e.Title, Status: Active, Obligation: None,
 			Requires: e.Requires, MTPs: e.MTPs, TLS: e.TLS, Needs: e.Needs,
-			Budget: time.Duration(e.Budget) * time.Second, Purpose: e.Purpose, Steps: e.Steps}
+			Budget: time.Duration(e.Budget) * time.Second, Takes: l.takes(s, where, e.Takes, e.Budget), Purpose: e.Purpose, Steps: e.Steps}
 		if e.Title == "" || e.Purpose == "" || len(e.Steps) == 0 || len(e.Metrics) == 0 {
 			l.bad(s, where, "%s: title, purpose, steps and metrics must be given", e.ID)
 		}

@@ -38,6 +38,7 @@ type (
 		TLS        TLS        `yaml:"tls"`
 		Needs      []string   `yaml:"needs"`
 		Budget     int        `yaml:"budget"` // seconds
+		Takes      int        `yaml:"takes"`  // seconds; the budget unless given
 		Wait       *int       `yaml:"wait"`   // seconds; with every budget
 		Metrics    int        `yaml:"metrics"`
 	}
@@ -311,7 +312,7 @@ func (l *loader) entry(s source, where string, chapter int, e caseEntry) {
 	c := Case{
 		ID: e.ID, Chapter: chapter, Title: e.Title, Status: e.Status, Obligation: e.Obligation,
 		Requires: e.Requires, MTPs: e.MTPs, TLS: e.TLS, Needs: e.Needs, Budget: time.Duration(e.Budget) * time.Second,
-		Wait: time.Duration(wait) * time.Second,
+		Takes: l.takes(s, where, e.Takes, e.Budget), Wait: time.Duration(wait) * time.Second,
 	}
 	l.applicable(s, where, c)
 	for n := range e.Metrics {
@@ -340,6 +341,14 @@ func (l *loader) applicable(s source, where string, c Case) {
 			l.bad(s, where+".needs", "%q is not in needs.yaml", n)
 		}
 	}
+}
+
+// takes is about how long a case takes that may take some seconds at worst.
+func (l *loader) takes(s source, where string, seconds, budget int) time.Duration {
+	if seconds < 0 || seconds > budget {
+		l.bad(s, where+".takes", "want seconds, at most those of the budget, got %d", seconds)
+	}
+	return time.Duration(cmp.Or(seconds, budget)) * time.Second
 }
 
 // texts adds purpose, steps, metrics and requirements to the cases that have them.

@@ -75,6 +75,9 @@ type Case struct {
 	// Budget is the time that the procedure itself takes at worst: waits it prescribes, intervals it observes, a minute for a reboot. Zero
 	// for most cases. What a run grants for responses, notifications and reconnects comes on top.
 	Budget time.Duration
+	// Takes is about how long the procedure takes on a device that conforms, a reboot counted as a minute; Budget unless the tables say
+	// otherwise.
+	Takes time.Duration
 	// Wait is how long the plan's own text makes a tester wait, a reboot counted as a minute; Budget at the most.
 	Wait time.Duration
 	// Metrics are as many as the plan has; their texts are empty where the project has not written them yet.

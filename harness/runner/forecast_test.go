@@ -15,7 +15,7 @@ func TestAForecastHasEveryCaseOnce(t *testing.T) {
 	o := smallOptions("mqtt5", "stomp")
 	for i := range o.Plan.Cases {
 		if o.Plan.Cases[i].ID == "6.1" {
-			o.Plan.Cases[i].Budget = time.Minute
+			o.Plan.Cases[i].Takes = time.Minute
 		}
 	}
 	f, err := Foresee(o)

@@ -155,7 +155,7 @@ func TestASelectorThatMatchesNothingIsAnError(t *testing.T) {
 
 func TestDealSpreadsTheLongCases(t *testing.T) {
 	cases := []plan.Case{
-		{ID: "1.1"}, {ID: "1.2", Budget: time.Minute}, {ID: "1.3"}, {ID: "1.4", Budget: 2 * time.Minute}, {ID: "1.5", Budget: time.Minute}, {ID: "1.10"},
+		{ID: "1.1"}, {ID: "1.2", Takes: time.Minute}, {ID: "1.3"}, {ID: "1.4", Takes: 2 * time.Minute}, {ID: "1.5", Takes: time.Minute}, {ID: "1.10"},
 	}
 	for n, want := range map[int]string{
 		1: "[1.1 1.2 1.3 1.4 1.5 1.10]",
@@ -173,7 +173,7 @@ func TestDealSpreadsTheLongCases(t *testing.T) {
 }
 
 func TestASimulatedDeviceRestartsAtOnce(t *testing.T) {
-	slow := plan.Case{ID: "1.1", Budget: 160 * time.Second, Needs: []string{"reboot"}}
+	slow := plan.Case{ID: "1.1", Takes: 160 * time.Second, Needs: []string{"reboot"}}
 	for scale, want := range map[float64]time.Duration{1: 161 * time.Second, 25: 4250 * time.Millisecond} {
 		if got := (Options{Scale: scale, DUT: &dut.File{}}).estimate(slow); got != want {
 			t.Errorf("divided by %v: want %s, got %s", scale, want, got)

@@ -28,9 +28,9 @@ func even[T any](items []T, n int, takes func(T) time.Duration) [][]T {
 // estimate is about how long a case takes: what its procedure waits for, and a little for everything else. A simulated device is the faster
 // the more its intervals are divided, and restarts at once; a device that usptest launches restarts in seconds.
 func (o Options) estimate(c plan.Case) time.Duration {
-	waits, besides := c.Budget, time.Second
+	waits, besides := c.Takes, time.Second
 	if slices.Contains(c.Needs, plan.NeedReboot) && (o.Scale > 1 || o.DUT.Lab.Launch != nil) {
-		waits = max(0, waits-time.Minute) // as long as the plan's budgets reckon for a reboot
+		waits = max(0, waits-time.Minute) // as long as the tables reckon for a reboot
 		besides += 4 * time.Second
 	}
 	if o.Scale > 1 {

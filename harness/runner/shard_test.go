@@ -87,7 +87,7 @@ func TestAnEstimateKnowsTheDevice(t *testing.T) {
 	} {
 		o := smallOptions("mqtt5")
 		o.DUT.Lab.Launch, o.Scale = test.launch, test.scale
-		if got := o.estimate(plan.Case{Needs: []string{"reboot"}, Budget: 105 * time.Second}); got != test.want {
+		if got := o.estimate(plan.Case{Needs: []string{"reboot"}, Takes: 105 * time.Second}); got != test.want {
 			t.Errorf("%s: got %s, want %s", name, got, test.want)
 		}
 	}

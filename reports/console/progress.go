@@ -239,7 +239,7 @@ func (p *Progress) erase() {
 // expected is about how long a case takes: what its procedure waits for, and a second for everything else.
 func (p *Progress) expected(id string) time.Duration {
 	c, _ := p.plan.Case(id)
-	return time.Duration(float64(c.Budget)/max(1, p.head.TimeScale)) + time.Second
+	return time.Duration(float64(c.Takes)/max(1, p.head.TimeScale)) + time.Second
 }
 
 // left estimates how long the run still takes, at its pace so far; zero while too little is done for an estimate.
