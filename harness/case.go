@@ -18,6 +18,7 @@ import (
 	"github.com/usptest/usptest/harness/link"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/usp"
 )
 
 // Body carries out one case of the plan.
@@ -179,9 +180,14 @@ type Metric struct {
 type failed struct{ err error }
 
 // Metric judges metric n: check calls Must until one fails. It returns whether the metric passed. A metric is judged once. Where no
-// requirement behind it is a MUST, it is advice and no fault.
+// requirement behind it is a MUST, it is advice and no fault. One whose requirements are all newer than what the device speaks is not
+// applicable: check is not called then, and the body goes on.
 func (c *Case) Metric(n int, check func(m *Metric)) (passed bool) {
 	r := c.unjudged(n)
+	if since := c.Plan.Metrics[n-1].Since; since != "" && usp.EarlierVersion(c.Agent.Speaks(), since) {
+		c.NotApplicable(n, fmt.Sprintf("what it tests came with USP %s; the device speaks USP %s", since, c.Agent.Speaks()))
+		return true
+	}
 	c.judging = n
 	defer func() {
 		c.judging = 0

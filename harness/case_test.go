@@ -31,6 +31,28 @@ func metricsOf(r result.Case) string {
 	return strings.Join(words, "; ")
 }
 
+// TestARequirementThatIsNewerThanTheDevice has no verdict: the device is held to the version of USP that its Records have.
+func TestARequirementThatIsNewerThanTheDevice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := newBench(t, usp.Params{"Device.X.P": "v"})
+		p := planned(2)
+		p.Metrics[0].Since, p.Metrics[1].Since = "9.9", usp.Version
+		r, _ := b.Run(t.Context(), p, func(c *Case) {
+			if _, err := c.Read("Device.X.P"); err != nil {
+				t.Error(err)
+			}
+			if !c.Metric(1, func(*Metric) { t.Error("the first metric is judged") }) {
+				t.Error("the body ends")
+			}
+			c.Metric(2, broken)
+		})
+		want := "what it tests came with USP 9.9; the device speaks USP " + usp.Version
+		if metricsOf(r) != "1 not-applicable; 2 fail" || r.Metrics[0].Note != want {
+			t.Errorf("got %s, %q", metricsOf(r), r.Metrics[0].Note)
+		}
+	})
+}
+
 func TestVerdicts(t *testing.T) {
 	for name, test := range map[string]struct {
 		body    Body

@@ -115,6 +115,9 @@ func (l *loader) checksOf(name string, all []Requirement) (checks []Case) {
 					continue
 				}
 				metric.Advice = m.Advice || metric.Advice && all[at].Level != "must"
+				if metric.Since == "" || all[at].Since < metric.Since {
+					metric.Since = all[at].Since
+				}
 				if !slices.Contains(c.Requirements, id) {
 					c.Requirements = append(c.Requirements, id)
 				}

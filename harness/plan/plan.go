@@ -98,6 +98,8 @@ type Metric struct {
 	Requirements []string
 	// Advice says that none of them is a MUST: a device that does otherwise is not at fault.
 	Advice bool
+	// Since is the version of USP with which the first of them came: a device of an earlier one is not held to the metric.
+	Since string
 }
 
 // Requires names the features that make a case apply: one of Any, and every one of All. Both empty: the case always applies.

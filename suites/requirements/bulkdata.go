@@ -72,6 +72,7 @@ func reportRows(c *harness.Case) {
 		c.DeviceMust(err)
 	}
 	var names []string
+	var passed bool
 	if encoding == "JSON" {
 		const why = "the device reports nothing in rows"
 		c.NotApplicable(1, why)
@@ -79,7 +80,7 @@ func reportRows(c *harness.Case) {
 		names = namesInJSON(c, again)
 	} else if separator, err := c.Read(row + "CSVEncoding.RowSeparator"); err != nil {
 		c.DeviceMust(err)
-	} else if names = judgeRows(c, again, separator); names == nil {
+	} else if names, passed = judgeRows(c, again, separator); !passed {
 		return
 	}
 	if excluded {
@@ -208,8 +209,9 @@ func retried(c *harness.Case, policy retry.Policy, transfer *journal.Event) (ref
 	return answer.Seq, again, err
 }
 
-// judgeRows judges a report in rows and returns its names, nil when it cannot be read.
-func judgeRows(c *harness.Case, transfer *journal.Event, separator string) (names []string) {
+// judgeRows judges a report in rows and returns its names. passed says that they could be read, or that the device speaks a version of USP
+// that is not held to rows.
+func judgeRows(c *harness.Case, transfer *journal.Event, separator string) (names []string, passed bool) {
 	types := map[string]string{}
 	if !c.Metric(1, func(m *harness.Metric) {
 		request := transfer.Body.(*collector.Request)
@@ -234,7 +236,7 @@ func judgeRows(c *harness.Case, transfer *journal.Event, separator string) (name
 		}
 		m.Must(expect.Value("value of "+itself+".Enable", usp.TypeBoolean, "true", rows[enabled][at+1]), transfer.Seq)
 	}) {
-		return nil
+		return nil, false
 	}
 	c.Metric(2, func(m *harness.Metric) {
 		for name, want := range map[string]string{
@@ -246,7 +248,7 @@ func judgeRows(c *harness.Case, transfer *journal.Event, separator string) (name
 			}
 		}
 	})
-	return names
+	return names, true
 }
 
 // namesInJSON are the names of a report in JSON, in either layout.
