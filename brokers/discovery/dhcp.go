@@ -157,6 +157,7 @@ func (s *Server) takeDHCPv4(socket *socket, p packet) {
 		vendor := dhcpv4.WithOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorIdentifyingVendorSpecific, append(value, data...)))
 		modifiers, lease = append(modifiers, vendor), append(lease, vendor)
 	}
+	toAll := m.ClientIPAddr == nil || m.ClientIPAddr.IsUnspecified()
 	switch m.MessageType() {
 	case dhcpv4.MessageTypeDiscover:
 		lease = append(lease, dhcpv4.WithMessageType(dhcpv4.MessageTypeOffer))
@@ -171,8 +172,8 @@ func (s *Server) takeDHCPv4(socket *socket, p packet) {
 			return // the offer of another server
 		}
 		if !wanted.Equal(address) {
-			lease = []dhcpv4.Modifier{dhcpv4.WithServerIP(own), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(own)),
-				dhcpv4.WithMessageType(dhcpv4.MessageTypeNak)}
+			lease = []dhcpv4.Modifier{dhcpv4.WithOption(dhcpv4.OptServerIdentifier(own)), dhcpv4.WithMessageType(dhcpv4.MessageTypeNak)}
+			toAll = true // also a client that has an address, which may be of another network (RFC 2131, section 4.1)
 			break
 		}
 		lease = append(lease, dhcpv4.WithMessageType(dhcpv4.MessageTypeAck))
@@ -184,7 +185,7 @@ func (s *Server) takeDHCPv4(socket *socket, p packet) {
 		return
 	}
 	to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), dhcpv4.ClientPort)
-	if addr, ok := netip.AddrFromSlice(m.ClientIPAddr.To4()); ok && !addr.IsUnspecified() {
+	if addr, ok := netip.AddrFromSlice(m.ClientIPAddr.To4()); ok && !toAll {
 		to = netip.AddrPortFrom(addr, dhcpv4.ClientPort)
 	}
 	raw := reply.ToBytes()
@@ -301,48 +302,87 @@ func (s *Server) takeDHCPv6(socket *socket, p packet) {
 		return
 	}
 	s.recordDHCPv6(journal.In, m, classes, p.to, p.from, p.data)
-	id := m.Options.ClientID()
-	if id == nil && m.MessageType != dhcpv6.MessageTypeInformationRequest {
+	if m.Options.ClientID() == nil && m.MessageType != dhcpv6.MessageTypeInformationRequest {
 		return
 	}
 	if server := m.Options.ServerID(); server != nil && !server.Equal(s.duid) {
 		return // for another server
 	}
-	modifiers := []dhcpv6.Modifier{dhcpv6.WithServerID(s.duid), dhcpv6.WithDNS(s.options.IPv6.Addr().AsSlice())}
-	if ia := m.Options.OneIANA(); ia != nil && id != nil {
-		n := s.lease(client6(m, p.from.Addr()))
-		modifiers = append(modifiers, dhcpv6.WithIAID(ia.IaId), dhcpv6.WithIANA(dhcpv6.OptIAAddress{
-			IPv6Addr: host(s.options.IPv6, n), PreferredLifetime: leaseTime, ValidLifetime: leaseTime}))
-	}
-	if data := s.encapsulated(2); len(data) > 0 {
-		var vendor dhcpv6.OptVendorOpts
-		if err := vendor.FromBytes(append(binary.BigEndian.AppendUint32(nil, Enterprise), data...)); err != nil {
-			return
-		}
-		modifiers = append(modifiers, dhcpv6.WithOption(&vendor))
-	}
-	var reply *dhcpv6.Message
-	switch m.MessageType {
-	case dhcpv6.MessageTypeSolicit:
-		reply, err = dhcpv6.NewAdvertiseFromSolicit(m, modifiers...)
-	case dhcpv6.MessageTypeRequest, dhcpv6.MessageTypeRenew, dhcpv6.MessageTypeRebind, dhcpv6.MessageTypeInformationRequest:
-		reply, err = dhcpv6.NewReplyFromMessage(m, modifiers...)
-	case dhcpv6.MessageTypeConfirm:
-		// the device has to ask for an address again, and with it for everything else
-		status := dhcpv6.WithOption(&dhcpv6.OptStatusCode{StatusCode: iana.StatusNotOnLink})
-		reply, err = dhcpv6.NewReplyFromMessage(m, dhcpv6.WithServerID(s.duid), status)
-	case dhcpv6.MessageTypeRelease, dhcpv6.MessageTypeDecline:
-		reply, err = dhcpv6.NewReplyFromMessage(m, dhcpv6.WithServerID(s.duid), dhcpv6.WithOption(&dhcpv6.OptStatusCode{StatusCode: iana.StatusSuccess}))
-	default:
-		return
-	}
-	if err != nil {
+	reply := s.reply6(m, p.from.Addr())
+	if reply == nil {
 		return
 	}
 	raw := reply.ToBytes()
 	if socket.write(raw, p.from) == nil {
 		s.recordDHCPv6(journal.Out, reply, nil, netip.AddrPortFrom(s.options.IPv6.Addr(), dhcpv6.DefaultServerPort), p.from, raw)
 	}
+}
+
+// reply6 answers a message of a DHCPv6 client; nil: it gets no answer.
+func (s *Server) reply6(m *dhcpv6.Message, peer netip.Addr) *dhcpv6.Message {
+	reply := &dhcpv6.Message{MessageType: dhcpv6.MessageTypeReply, TransactionID: m.TransactionID}
+	if id := m.Options.ClientID(); id != nil { // who only asks for information may say nothing of itself (RFC 8415, section 18.2.6)
+		reply.AddOption(dhcpv6.OptClientID(id))
+	}
+	reply.AddOption(dhcpv6.OptServerID(s.duid))
+	switch m.MessageType {
+	case dhcpv6.MessageTypeSolicit:
+		reply.MessageType = dhcpv6.MessageTypeAdvertise
+	case dhcpv6.MessageTypeRequest, dhcpv6.MessageTypeRenew, dhcpv6.MessageTypeRebind, dhcpv6.MessageTypeInformationRequest:
+	case dhcpv6.MessageTypeConfirm:
+		// the device has to ask for an address again, and with it for everything else
+		reply.AddOption(status(iana.StatusNotOnLink))
+		return reply
+	case dhcpv6.MessageTypeRelease, dhcpv6.MessageTypeDecline:
+		reply.AddOption(status(iana.StatusSuccess))
+		return reply
+	default:
+		return nil
+	}
+	reply.AddOption(dhcpv6.OptDNS(s.options.IPv6.Addr().AsSlice()))
+	if m.MessageType != dhcpv6.MessageTypeInformationRequest {
+		s.assign6(m, reply, peer)
+	}
+	if data := s.encapsulated(2); len(data) > 0 {
+		var vendor dhcpv6.OptVendorOpts
+		if err := vendor.FromBytes(append(binary.BigEndian.AppendUint32(nil, Enterprise), data...)); err != nil {
+			return nil
+		}
+		reply.AddOption(&vendor)
+	}
+	return reply
+}
+
+// assign6 gives the client an address in its first identity association, and says of each other one that there is nothing for it: a router
+// asks for a prefix, too (RFC 8415, section 18.3.9).
+func (s *Server) assign6(m, reply *dhcpv6.Message, peer netip.Addr) {
+	given := false
+	for _, o := range m.Options.Options {
+		switch ia := o.(type) {
+		case *dhcpv6.OptIANA:
+			answer := &dhcpv6.OptIANA{IaId: ia.IaId}
+			if given {
+				answer.Options.Add(status(iana.StatusNoAddrsAvail))
+			} else {
+				answer.Options.Add(&dhcpv6.OptIAAddress{IPv6Addr: host(s.options.IPv6, s.lease(client6(m, peer))),
+					PreferredLifetime: leaseTime, ValidLifetime: leaseTime})
+			}
+			given = true
+			reply.AddOption(answer)
+		case *dhcpv6.OptIATA:
+			answer := &dhcpv6.OptIATA{IaId: ia.IaId}
+			answer.Options.Add(status(iana.StatusNoAddrsAvail))
+			reply.AddOption(answer)
+		case *dhcpv6.OptIAPD:
+			answer := &dhcpv6.OptIAPD{IaId: ia.IaId}
+			answer.Options.Add(status(iana.StatusNoPrefixAvail))
+			reply.AddOption(answer)
+		}
+	}
+}
+
+func status(code iana.StatusCode) *dhcpv6.OptStatusCode {
+	return &dhcpv6.OptStatusCode{StatusCode: code}
 }
 
 func (s *Server) recordDHCPv6(dir journal.Dir, m *dhcpv6.Message, classes []VendorClass, local, remote netip.AddrPort, raw []byte) {

@@ -3,6 +3,7 @@ package discovery
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/miekg/dns"
 	"github.com/onsi/gomega"
 
@@ -325,18 +327,69 @@ func TestAForeignHost(t *testing.T) {
 	g.Eventually(routes, "20s").ShouldNot(gomega.ContainSubstring("default"), "the router takes leave")
 }
 
-// A client that has an address already, and only wants it confirmed, has to ask for one again: only then does it get what is offered.
-func TestAConfirmedAddressIsAskedForAgain(t *testing.T) {
+// Messages that no client of this computer sends: each gets the answer that its client waits for.
+func TestRareClientsOfDHCPv6(t *testing.T) {
 	if !isolate(t) {
 		return
 	}
 	_, s, j := bench(t)
+	s.Offer(Option{OptionURL, "controller.example"})
 	from := netip.AddrPortFrom(netip.MustParseAddr("fe80::9").WithZone(s.nic.Name), 546)
-	confirm := []byte("\x04\x00\x00\x01\x00\x01\x00\x0a\x00\x03\x00\x01\x02\x00\x00\x00\x00\x09")
-	s.takeDHCPv6(s.sockets[1], packet{from, netip.MustParseAddrPort("[ff02::1:2]:547"), 0, confirm})
-	last := j.Since(0)[len(j.Since(0))-1]
-	if d, ok := last.Body.(*DHCP); !ok || last.Dir != journal.Out || d.Type != "REPLY" || !strings.Contains(d.Describe(), "NotOnLink") {
-		t.Errorf("want a REPLY with NotOnLink, got %s %s %+v", last.Dir, last.Type, last.Body)
+	const id, rapid, associations = "\x00\x01\x00\x0a\x00\x03\x00\x01\x02\x00\x00\x00\x00\x09", "\x00\x0e\x00\x00",
+		"\x00\x19\x00\x0c\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00" + // IA_PD
+			"\x00\x03\x00\x0c\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00" + // IA_NA, twice
+			"\x00\x03\x00\x0c\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x00" +
+			"\x00\x04\x00\x04\x00\x00\x00\x04" // IA_TA
+	for _, test := range []struct {
+		name, message, typ string
+		says, not          []string
+	}{
+		{"it asks for its address again", "\x04\x00\x00\x01" + id, "REPLY", []string{"NotOnLink"}, []string{"EnterpriseNumber"}},
+		{"without a name of its own", "\x0b\x00\x00\x02", "REPLY", []string{"EnterpriseNumber=3561", "fd75:7370:7474::1"}, []string{"IANA"}},
+		{"a router", "\x01\x00\x00\x03" + id + rapid + associations, "ADVERTISE",
+			[]string{"EnterpriseNumber=3561", "fd75:7370:7474::64", "NoPrefixAvail", "NoAddrsAvail"}, []string{"fd75:7370:7474::65"}},
+		{"its address is in use", "\x09\x00\x00\x04" + id, "REPLY", []string{"Success"}, []string{"EnterpriseNumber"}},
+	} {
+		s.takeDHCPv6(s.sockets[1], packet{from, netip.MustParseAddrPort("[ff02::1:2]:547"), 0, []byte(test.message)})
+		last := j.Since(0)[len(j.Since(0))-1]
+		d, ok := last.Body.(*DHCP)
+		if !ok || last.Dir != journal.Out || d.Type != test.typ {
+			t.Errorf("%s: want %s, got %s %s", test.name, test.typ, last.Dir, last.Type)
+			continue
+		}
+		for _, text := range test.says {
+			if !strings.Contains(d.Describe(), text) {
+				t.Errorf("%s: want %q in the answer:\n%s", test.name, text, d.Describe())
+			}
+		}
+		for _, text := range test.not {
+			if strings.Contains(d.Describe(), text) {
+				t.Errorf("%s: want no %q in the answer:\n%s", test.name, text, d.Describe())
+			}
+		}
+	}
+}
+
+// A client may come with an address of another network: what it must not use it hears although nothing reaches that address from here.
+func TestAClientOfAnotherNetwork(t *testing.T) {
+	if !isolate(t) {
+		return
+	}
+	_, s, j := bench(t)
+	mac := net.HardwareAddr{2, 0, 0, 0, 0, 9}
+	for name, m := range map[string][]dhcpv4.Modifier{
+		"INIT-REBOOT": {dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(net.IPv4(192, 168, 7, 8)))},
+		"REBINDING":   {dhcpv4.WithClientIP(net.IPv4(192, 168, 7, 8))},
+	} {
+		request, err := dhcpv4.New(append(m, dhcpv4.WithHwAddr(mac), dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.takeDHCPv4(s.sockets[0], packet{netip.MustParseAddrPort("192.168.7.8:68"), netip.MustParseAddrPort("255.255.255.255:67"), 0,
+			request.ToBytes()})
+		if last := j.Since(0)[len(j.Since(0))-1]; last.Type != "NAK" || last.Remote != "255.255.255.255:68" {
+			t.Errorf("%s: want a NAK to all, got %s to %s", name, last.Type, last.Remote)
+		}
 	}
 }
 
