@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/usptest/usptest/fixtures/agent/defects"
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
@@ -122,7 +123,7 @@ func chosenDefects(p *plan.Plan) (chosen []defects.Defect) {
 	case *full:
 		chosen = defects.Defects()
 	default:
-		chosen = sample(5, oneOfEachCase(defects.Defects()))
+		chosen = program.Sample(*full, 5, oneOfEachCase(defects.Defects()))
 	}
 	budget := func(d defects.Defect) time.Duration { c, _ := p.Case(d.Case); return c.Budget }
 	slices.SortStableFunc(chosen, func(a, b defects.Defect) int { return cmp.Compare(budget(b), budget(a)) })

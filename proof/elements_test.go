@@ -3,6 +3,7 @@ package proof
 import (
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -18,7 +19,7 @@ func TestSubstitutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	const label = "Device.LocalAgent.Controller.{i}.X_00256D_Label.{i}."
-	for _, test := range sample(5, []struct {
+	for _, test := range program.Sample(*full, 5, []struct {
 		name     string
 		elements map[string]string // by role
 		cases    []string

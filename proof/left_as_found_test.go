@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
@@ -38,7 +39,7 @@ func TestDeviceIsLeftAsFound(t *testing.T) {
 	chosen := regexp.MustCompile(cmp.Or(*leftOnly, "."))
 	ids := slices.Sorted(maps.Keys(suites.Bodies()))
 	if *leftOnly == "" {
-		ids = sample(15, ids)
+		ids = program.Sample(*full, 15, ids)
 	}
 	for _, id := range ids {
 		c, _ := p.Case(id)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
@@ -23,7 +24,7 @@ func TestOthersMaySubscribeToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range sample(8, []struct {
+	for _, test := range program.Sample(*full, 8, []struct {
 		id     string
 		metric int
 		defect string // with which the metric fails all the same

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/plan"
@@ -33,7 +34,7 @@ func TestWithinSessionContexts(t *testing.T) {
 		if len(apply) < 100 {
 			t.Errorf("%d cases apply over %s", len(apply), link)
 		}
-		for _, c := range sample(len(apply)/3, apply) {
+		for _, c := range program.Sample(*full, len(apply)/3, apply) {
 			t.Run(link+" "+c.ID, func(t *testing.T) {
 				t.Parallel()
 				ctx, cancel := context.WithTimeout(t.Context(), patience)

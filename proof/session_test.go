@@ -22,16 +22,6 @@ import (
 // full wants everything. Without it a fixed sample of each kind of proof is tried, so that "go test ./..." is soon done.
 var full = flag.Bool("full", false, "try every defect, strict reading and substitute, and leave every case half done; without it a sample of each")
 
-// sample is all with -full, and otherwise each nth from the first on.
-func sample[T any](n int, all []T) (some []T) {
-	for i, one := range all {
-		if *full || i%n == 0 {
-			some = append(some, one)
-		}
-	}
-	return some
-}
-
 // atOnce is how many tests run at once at the least: nearly all of their time they wait. Under the race detector they compute, and more
 // would keep two processors busy throughout: a machine that stands still hides defects of timing.
 func atOnce() int {

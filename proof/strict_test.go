@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/usptest/usptest/fixtures/agent/defects"
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -107,7 +108,7 @@ func TestStrictReadings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range sample(9, strictReadings(p)) {
+	for _, l := range program.Sample(*full, 9, strictReadings(p)) {
 		t.Run(fmt.Sprintf("%s %s", l.erratum, metricName(l.id, l.metric)), func(t *testing.T) {
 			t.Parallel()
 			c, _ := p.Case(l.id)

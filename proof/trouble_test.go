@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/usptest/usptest/fixtures/agent/defects"
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/plan"
@@ -49,7 +50,7 @@ func TestChecksOutlastTrouble(t *testing.T) {
 			}
 		}
 	}
-	for _, one := range sample(20, all) {
+	for _, one := range program.Sample(*full, 20, all) {
 		name := one.id + " " + one.trouble
 		if one.cleaning {
 			name += " in clean-up"

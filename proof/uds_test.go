@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -40,7 +41,7 @@ func TestUnixDomainSockets(t *testing.T) {
 		t.Errorf("%d cases apply", len(apply))
 	}
 	for _, role := range []string{dut.RoleServer, dut.RoleClient} {
-		for _, c := range sample(len(apply)/3, apply) {
+		for _, c := range program.Sample(*full, len(apply)/3, apply) {
 			if role == dut.RoleClient && slices.Contains(c.Needs, "second-controller") {
 				continue
 			}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/usptest/usptest/fixtures/agent/defects"
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/runner"
@@ -19,7 +20,7 @@ func TestLawfulVariants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range sample(4, defects.Variants()) {
+	for _, v := range program.Sample(*full, 4, defects.Variants()) {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
 			if len(v.Passed)+len(v.Unjudged)+len(v.Unsupported) == 0 {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/dut"
 	"github.com/usptest/usptest/harness/pki"
 	"github.com/usptest/usptest/harness/result"
@@ -82,7 +83,7 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 		"another path":            {`{mtp: websocket}`, "", with("--path=/else"), result.ExitError, []string{`it asks for the path "/else", and the link's path is "/usp"`}},
 		"another MTP":             {`{mtp: stomp}`, "", with("--link=mqtt5"), result.ExitError, []string{"what came is not STOMP"}},
 	}
-	for _, name := range sample(4, slices.Sorted(maps.Keys(tests))) {
+	for _, name := range program.Sample(*full, 4, slices.Sorted(maps.Keys(tests))) {
 		c := tests[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

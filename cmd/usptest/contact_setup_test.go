@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/result"
 )
 
@@ -46,7 +47,7 @@ func TestASetUpThatDoesNotFit(t *testing.T) {
 		"WebSocket path":    {webSocket, "--path=/other", `it asks for the path "/other", and the link's path is "/usp"`},
 		"WebSocket, MQTT":   {webSocket, "--link=mqtt5", `what came is not WebSocket: the device speaks another MTP, or TLS on one side only`},
 	}
-	for _, name := range sample(4, slices.Sorted(maps.Keys(tests))) {
+	for _, name := range program.Sample(*full, 4, slices.Sorted(maps.Keys(tests))) {
 		test := tests[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

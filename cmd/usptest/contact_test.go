@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/usptest/usptest/fixtures/agent/defects"
+	"github.com/usptest/usptest/fixtures/program"
 	"github.com/usptest/usptest/harness/result"
 )
 
@@ -29,7 +30,7 @@ var faults = map[string]struct{ link, says string }{
 // TestADeviceAtFaultFromTheFirstContactOn: check and run say the same, and the exit code is that of a device fault.
 func TestADeviceAtFaultFromTheFirstContactOn(t *testing.T) {
 	t.Parallel()
-	for _, d := range sample(3, defects.ContactDefects()) {
+	for _, d := range program.Sample(*full, 3, defects.ContactDefects()) {
 		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
 			want, known := faults[d.Name]

@@ -25,16 +25,6 @@ func atOnce() int {
 // full wants everything. Without it a fixed sample of long tables is tried, so that "go test ./..." is soon done.
 var full = flag.Bool("full", false, "run the container image, and try every fault of a set-up and a first contact; without it a sample")
 
-// sample is all with -full, and otherwise each nth from the first on.
-func sample[T any](n int, all []T) (some []T) {
-	for i, one := range all {
-		if *full || i%n == 0 {
-			some = append(some, one)
-		}
-	}
-	return some
-}
-
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		os.Exit(process())

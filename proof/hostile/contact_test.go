@@ -223,7 +223,7 @@ func TestTheWireOfTheFirstContact(t *testing.T) {
 		"TLS clear": {secure, says(mqttConnect(5, 2, 60, "")), result.ExitError,
 			`the device does not begin with TLS, or does not finish`},
 	}
-	for _, name := range sample(5, slices.Sorted(maps.Keys(tests))) {
+	for _, name := range program.Sample(*full, 5, slices.Sorted(maps.Keys(tests))) {
 		test := tests[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

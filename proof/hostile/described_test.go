@@ -77,7 +77,7 @@ func (d described) mode() mode {
 func TestHostileModels(t *testing.T) {
 	t.Parallel()
 	all := describedDevices()
-	for _, name := range sample(3, slices.Sorted(maps.Keys(all))) {
+	for _, name := range program.Sample(*full, 3, slices.Sorted(maps.Keys(all))) {
 		d := all[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

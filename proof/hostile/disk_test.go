@@ -50,7 +50,7 @@ func onSmallDisk(t *testing.T, script string) (*program.Program, string) {
 func TestAFullDiskKeepsTheFinishedCases(t *testing.T) {
 	t.Parallel()
 	scripts := map[string]string{"files": smallFiles, "file system": smallDisk}
-	for _, name := range sample(2, []string{"files", "file system"}) {
+	for _, name := range program.Sample(*full, 2, []string{"files", "file system"}) {
 		script := scripts[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,7 +84,7 @@ func TestAFullDiskLosesNothingOfARunThatGoesOn(t *testing.T) {
 	if err := exec.CommandContext(t.Context(), "unshare", "-rm", "true").Run(); err != nil {
 		t.Skipf("SKIPPED, NOT PROVEN: this system lets nobody mount a file system of his own: %v", err)
 	}
-	for _, test := range sample(2, []struct{ name, left string }{{"room for less than it writes", "1100k"}, {"no room at all", "0"}}) {
+	for _, test := range program.Sample(*full, 2, []struct{ name, left string }{{"room for less than it writes", "1100k"}, {"no room at all", "0"}}) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			out, kept := t.TempDir(), t.TempDir()

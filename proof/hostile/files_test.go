@@ -164,7 +164,7 @@ func TestRunFilesThatNoRunHasWritten(t *testing.T) {
 		"a link twice":               {edit(`"links": [`, `"links": [{"link":"mqtt5"},`), `the link "mqtt5" is there twice`},
 		"a metric's verdict":         {edit(`"metrics": [`, `"metrics": [{"n": 1, "verdict": "<b>"},`), `metric 1: verdict: want`},
 	}
-	for _, name := range sample(10, slices.Sorted(maps.Keys(tests))) {
+	for _, name := range program.Sample(*full, 10, slices.Sorted(maps.Keys(tests))) {
 		test := tests[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -275,7 +275,7 @@ func TestWhateverAJournalSays(t *testing.T) {
 		"no base64":        edit("MAA=", "<script>"),
 		"many connections": strings.Repeat(edit(`"conn":1`, `"conn":2`), 3_000),
 	}
-	for _, name := range sample(8, slices.Sorted(maps.Keys(journals))) {
+	for _, name := range program.Sample(*full, 8, slices.Sorted(maps.Keys(journals))) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			top := hostileFolder(t, shardText(t, 1, 2), journals[name])

@@ -198,7 +198,7 @@ func TestHostileNeighbours(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := neighbours()
-	for _, name := range sample(3, slices.Sorted(maps.Keys(all))) {
+	for _, name := range program.Sample(*full, 3, slices.Sorted(maps.Keys(all))) {
 		n := all[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

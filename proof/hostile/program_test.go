@@ -26,16 +26,6 @@ func atOnce() int {
 // full wants everything. Without it a fixed sample is tried, so that "go test ./..." is soon done.
 var full = flag.Bool("full", false, "try every hostile device over every MTP that it concerns, and every hostile file; without it a sample")
 
-// sample is all with -full, and otherwise each nth from the first on.
-func sample[T any](n int, all []T) (some []T) {
-	for i, one := range all {
-		if *full || i%n == 0 {
-			some = append(some, one)
-		}
-	}
-	return some
-}
-
 // The files of a run that a person opens.
 const (
 	runFile    = result.RunFile
