@@ -50,7 +50,8 @@ func (s *Server) did(verb, format string, args ...any) {
 	s.j.Append(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: verb, Text: "HTTP: " + fmt.Sprintf(format, args...)})
 }
 
-// Status answers the next requests with these codes, from 200 to 599, one each. Code 0 closes the connection instead.
+// Status answers the next requests with these codes, from 200 to 599, one each. Code 0 closes the connection instead, 401 asks for basic
+// authentication, and 307 and 308 lead to Elsewhere.
 func (s *Server) Status(codes ...int) {
 	s.did("Status", "the next answers are %d", codes)
 	s.script.set(func(r *rules) { r.codes = slices.Clone(codes) })

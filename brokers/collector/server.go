@@ -20,6 +20,9 @@ const (
 	// MaxBody is the size of the largest body that is taken, in bytes. A larger one is answered with 413.
 	MaxBody = 4 << 20
 
+	// Elsewhere follows the path of a request where 307 and 308 lead.
+	Elsewhere = "/elsewhere"
+
 	maxHeader   = 64 << 10
 	headTimeout = 30 * time.Second // for the head of a request
 	bodyTimeout = 60 * time.Second // for all of it
@@ -97,6 +100,12 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	if code == 0 {
 		c.Abort("the script closes the connection instead of an answer")
 		return
+	}
+	switch code {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Basic realm="collector"`)
+	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		w.Header().Set("Location", r.URL.Path+Elsewhere+"?"+r.URL.RawQuery)
 	}
 	w.WriteHeader(code)
 }

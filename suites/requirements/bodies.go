@@ -13,6 +13,7 @@ func Bodies() harness.Bodies {
 		"R-ARC.12":   singleReference,
 		"R-ARC.7":    paths,
 		"R-ARC.8":    instanceNumbers,
+		"R-BULK.2":   reportAnswers,
 		"R-BULK.5":   retriesAfterBoot,
 		"R-BULK.12":  reportRows,
 		"R-E2E.24":   restarts,

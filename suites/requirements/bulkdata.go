@@ -57,10 +57,7 @@ func reportRows(c *harness.Case) {
 	if retries = retries && err == nil && bad == nil; retries {
 		c.HTTP().Status(503)
 	}
-	c.Restore(bulkData, "Enable")
-	mark, enable := c.Journal.Mark(), usp.Params{"Enable": "true"}
-	set := c.Agent.Set(c, false, usp.Update(bulkData, enable, nil), usp.Update(row, enable, nil))
-	c.DeviceMust(expect.Type(set, usp.SetResp))
+	mark, _ := enableProfile(c, row)
 
 	c.Step(2, "let the collector refuse the first transfer, and wait until it is sent again")
 	patience := harness.Wait{D: c.Scaled(2*every+10*time.Second) + c.Waits().Tolerance + c.Lag()}
@@ -119,28 +116,10 @@ func retriesAfterBoot(c *harness.Case) {
 	policy := retry.Policy{Initial: 2 * time.Second, Multiplier: 4000} // 2 to 8 s, then 8 to 32 s
 	every := reportingInterval(c, 90*time.Second)                      // no further report comes while a retry is awaited
 	c.Extend(4 * every)
-	encoding := "JSON"
-	if offers, err := c.Read(bulkData + "EncodingTypes"); err == nil && !slices.Contains(items(offers), encoding) {
-		encoding = "CSV"
-	}
 	c.Step(1, "add a profile with retries that reports on itself every %s, and enable it", every)
-	row := c.Add(bulkData+"Profile.", nil, usp.Params{
-		"Alias": c.Fresh("profile"), "Protocol": "HTTP", "HTTP.URL": c.HTTP().URL + reportURL,
-		"ReportingInterval": strconv.Itoa(int(every.Seconds())), "EncodingType": encoding,
-	}).Path
-	c.Agent.Set(c, false, usp.Update(row+"HTTP.", nil, usp.Params{
-		"RetryEnable": "true", "RetryMinimumWaitInterval": "2", "RetryIntervalMultiplier": "4000",
-	}))
-	c.Add(row+"Parameter.", nil, usp.Params{"Name": itself, "Reference": row + "Enable"})
-	on, err := c.Read(row + "HTTP.RetryEnable")
-	if retries, bad := usp.ParseBool(on); err != nil || bad != nil || !retries {
-		c.Unsupported("the device does not let retries be enabled")
-	}
+	row := retryingProfile(c, every, policy)
 	c.HTTP().StatusAlways(503)
-	c.Restore(bulkData, "Enable")
-	mark, enable := c.Journal.Mark(), usp.Params{"Enable": "true"}
-	set := c.Agent.Set(c, false, usp.Update(bulkData, enable, nil), usp.Update(row, enable, nil))
-	c.DeviceMust(expect.Type(set, usp.SetResp))
+	mark, old := enableProfile(c, row)
 
 	c.Step(2, "let the collector refuse the first transfer and its first retry")
 	patience := harness.Wait{D: c.Scaled(2*every+10*time.Second) + c.Waits().Tolerance + c.Lag()}
@@ -150,7 +129,6 @@ func retriesAfterBoot(c *harness.Case) {
 	c.DeviceMust(err)
 
 	c.Step(3, "reboot the device, and let the collector refuse the first transfer after that")
-	old := set.Conn
 	mark = c.Reboot()
 	c.BackAfter(mark)
 	if end := c.Ended(old, mark); end != nil {
@@ -165,6 +143,35 @@ func retriesAfterBoot(c *harness.Case) {
 		}
 		m.Must(err, refused)
 	})
+}
+
+// retryingProfile adds a profile that reports on itself, with retries after a wait of whole seconds. It is not enabled.
+func retryingProfile(c *harness.Case, every time.Duration, policy retry.Policy) (row string) {
+	encoding := "JSON"
+	if offers, err := c.Read(bulkData + "EncodingTypes"); err == nil && !slices.Contains(items(offers), encoding) {
+		encoding = "CSV"
+	}
+	row = c.Add(bulkData+"Profile.", nil, usp.Params{
+		"Alias": c.Fresh("profile"), "Protocol": "HTTP", "HTTP.URL": c.HTTP().URL + reportURL,
+		"ReportingInterval": strconv.Itoa(int(every.Seconds())), "EncodingType": encoding,
+	}).Path
+	c.Agent.Set(c, false, usp.Update(row+"HTTP.", nil, usp.Params{"RetryEnable": "true",
+		"RetryMinimumWaitInterval": strconv.Itoa(int(policy.Initial.Seconds())), "RetryIntervalMultiplier": fmt.Sprint(policy.Multiplier)}))
+	c.Add(row+"Parameter.", nil, usp.Params{"Name": itself, "Reference": row + "Enable"})
+	on, err := c.Read(row + "HTTP.RetryEnable")
+	if retries, bad := usp.ParseBool(on); err != nil || bad != nil || !retries {
+		c.Unsupported("the device does not let retries be enabled")
+	}
+	return row
+}
+
+// enableProfile enables bulk data and a profile. It returns the mark before that, and the connection of the answer.
+func enableProfile(c *harness.Case, row string) (mark journal.Mark, conn uint64) {
+	c.Restore(bulkData, "Enable")
+	mark, enable := c.Journal.Mark(), usp.Params{"Enable": "true"}
+	set := c.Agent.Set(c, false, usp.Update(bulkData, enable, nil), usp.Update(row, enable, nil))
+	c.DeviceMust(expect.Type(set, usp.SetResp))
+	return mark, set.Conn
 }
 
 // reportingInterval is the given one, or more where the device reports less often.
