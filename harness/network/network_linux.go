@@ -321,6 +321,7 @@ func (p *Port) Return() error {
 	}
 	for _, route := range p.routes {
 		route.LinkIndex = link.Attrs().Index
+		route.Flags &= unix.RTNH_F_ONLINK // the others are what the kernel says of the port, and it refuses them
 		if err := netlink.RouteReplace(&route); err != nil && !errors.Is(err, unix.EEXIST) && route.Protocol != unix.RTPROT_KERNEL {
 			failures = append(failures, err)
 		}

@@ -80,3 +80,51 @@ func TestAWireInAUserNamespace(t *testing.T) {
 		Isolate(cmd)
 	})
 }
+
+// TestAPortWithoutCarrierComesBack: a device that is off when a run begins costs the port none of its routes.
+func TestAPortWithoutCarrierComesBack(t *testing.T) {
+	isolated.Needs(t, "ip")
+	if !isolated.Run(t, Isolate) {
+		return
+	}
+	ip := func(line string) string {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), "ip", strings.Fields(line)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("ip %s: %v\n%s", line, err, out)
+		}
+		return string(out)
+	}
+	for _, line := range []string{"link add eth1 type veth peer name far", "addr add 192.0.2.5/24 dev eth1", "link set eth1 up",
+		"route add 198.51.100.0/24 via 192.0.2.9 dev eth1"} {
+		ip(line)
+	}
+	routes := func() string { return ip("-4 route show") }
+	before := routes()
+	if !strings.Contains(before, "linkdown") {
+		t.Fatalf("want a port without carrier, got\n%s", before)
+	}
+	borrower := exec.Command("cat")
+	borrower.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	stdin, err := borrower.StdinPipe()
+	if err == nil {
+		err = borrower.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := Know("eth1", borrower.Process.Pid)
+	if err == nil {
+		err = port.Lend()
+	}
+	stdin.Close()
+	if err := errors.Join(err, borrower.Wait()); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(port.Return(), port.Forget()); err != nil {
+		t.Error(err)
+	}
+	if after := routes(); after != before {
+		t.Errorf("the routes before:\n%s\nand afterwards:\n%s", before, after)
+	}
+}
