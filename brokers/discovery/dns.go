@@ -112,6 +112,11 @@ func (s *Server) Ask(name string, unicast bool, types ...uint16) error {
 		}
 		m.Question = append(m.Question, q)
 	}
+	return s.Query(m)
+}
+
+// Query multicasts a query over IPv4 and IPv6.
+func (s *Server) Query(m *dns.Msg) error {
 	for _, socket := range s.mdns {
 		if err := s.sendMDNS(socket, m, socket.group()); err != nil {
 			return err

@@ -105,7 +105,11 @@ func classed(d *discovery.DHCP) error {
 	case len(classes) == 0:
 		differs.Got = fmt.Sprintf("enterprise number %d with %q %s", d.Classes[0].Enterprise, d.Classes[0].Data, d.Classes[0].Fault)
 	case slices.ContainsFunc(classes, func(v discovery.VendorClass) bool { return slices.Contains(v.Data, vendorClass) }):
-		return nil
+		broken := slices.IndexFunc(d.Classes, func(v discovery.VendorClass) bool { return v.Fault != "" })
+		if broken < 0 {
+			return nil
+		}
+		differs.Got = "it, in an option that cannot be read to its end: " + d.Classes[broken].Fault
 	default:
 		differs.Got = strings.TrimSpace(fmt.Sprintf("enterprise number %d with %q %s", discovery.Enterprise, classes[0].Data, classes[0].Fault))
 	}

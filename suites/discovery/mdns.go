@@ -153,10 +153,11 @@ func advertised(c *harness.Case) (found []mtp) {
 	return found
 }
 
-// heard are records and the events that brought them.
+// heard are records and the events that brought them, and why other responses were ignored.
 type heard struct {
 	records []dns.RR
 	seqs    []journal.Mark
+	ignored []string
 }
 
 // multicasts are the records that the device has multicast of its own accord since mark, or unicast to nobody.
@@ -169,14 +170,34 @@ func multicasts(c *harness.Case, mark journal.Mark) (h heard) {
 	return h
 }
 
-// add adds the records of a message but those that it takes back (RFC 6762, section 10.1).
-func (h *heard) add(m *discovery.DNS, seq journal.Mark) {
+// port is that of multicast DNS, and cacheFlush the bit in the class of a record that is the only one of its name and type.
+const port, cacheFlush = 5353, 1 << 15
+
+// add adds the records of a message but those that it takes back (RFC 6762, section 10.1), and those that are not of the internet. It
+// reports whether others take the response (sections 6 and 18.11).
+func (h *heard) add(m *discovery.DNS, seq journal.Mark) bool {
+	switch {
+	case m.Port != port:
+		h.ignored = append(h.ignored, fmt.Sprintf("event %d comes from port %d, not %d", seq, m.Port, port))
+		return false
+	case m.Rcode != dns.RcodeSuccess:
+		h.ignored = append(h.ignored, fmt.Sprintf("event %d has the error code %s", seq, dns.RcodeToString[m.Rcode]))
+		return false
+	}
 	for _, rr := range m.Records() {
-		if rr.Header().Ttl > 0 {
+		if rr.Header().Ttl > 0 && rr.Header().Class&^cacheFlush == dns.ClassINET {
 			h.records = append(h.records, rr)
 		}
 	}
 	h.seqs = append(h.seqs, seq)
+	return true
+}
+
+// note tells the reader that responses were ignored.
+func (h heard) note(c *harness.Case) {
+	if len(h.ignored) > 0 {
+		c.Note("ignored %d responses of multicast DNS (RFC 6762, sections 6 and 18.11): %s", len(h.ignored), h.ignored[0])
+	}
 }
 
 // until repeats a check of what was heard until it passes, or the patience for a Notify is over, and returns what was heard last.
@@ -190,6 +211,7 @@ func until(c *harness.Case, mark journal.Mark, check func(heard) error) (h heard
 		}
 		left := time.Until(deadline)
 		if left <= 0 {
+			h.note(c)
 			return h, err
 		}
 		_, _ = c.Await("mDNS response", harness.Wait{D: left}, last, func(e *journal.Event) error {
@@ -333,6 +355,17 @@ func advertises(c *harness.Case) {
 		}
 		m.Must(all(c, mtps, true)(h), h.seqs...)
 	})
+	c.Beyond("RFC 6762, section 10.2 (TR-369 R-DIS.3)", func(m *harness.Metric) {
+		h := multicasts(c, mark)
+		for _, rr := range h.records {
+			if ptr, ok := rr.(*dns.PTR); ok && ptr.Hdr.Class&cacheFlush != 0 && slices.ContainsFunc(mtps, func(one mtp) bool {
+				return strings.EqualFold(ptr.Hdr.Name, one.service+".local.")
+			}) {
+				m.Must(&usp.Mismatch{Where: "PTR " + ptr.Hdr.Name, Want: "no cache-flush bit: with it, others forget every other Agent",
+					Got: "the bit"}, h.seqs...)
+			}
+		}
+	})
 }
 
 // describes is 8.6.
@@ -379,31 +412,41 @@ func describes(c *harness.Case) {
 			return nil
 		}), found.seqs...)
 	})
-	friendly, err := c.Read("Device.DeviceInfo.FriendlyName")
+	friendly, err := c.Read(friendlyName)
 	hasName := err == nil
-	c.Beyond("TR-369 R-DIS.10, R-DIS.11a, and R-MQTT.36, R-STOMP.31, R-WS.3", func(m *harness.Metric) {
+	c.Beyond(contents, func(m *harness.Metric) {
 		// what is not known when it is announced first, such as a topic that the server assigns, follows (RFC 6762, section 8.4)
 		h, err := until(c, mark, func(h heard) error {
 			return each(h, func(one mtp, instance string, txt []*dns.TXT) error {
 				if len(txt) == 0 {
 					return nil // which metric 1 judges
 				}
-				latest := txt[len(txt)-1]
-				if name, has := attribute(latest, "name"); has && hasName && name != friendly {
-					return &usp.Mismatch{Where: "TXT " + instance + ", name", Want: "DeviceInfo.FriendlyName " + usp.Quote(friendly), Got: usp.Quote(name)}
-				}
-				if path, has := attribute(latest, "path"); has && strings.Trim(path, "/") != strings.Trim(one.path, "/") {
-					return &usp.Mismatch{Where: "TXT " + instance + ", path", Want: usp.Quote(one.path), Got: usp.Quote(path)}
-				}
-				if _, has := attribute(latest, "encrypt"); one.secure && !has {
-					return &usp.Mismatch{Where: "TXT " + instance, Want: "the attribute encrypt, as the MTP has TLS",
-						Got: usp.Quote(strings.Join(latest.Txt, " "))}
-				}
-				return nil
+				return one.describes(txt[len(txt)-1], friendly, hasName)
 			})
 		})
 		m.Must(err, h.seqs...)
 	})
+}
+
+// friendlyName is what the attribute name shows, and contents the requirements on what is in a TXT record.
+const (
+	friendlyName = "Device.DeviceInfo.FriendlyName"
+	contents     = "TR-369 R-DIS.10, R-DIS.11a, and R-MQTT.36, R-STOMP.31, R-WS.3"
+)
+
+// describes wants the attributes of a TXT record to be those of the MTP, and of the device where that has a FriendlyName.
+func (m mtp) describes(t *dns.TXT, friendly string, hasName bool) error {
+	where := "TXT " + t.Hdr.Name
+	if name, has := attribute(t, "name"); has && hasName && name != friendly {
+		return &usp.Mismatch{Where: where + ", name", Want: "DeviceInfo.FriendlyName " + usp.Quote(friendly), Got: usp.Quote(name)}
+	}
+	if path, has := attribute(t, "path"); has && strings.Trim(path, "/") != strings.Trim(m.path, "/") {
+		return &usp.Mismatch{Where: where + ", path", Want: usp.Quote(m.path), Got: usp.Quote(path)}
+	}
+	if _, has := attribute(t, "encrypt"); m.secure && !has {
+		return &usp.Mismatch{Where: where, Want: "the attribute encrypt, as the MTP has TLS", Got: usp.Quote(strings.Join(t.Txt, " "))}
+	}
+	return nil
 }
 
 // texted is the name of a TXT record of the MTP's service; "" when there is none. A device may advertise other Agents too, so that of its
@@ -433,6 +476,13 @@ func attribute(t *dns.TXT, key string) (value string, has bool) {
 	return "", false
 }
 
+// response is how a device answers for one MTP.
+type response struct {
+	mtp
+	instance        string
+	browse, details heard
+}
+
 // answersQueries is 8.7.
 func answersQueries(c *harness.Case) {
 	mtps := advertised(c)
@@ -443,27 +493,30 @@ func answersQueries(c *harness.Case) {
 	settle(c)
 	c.Step(2, "ask for its services, and for each of them")
 	c.Step(3, "wait for its responses")
-	c.Metric(1, func(m *harness.Metric) {
+	var responses []response
+	if !c.Metric(1, func(m *harness.Metric) {
 		for _, one := range mtps {
-			browse := ask(c, one.service+".local.", false, dns.TypePTR)
-			instance, err := one.instance(browse.records, c.Agent.AgentID())
-			m.Must(err, browse.seqs...)
-			details := ask(c, instance, true, dns.TypeSRV, dns.TypeTXT)
-			srv, err := one.server(details.records, instance)
-			m.Must(err, details.seqs...)
-			if len(texts(details.records, instance)) == 0 {
-				m.Must(&usp.Mismatch{Where: "response to a query for TXT " + instance, Want: "the record", Got: "none"}, details.seqs...)
+			r := response{mtp: one, browse: ask(c, one.service+".local.", false, dns.TypePTR)}
+			var err error
+			r.instance, err = one.instance(r.browse.records, c.Agent.AgentID())
+			m.Must(err, r.browse.seqs...)
+			r.details = ask(c, r.instance, true, dns.TypeSRV, dns.TypeTXT)
+			srv, err := one.server(r.details.records, r.instance)
+			m.Must(err, r.details.seqs...)
+			found := texts(r.details.records, r.instance)
+			if len(found) == 0 {
+				m.Must(&usp.Mismatch{Where: "response to a query for TXT " + r.instance, Want: "the record", Got: "none"}, r.details.seqs...)
 			}
-			for _, t := range texts(details.records, instance) {
+			for _, t := range found {
 				for _, key := range []string{"path", "name"} {
 					if _, has := attribute(t, key); !has {
-						m.Must(&usp.Mismatch{Where: "TXT " + instance, Want: "the attributes path and name (R-DIS.9)",
-							Got: usp.Quote(strings.Join(t.Txt, " "))}, details.seqs...)
+						m.Must(&usp.Mismatch{Where: "TXT " + r.instance, Want: "the attributes path and name (R-DIS.9)",
+							Got: usp.Quote(strings.Join(t.Txt, " "))}, r.details.seqs...)
 					}
 				}
 			}
-			if some, err := one.located(c, details.records, srv.Target); err != nil || !some {
-				m.Must(err, details.seqs...)
+			if some, err := one.located(c, r.details.records, srv.Target); err != nil || !some {
+				m.Must(err, r.details.seqs...)
 				addresses := ask(c, srv.Target, false, dns.TypeA, dns.TypeAAAA)
 				some, err := one.located(c, addresses.records, srv.Target)
 				m.Must(err, addresses.seqs...)
@@ -471,8 +524,79 @@ func answersQueries(c *harness.Case) {
 					m.Must(&usp.Mismatch{Where: "response to a query for A and AAAA " + srv.Target, Want: "an address", Got: "none"}, addresses.seqs...)
 				}
 			}
+			responses = append(responses, r)
+		}
+	}) {
+		return
+	}
+	friendly, err := c.Read(friendlyName)
+	hasName := err == nil
+	c.Beyond(contents, func(m *harness.Metric) {
+		for _, r := range responses {
+			for _, t := range texts(r.details.records, r.instance) {
+				m.Must(r.describes(t, friendly, hasName), r.details.seqs...)
+			}
 		}
 	})
+	first := responses[0]
+	c.Beyond("RFC 6762, section 16 (TR-369 R-DIS.3)", func(m *harness.Metric) {
+		name := strings.ToUpper(first.service + ".local.")
+		capitals := ask(c, name, false, dns.TypePTR)
+		if _, err := first.mtp.instance(capitals.records, c.Agent.AgentID()); err != nil {
+			m.Must(&usp.Mismatch{Where: "query for PTR " + name, Want: "the same answer as in small letters", Got: "none"}, capitals.seqs...)
+		}
+	})
+	c.Beyond("RFC 6762, section 7.1 (TR-369 R-DIS.3)", func(m *harness.Metric) {
+		m.Must(first.suppressed(c))
+	})
+}
+
+// suppressed wants the device not to tell what the query already says. The same query asks for another record, so that it is answered. What
+// the device says of its own accord may come between, but not every time.
+func (r response) suppressed(c *harness.Case) error {
+	query := new(dns.Msg)
+	query.Question = []dns.Question{{Name: r.service + ".local.", Qtype: dns.TypePTR, Qclass: dns.ClassINET},
+		{Name: r.instance, Qtype: dns.TypeSRV, Qclass: dns.ClassINET}}
+	for _, rr := range r.browse.records {
+		if _, ok := rr.(*dns.PTR); ok && strings.EqualFold(rr.Header().Name, r.service+".local.") {
+			rr = dns.Copy(rr)
+			rr.Header().Class = dns.ClassINET
+			query.Answer = append(query.Answer, rr)
+		}
+	}
+	const tries = 3
+	repeated := 0
+	for range tries {
+		c.Pause(c.Scaled(1500 * time.Millisecond)) // nothing is told to all more often than once a second (section 6)
+		mark := c.Journal.Mark()
+		told := func(kind uint16, name string) func(*journal.Event) error {
+			return func(e *journal.Event) error {
+				m, ok := e.Body.(*discovery.DNS)
+				if !ok || e.Layer != journal.LayerMDNS || e.Dir != journal.In || e.Type != discovery.EventResponse ||
+					!slices.ContainsFunc(m.Answer, func(rr dns.RR) bool {
+						return strings.EqualFold(rr.Header().Name, name) && rr.Header().Rrtype == kind
+					}) {
+					return journal.ErrSkip
+				}
+				return nil
+			}
+		}
+		c.LabMust(c.MDNS().Query(query))
+		if _, err := c.Await("SRV "+r.instance, harness.Wait{D: time.Second}, mark, told(dns.TypeSRV, r.instance)); err != nil {
+			continue
+		}
+		// the answer to another question may come later, by itself (section 6)
+		_, err := c.Await("PTR "+r.service, harness.Wait{D: c.Scaled(500*time.Millisecond) + c.Lag()}, mark, told(dns.TypePTR, r.service+".local."))
+		if err != nil {
+			return nil
+		}
+		repeated++
+	}
+	if repeated < tries {
+		return nil // it has not been seen often enough
+	}
+	return &usp.Mismatch{Where: "query for PTR " + r.service + ".local. that names the record as known", Want: "no such record in the answer",
+		Got: "the record, each of " + strconv.Itoa(tries) + " times"}
 }
 
 // settle waits until the device says nothing more of its own accord, which would be taken for an answer: announcements are a second apart
@@ -508,7 +632,13 @@ func ask(c *harness.Case, name string, unicast bool, kinds ...uint16) (h heard) 
 			}) {
 				return journal.ErrSkip
 			}
-			h.add(m, e.Seq)
+			if !unicast && !m.Multicast {
+				h.ignored = append(h.ignored, fmt.Sprintf("event %d was sent to this end alone, which asked for an answer to all", e.Seq))
+				return journal.ErrSkip
+			}
+			if !h.add(m, e.Seq) {
+				return journal.ErrSkip
+			}
 			answered := func(kind uint16) bool {
 				return slices.ContainsFunc(h.records, func(rr dns.RR) bool { return rr.Header().Rrtype == kind && strings.EqualFold(rr.Header().Name, name) })
 			}
@@ -520,7 +650,11 @@ func ask(c *harness.Case, name string, unicast bool, kinds ...uint16) (h heard) 
 			}
 			return nil
 		})
-		if err == nil || !time.Now().Before(deadline) {
+		if err == nil {
+			return h
+		}
+		if !time.Now().Before(deadline) {
+			h.note(c)
 			return h
 		}
 		mark = c.Journal.Mark()
