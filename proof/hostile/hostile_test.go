@@ -61,7 +61,7 @@ func TestHostileDevices(t *testing.T) {
 	links, all := []string{"mqtt5", "mqtt3", "stomp", "websocket"}, modes()
 	names := slices.Sorted(maps.Keys(all))
 	if sampled {
-		names = program.Sample(*full, 4, slices.DeleteFunc(names, func(name string) bool { return floods(name) || takesLong(name) }))
+		names = program.Sample(*full, 5, slices.DeleteFunc(names, func(name string) bool { return floods(name) || takesLong(name) }))
 	}
 	for i, name := range names {
 		m, over := all[name], links[:1]
