@@ -23,7 +23,7 @@ type cleanup struct {
 }
 
 // Cleanup registers what puts the device back. It runs when the body has ended, however it ended, last registered first, on a
-// context of its own; it never changes the verdict. Register before judging.
+// context of its own; it never changes the verdict. It may run twice, when the device went down meanwhile. Register before judging.
 func (c *Case) Cleanup(name string, do func(ctx context.Context) error) {
 	switch len(c.cleanup) {
 	case maxCleanups:
@@ -133,23 +133,45 @@ func (c *Case) cleanUp(passed bool) (acts []result.CleanUp, dirty bool) {
 		c.ownUnanswered(ctx)   // within the session context in which it was asked
 		c.Agent.RenewContext() // what a body prepared may never have been sent
 	}
-	mark := c.Journal.Mark()
-	all := slices.Clone(c.cleanup)
-	slices.Reverse(all)
-	carryOut := func(one cleanup, before []cleanup) {
+	mark, reboots := c.Journal.Mark(), c.reboots
+	carryOut := func(one cleanup) {
 		act := result.CleanUp{Name: one.name}
-		if err := c.putBack(ctx, one, before); err != nil {
+		if err := c.putBack(ctx, one.do); err != nil {
 			act.Error, dirty = err.Error(), true
 		}
 		acts = append(acts, act)
 	}
-	for i, one := range all {
-		carryOut(one, all[:i])
+	for _, one := range slices.Backward(c.cleanup) {
+		carryOut(one)
+	}
+	if c.reboots == reboots && c.wentAndCame(mark) {
+		carryOut(cleanup{"the same again, as the device's session ended meanwhile", func(ctx context.Context) error {
+			var all []error
+			for _, one := range slices.Backward(c.cleanup) {
+				if err := c.putBack(ctx, one.do); err != nil {
+					all = append(all, fmt.Errorf("%s: %w", one.name, err))
+				}
+			}
+			return errors.Join(append(all, c.bench.Purge(ctx))...) // what a late Record of a Controller that is gone has made
+		}})
 	}
 	if slices.ContainsFunc(c.Journal.Since(mark), c.changesConnection) {
-		carryOut(cleanup{"wait until the device has settled, whose connection was set", c.settleConnection}, nil)
+		carryOut(cleanup{"wait until the device has settled, whose connection was set", c.settleConnection})
 	}
 	return acts, dirty
+}
+
+// wentAndCame reports whether the device, after mark, has ended its session and begun another one. It may have gone down, and have forgotten
+// what it had answered and not saved.
+func (c *Case) wentAndCame(mark journal.Mark) bool {
+	went := false
+	for _, e := range c.Journal.Since(mark) {
+		if went && c.bench.Link.StartsSession(e) {
+			return true
+		}
+		went = went || c.bench.Link.EndsSession(e)
+	}
+	return false
 }
 
 // changesConnection reports whether e is a request of the harness that changes how the device connects over the Link. A device may begin a
@@ -173,20 +195,13 @@ func (c *Case) changesConnection(e *journal.Event) bool {
 }
 
 // putBack does one act of clean-up. When it got no answer since the device's session had ended, it is done again in the next one:
-// a restart may come late. So are those before it, of which the device may have forgotten what it had not saved. To do any act twice does
-// no harm.
-func (c *Case) putBack(ctx context.Context, one cleanup, before []cleanup) error {
+// a restart may come late.
+func (c *Case) putBack(ctx context.Context, do func(context.Context) error) error {
 	mark := c.Journal.Mark()
-	err := guarded(ctx, one.do)
+	err := guarded(ctx, do)
 	var noReply *controller.NoReplyError
 	if errors.As(err, &noReply) && slices.ContainsFunc(c.Journal.Since(mark), c.bench.Link.StartsSession) && c.Reachable(ctx) == nil {
-		var lost []error
-		for _, done := range before {
-			if err := guarded(ctx, done.do); err != nil {
-				lost = append(lost, fmt.Errorf("%s again: %w", done.name, err))
-			}
-		}
-		err = errors.Join(append(lost, guarded(ctx, one.do))...)
+		err = guarded(ctx, do)
 	}
 	return err
 }

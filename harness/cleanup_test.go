@@ -102,7 +102,7 @@ func TestAnActThatTheDeviceMissedIsDoneAgain(t *testing.T) {
 		restarts bool
 		want     string
 	}{
-		"a restart came late": {true, "restore Device.X.Q; restore Device.X.P"},
+		"a restart came late": {true, "restore Device.X.Q; restore Device.X.P; the same again, as the device's session ended meanwhile"},
 		"the device is mute": {false, "restore Device.X.Q; restore Device.X.P no reply to Set within 4s (waits.response); " +
 			"from the device meanwhile: nothing"},
 	} {
@@ -121,6 +121,7 @@ func TestAnActThatTheDeviceMissedIsDoneAgain(t *testing.T) {
 						}
 						if test.restarts {
 							d.params = maps.Clone(changed)
+							b.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "DISCONNECT"})
 							b.Journal.Append(journal.Event{Layer: journal.LayerMQTT, Dir: journal.In, Type: "CONNECT"})
 						}
 						return mute()

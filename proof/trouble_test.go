@@ -35,10 +35,6 @@ func TestChecksOutlastTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	after, _ := p.Case("1.36")
-	type troubled struct {
-		id, trouble string
-		cleaning    bool // the trouble comes in the clean-up
-	}
 	var all []troubled
 	for _, id := range slices.Sorted(maps.Keys(suites.Bodies())) {
 		if c, _ := p.Case(id); c.IsCheck() {
@@ -68,7 +64,7 @@ func TestChecksOutlastTrouble(t *testing.T) {
 			var r result.Case
 			for _, n := range troubleAt[one.cleaning] {
 				var asked, answered bool
-				if r, err = s.Run(ctx, c, inTrouble(suites.Bodies()[one.id], n, one.cleaning, &asked, &answered)); err != nil {
+				if r, err = s.Run(ctx, c, inTrouble(suites.Bodies()[one.id], n, one, &asked, &answered)); err != nil {
 					t.Fatal(err)
 				}
 				t.Logf("%s %s", r.Verdict, r.Reason)
@@ -107,19 +103,26 @@ func TestChecksOutlastTrouble(t *testing.T) {
 func crashes(trouble string) bool  { return strings.Contains(trouble, "crash") }
 func goesDown(trouble string) bool { return crashes(trouble) || strings.Contains(trouble, "restart") }
 
-// inTrouble asks for trouble when the n-th Record of a case, or of its clean-up, has been sent. asked says that it did, and answered that
-// the device has answered the Get instead.
-func inTrouble(body harness.Body, n int64, cleaning bool, asked, answered *bool) harness.Body {
+// troubled is a check and what its device does in its midst.
+type troubled struct {
+	id, trouble string
+	cleaning    bool // the trouble comes in the clean-up
+}
+
+// inTrouble asks for trouble when the n-th Record of a case, or of its clean-up, has been sent, and waits until a device that goes down is
+// back. asked says that it did, and answered that the device has answered the Get instead.
+func inTrouble(body harness.Body, n int64, one troubled, asked, answered *bool) harness.Body {
 	return func(c *harness.Case) {
 		var records atomic.Int64
 		var asking sync.WaitGroup
+		var at journal.Mark // of that Record
 		mark := c.Journal.Mark()
 		ask := usp.NewGet("trouble", defects.Trouble)
 		listen := func(ctx context.Context) (stop func()) {
 			return c.Journal.Listen(func(e *journal.Event) {
 				sent := e.Layer == journal.LayerRecord || e.Layer == journal.LayerUDS // a check may send frames by hand
 				if sent && e.Dir == journal.Out && records.Add(1) == n {
-					*asked = true
+					*asked, at = true, e.Seq
 					asking.Go(func() { // what the listener is called by must not wait
 						if _, outside, err := c.Agent.PrepareOutside(ask); err == nil {
 							_, _ = c.Agent.SendPrepared(ctx, outside[0])
@@ -129,19 +132,24 @@ func inTrouble(body harness.Body, n int64, cleaning bool, asked, answered *bool)
 			})
 		}
 		var stop func()
-		end := func() {
+		end := func(ctx context.Context) {
 			stop()
 			asking.Wait()
+			if *asked && goesDown(one.trouble) {
+				ctx, cancel := context.WithTimeout(ctx, c.ReconnectWait().D)
+				defer cancel()
+				_, _ = c.Journal.Await(ctx, at, c.StartsSession) // it may have to wait for the end of a script
+			}
 			for _, e := range c.Emitted(mark, c.Journal.Mark()) {
 				*answered = *answered || e.MsgID() == ask.GetHeader().GetMsgId() && e.Msg.GetBody().GetResponse().GetGetResp() != nil
 			}
 		}
-		if cleaning {
-			c.Cleanup("end the trouble", func(context.Context) error { end(); return nil })
+		if one.cleaning {
+			c.Cleanup("end the trouble", func(ctx context.Context) error { end(ctx); return nil })
 			defer c.Cleanup("begin the trouble", func(ctx context.Context) error { stop = listen(ctx); return nil })
 		} else {
 			stop = listen(c)
-			defer end()
+			defer end(c)
 		}
 		body(c)
 	}
