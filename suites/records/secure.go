@@ -1,17 +1,14 @@
 package records
 
 import (
-	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/usptest/usptest/harness"
@@ -409,7 +406,9 @@ func certificates(c *harness.Case) {
 		all = append(all, attemptWith(s, c, b.show, b.what))
 	}
 	first := all[0]
-	if !c.Metric(1, func(m *harness.Metric) { m.Must(names(first.shaken.Certificates, c.Agent.AgentID()), first.seq) }) {
+	if !c.Metric(1, func(m *harness.Metric) {
+		m.Must(expect.NamesEndpoint(first.shaken.Certificates, c.Agent.AgentID()), first.seq)
+	}) {
 		return
 	}
 	c.Beyond("TR-369 R-E2E.40b", func(m *harness.Metric) { m.Must(onP256(first.shaken.Certificates[0]), first.seq) })
@@ -497,26 +496,6 @@ func awaitRefusal(s *harness.Session, c *harness.Case, mark journal.Mark, get *u
 	})
 }
 
-// names wants a certificate to name an Endpoint, by its URN or, where its authority-scheme is fqdn, by the name in it (R-SEC.0a).
-func names(chain []*x509.Certificate, id string) error {
-	if len(chain) == 0 {
-		return &usp.Mismatch{Where: "TLS handshake", Want: "a certificate of the device", Got: "none"}
-	}
-	want := "urn:bbf:usp:id:" + id
-	if name, ok := strings.CutPrefix(id, "fqdn:"); ok && slices.Contains(chain[0].DNSNames, name[strings.Index(name, ":")+1:]) {
-		return nil
-	}
-	var got []string
-	for _, uri := range chain[0].URIs {
-		text, err := url.PathUnescape(uri.String())
-		if uri.String() == want || err == nil && text == want || matchesWildcard(uri.String(), want) {
-			return nil
-		}
-		got = append(got, uri.String())
-	}
-	return &usp.Mismatch{Where: "subjectAltName of the device's certificate", Want: want, Got: cmp.Or(strings.Join(got, ", "), "no URI")}
-}
-
 // onP256 wants the key of a certificate to be one for ECDSA on P-256.
 func onP256(certificate *x509.Certificate) error {
 	got := certificate.PublicKeyAlgorithm.String()
@@ -527,12 +506,6 @@ func onP256(certificate *x509.Certificate) error {
 		got += " on " + key.Curve.Params().Name
 	}
 	return &usp.Mismatch{Where: "key of the device's certificate in TLS", Want: "ECDSA on P-256", Got: got}
-}
-
-// matchesWildcard reports whether a name whose end is a wildcard covers an Endpoint ID (R-SEC.11, R-SEC.12).
-func matchesWildcard(name, want string) bool {
-	prefix, wild := strings.CutSuffix(name, "*")
-	return wild && strings.HasPrefix(want, prefix) && strings.Count(prefix, ":") == strings.Count("urn:bbf:usp:id:oui:00256D:", ":")
 }
 
 // mixedSecurity is 3.13: a Record in the clear is not answered in a session context with TLS, and a new one begins.

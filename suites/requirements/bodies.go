@@ -32,6 +32,7 @@ func Bodies() harness.Bodies {
 		"R-NOT.4":    retriesAfterReboot,
 		"R-OPR.1":    operations,
 		"R-OPR.2":    requestEach,
+		"R-SEC.10":   namesItself,
 		"R-SEC.16":   challengeTries,
 		"R-SEC.21":   clearsSessions,
 		"R-STOMP.1":  hasProfiles("STOMPAgent:1", "STOMPHeartbeat:1"),

@@ -1,0 +1,55 @@
+package expect
+
+import (
+	"cmp"
+	"crypto/x509"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/usptest/usptest/harness/usp"
+)
+
+// NamesEndpoint wants a chain of certificates to begin with one that names an Endpoint: by its URN, in which a wildcard may stand for a part
+// of the instance-id, or by the domain name in an Endpoint ID of the scheme fqdn (R-SEC.0a, R-SEC.12).
+func NamesEndpoint(chain []*x509.Certificate, id string) error {
+	if len(chain) == 0 {
+		return &usp.Mismatch{Where: "TLS handshake", Want: "a certificate of the device", Got: "none"}
+	}
+	of := usp.EndpointID(id)
+	if of.Scheme() == "fqdn" && slices.Contains(chain[0].DNSNames, of.Instance()) {
+		return nil
+	}
+	var got []string
+	for _, uri := range chain[0].URIs {
+		text := uri.String()
+		decoded, err := url.PathUnescape(text)
+		if text == of.URN() || err == nil && decoded == of.URN() || covers(text, of) {
+			return nil
+		}
+		got = append(got, text)
+	}
+	return &usp.Mismatch{Where: "subjectAltName of the device's certificate", Want: of.URN(), Got: cmp.Or(strings.Join(got, ", "), "no URI")}
+}
+
+// covers reports whether a URN has a wildcard in its instance-id, where the authority-scheme allows that, and covers an Endpoint ID so.
+func covers(urn string, id usp.EndpointID) bool {
+	text, isURN := strings.CutPrefix(urn, usp.EndpointID("").URN())
+	wild := usp.EndpointID(text)
+	instance := wild.Instance()
+	if !isURN || !strings.Contains(instance, "*") {
+		return false
+	}
+	switch wild.Scheme() {
+	case "oui", "cid", "pen":
+	case "os", "ops": // the assigning entity is before the first hyphen
+		if entity, _, _ := strings.Cut(instance, "-"); strings.Contains(entity, "*") {
+			return false
+		}
+	default:
+		return false
+	}
+	matches, err := path.Match(strings.NewReplacer("[", `\[`, "?", `\?`, `\`, `\\`).Replace(instance), id.Instance())
+	return err == nil && matches && wild.Scheme() == id.Scheme() && wild.Authority() == id.Authority()
+}
