@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -272,14 +273,8 @@ func texts(records []dns.RR, instance string) (found []*dns.TXT) {
 func (m mtp) located(c *harness.Case, records []dns.RR, target string) (some bool, err error) {
 	var outside netip.Addr
 	for _, rr := range records {
-		var addr netip.Addr
-		switch rr := rr.(type) {
-		case *dns.A:
-			addr, _ = netip.AddrFromSlice(rr.A.To4())
-		case *dns.AAAA:
-			addr, _ = netip.AddrFromSlice(rr.AAAA)
-		}
-		if !addr.IsValid() || !strings.EqualFold(rr.Header().Name, target) {
+		addr, ok := address(rr)
+		if !ok || !strings.EqualFold(rr.Header().Name, target) {
 			continue
 		}
 		ours := addr == c.Discovery.IPv4 || addr == c.Discovery.IPv6
@@ -335,6 +330,46 @@ func all(c *harness.Case, mtps []mtp, addresses bool) func(heard) error {
 	}
 }
 
+// listens wants a connection to be accepted at one of the addresses that records give, in this network, to a device that is a server.
+func (m mtp) listens(c *harness.Case, records []dns.RR) error {
+	instance, err := m.instance(records, c.Agent.AgentID())
+	if err != nil {
+		return err
+	}
+	srv, err := m.server(records, instance)
+	if err != nil {
+		return err
+	}
+	return c.Eventually(c.Waits().Notify, func() (err error) {
+		for _, rr := range records {
+			addr, ok := address(rr)
+			if !ok || !strings.EqualFold(rr.Header().Name, srv.Target) || !c.Discovery.Device4.Contains(addr) && !c.Discovery.Device6.Contains(addr) {
+				continue
+			}
+			at := netip.AddrPortFrom(addr, srv.Port)
+			dialer := net.Dialer{Timeout: time.Second}
+			conn, refused := dialer.DialContext(c, "tcp", at.String())
+			if refused == nil {
+				conn.Close()
+				return nil
+			}
+			err = &usp.Mismatch{Where: "TCP to " + at.String() + ", where " + m.service + " is advertised", Want: "a connection", Got: refused.Error()}
+		}
+		return err // nil where all addresses are of another link than this program can name
+	})
+}
+
+// address is that of an A or AAAA record.
+func address(rr dns.RR) (addr netip.Addr, ok bool) {
+	switch rr := rr.(type) {
+	case *dns.A:
+		return netip.AddrFromSlice(rr.A.To4())
+	case *dns.AAAA:
+		return netip.AddrFromSlice(rr.AAAA)
+	}
+	return addr, false
+}
+
 // advertises is 8.5.
 func advertises(c *harness.Case) {
 	mtps := advertised(c)
@@ -343,8 +378,10 @@ func advertises(c *harness.Case) {
 	c.Step(2, "wait until it has an address")
 	c.BackAfter(mark)
 	c.Step(3, "wait for its unsolicited mDNS responses")
-	c.Metric(1, func(m *harness.Metric) {
-		h, err := until(c, mark, all(c, mtps, false))
+	var h heard
+	if !c.Metric(1, func(m *harness.Metric) {
+		var err error
+		h, err = until(c, mark, all(c, mtps, false))
 		m.Must(err, h.seqs...)
 		for _, one := range mtps { // addresses that were not in them
 			instance, _ := one.instance(h.records, c.Agent.AgentID())
@@ -354,9 +391,17 @@ func advertises(c *harness.Case) {
 			}
 		}
 		m.Must(all(c, mtps, true)(h), h.seqs...)
+	}) {
+		return
+	}
+	c.Beyond("TR-369 R-DIS.4", func(m *harness.Metric) {
+		for _, one := range mtps {
+			if !one.brokered {
+				m.Must(one.listens(c, h.records), h.seqs...)
+			}
+		}
 	})
 	c.Beyond("RFC 6762, section 10.2 (TR-369 R-DIS.3)", func(m *harness.Metric) {
-		h := multicasts(c, mark)
 		for _, rr := range h.records {
 			if ptr, ok := rr.(*dns.PTR); ok && ptr.Hdr.Class&cacheFlush != 0 && slices.ContainsFunc(mtps, func(one mtp) bool {
 				return strings.EqualFold(ptr.Hdr.Name, one.service+".local.")
