@@ -5,6 +5,7 @@ import (
 
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -25,6 +26,7 @@ const (
 	sameModel      Rule = "what the Agent says agrees with the supported data model that it described"
 	onBoardAnswer  Rule = "R-NOT.6: an OnBoardRequest asks for a response"
 	contextRules   Rule = "Records of a session context follow its rules"
+	signatureValid Rule = "R-E2E.31: a Record is signed by its sender"
 )
 
 // Violation is a universal metric that the Agent broke. It is in the journal as the body of a note.
@@ -66,10 +68,14 @@ func (c *Controller) report(v *Violation) {
 	c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "universal metric broken", Text: v.Describe(), Body: v})
 }
 
-// judgeRecord holds a Record against the rules that need no Message: Endpoint IDs (R-ARC.3 to R-ARC.5) and the schema (R-ENC.0).
+// judgeRecord holds a Record against the rules that need no Message: Endpoint IDs (R-ARC.3 to R-ARC.5), the schema (R-ENC.0) and the
+// certificate of its sender (R-E2E.31).
 func (c *Controller) judgeRecord(seq journal.Mark, conn uint64, r *usppb.Record) {
 	if err := usp.ValidateRecord(r); err != nil {
 		c.violation(seq, schemaValid, err)
+	}
+	if err := session.Signed(r); err != nil {
+		c.violation(seq, signatureValid, err)
 	}
 	if _, err := usp.ParseEndpointID(r.GetFromId()); err != nil {
 		c.violation(seq, endpointValid, fmt.Errorf("from_id of the Record: %w", err))

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hmac"
@@ -14,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
@@ -29,6 +31,7 @@ func Protected(r *usppb.Record, omit bool) []byte {
 	}
 	short(int32(r.GetPayloadSecurity()))
 	out = append(out, r.GetSenderCert()...)
+	out = append(out, r.GetOriginatorId()+r.GetDestinationId()...)
 	if s := r.GetSessionContext(); s != nil {
 		for _, n := range []uint64{s.GetSessionId(), s.GetSequenceId(), s.GetExpectedId(), s.GetRetransmitId()} {
 			if n != 0 || !omit {
@@ -69,16 +72,41 @@ func either(omit bool, valid func(omit bool) bool) (reading, ok bool) {
 	return omit, false
 }
 
-// verifySignature checks a Record that is signed, and that its certificate is that of its sender (R-E2E.31, R-SEC.0a). It
-// returns the reading of R-E2E.32 that the sender has.
-func verifySignature(r *usppb.Record, omit bool) (reading bool, err error) {
+// Signed wants the certificate in a Record, where there is one, to be its sender's (R-E2E.31, R-SEC.0a), and the signature of a Record in
+// the clear to be valid. One with TLS in its payload is for its session context to judge.
+func Signed(r *usppb.Record) error {
+	if len(r.GetSenderCert()) == 0 {
+		return nil
+	}
+	cert, err := senderOf(r)
+	if err == nil {
+		err = usp.NamesEndpoint([]*x509.Certificate{cert}, r.GetFromId())
+	}
+	if len(r.GetMacSignature()) > 0 && r.GetPayloadSecurity() == usppb.Record_PLAINTEXT {
+		_, bad := verifySignature(r, false)
+		err = cmp.Or(bad, err)
+	}
+	return err
+}
+
+// senderOf is the certificate of a Record's sender.
+func senderOf(r *usppb.Record) (*x509.Certificate, error) {
 	block, _ := pem.Decode(r.GetSenderCert())
 	if block == nil {
-		return omit, errors.New("sender_cert holds no certificate in PEM")
+		return nil, errors.New("sender_cert holds no certificate in PEM")
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return omit, fmt.Errorf("sender_cert: %w", err)
+		return nil, fmt.Errorf("sender_cert: %w", err)
+	}
+	return cert, nil
+}
+
+// verifySignature checks a Record that is signed (R-E2E.31). It returns the reading of R-E2E.32 that the sender has.
+func verifySignature(r *usppb.Record, omit bool) (reading bool, err error) {
+	cert, err := senderOf(r)
+	if err != nil {
+		return omit, err
 	}
 	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
 	if !ok || key.Curve != elliptic.P256() {

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -145,7 +146,9 @@ func macs(c *harness.Case) {
 		return
 	}
 	c.Beyond("TR-369 R-E2E.23, R-E2E.30, R-E2E.33", func(m *harness.Metric) {
-		mustVerify(m, s, c, "a Get in a Record whose MAC is not valid", func(r *usppb.Record) { r.MacSignature[0] ^= 1 })
+		mustVerify(m, s, c, "a Get in a Record whose MAC is not valid", func(r *usppb.Record) { r.MacSignature[len(r.MacSignature)-1] ^= 1 })
+		mustVerify(m, s, c, "a Get in a Record whose MAC is cut short",
+			func(r *usppb.Record) { r.MacSignature = r.MacSignature[:len(r.MacSignature)/2] })
 	})
 	if !c.Protected() {
 		c.Beyond("TR-369 R-E2E.28, R-E2E.30", func(m *harness.Metric) {
@@ -225,19 +228,7 @@ func handshakes(c *harness.Case) {
 	c.DeviceMust(err)
 	_, id := c.Subscribe(usp.Params{"NotifType": "Event", "ReferenceList": "Device.LocalAgent.Periodic!", "NotifRetry": "false"})
 	c.SettleSubscription()
-	c.Cleanup("let TLS handshakes succeed again", func(ctx context.Context) error {
-		s.Show(nil)
-		s.Refuse(false)
-		const tries = 3 // the device may begin a session context at the same time
-		var err error
-		for range tries {
-			if err = expect.Type(c.Agent.Get(ctx, endpointID), usp.GetResp); err == nil {
-				return nil
-			}
-			c.Agent.RenewContext()
-		}
-		return err
-	})
+	succeedAtLast(s, c)
 	s.Show(c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointID = "self::usptest-stranger" }))
 	mark := c.Journal.Mark()
 	c.Step(2, "begin a session context with TLS and the certificate of another Endpoint")
@@ -260,6 +251,23 @@ func handshakes(c *harness.Case) {
 	mark = c.Journal.Mark()
 	c.Step(5, "end its TLS handshake with an alert")
 	c.Metric(2, func(m *harness.Metric) { mustWait(m, s, c, policy, interval, mark, id) })
+}
+
+// succeedAtLast has TLS handshakes succeed again at the end, before anything is put back that was changed until now.
+func succeedAtLast(s *harness.Session, c *harness.Case) {
+	c.Cleanup("let TLS handshakes succeed again", func(ctx context.Context) error {
+		s.Show(nil)
+		s.Refuse(false)
+		const tries = 3 // the device may begin a session context at the same time
+		var err error
+		for range tries {
+			if err = expect.Type(c.Agent.Get(ctx, endpointID), usp.GetResp); err == nil {
+				return nil
+			}
+			c.Agent.RenewContext()
+		}
+		return err
+	})
 }
 
 // expireBetweenEvents sets PeriodicNotifInterval and SessionExpiration so that the session context expires before each Periodic! event but
@@ -387,7 +395,7 @@ func renegotiation(c *harness.Case) {
 }
 
 // certificates is 3.7: the device shows who it is, asks the Controller for the same, and refuses a certificate that does not name it. That
-// it looks at dates and authority, too, is beyond the plan.
+// it looks at dates and authority, too, insists on a certificate, and does so as the client of TLS, is beyond the plan.
 func certificates(c *harness.Case) {
 	clock := c.Clock()
 	s := c.OpenSecureSession(0)
@@ -407,7 +415,7 @@ func certificates(c *harness.Case) {
 	}
 	first := all[0]
 	if !c.Metric(1, func(m *harness.Metric) {
-		m.Must(expect.NamesEndpoint(first.shaken.Certificates, c.Agent.AgentID()), first.seq)
+		m.Must(usp.NamesEndpoint(first.shaken.Certificates, c.Agent.AgentID()), first.seq)
 	}) {
 		return
 	}
@@ -434,6 +442,31 @@ func certificates(c *harness.Case) {
 	// a Controller that the device knows is not trusted on first use (TR-369, figure "Checking a Certificate")
 	unknown := attemptWith(s, c, c.Certificate(pki.UnknownCA, nil), "a certificate of another authority")
 	c.Beyond("TR-369 R-SEC.24, R-E2E.43", func(m *harness.Metric) { mustHaveRefused(m, s, c, unknown) })
+	none := attemptWith(s, c, &tls.Certificate{}, "no certificate")
+	c.Beyond("TR-369 R-E2E.43", func(m *harness.Metric) { mustHaveRefused(m, s, c, none) })
+	c.Beyond("TR-369 R-E2E.43", func(m *harness.Metric) { mustVerifyServer(m, s, c, bad[0].show, bad[0].what) })
+}
+
+// mustVerifyServer wants the device to refuse a certificate also in a session context that it begins itself, as the client of TLS. It is
+// made to begin one by asking for a Record that it has never sent. 3.13 judges whether it begins one.
+func mustVerifyServer(m *harness.Metric, s *harness.Session, c *harness.Case, show *tls.Certificate, what string) {
+	s.Require()
+	succeedAtLast(s, c)
+	wait := s.RestartWait()
+	ask := s.Empty(math.MaxUint32)
+	s.Show(show)
+	mark := c.Journal.Mark()
+	s.Send(ask)
+	h, seq, err := s.Handshake(wait, mark, func(h *session.Handshake) bool { return !h.Client })
+	s.Show(nil)
+	if err != nil {
+		m.Note("the device has begun no session context itself: %v", err)
+		return
+	}
+	m.Saw(seq)
+	if h.Err == nil {
+		m.Must(&usp.Mismatch{Where: "TLS handshake of the device with " + what, Want: "to fail", Got: "established"}, seq)
+	}
 }
 
 // attempt is a session context with TLS that the Controller has begun with a certificate, and a Get in it.

@@ -23,5 +23,5 @@ func namesItself(c *harness.Case) {
 	if len(shown) == 0 {
 		c.Unsupported("the device shows no certificate, which is a matter between it and its Controllers")
 	}
-	c.Metric(1, func(m *harness.Metric) { m.Must(expect.NamesEndpoint(shown, c.Agent.AgentID()), secured.Seq) })
+	c.Metric(1, func(m *harness.Metric) { m.Must(usp.NamesEndpoint(shown, c.Agent.AgentID()), secured.Seq) })
 }

@@ -1,4 +1,4 @@
-package expect
+package usp
 
 import (
 	"cmp"
@@ -7,17 +7,15 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/usptest/usptest/harness/usp"
 )
 
 // NamesEndpoint wants a chain of certificates to begin with one that names an Endpoint: by its URN, in which a wildcard may stand for a part
 // of the instance-id, or by the domain name in an Endpoint ID of the scheme fqdn (R-SEC.0a, R-SEC.12).
 func NamesEndpoint(chain []*x509.Certificate, id string) error {
 	if len(chain) == 0 {
-		return &usp.Mismatch{Where: "TLS handshake", Want: "a certificate of the device", Got: "none"}
+		return &Mismatch{Where: "TLS handshake", Want: "a certificate of the device", Got: "none"}
 	}
-	of := usp.EndpointID(id)
+	of := EndpointID(id)
 	if of.Scheme() == "fqdn" && slices.Contains(chain[0].DNSNames, of.Instance()) {
 		return nil
 	}
@@ -30,13 +28,13 @@ func NamesEndpoint(chain []*x509.Certificate, id string) error {
 		}
 		got = append(got, text)
 	}
-	return &usp.Mismatch{Where: "subjectAltName of the device's certificate", Want: of.URN(), Got: cmp.Or(strings.Join(got, ", "), "no URI")}
+	return &Mismatch{Where: "subjectAltName of the device's certificate", Want: of.URN(), Got: cmp.Or(strings.Join(got, ", "), "no URI")}
 }
 
 // covers reports whether a URN has a wildcard in its instance-id, where the authority-scheme allows that, and covers an Endpoint ID so.
-func covers(urn string, id usp.EndpointID) bool {
-	text, isURN := strings.CutPrefix(urn, usp.EndpointID("").URN())
-	wild := usp.EndpointID(text)
+func covers(urn string, id EndpointID) bool {
+	text, isURN := strings.CutPrefix(urn, EndpointID("").URN())
+	wild := EndpointID(text)
 	instance := wild.Instance()
 	if !isURN || !strings.Contains(instance, "*") {
 		return false

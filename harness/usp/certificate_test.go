@@ -1,4 +1,4 @@
-package expect
+package usp
 
 import (
 	"crypto/x509"
