@@ -33,6 +33,14 @@ func requestsController(c *harness.Case) {
 	mark := c.Reboot()
 	c.Step(2, "wait for its DHCP requests")
 	c.BackAfter(mark)
+	// the client of the other version of IP may not have begun when the device is back
+	_, _ = c.Await("DHCP request", harness.Wait{D: c.Waits().Notify}, mark, func(e *journal.Event) error {
+		if !isRequest(e) {
+			return journal.ErrSkip
+		}
+		return nil
+	})
+	settle(c, "DHCP request", isRequest)
 	c.Metric(1, func(m *harness.Metric) {
 		all := asked(c, mark)
 		if len(all) == 0 {
@@ -51,10 +59,13 @@ func requestsController(c *harness.Case) {
 
 // asked are the requests of DHCP since mark.
 func asked(c *harness.Case, mark journal.Mark) []*journal.Event {
-	return slices.DeleteFunc(came(c, mark, journal.LayerDHCP), func(e *journal.Event) bool {
-		d, ok := e.Body.(*discovery.DHCP)
-		return !ok || !slices.Contains(requests(), d.Type)
-	})
+	return slices.DeleteFunc(came(c, mark, journal.LayerDHCP), func(e *journal.Event) bool { return !isRequest(e) })
+}
+
+// isRequest is about a message of the device in which it asks for something.
+func isRequest(e *journal.Event) bool {
+	d, ok := e.Body.(*discovery.DHCP)
+	return ok && e.Dir == journal.In && slices.Contains(requests(), d.Type)
 }
 
 // looking are the requests of the clients that look for a Controller, in that they name the Broadband Forum at least once, and not for CWMP

@@ -5,6 +5,7 @@ package discovery
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/usptest/usptest/brokers/discovery"
 	"github.com/usptest/usptest/harness"
@@ -67,6 +68,22 @@ func came(c *harness.Case, mark journal.Mark, layer journal.Layer) (events []*jo
 		}
 	}
 	return events
+}
+
+// settle waits until the device has sent nothing of a kind for some time. What it sends of its own accord would be taken for an answer.
+func settle(c *harness.Case, what string, kind func(*journal.Event) bool) {
+	deadline := time.Now().Add(c.Waits().Notify)
+	for time.Now().Before(deadline) {
+		_, err := c.Await(what, harness.Wait{D: c.Scaled(3*time.Second) + c.Lag()}, c.Journal.Mark(), func(e *journal.Event) error {
+			if !kind(e) {
+				return journal.ErrSkip
+			}
+			return nil
+		})
+		if err != nil {
+			return
+		}
+	}
 }
 
 // offered are the encapsulated options for the Controller of this run, less what a case adds: its Endpoint ID and where it is. That is a

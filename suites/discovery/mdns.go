@@ -149,7 +149,7 @@ func advertised(c *harness.Case) (found []mtp) {
 			"and EnableMDNS true or settable")
 	}
 	if changed {
-		settle(c) // what is announced for that must not be taken for what is announced after the reboot
+		settle(c, "mDNS response", isResponse) // what is announced for that must not be taken for what is announced after the reboot
 	}
 	return found
 }
@@ -535,7 +535,7 @@ func answersQueries(c *harness.Case) {
 	mark := c.Reboot()
 	c.BackAfter(mark)
 	_, _ = until(c, mark, all(c, mtps, false)) // what it says of its own accord is for 8.5 to judge
-	settle(c)
+	settle(c, "mDNS response", isResponse)     // announcements are a second apart at first (section 8.3)
 	c.Step(2, "ask for its services, and for each of them")
 	c.Step(3, "wait for its responses")
 	var responses []response
@@ -617,7 +617,7 @@ func (r response) suppressed(c *harness.Case) error {
 		told := func(kind uint16, name string) func(*journal.Event) error {
 			return func(e *journal.Event) error {
 				m, ok := e.Body.(*discovery.DNS)
-				if !ok || e.Layer != journal.LayerMDNS || e.Dir != journal.In || e.Type != discovery.EventResponse ||
+				if !ok || !isResponse(e) ||
 					!slices.ContainsFunc(m.Answer, func(rr dns.RR) bool {
 						return strings.EqualFold(rr.Header().Name, name) && rr.Header().Rrtype == kind
 					}) {
@@ -644,21 +644,9 @@ func (r response) suppressed(c *harness.Case) error {
 		Got: "the record, each of " + strconv.Itoa(tries) + " times"}
 }
 
-// settle waits until the device says nothing more of its own accord, which would be taken for an answer: announcements are a second apart
-// at first (RFC 6762, section 8.3).
-func settle(c *harness.Case) {
-	deadline := time.Now().Add(c.Waits().Notify)
-	for time.Now().Before(deadline) {
-		_, err := c.Await("mDNS response", harness.Wait{D: c.Scaled(3*time.Second) + c.Lag()}, c.Journal.Mark(), func(e *journal.Event) error {
-			if e.Layer != journal.LayerMDNS || e.Dir != journal.In || e.Type != discovery.EventResponse {
-				return journal.ErrSkip
-			}
-			return nil
-		})
-		if err != nil {
-			return
-		}
-	}
+// isResponse is about a response of the device by multicast DNS.
+func isResponse(e *journal.Event) bool {
+	return e.Layer == journal.LayerMDNS && e.Dir == journal.In && e.Type == discovery.EventResponse
 }
 
 // ask queries for a name until each of the types is answered, or the patience for a Notify is over, and returns what came in response.
@@ -669,7 +657,7 @@ func ask(c *harness.Case, name string, unicast bool, kinds ...uint16) (h heard) 
 		c.LabMust(c.MDNS().Ask(name, unicast, kinds...))
 		_, err := c.Await("mDNS response", harness.Wait{D: min(time.Second, time.Until(deadline))}, mark, func(e *journal.Event) error {
 			m, ok := e.Body.(*discovery.DNS)
-			if !ok || e.Layer != journal.LayerMDNS || e.Dir != journal.In || e.Type != discovery.EventResponse {
+			if !ok || !isResponse(e) {
 				return journal.ErrSkip
 			}
 			if !slices.ContainsFunc(m.Answer, func(rr dns.RR) bool { // else it answers another query
