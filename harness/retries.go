@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/usptest/usptest/harness/expect"
@@ -147,3 +148,27 @@ func (r *Retries) opening(e *journal.Event) *journal.Event {
 }
 
 func moment(e *journal.Event) retry.Moment { return retry.Moment{At: e.At, Seq: e.Seq} }
+
+// STOMPRetryPolicy is the retry rule of a STOMP connection with the values of its row. A parameter that is not there counts as its default
+// (TR-181).
+func (c *Case) STOMPRetryPolicy(row string, values usp.Params) retry.Policy {
+	number := func(name string, otherwise uint64) uint64 {
+		text, ok := values[row+name]
+		if !ok {
+			c.Note("the device has no %s, which counts as its default, %d", name, otherwise)
+			return otherwise
+		}
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			c.DeviceMust(&usp.Mismatch{Where: row + name, Want: "an unsignedInt", Got: usp.Quote(text)})
+		}
+		return n
+	}
+	seconds := func(n uint64) time.Duration { return time.Duration(n) * time.Second }
+	p := retry.Policy{
+		Initial: seconds(number("ServerRetryInitialInterval", 60)), Multiplier: number("ServerRetryIntervalMultiplier", 2000),
+		Max: seconds(number("ServerRetryMaxInterval", 30720)), FromZero: true,
+	}
+	c.Note("the wait before retry n is between 0 and %s * %v^(n-1), at most %s", p.Initial, float64(p.Multiplier)/1000, p.Max)
+	return p
+}

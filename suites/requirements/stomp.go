@@ -17,11 +17,11 @@ import (
 // stompFrames is R-STOMP.5 and what else TR-369 says of the frames of an Agent in an ordinary session.
 func stompFrames(c *harness.Case) {
 	c.Uses(plan.NeedReconfiguration)
-	const host, beats = "VirtualHost", "EnableHeartbeats"
+	const host, beats, interval = "VirtualHost", "EnableHeartbeats", "ServerRetryInitialInterval"
 	row, began := c.BrokerRow(), c.Journal.Mark()
 	c.Cleanup("connect as configured before", c.ConnectAnew)
-	wanted := usp.Params{host: c.Fresh("host"), beats: "false"}
-	c.Step(1, "set %s of %s to %s, and %s to false", host, row, wanted[host], beats)
+	wanted := usp.Params{host: c.Fresh("host"), beats: "false", interval: "3"}
+	c.Step(1, "set %s of %s to %s, %s to false, and %s to %s", host, row, wanted[host], beats, interval, wanted[interval])
 	had := setWhatIsThere(c, row, wanted)
 	c.Step(2, "end the connection, and wait for the next one")
 	c.SettleConnection()
@@ -67,7 +67,16 @@ func stompFrames(c *harness.Case) {
 		m.Must(expect.Type(got, usp.GetResp), got.Evidence())
 	})
 
-	c.Step(4, "look at every frame of the Agent")
+	c.Step(4, "send an ERROR frame, and wait for the next connection")
+	mark := c.Journal.Mark()
+	c.STOMP().Error("the check sends an ERROR frame")
+	failure, err := c.Await("end of the connection", c.ResponseWait(), mark, closesTCP(got.Conn))
+	c.LabMust(err)
+	if c.Metric(6, c.WatchRetries(c.STOMPRetryPolicy(row, values), failure, c.StartsSession).Next) {
+		c.BackAfter(failure.Seq)
+	}
+
+	c.Step(5, "look at every frame of the Agent")
 	for n, commands := range map[int][]string{4: {"BEGIN", "COMMIT", "ABORT"}, 5: {"ACK", "NACK"}} {
 		c.Metric(n, func(m *harness.Metric) {
 			for _, e := range c.Journal.Since(began) {

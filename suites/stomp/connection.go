@@ -1,14 +1,9 @@
 package stomp
 
 import (
-	"fmt"
-	"strconv"
-	"time"
-
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
-	"github.com/usptest/usptest/harness/retry"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -28,7 +23,7 @@ func connectionRetry(c *harness.Case) {
 	c.Step(1, "get %s", row)
 	values, err := c.ReadAll(row)
 	c.DeviceMust(err)
-	policy := retryPolicy(c, row, values)
+	policy := c.STOMPRetryPolicy(row, values)
 
 	c.Cleanup("accept connections again", c.ConnectAnew)
 	c.Step(2, "reboot the device, and refuse every connection from now on")
@@ -80,30 +75,3 @@ func shortRetries(c *harness.Case, row string) {
 	}
 	c.SettleConnection()
 }
-
-// retryPolicy reads the retry rule of a connection. A parameter that is not there counts as its
-// default (TR-181).
-func retryPolicy(c *harness.Case, row string, values usp.Params) retry.Policy {
-	number := func(name string, otherwise uint64) uint64 {
-		text, ok := values[row+name]
-		if !ok {
-			c.Note("the device has no %s, which counts as its default, %d", name, otherwise)
-			return otherwise
-		}
-		n, err := strconv.ParseUint(text, 10, 32)
-		if err != nil {
-			c.DeviceMust(&usp.Mismatch{Where: row + name, Want: "an unsignedInt", Got: usp.Quote(text)})
-		}
-		return n
-	}
-	seconds := func(n uint64) time.Duration { return time.Duration(n) * time.Second }
-	p := retry.Policy{
-		Initial: seconds(number(initialInterval, 60)), Multiplier: number(intervalMultiplier, 2000),
-		Max: seconds(number(maxInterval, 30720)), FromZero: true,
-	}
-	c.Note("the wait before retry n is between 0 and %s * %s^(n-1), at most %s", p.Initial, factor(p.Multiplier), p.Max)
-	return p
-}
-
-// factor writes a multiplier that counts thousandths.
-func factor(thousandths uint64) string { return fmt.Sprint(float64(thousandths) / 1000) }
