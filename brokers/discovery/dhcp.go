@@ -75,7 +75,16 @@ const (
 )
 
 // Offer makes every answer of DHCP hold encapsulated options of the Broadband Forum, until the next Offer or Reset. None withholds them.
-func (s *Server) Offer(options ...Option) {
+// The error says that they are too long for DHCPv4, where one octet says how long all of them are (RFC 3925, section 4).
+func (s *Server) Offer(options ...Option) error {
+	const most, header = 255, 2 // code and length before each value
+	size := 0
+	for _, o := range options {
+		size += header + len(o.Value)
+	}
+	if size > most {
+		return fmt.Errorf("DHCP: the options about the Controller take %d bytes, and %d can be offered; is the path of the link that long?", size, most)
+	}
 	s.mu.Lock()
 	s.offers = options
 	s.mu.Unlock()
@@ -84,6 +93,7 @@ func (s *Server) Offer(options ...Option) {
 		parts = append(parts, fmt.Sprintf("%d=%q", o.Code, o.Value))
 	}
 	s.script("Offer", "DHCP offers "+strings.Join(parts, ", "))
+	return nil
 }
 
 // lease is the host number of a client's address. When all are given, the one that was used least lately goes to another client: a device

@@ -94,6 +94,13 @@ func TestAForeignBrowser(t *testing.T) {
 	}
 }
 
+func offer(t *testing.T, s *Server, options ...Option) {
+	t.Helper()
+	if err := s.Offer(options...); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // there runs a program at the device's end.
 func there(t *testing.T, wire *network.Network, words ...string) string {
 	t.Helper()
@@ -114,7 +121,7 @@ func TestAForeignDHCPClient(t *testing.T) {
 		return
 	}
 	wire, s, j := bench(t)
-	s.Offer(Option{OptionURL, "controller.example"}, Option{OptionProvisioningCode, "code\x00"})
+	offer(t, s, Option{OptionURL, "controller.example"}, Option{OptionProvisioningCode, "code\x00"})
 	script := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(script, []byte("#!/bin/sh\necho $1 ip=$ip mask=$mask router=$router dns=$dns\n"), 0o700); err != nil {
 		t.Fatal(err)
@@ -168,7 +175,7 @@ func TestAForeignDHCPClientRenews(t *testing.T) {
 		return
 	}
 	wire, s, j := bench(t)
-	s.Offer(Option{OptionURL, "controller.example"})
+	offer(t, s, Option{OptionURL, "controller.example"})
 	there(t, wire, "ip", "addr", "add", "10.69.85.100/24", "dev", network.DeviceInterface)
 	client := exec.CommandContext(t.Context(), "udhcpc", "-f", "-i", network.DeviceInterface, "-s", "/bin/true")
 	if err := wire.Start(client); err != nil {
@@ -333,7 +340,7 @@ func TestRareClientsOfDHCPv6(t *testing.T) {
 		return
 	}
 	_, s, j := bench(t)
-	s.Offer(Option{OptionURL, "controller.example"})
+	offer(t, s, Option{OptionURL, "controller.example"})
 	from := netip.AddrPortFrom(netip.MustParseAddr("fe80::9").WithZone(s.nic.Name), 546)
 	const id, rapid, associations = "\x00\x01\x00\x0a\x00\x03\x00\x01\x02\x00\x00\x00\x00\x09", "\x00\x0e\x00\x00",
 		"\x00\x19\x00\x0c\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00" + // IA_PD
@@ -431,6 +438,9 @@ func TestHostile(t *testing.T) {
 	}
 	if got := classOf6(make([]byte, 60_000)); len(got.Data) != maxClasses || got.Fault == "" {
 		t.Errorf("want %d instances and a fault, got %d, %s", maxClasses, len(got.Data), got.Fault)
+	}
+	if err := s.Offer(Option{OptionURL, strings.Repeat("a", 200)}, Option{OptionEndpointID, strings.Repeat("b", 52)}); err == nil {
+		t.Error("want an error for options that are too long for DHCPv4")
 	}
 	for range 2 * maxPackets {
 		s.takeMDNS(s.mdns[0], packet{from, to, hopLimit, loop})

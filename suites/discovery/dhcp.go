@@ -143,9 +143,9 @@ func adoptsOptions(c *harness.Case) {
 	dials(c).keep(c)
 	code := "usptest-" + rand.Text()[:12]
 	c.Step(1, "offer the provisioning code %s and the retry minimum wait interval %s, each with NUL at its end", code, newWait)
-	c.DHCP().Offer(append(offered(c), discovery.Option{Code: discovery.OptionProvisioningCode, Value: code + "\x00"},
+	c.LabMust(c.DHCP().Offer(append(offered(c), discovery.Option{Code: discovery.OptionProvisioningCode, Value: code + "\x00"},
 		discovery.Option{Code: discovery.OptionRetryWait, Value: newWait + "\x00"},
-		discovery.Option{Code: discovery.OptionRetryMultiplier, Value: newMultiplier})...)
+		discovery.Option{Code: discovery.OptionRetryMultiplier, Value: newMultiplier})...))
 	c.Step(2, "reboot the device")
 	mark := c.Reboot()
 	c.Step(3, "wait for its DHCP request")
@@ -177,7 +177,7 @@ func adoptsOptions(c *harness.Case) {
 func asksDNS(c *harness.Case) {
 	dials(c).keep(c)
 	c.Step(1, "offer the Controller's name %s", c.Discovery.Name)
-	c.DHCP().Offer(offered(c)...)
+	c.LabMust(c.DHCP().Offer(offered(c)...))
 	c.Step(2, "reboot the device")
 	mark := c.Reboot()
 	c.Step(3, "wait for its DHCP request")

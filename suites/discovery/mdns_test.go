@@ -1,0 +1,38 @@
+package discovery
+
+import (
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// An Endpoint ID is one label of a name, whatever is in it.
+func TestInstance(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ endpointID, record string }{
+		{"proto::x1", `_usp-agt-mqtt._tcp.local. 10 IN PTR proto::x1._usp-agt-mqtt._tcp.local.`},
+		{"fqdn::x1.example.com", `_usp-agt-mqtt._tcp.local. 10 IN PTR fqdn::x1\.example\.com._usp-agt-mqtt._tcp.local.`},
+		{"ops::00D09E-a%20b-7", `_USP-AGT-MQTT._TCP.LOCAL. 10 IN PTR ops::00D09E-a%20b-7._Usp-Agt-Mqtt._Tcp.Local.`},
+		{"proto::x1", `_usp-agt-mqtt._tcp.local. 10 IN PTR \112\114\111\116\111\058\058x1._usp-agt-mqtt._tcp.local.`},
+	} {
+		one := mtp{service: "_usp-agt-mqtt._tcp"}
+		rr, err := dns.NewRR(test.record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wire := make([]byte, 512) // as it comes from a device
+		n, err := dns.PackRR(rr, wire, 0, nil, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rr, _, err = dns.UnpackRR(wire[:n], 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := one.instance([]dns.RR{rr}, test.endpointID); err != nil {
+			t.Errorf("%s: %v", test.record, err)
+		}
+		if _, err := one.instance([]dns.RR{rr}, "proto::x2"); err == nil {
+			t.Errorf("%s: want an error for another Endpoint ID", test.record)
+		}
+	}
+}
