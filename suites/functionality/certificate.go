@@ -39,7 +39,7 @@ func certificateAdded(c *harness.Case) {
 		return
 	}
 	row, credential, trusted := certificateRow(c, alias), "", false
-	untrusted := "the device refuses what was added, and has no Credential that a Controller can change so that it is trusted"
+	untrusted := "the device refuses what was added, and has no ControllerTrust.Credential that a Controller can change so that it is trusted"
 	if row == "" {
 		untrusted = "the device does not list what was added under its Alias, so that nothing can refer to it"
 	}
@@ -156,17 +156,23 @@ func aliases(got *controller.Reply) (all []string) {
 }
 
 // trust has the device trust a certificate that was added, as TR-181 says: by a row of ControllerTrust.Credential, which the device may
-// have made itself, or by Credential of the harness's Controller. It returns the parameter that refers to the certificate; ok is false
-// when the device lets neither be changed.
-func trust(c *harness.Case, row string) (credential string, ok bool) {
+// have made itself, or by Credential of the harness's Controller. It returns the parameter that refers to the certificate. must reports
+// whether the device has to trust what this certificate has signed: the latter names what a Controller presents, not who has signed it.
+func trust(c *harness.Case, row string) (credential string, must bool) {
 	certificate := expect.WithoutDot(row)
-	if on, err := c.Read(row + "Enable"); err == nil && on == "false" {
-		c.Set(row, usp.Params{"Enable": "true"})
+	enable := func(object string, now string) {
+		if on, err := usp.ParseBool(now); err == nil && !on {
+			c.Set(object, usp.Params{"Enable": "true"})
+		}
+	}
+	if now, err := c.Read(row + "Enable"); err == nil {
+		enable(row, now)
 	}
 	rows, _ := c.ReadAll(credentialTable) // which a device need not have
 	for _, path := range rows.Names() {
 		object, name := usp.SplitName(path)
-		if on, _ := usp.ParseBool(rows[object+"Enable"]); name == "Credential" && expect.WithoutDot(rows[path]) == certificate && on {
+		if name == "Credential" && expect.WithoutDot(rows[path]) == certificate {
+			enable(object, rows[object+"Enable"])
 			return path, true
 		}
 	}
@@ -184,8 +190,8 @@ func trust(c *harness.Case, row string) (credential string, ok bool) {
 		return "", false
 	}
 	c.Restore(controllerRow, "Credential")
-	set := c.Agent.Set(c, false, usp.Update(controllerRow, usp.Params{"Credential": strings.TrimPrefix(have+","+certificate, ",")}, nil))
-	return controllerRow + "Credential", expect.Type(set, usp.SetResp) == nil
+	c.Agent.Set(c, false, usp.Update(controllerRow, usp.Params{"Credential": strings.TrimPrefix(have+","+certificate, ",")}, nil))
+	return controllerRow + "Credential", false
 }
 
 // judgeKeys wants neither the same certificate nor another one under the same Alias to be added.

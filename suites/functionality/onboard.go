@@ -2,6 +2,7 @@ package functionality
 
 import (
 	"context"
+	"time"
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
@@ -15,6 +16,10 @@ import (
 // newController is 9.9: a Controller that is added by hand gets its OnBoardRequest.
 func newController(c *harness.Case) {
 	c.Uses(plan.NeedNotify)
+	own, err := c.ControllerRow()
+	c.DeviceMust(err)
+	complete, err := c.Read(own + "OnBoardingComplete")
+	ownIsDue := err == nil && expect.Value("", usp.TypeBoolean, "true", complete) != nil // it may get a request at any time
 	c.Step(1, "add a Controller")
 	c.Step(2, "add its MTP")
 	mark := c.Journal.Mark()
@@ -22,7 +27,7 @@ func newController(c *harness.Case) {
 	if !c.Metric(1, func(m *harness.Metric) { m.Must(err, mark) }) {
 		return
 	}
-	settleUnasked(c, second, mark)
+	settleAnswered(c, second, mark)
 	command := row + "SendOnBoardRequest()"
 	c.Step(3, "operate %s", command)
 	mark, _ = c.OperateSilently(command, c.Fresh("onboard"), nil)
@@ -39,12 +44,50 @@ func newController(c *harness.Case) {
 			m.Must(expect.Equal("subscription_id", "", request.GetBody().GetRequest().GetNotify().GetSubscriptionId()), request.Seq)
 		})
 		c.Beyond("TR-369, OnBoardRequest", func(m *harness.Metric) { m.Must(toldRightly(c, request), request.Seq) })
+		if !ownIsDue {
+			c.Beyond("R-NOT.5", func(m *harness.Metric) {
+				for _, e := range c.Journal.Since(mark) {
+					if c.Agent.NotifyEvent(isOnBoardRequest)(e) == nil {
+						m.Must(expect.Nothing("OnBoardRequest to another Controller than the one of the command", e.Text), mark, e.Seq)
+					}
+				}
+			})
+		}
+		if !usp.EarlierVersion(c.Agent.Speaks(), "1.4") {
+			settleAnswered(c, second, mark)
+			retriedUnanswered(c, second, command)
+		}
 	}
 }
 
-// settleUnasked waits until an OnBoardRequest that the Agent sent by itself after mark is acknowledged: until then a command may send no
-// other.
-func settleUnasked(c *harness.Case, second *controller.Controller, mark journal.Mark) {
+// retriedUnanswered wants an OnBoardRequest that the second Controller does not answer to be sent again.
+func retriedUnanswered(c *harness.Case, second *controller.Controller, command string) {
+	second.Withhold("")
+	defer second.Acknowledge("")
+	mark, _ := c.OperateSilently(command, c.Fresh("onboard"), nil)
+	wait := func(d time.Duration) (*controller.Message, error) {
+		ctx, cancel := context.WithTimeout(c, d)
+		defer cancel()
+		return second.AwaitNotify(ctx, mark, isOnBoardRequest)
+	}
+	c.Beyond("R-NOT.6a", func(m *harness.Metric) {
+		first, err := wait(c.NotifyWait().D)
+		m.Must(err, mark)
+		mark = first.Seq
+		again, err := wait(c.Scaled(firstRetryMost) + c.Waits().Tolerance + c.Lag())
+		if err != nil {
+			err = &usp.Mismatch{Where: "OnBoardRequest that is not answered", Want: "another one after 5 to 10 s", Got: "none"}
+		}
+		m.Must(err, first.Seq)
+		m.Must(second.AnswerNotify(c, again))
+	})
+}
+
+// firstRetryMost is the longest wait before the first retry of a Notify, with the defaults of a new Controller (R-NOT.1).
+const firstRetryMost = 10 * time.Second
+
+// settleAnswered waits until the OnBoardRequests that the Agent has sent since mark are acknowledged: until then a command may send no other.
+func settleAnswered(c *harness.Case, second *controller.Controller, mark journal.Mark) {
 	for _, e := range c.Journal.Since(mark) {
 		if second.NotifyEvent(isOnBoardRequest)(e) != nil {
 			continue
