@@ -86,6 +86,11 @@ func (e csvEncoding) table(data []byte) ([][]string, error) {
 
 // tableWithSpots also returns where each field begins. A row separator ends a line, and columns count bytes.
 func (e csvEncoding) tableWithSpots(data []byte) (rows [][]string, spots [][]spot, err error) {
+	e, data = e.meant(data)
+	return e.read(data)
+}
+
+func (e csvEncoding) read(data []byte) (rows [][]string, spots [][]spot, err error) {
 	if len(data) > maxReport {
 		return nil, nil, errTooMuch
 	}
@@ -134,6 +139,49 @@ func (e csvEncoding) tableWithSpots(data []byte) (rows [][]string, spots [][]spo
 		return nil, nil, &usp.Mismatch{Where: "CSV", Want: "a header and at least one row", Got: usp.Quote(string(data))}
 	}
 	return rows, spots, nil
+}
+
+// meant returns a text with the separators by which it can be read, if there are any. RFC 4180 lets an escape character mean two things: it
+// takes the place of the double quote, or fields stay between double quotes, and it stands before one in them.
+func (e csvEncoding) meant(data []byte) (csvEncoding, []byte) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // by which some say that a text is in UTF-8
+	rows, _, err := e.read(data)
+	plain := func(name string) bool { return !strings.HasPrefix(name, stdEscape) }
+	if err == nil && slices.ContainsFunc(rows[0], plain) || e.escape == stdEscape || !bytes.Contains(data, []byte(stdEscape)) {
+		return e, data
+	}
+	other := e
+	other.escape = stdEscape
+	text := e.doubled(data)
+	if _, _, err := other.read(text); err != nil {
+		return e, data
+	}
+	return other, text
+}
+
+// doubled replaces, in fields between double quotes, what the escape character stands before: a double quote by two, itself by one. Two
+// double quotes of the text itself become what no reader takes.
+func (e csvEncoding) doubled(data []byte) []byte {
+	var out bytes.Buffer
+	quote, inside := []byte(stdEscape), false
+	for rest := data; len(rest) > 0; {
+		one := 1
+		switch {
+		case inside && bytes.HasPrefix(rest, []byte(e.escape+stdEscape)):
+			out.WriteString(stdEscape + stdEscape)
+			one = len(e.escape) + 1
+		case inside && bytes.HasPrefix(rest, []byte(e.escape+e.escape)):
+			out.WriteString(e.escape)
+			one = 2 * len(e.escape)
+		case inside && bytes.HasPrefix(rest, []byte(stdEscape+stdEscape)):
+			out.WriteString(stdEscape + "?")
+		default:
+			out.WriteByte(rest[0])
+			inside = inside != bytes.HasPrefix(rest, quote)
+		}
+		rest = rest[one:]
+	}
+	return out.Bytes()
 }
 
 // miscounted is where the first field stands that a row has too many, or where the row ends because a field is missing.
@@ -262,10 +310,20 @@ func (e csvEncoding) judgeRows(data []byte) error {
 	if e.anyRow || e.row != "\n" && e.row != "\r\n" {
 		return nil // another separator than a line break has been read by
 	}
-	first, _, _ := bytes.Cut(data, []byte("\n"))
-	got := map[bool]string{true: "\r\n", false: "\n"}[bytes.HasSuffix(first, []byte("\r"))]
-	if got != e.row {
-		return &usp.Mismatch{Where: "CSV, end of line 1", Want: fmt.Sprintf("%q", e.row), Got: fmt.Sprintf("%q", got)}
+	read, data := e.meant(data)
+	inside, line := false, 1
+	for at := range data {
+		if bytes.HasPrefix(data[at:], []byte(read.escape)) { // two in a row change nothing
+			inside = !inside
+		}
+		if data[at] != '\n' {
+			continue
+		}
+		got := map[bool]string{true: "\r\n", false: "\n"}[bytes.HasSuffix(data[:at], []byte("\r"))]
+		if !inside && got != e.row {
+			return &usp.Mismatch{Where: fmt.Sprintf("CSV, end of line %d", line), Want: fmt.Sprintf("%q", e.row), Got: fmt.Sprintf("%q", got)}
+		}
+		line++
 	}
 	return nil
 }

@@ -44,6 +44,9 @@ func (published) judge(c *harness.Case, p *profile, n int, e *journal.Event) {
 		c.Beyond("R-BULK.8a", func(m *harness.Metric) {
 			m.Must(contentType(where+": Content Type", p.format, packet.ContentType), e.Seq)
 		})
+		if p.format.name() == "CSV" {
+			c.Beyond("R-BULK.11", func(m *harness.Metric) { m.Must(headerPresent(where, packet.ContentType), e.Seq) })
+		}
 	}
 	if qos := p.set["MQTT.PublishQoS"]; qos != "" {
 		c.Beyond("TR-181, BulkData.Profile.{i}.MQTT.PublishQoS", func(m *harness.Metric) {

@@ -64,8 +64,9 @@ func addNeighbour(p *profile, what *collection) *neighbour {
 	return &neighbour{profile: n, what: what}
 }
 
-// quoted is the name of a parameter that has to be between escape characters in CSV, and has one in it, as it also has a separator.
-const quoted = "it's;up"
+// quoted is the name of a parameter that has to be between escape characters in CSV, for it has a separator in it. It also has the escape
+// character of the neighbour, and the standard one.
+const quoted = `it's;"up`
 
 // addQuoted adds a second parameter under that name to what a profile reports, where the device lets it have such a name.
 func (n *profile) addQuoted(what *collection) *collection {

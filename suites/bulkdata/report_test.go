@@ -237,6 +237,7 @@ func TestCSVBeyondItsForm(t *testing.T) {
 		"rows, type":    {csvIn(parameterPerRow, ",", "\n", `"`), "ParameterName,ParameterValue\nA,1\n", "want ParameterName,ParameterValue,ParameterType", ""},
 		"rows, order":   {csvIn(parameterPerRow, ",", "\n", `"`), "ParameterType,ParameterName,ParameterValue\nint,A,1\n", "want ParameterName", ""},
 		"line feeds":    {csvIn(parameterPerColumn, ",", "\r\n", `"`), "A\n1\n", "", `want "\r\n", got "\n"`},
+		"mixed":         {csvIn(parameterPerColumn, ",", "\r\n", `"`), "A\r\n\"1\n\"\r\n2\n", "", `end of line 4: want "\r\n", got "\n"`},
 		"with returns":  {csvIn(parameterPerColumn, ",", "\n", `"`), "A\r\n1\r\n", "", `want "\n", got "\r\n"`},
 		"not told":      {csvIn(parameterPerColumn, ",", " ", `"`), "A\r\n1\r\n", "", ""},
 		"own separator": {csvIn(parameterPerColumn, ",", ";", `"`), "A;1;", "", ""},
@@ -290,6 +291,30 @@ func TestOwnSeparatorsReadLikeTheStandardOnes(t *testing.T) {
 		got, err := e.table([]byte(out.Replace(standard.String())))
 		if err != nil || !slices.EqualFunc(got, want, slices.Equal) {
 			t.Fatalf("field %q, row %q, escape %q: %q reads as %q, %v; want %q", e.field, e.row, e.escape, out.Replace(standard.String()), got, err, want)
+		}
+	}
+}
+
+// TestFieldsBetweenDoubleQuotes reads the other meaning of an escape character, which is not a double quote.
+func TestFieldsBetweenDoubleQuotes(t *testing.T) {
+	e := csvIn(parameterPerColumn, ";", "\n", "'")
+	for data, want := range map[string]string{
+		"\"it's;'\"up\"\n1\n":              `it's;"up`,
+		"\"it''s;'\"up\"\r\n\"1\"\r\n":     `it's;"up`,
+		"\"A\"\n1":                         "A",
+		"'it''s;\"up'\n1\n":                `it's;"up`,
+		"\ufeff\"A\"\n1\n":                 "A",
+		"\"it's;\"\"up\"\n1\n":             "",
+		"\"it's;'\"up\n1\n":                "",
+		"\"A\"B\n1\n":                      `"A"B`,
+		"a\"b\n1\n":                        `a"b`,
+		"\"it's;'\"up\" \n1\n":             "",
+		"\"two\nlines of '\"one\"\"\n1\n":  "",
+		"\"two\nlines of '\"one'\"\"\n1\n": "two\nlines of \"one\"",
+	} {
+		rows, err := e.table([]byte(data))
+		if (err == nil) != (want != "") || err == nil && rows[0][0] != want {
+			t.Errorf("%q reads as %q, %v; want %q", data, rows, err, want)
 		}
 	}
 }
