@@ -19,6 +19,7 @@ import (
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 // Body carries out one case of the plan.
@@ -140,8 +141,22 @@ func (c *Case) must(v result.Verdict, err error) {
 	case c.cutShort(err):
 		panic(&stop{result.Error, errCutShort})
 	default:
-		panic(&stop{v, err})
+		panic(&stop{v, c.parted(err)})
 	}
+}
+
+// parted adds to the error of a device that cannot be reached why it left: what its last Disconnect Record of this case says.
+func (c *Case) parted(err error) error {
+	if !errors.Is(err, link.ErrUnreachable) {
+		return err
+	}
+	for _, e := range slices.Backward(c.Journal.Everything(0)) {
+		record, ok := e.Body.(*usppb.Record)
+		if left := record.GetDisconnect(); ok && e.Dir == journal.In && left != nil {
+			return fmt.Errorf("the device disconnected with %s, %q; %w", usp.ErrCode(left.GetReasonCode()), left.GetReason(), err)
+		}
+	}
+	return err
 }
 
 // cutShort reports whether err is of a wait that came to its end with the whole case, which is no fault of the device.
@@ -201,7 +216,7 @@ func (c *Case) Metric(n int, check func(m *Metric)) (passed bool) {
 			if c.Plan.Metrics[n-1].Advice {
 				r.Verdict = result.Advice
 			}
-			r.Where, r.Want, r.Got = finding(p.err)
+			r.Where, r.Want, r.Got = finding(c.parted(p.err))
 			if missed := missedNote(p.err); missed != "" {
 				r.Note = missed
 			}
@@ -241,13 +256,18 @@ func (m *Metric) Saw(evidence ...journal.Mark) {
 	}
 }
 
-// Must ends the metric as failed when err is not nil. The evidence are the numbers of the events that were judged, as for Saw; what was
-// awaited in vain and has no other is reported with the event that came nearest, or by the one after which it was awaited.
+// Must ends the metric as failed when err is not nil. The evidence are the numbers of the events that were judged, as for Saw; after a
+// failure they come last, the newest at the end. What was awaited in vain and has no other is reported with the event that came nearest, or
+// by the one after which it was awaited.
 func (m *Metric) Must(err error, evidence ...journal.Mark) {
 	m.Saw(evidence...)
 	if err == nil {
 		return
 	}
+	slices.Sort(m.result.Evidence)
+	judged := slices.DeleteFunc(numbers(slices.Sorted(slices.Values(evidence))...), func(seq uint64) bool { return seq == 0 })
+	before := slices.DeleteFunc(m.result.Evidence, func(seq uint64) bool { return slices.Contains(judged, seq) })
+	m.result.Evidence = append(before, slices.Compact(judged)...)
 	var missed *journal.TimeoutError
 	if errors.As(err, &missed) && len(m.result.Evidence) == 0 {
 		if missed.Nearest != nil {

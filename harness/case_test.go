@@ -264,6 +264,51 @@ func TestACheckThatDoesNotReturnPassesNothing(t *testing.T) {
 	}
 }
 
+// The last of the evidence is what a failed check was about, also when newer events were seen before.
+func TestTheEvidenceOfAFailureIsLast(t *testing.T) {
+	b, _ := newBench(t, nil)
+	r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
+		c.Metric(1, func(m *Metric) {
+			m.Saw(9, 4, 20)
+			m.Must(errors.New("no"), 11, 9, 0, 11)
+		})
+	})
+	if got := r.Metrics[0].Evidence; !slices.Equal(got, []uint64{4, 20, 9, 11}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A device that takes its leave says why it cannot be reached any more.
+func TestADeviceThatLeftSaysWhy(t *testing.T) {
+	const want = `the device disconnected with 7102 Secure session not supported, "no TLS here"; no Agent can be reached`
+	for name, test := range map[string]struct {
+		dir  journal.Dir
+		err  error
+		want string
+	}{
+		"left":                {journal.In, link.ErrUnreachable, want},
+		"left by the harness": {journal.Out, link.ErrUnreachable, "no Agent can be reached"},
+		"is still in reach":   {journal.In, errors.New("refused"), "refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, _ := newBench(t, nil)
+			b.Journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: test.dir, Body: &usppb.Record{RecordType: &usppb.Record_Disconnect{
+				Disconnect: &usppb.DisconnectRecord{ReasonCode: 7102, Reason: "no TLS here"}}}})
+			r, _ := b.Run(t.Context(), planned(2), func(c *Case) {
+				c.Metric(1, func(m *Metric) { m.Must(test.err) })
+				c.DeviceMust(test.err)
+			})
+			if r.Metrics[0].Where != test.want {
+				t.Errorf("the metric: got %q", r.Metrics[0].Where)
+			}
+			r, _ = b.Run(t.Context(), planned(1), func(c *Case) { c.DeviceMust(test.err) })
+			if r.Reason != test.want {
+				t.Errorf("the case: got %q", r.Reason)
+			}
+		})
+	}
+}
+
 func TestAMetricTellsWhatItSaw(t *testing.T) {
 	b, _ := newBench(t, nil)
 	r, _ := b.Run(t.Context(), planned(6), func(c *Case) {

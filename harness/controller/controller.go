@@ -66,6 +66,7 @@ type office struct {
 	asking   map[string]bool    // msg_ids of requests whose replies Do waits for
 	withheld map[string]bool    // subscription ids whose Notifies are not acknowledged
 	strays   int                // Errors that may have an unknown msg_id: one for each Record or bytes sent as they are
+	odd      map[string]bool    // msg_ids of Messages in Records sent as they are: whoever sent one judges what answers it
 
 	controllers map[string]*Controller // by Endpoint ID; those that have left are still known
 	described   *description           // what the Agent said of itself at first contact; nil while it has not
@@ -131,7 +132,7 @@ func New(ctx context.Context, j *journal.Journal, l link.Link, o Options) *Contr
 	c := (&office{
 		ownIDs: idPrefix + strings.ToLower(rand.Text()[:runLetters]) + "-",
 		opts:   o, journal: j, link: l, acks: make(chan ack, maxAcks),
-		sent: map[string]request{}, asking: map[string]bool{}, withheld: map[string]bool{}, controllers: map[string]*Controller{},
+		sent: map[string]request{}, asking: map[string]bool{}, odd: map[string]bool{}, withheld: map[string]bool{}, controllers: map[string]*Controller{},
 		notifies: map[string]string{}, conns: map[uint64]bool{},
 	}).controller(o.ID, l)
 	l.OnRecord(c.receive)
@@ -433,9 +434,14 @@ func (c *Controller) prepare(
 }
 
 // SendRecord sends a Record as it is, also one that is against the rules, and returns the number of the packet's event. The Agent may
-// answer it with one Error whose msg_id is that of no request.
+// answer it with one Error whose msg_id is that of no request. An answer to the Message in it is judged by who sends it.
 func (c *Controller) SendRecord(ctx context.Context, record *usppb.Record) (journal.Mark, error) {
 	c.ExpectStray()
+	if m, err := usp.ParseMessage(usp.PayloadOf(record)); err == nil && m.GetHeader().GetMsgId() != "" {
+		c.mu.Lock()
+		c.odd[m.GetHeader().GetMsgId()] = true
+		c.mu.Unlock()
+	}
 	return c.sendRecord(ctx, record)
 }
 

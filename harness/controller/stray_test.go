@@ -60,3 +60,41 @@ func TestStrayErrors(t *testing.T) {
 		})
 	}
 }
+
+// What answers a Message in a Record that was sent as it is, such as one with a wrong signature, is judged by who sent that Record.
+func TestAnswersToOddRecords(t *testing.T) {
+	const agent, own = "proto::agent", "self::controller"
+	for name, test := range map[string]struct {
+		sent, answered string
+		want           int
+	}{
+		"its own msg_id": {"odd", "odd", 0},
+		"another msg_id": {"odd", "other", 1},
+		"none":           {"", "", 2},
+		"none, of one":   {"odd", "", 2},
+		"one, of none":   {"", "odd", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &mute{}
+			c := New(t.Context(), journal.New(), l, Options{ID: own, AgentID: agent, Version: usp.Version})
+			wrapped := func(to, from usp.EndpointID, m *usppb.Msg) *usppb.Record {
+				record, err := usp.WrapMessage(to, from, usp.Version, m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return record
+			}
+			if _, err := c.SendRecord(t.Context(), wrapped(agent, own, usp.NewGet(test.sent, "Device."))); err != nil {
+				t.Fatal(err)
+			}
+			raw, err := usp.Marshal(wrapped(own, agent, usp.NewMsg(test.answered, &usppb.GetResp{})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.say(link.Inbound{Raw: raw})
+			if got := c.Violations(0); len(got) != test.want {
+				t.Errorf("got %v, want %d violations", got, test.want)
+			}
+		})
+	}
+}

@@ -126,6 +126,7 @@ func (c *Controller) judgeMessage(seq journal.Mark, record *usppb.Record, m *usp
 	id, to, context := m.GetHeader().GetMsgId(), record.GetToId(), record.GetSessionContext().GetSessionId()
 	c.mu.Lock()
 	asked, known := c.sent[id]
+	odd := c.odd[id]
 	stray := !known && m.GetBody().GetError() != nil && c.strays > 0
 	switch {
 	case known:
@@ -155,7 +156,7 @@ func (c *Controller) judgeMessage(seq journal.Mark, record *usppb.Record, m *usp
 		}
 	}
 	switch {
-	case stray:
+	case stray, !known && odd:
 	case !known && c.ofEarlierRun(id):
 		c.noteLateAnswer(seq, m)
 	case !known:
@@ -183,9 +184,10 @@ func (c *Controller) judgeCarrier(seq journal.Mark, record *usppb.Record) {
 	}
 	c.mu.Lock()
 	asked, known := c.sent[m.GetHeader().GetMsgId()]
+	odd := c.odd[m.GetHeader().GetMsgId()]
 	c.mu.Unlock()
 	switch {
-	case m.GetBody().GetRequest() != nil:
+	case m.GetBody().GetRequest() != nil, !known && odd:
 	case known:
 		c.judgeReplyCarrier(seq, asked, record, m)
 	case c.ofEarlierRun(m.GetHeader().GetMsgId()):

@@ -127,13 +127,13 @@ func wanted(where, want string) string {
 
 const since = "since"
 
-// evidence says in which event the newest of the numbers was seen, or since which, and how long after the device's message before
-// it that is of another type.
+// evidence says in which event the last of the numbers was seen, or since which, and how long after the device's message before it that is
+// of another type.
 func evidence(timeline []result.Event, word string, numbers []uint64) string {
 	if len(numbers) == 0 {
 		return ""
 	}
-	n := slices.Max(numbers)
+	n := numbers[len(numbers)-1]
 	i := slices.IndexFunc(timeline, func(e result.Event) bool { return e.Seq == n })
 	if i < 0 {
 		return fmt.Sprintf("event %d", n)
