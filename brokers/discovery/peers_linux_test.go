@@ -218,7 +218,7 @@ func TestADeviceTakesTheAddressOfThisEnd(t *testing.T) {
 	wire, _, j := bench(t)
 	notes := func() (texts []string) {
 		for _, e := range j.Since(0) {
-			if e.Type == conflict {
+			if e.Type == EventConflict {
 				texts = append(texts, e.Text)
 			}
 		}
@@ -447,7 +447,7 @@ func TestHostile(t *testing.T) {
 	}
 	events, floods := j.Since(0), 0
 	for _, e := range events {
-		if e.Type == flood {
+		if e.Type == EventFlood {
 			floods++
 		}
 		if len(e.Raw) > keptBytes {

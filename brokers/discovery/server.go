@@ -37,13 +37,15 @@ const (
 	bodyFactor = 8
 )
 
-// flood is the Type of the note about a flood, malformed that of a packet that cannot be read, conflict that of the note about a device
-// that uses an address of the harness. Such a device does not get what is sent to that address, and nothing else shows why.
+// The types of notes that say why a device seems not to have sent something: about a flood, and about a device that uses an address of the
+// harness and so does not get what is sent to that address.
 const (
-	flood     = "too many packets"
-	malformed = "malformed packet"
-	conflict  = "address conflict"
+	EventFlood    = "too many packets"
+	EventConflict = "address conflict"
 )
+
+// malformed is the Type of a packet that cannot be read.
+const malformed = "malformed packet"
 
 // Server is the harness's end of discovery. All methods are safe for concurrent use.
 type Server struct {
@@ -158,7 +160,7 @@ func (s *Server) admits(layer journal.Layer) bool {
 	n := s.came[layer]
 	s.mu.Unlock()
 	if n == maxPackets+1 {
-		s.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: flood,
+		s.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: EventFlood,
 			Text: fmt.Sprintf("more than %d packets of %s came; the others are neither recorded nor answered", maxPackets, layer)})
 	}
 	return n <= maxPackets
@@ -193,7 +195,7 @@ func (s *Server) claimed(own netip.Addr, by string, raw []byte) {
 	if !known {
 		peer := netip.AddrPortFrom(own, 0)
 		text := fmt.Sprintf("%s says that it has the address %s, which is that of this end", by, own)
-		s.record(journal.LayerNote, journal.In, conflict, text, peer, peer, raw, nil)
+		s.record(journal.LayerNote, journal.In, EventConflict, text, peer, peer, raw, nil)
 	}
 }
 

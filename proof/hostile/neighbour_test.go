@@ -35,10 +35,12 @@ type neighbour struct {
 	every time.Duration
 	send  func(n *onLink, count int)
 
-	// What the run has to say: the verdict of the case, and a note of its journal. orPass: the case may pass instead, without it.
+	// What the run has to say: the verdict of the case, and a note of its journal, or one that the report has, too. orPass: the case may
+	// pass instead, without it.
 	verdict result.Verdict
 	orPass  bool
 	note    string
+	told    bool
 }
 
 const (
@@ -69,10 +71,16 @@ func neighbours() map[string]neighbour {
 					n.whole(dnsPort, query(fmt.Sprintf("x%d-%d", count, i)))
 				}
 			}},
-		"a storm of multicast DNS": {in: "8.5", every: short, verdict: result.Fail, note: "more than 3000 packets of mdns came",
+		"a storm of multicast DNS": {in: "8.5", every: short, verdict: result.Fail, note: "more than 3000 packets of mdns came", told: true,
 			send: func(n *onLink, count int) {
 				for i := range inFlood {
 					n.udp(mdnsPort, netip.AddrFrom4([4]byte{224, 0, 0, 251}), mdnsPort, query(fmt.Sprintf("x%d-%d", count, i)))
+				}
+			}},
+		"a storm of announcements": {in: "8.5", every: short, verdict: result.Fail, note: "more than 3000 packets of mdns came", told: true,
+			send: func(n *onLink, count int) {
+				for i := range inFlood {
+					n.udp(mdnsPort, netip.AddrFrom4([4]byte{224, 0, 0, 251}), mdnsPort, announcement(fmt.Sprintf("x%d-%d", count, i)))
 				}
 			}},
 		"names that point at themselves": {in: "8.7", every: seldom, verdict: result.Pass, note: "malformed packet",
@@ -84,7 +92,7 @@ func neighbours() map[string]neighbour {
 				class := append([]byte{0x7c, 255}, make([]byte, 255)...)
 				n.whole(serverPort, append(append(bytes.TrimSuffix(discover(), []byte{0xff}), bytes.Repeat(class, 240)...), 0xff))
 			}},
-		"the address of the harness": {in: "8.4", every: seldom, verdict: result.Pass, note: "says that it has the address 10.69.85.1",
+		"the address of the harness": {in: "8.4", every: seldom, verdict: result.Pass, note: "says that it has the address 10.69.85.1", told: true,
 			send: func(n *onLink, _ int) { n.claim(network.IPv4().Addr()) }},
 	}
 }
@@ -102,6 +110,23 @@ func discover() []byte {
 func query(label string) []byte {
 	b := append([]byte("\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"), byte(len(label)))
 	return append(append(b, label...), "\x07example\x00\x00\x01\x00\x01"...)
+}
+
+// announcement is a response of multicast DNS with as many instances of the service of an Agent as a frame holds, each named like the first.
+func announcement(label string) []byte {
+	const most = 60
+	b := []byte{0, 0, 0x84, 0, 0, 0, 0, most, 0, 0, 0, 0}
+	service := "\x0d_usp-agt-mqtt\x04_tcp\x05local\x00"
+	for i := range most {
+		name := service
+		if i > 0 {
+			name = "\xc0\x0c" // as above
+		}
+		instance := fmt.Sprintf("%s-%d", label, i)
+		b = append(append(b, name...), 0, 12, 0, 1, 0, 0, 0x11, 0x94, 0, byte(len(instance)+3), byte(len(instance)))
+		b = append(append(b, instance...), 0xc0, 0x0c)
+	}
+	return b
 }
 
 // onLink sends frames.
@@ -231,6 +256,9 @@ waits: {connect: 20s, reconnect: 10s, notify: 10s}
 			}
 			said := string(readFile(t, out, reportFile))
 			for _, c := range runIn(t, out).Links[0].Cases {
+				if n.told && c.ID == n.in && !regexp.MustCompile(n.note).MatchString(strings.Join(c.Notes, "\n")) {
+					t.Errorf("want %q among the notes of %s, got %q", n.note, c.ID, c.Notes)
+				}
 				if c.ID == n.in && c.Journal != "" {
 					said += string(readFile(t, out, c.Journal))
 				}

@@ -15,7 +15,7 @@ import (
 
 // Bodies are those of the chapter.
 func Bodies() harness.Bodies {
-	return harness.Bodies{
+	bodies := harness.Bodies{
 		"8.1": requestsController,
 		"8.2": adoptsOptions,
 		"8.3": asksDNS,
@@ -23,6 +23,25 @@ func Bodies() harness.Bodies {
 		"8.5": advertises,
 		"8.6": describes,
 		"8.7": answersQueries,
+	}
+	for id, body := range bodies {
+		bodies[id] = told(body)
+	}
+	return bodies
+}
+
+// told carries out a body, and tells the reader of the report why the device may seem not to have sent something.
+func told(body harness.Body) harness.Body {
+	return func(c *harness.Case) {
+		mark := c.Journal.Mark()
+		defer func() {
+			for _, e := range c.Journal.Since(mark) {
+				if e.Type == discovery.EventFlood || e.Type == discovery.EventConflict {
+					c.Note("event %d: %s", e.Seq, e.Text)
+				}
+			}
+		}()
+		body(c)
 	}
 }
 
