@@ -57,7 +57,7 @@ type Bench struct {
 
 	// StrictPlan says that the letter of the plan is judged; see Strict.
 	StrictPlan bool
-	// Pulse measures the machine's stalls where the time scale makes them matter; nil in real time.
+	// Pulse measures the machine's stalls. In real time no verdict depends on them. nil in a fake.
 	Pulse *Pulse
 
 	running  *Case            // the case that is carried out, or was last; nil before the first
@@ -140,7 +140,25 @@ func (b *Bench) Run(ctx context.Context, p plan.Case, body Body) (r result.Case,
 	case early != "":
 		r.Verdict, r.Reason = early, why
 	}
+	if note := b.stood(r.Verdict); note != "" {
+		r.Notes = append(r.Notes, note)
+	}
 	return r, dirty || !slices.Contains([]result.Verdict{result.Pass, result.Advice, result.Unsupported}, r.Verdict)
+}
+
+// stood says how long this computer stood still in a case that failed in real time, where that is more than the tolerance for measured times;
+// "" otherwise. For a simulated device that is granted.
+func (b *Bench) stood(verdict result.Verdict) string {
+	failed := verdict == result.Fail || verdict == result.Error
+	if !failed || b.Pulse == nil || b.Scale != 1 || b.Pulse.Worst() <= b.DUT.Waits.Tolerance {
+		return ""
+	}
+	also := ""
+	if b.Device.Launched() {
+		also = ", and with it the device"
+	}
+	return fmt.Sprintf("this computer stood still for as long as %s in this case%s: what was measured or came late may be its fault; "+
+		"run the case again on one that is less busy", b.Pulse.Worst().Round(time.Millisecond), also)
 }
 
 // stuckAfter is how long a body or a clean-up may go on after its context has ended.

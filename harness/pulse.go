@@ -7,7 +7,7 @@ import (
 )
 
 // Pulse measures how late this process is given a processor. A simulated device runs on the same machine, and its intervals are so short
-// that a stall of the machine would otherwise decide a verdict about time.
+// that a stall of the machine would otherwise decide a verdict about time. In real time, the report of a case that failed names a long one.
 type Pulse struct {
 	worst atomic.Int64 // nanoseconds, since the last Reset
 }

@@ -218,7 +218,7 @@ const lag = 400 * time.Millisecond
 // Lag is what a measured time may be too long by, beside its tolerance: nothing on a device in real time, for a simulated one what the
 // machine was busy with in this case.
 func (c *Case) Lag() time.Duration {
-	if c.bench.Pulse == nil {
+	if c.bench.Pulse == nil || c.Scale == 1 {
 		return 0
 	}
 	return lag + c.bench.Stall()
@@ -232,7 +232,7 @@ func (c *Case) Stall() time.Duration {
 
 // Stall is Stall of the case that runs, or ran last.
 func (b *Bench) Stall() time.Duration {
-	if b.Pulse == nil {
+	if b.Pulse == nil || b.Scale == 1 {
 		return 0
 	}
 	return 2 * b.Pulse.Worst() // one stall of the device's process, one of ours

@@ -410,16 +410,18 @@ func TestANewSessionBeginsWithACut(t *testing.T) {
 func TestThePulseFeelsStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, _ := newBench(t, nil)
-		c := newCase(t.Context(), b, planned(1))
-		if c.Lag() != 0 || c.Stall() != 0 {
-			t.Error("in real time no stall counts")
-		}
 		b.Pulse = StartPulse(t.Context())
 		<-time.After(time.Second) // of the bubble's clock, which never stalls
 		if got := b.Pulse.Worst(); got != 0 {
 			t.Errorf("got %s", got)
 		}
 		b.Pulse.worst.Store(int64(50 * time.Millisecond))
+		c := newCase(t.Context(), b, planned(1))
+		if c.Lag() != 0 || c.Stall() != 0 {
+			t.Error("in real time no stall counts")
+		}
+		b.Scale = 25
+		c = newCase(t.Context(), b, planned(1))
 		if c.Stall() != 100*time.Millisecond || c.Lag() != lag+100*time.Millisecond {
 			t.Errorf("got %s and %s", c.Stall(), c.Lag())
 		}
@@ -428,6 +430,41 @@ func TestThePulseFeelsStalls(t *testing.T) {
 			t.Error("Reset begins again")
 		}
 	})
+}
+
+// TestAStallIsNamed in the report of a case that failed in real time, where it is longer than the tolerance.
+func TestAStallIsNamed(t *testing.T) {
+	for name, test := range map[string]struct {
+		stall   time.Duration
+		scale   float64
+		passes  bool
+		launch  []string
+		contain string // of the note; "" for none
+	}{
+		"a fault":            {3 * time.Second, 1, false, nil, "stood still for as long as 3s in this case: "},
+		"of a device beside": {3 * time.Second, 1, false, []string{"true"}, "in this case, and with it the device: "},
+		"a pass":             {3 * time.Second, 1, true, nil, ""},
+		"a simulated device": {3 * time.Second, 25, false, nil, ""},
+		"a short stall":      {time.Millisecond, 1, false, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, _ := newBench(t, nil, test.launch...)
+			b.Scale = test.scale
+			b.Pulse = &Pulse{}
+			r, _ := b.Run(t.Context(), planned(1), func(c *Case) {
+				b.Pulse.worst.Store(int64(test.stall))
+				c.Metric(1, func(m *Metric) {
+					if !test.passes {
+						m.Must(errors.New("late"))
+					}
+				})
+			})
+			notes := strings.Join(r.Notes, "; ")
+			if strings.Contains(notes, "stood still") != (test.contain != "") || !strings.Contains(notes, test.contain) {
+				t.Errorf("want %q, got %q", test.contain, notes)
+			}
+		})
+	}
 }
 
 func TestWhatBreaksTheSilenceFailsAMetric(t *testing.T) {

@@ -50,9 +50,7 @@ func newRig(ctx context.Context, j job, ask func(context.Context, string) error)
 		return nil, err
 	}
 	r.AgentAddress, r.ControllerAddress, vars.Interface = vars.AgentTopic, vars.ControllerTopic, r.wireFor(j.DUT)
-	if j.Scale != 1 {
-		r.Pulse = harness.StartPulse(ctx)
-	}
+	r.Pulse = harness.StartPulse(ctx)
 	security, err := newSecurity(j.DUT, spec, vars, r.also()...)
 	if err != nil {
 		r.close()
