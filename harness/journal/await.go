@@ -16,7 +16,7 @@ var ErrSkip = errors.New("not this event")
 type TimeoutError struct {
 	Mark    Mark           // the event after which it was awaited
 	Seen    map[string]int // what came from the device since, by "mqtt CONNECT" and the like
-	Broken  string         // what was wrong with the first packet that could not be read; empty: all could
+	Broken  string         // what was wrong with the first packet that could not be read, or Record not be taken; empty: all could
 	Nearest *Event         // the last event that nearly matched, or nil
 	Miss    error          // why it did not match
 	Cause   error          // the context's error
@@ -45,8 +45,8 @@ func (e *TimeoutError) Meanwhile() string {
 // Unwrap gives the context's error, so that errors.Is finds DeadlineExceeded and Canceled.
 func (e *TimeoutError) Unwrap() error { return e.Cause }
 
-// broken are the types of events about what could not be read.
-var broken = []string{"malformed", "bad frame"}
+// broken are the types of events about what could not be read or taken.
+var broken = []string{"malformed", "bad frame", "Record not taken"}
 
 // ends are the kinds of event with which a device ends its connection.
 var ends = []string{"tcp close", "uds close", "uds ERROR", "mqtt DISCONNECT", "stomp DISCONNECT", "websocket CLOSE"}
@@ -105,9 +105,9 @@ func (j *Journal) await(ctx context.Context, layer Layer, mark Mark, match func(
 			}
 			if e.Dir == In {
 				timeout.Seen[string(e.Layer)+" "+e.Type]++
-				if slices.Contains(broken, e.Type) && timeout.Broken == "" {
-					timeout.Broken = e.Text
-				}
+			}
+			if e.Dir != Out && slices.Contains(broken, e.Type) && timeout.Broken == "" {
+				timeout.Broken = e.Text
 			}
 			if !errors.Is(err, ErrSkip) {
 				timeout.Nearest, timeout.Miss = e, err

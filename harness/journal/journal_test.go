@@ -269,4 +269,10 @@ func TestATimeoutSaysWhatCouldNotBeRead(t *testing.T) {
 	if want := "from the device meanwhile: 2 mqtt malformed (a PUBLISH of 64 MB)"; err == nil || err.Error() != want {
 		t.Errorf("want %q, got %v", want, err)
 	}
+	mark := j.Append(Event{Layer: LayerRecord, Dir: In, Type: "SessionContext"}).Seq - 1
+	j.Append(Event{Layer: LayerNote, Dir: Own, Type: "Record not taken", Text: "SessionContext of event 3: it is not for now"})
+	_, err = j.Await(ctx, mark, func(*Event) error { return ErrSkip })
+	if want := "from the device meanwhile: 1 record SessionContext (SessionContext of event 3: it is not for now)"; err == nil || err.Error() != want {
+		t.Errorf("want %q, got %v", want, err)
+	}
 }

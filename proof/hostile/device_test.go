@@ -3,6 +3,7 @@ package hostile
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -103,6 +104,12 @@ func (h *hostile) run(m agent.MTP) error {
 	config := agent.Config{EndpointID: h.agent, ControllerID: h.owner, MTPs: []agent.MTP{m}, StateFile: h.state}
 	if h.mode.seams != nil {
 		h.mode.seams(&config.Seams)
+	}
+	if h.mode.secures {
+		own := ownCertificate(h.agent)
+		config.Certificate = &own
+		config.Seams.Session.Trust = func([]*x509.Certificate, error) error { return nil }
+		config.Seams.Session.Verified = func(*usppb.Record, error) error { return nil }
 	}
 	a, err := agent.New(config)
 	if err != nil {

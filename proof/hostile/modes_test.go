@@ -31,6 +31,8 @@ type mode struct {
 	lost func(h *hostile)
 	// seams changes the agent behind the device; nil: it is the clean one.
 	seams func(*agent.Seams)
+	// secures says that the agent behind the device has TLS in payloads, and takes whatever is signed there.
+	secures bool
 	// requests says that what changes every reply changes the agent's own requests as well.
 	requests bool
 

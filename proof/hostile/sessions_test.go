@@ -56,7 +56,7 @@ func sessionModes() map[string]mode {
 		}
 	}
 	all := map[string]mode{
-		"a sequence_id at its end": {verdict: result.Fail, findings: noReply,
+		"a sequence_id at its end": {verdict: result.Fail, findings: "its sequence_id is within 10,000 of the greatest",
 			act: changed(func(r *usppb.SessionContextRecord) { r.SequenceId = math.MaxUint64 })},
 		"a sequence_id far ahead": {verdict: result.Fail, findings: noReply,
 			act: changed(func(r *usppb.SessionContextRecord) { r.SequenceId = math.MaxUint64 / 2 })},
@@ -75,13 +75,13 @@ func sessionModes() map[string]mode {
 			act: follow(1, func(int) *usppb.SessionContextRecord { return part(begins, make([]byte, largest)) })},
 		"overlapping segments": {verdict: result.Fail, findings: "before the payload begun earlier is COMPLETE",
 			act: follow(100, func(int) *usppb.SessionContextRecord { return part(begins, []byte("x")) })},
-		"Records that come too early": {verdict: result.Fail, findings: noReply,
+		"Records that come too early": {verdict: result.Fail, findings: "Records that came before their turn take too much room",
 			act: follow(2_000, func(int) *usppb.SessionContextRecord {
 				r := part(usppb.SessionContextRecord_NONE, make([]byte, 64<<10))
 				r.SequenceId = 1 // a gap before the first
 				return r
 			})},
-		"asks for what never was": {verdict: result.Fail, findings: noReply,
+		"asks for what never was": {verdict: result.Fail, findings: "it asks for a Record again that was never sent",
 			act: follow(1_000, func(n int) *usppb.SessionContextRecord {
 				return &usppb.SessionContextRecord{RetransmitId: math.MaxUint64 - uint64(n)}
 			})},
@@ -136,6 +136,30 @@ func sessionModes() map[string]mode {
 				if err := contexts.Sign(r, ownCertificate(s.agent), false); err != nil {
 					panic(err)
 				}
+				return s.records(p, r)
+			}}
+	}
+	const needsAnother = "a new session context is needed (R-E2E.21)"
+	for name, after := range map[string]struct {
+		payload  []byte
+		findings string
+	}{
+		"an alert after the TLS handshake":           {[]byte{21, 3, 3, 0, 2, 2, 80}, needsAnother},
+		"a TLS record of 15 MiB after the handshake": {append([]byte{23, 3, 3, 0xff, 0xff}, make([]byte, largest)...), "a TLS record of 65540 bytes"},
+		"a TLS record that nobody has encrypted":     {append([]byte{23, 3, 3, 0, 40}, make([]byte, 40)...), needsAnother},
+		"a TLS record cut short after the handshake": {[]byte{23, 3, 3, 0, 40, 1}, "no reply to Get within"},
+	} {
+		// the MAC of the answer, which does not cover the payload, is right
+		all[name] = mode{in: withTLS, secures: true, verdict: result.Fail, findings: after.findings,
+			answers: func(r *usppb.Record) bool {
+				return r.GetPayloadSecurity() == usppb.Record_TLS12 && len(r.GetSenderCert()) == 0
+			},
+			act: func(s *session, p packet, _ *usppb.Msg) bool {
+				r, err := usp.ParseRecord(p.record)
+				if err != nil || r.GetSessionContext() == nil { // the answer to a request outside, which came beside
+					return s.bytes(p.raw)
+				}
+				r.GetSessionContext().Payload = [][]byte{after.payload}
 				return s.records(p, r)
 			}}
 	}
