@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -137,6 +138,32 @@ func (c *Case) SessionRetryPolicy(conn *websocket.Conn) retry.Policy {
 		Initial:    time.Duration(number("SessionRetryMinimumWaitInterval", leastDefault)) * time.Second,
 		Multiplier: number("SessionRetryIntervalMultiplier", multiplierDefault),
 	}
+}
+
+// SessionSettings is the object with the settings of a WebSocket session: that of a Controller's MTP by which the Agent has opened it or,
+// where the harness has, that of the Agent's own MTP. It is "" where there is none.
+func (c *Case) SessionSettings(conn *websocket.Conn) string {
+	const own = "Device.LocalAgent.MTP."
+	controller, err := c.ControllerRow()
+	c.DeviceMust(err)
+	mtps, err := c.ReadAll(controller+"MTP.", own)
+	c.DeviceMust(err)
+	row := ""
+	if !conn.Dialled() {
+		maps.DeleteFunc(mtps, func(path, _ string) bool { return strings.HasPrefix(path, own) })
+		row = dialledBy(c, mtps, conn)
+	} else {
+		for _, candidate := range expect.Snapshot(mtps).Rows() {
+			on, err := usp.ParseBool(mtps[candidate+"Enable"])
+			if strings.HasPrefix(candidate, own) && mtps[candidate+"Protocol"] == "WebSocket" && err == nil && on {
+				row = candidate
+			}
+		}
+	}
+	if row == "" {
+		return ""
+	}
+	return row + "WebSocket."
 }
 
 // dialledBy is the row of a Controller's MTPs by which the Agent has opened a session: of those that are enabled, the one that most of what

@@ -38,7 +38,7 @@ func TestAgentThatListens(t *testing.T) {
 		return r
 	}
 	for name, ids := range map[string][]string{
-		"":                                   {"2.9", "7.1", "7.2", "7.4", "7.6", "7.7", "7.10", "7.11", "7.12"},
+		"":                                   {"2.9", "7.1", "7.2", "7.4", "7.6", "7.7", "7.10", "7.11", "7.12", "R-WS.17"},
 		"websocket-session-while-going-down": {"7.1", "7.10", "7.11"},
 	} {
 		t.Run("passes "+name, func(t *testing.T) {
@@ -67,6 +67,7 @@ func TestAgentThatListens(t *testing.T) {
 		{"websocket-late-connect-record", "7.10", 1},
 		{"websocket-record-before-connect-record", "7.10", 1},
 		{"websocket-wants-extension-in-request", "7.11", 1},
+		{"websocket-never-pings", "R-WS.17", 1},
 	} {
 		t.Run(d.defect, func(t *testing.T) {
 			t.Parallel()

@@ -41,5 +41,6 @@ func Bodies() harness.Bodies {
 		"R-UDS.16":   udsHandshakes,
 		"R-UDS.24":   udsFailures,
 		"R-WS.12":    webSocketSessions,
+		"R-WS.17":    keepsAlive,
 	}
 }
