@@ -112,9 +112,9 @@ func query(label string) []byte {
 	return append(append(b, label...), "\x07example\x00\x00\x01\x00\x01"...)
 }
 
-// announcement is a response of multicast DNS with as many instances of the service of an Agent as a frame holds, each named like the first.
+// announcement is a response of multicast DNS with many instances of the service of an Agent.
 func announcement(label string) []byte {
-	const most = 60
+	const most = 30
 	b := []byte{0, 0, 0x84, 0, 0, 0, 0, most, 0, 0, 0, 0}
 	service := "\x0d_usp-agt-mqtt\x04_tcp\x05local\x00"
 	for i := range most {
