@@ -153,7 +153,7 @@ func (c *Context) begin(id uint64, own bool) (lost [][]byte) {
 	for _, m := range c.msgs {
 		lost = append(lost, m.msg)
 	}
-	if c.id != 0 {
+	if c.id != 0 && (!c.own || c.next > 1) { // else the other side does not know it
 		c.before = append(c.before[max(len(c.before)-maxBefore+1, 0):], past{c.id, c.own})
 	}
 	c.Spares = 0

@@ -240,6 +240,28 @@ func TestALeftContextDoesNotComeBack(t *testing.T) {
 }
 
 // Records are as large as allowed and no larger, and the Message is whole again on the other side.
+// TestContextsWithoutRecordsAreNotRemembered: they would push those out to which the other side may still answer.
+func TestContextsWithoutRecordsAreNotRemembered(t *testing.T) {
+	a, b := pair()
+	asked, err := a.Out([]byte("asked"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.In(asked[0]); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := b.Out([]byte("answer"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxBefore + 1 {
+		a.Restart()
+	}
+	if got, err := a.In(answer[0]); err != nil || got.Broken != nil {
+		t.Errorf("a late answer: %v, %v", err, got.Broken)
+	}
+}
+
 func TestSegments(t *testing.T) {
 	for _, size := range []int{1, 400, 512, 1000, 5000} {
 		c, other := pair()
