@@ -95,7 +95,8 @@ func (c *Context) inTLS(r *usppb.Record, t *Taken) error {
 	c.openTunnel()
 	late := c.macTooEarly(r)
 	if !late {
-		if t.Broken = errors.Join(t.Broken, c.verify(r)); t.Broken != nil {
+		if err := c.verify(r); err != nil {
+			t.Broken = errors.Join(t.Broken, err)
 			return ErrIntegrity
 		}
 	}
@@ -115,6 +116,14 @@ func (c *Context) inTLS(r *usppb.Record, t *Taken) error {
 	for _, p := range body.GetPayload() {
 		c.tunnel.feed(p)
 	}
+	if within := len(c.tunnel.partial) > 0; within != c.inPiece && c.tunnel.err == nil {
+		end := "at the end of"
+		if within {
+			end = "within"
+		}
+		t.Broken = errors.Join(t.Broken, fmt.Errorf("payloadrec_sar_state is %s, but the payload ends %s a TLS record",
+			body.GetPayloadrecSarState(), end))
+	}
 	t.Alerts = append(t.Alerts, c.tunnel.alerts...)
 	c.tunnel.alerts = nil
 	c.finishing = handshaking
@@ -130,7 +139,8 @@ func (c *Context) inTLS(r *usppb.Record, t *Taken) error {
 		return fmt.Errorf("TLS: %w: a new session context is needed (R-E2E.21)", err)
 	}
 	if late {
-		if t.Broken = errors.Join(t.Broken, c.verify(r)); t.Broken != nil {
+		if err := c.verify(r); err != nil {
+			t.Broken = errors.Join(t.Broken, err)
 			return ErrIntegrity
 		}
 	}
