@@ -28,6 +28,7 @@ func Bodies() harness.Bodies {
 		"R-MSG.8":    incomplete,
 		"R-MSG.9":    foreignAnswers,
 		"R-MTP.7":    takesLeave,
+		"R-NOT.2":    manyRetries,
 		"R-NOT.3":    notifications,
 		"R-NOT.4":    retriesAfterReboot,
 		"R-OPR.1":    operations,
