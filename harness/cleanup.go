@@ -129,6 +129,9 @@ func (c *Case) cleanUp(passed bool) (acts []result.CleanUp, dirty bool) {
 	defer cancel()
 	defer c.bench.watch(ctx, "the clean-up of case "+c.Plan.ID)()
 	if !passed || c.lost {
+		if shown := c.bench.Identity.Shown; shown != nil {
+			shown.Set(nil) // a device that refuses what the case shows it cannot be reached
+		}
 		c.awaitRestart(ctx)
 		c.ownUnanswered(ctx)   // within the session context in which it was asked
 		c.Agent.RenewContext() // what a body prepared may never have been sent

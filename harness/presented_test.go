@@ -1,13 +1,19 @@
 package harness
 
 import (
+	"context"
+	"crypto/tls"
+	"errors"
 	"testing"
 	"testing/synctest"
 
 	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/pki"
 	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/usp"
+	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
 // TestAConnectionThatIsNotUsedIsNoAttempt: a device may open two at once and drop one, which says nothing of the certificate.
@@ -54,6 +60,34 @@ func TestAConnectionThatIsNotUsedIsNoAttempt(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestTheCleanUpBeginsWithTheOwnCertificate: a device that refuses what a body has shown it could not say what has become of an Add.
+func TestTheCleanUpBeginsWithTheOwnCertificate(t *testing.T) {
+	b, d := newBench(t, nil)
+	own, stranger := tls.Certificate{}, &tls.Certificate{}
+	b.Identity.Shown = pki.Show(own)
+	shows := func() *tls.Certificate { shown, _ := b.Identity.Shown.ToClient(nil); return shown }
+	asked := false
+	d.answer = func(m *usppb.Msg) *usppb.Msg {
+		if m.GetBody().GetRequest().GetGet() != nil {
+			asked = true
+			if shows() == stranger {
+				t.Error("the device is asked while it is shown another certificate")
+			}
+		}
+		return nil
+	}
+	b.Run(t.Context(), planned(1), func(c *Case) {
+		ctx, cancel := context.WithCancel(c)
+		cancel()
+		c.Agent.Add(ctx, false, usp.Create(Controllers, nil, nil))
+		b.Identity.Shown.Set(stranger)
+		c.DeviceMust(errors.New("the body ends"))
+	})
+	if !asked {
+		t.Error("the clean-up has not asked what has become of the Add")
 	}
 }
 
