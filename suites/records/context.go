@@ -350,7 +350,7 @@ func repeated(s *harness.Session, c *harness.Case, mark journal.Mark, was harnes
 	return again, err
 }
 
-// mustRepeat wants a Record again after mark, with the same number and payload.
+// mustRepeat wants a Record again after mark, with the same number, payload and states of segmentation.
 func mustRepeat(m *harness.Metric, s *harness.Session, c *harness.Case, mark journal.Mark, was harness.Received) {
 	again, err := repeated(s, c, mark, was)
 	m.Must(err, was.Seq)
@@ -358,6 +358,11 @@ func mustRepeat(m *harness.Metric, s *harness.Session, c *harness.Case, mark jou
 		m.Must(&usp.Mismatch{Where: "payload of the Record that is sent again", Want: "that of the first time", Got: "another one"},
 			was.Seq, again.Seq)
 	}
+	states := func(r harness.Received) string {
+		return fmt.Sprint(r.GetPayloadSarState(), " and ", r.GetPayloadrecSarState())
+	}
+	m.Must(expect.Equal("payload_sar_state and payloadrec_sar_state of the Record that is sent again", states(was), states(again)),
+		was.Seq, again.Seq)
 	m.Saw(was.Seq, again.Seq)
 }
 
