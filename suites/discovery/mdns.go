@@ -614,24 +614,20 @@ func (r response) suppressed(c *harness.Case) error {
 	for range tries {
 		c.Pause(c.Scaled(1500 * time.Millisecond)) // nothing is told to all more often than once a second (section 6)
 		mark := c.Journal.Mark()
-		told := func(kind uint16, name string) func(*journal.Event) error {
+		told := func(is func(dns.RR) bool) func(*journal.Event) error {
 			return func(e *journal.Event) error {
-				m, ok := e.Body.(*discovery.DNS)
-				if !ok || !isResponse(e) ||
-					!slices.ContainsFunc(m.Answer, func(rr dns.RR) bool {
-						return strings.EqualFold(rr.Header().Name, name) && rr.Header().Rrtype == kind
-					}) {
+				if m, ok := e.Body.(*discovery.DNS); !ok || !isResponse(e) || !slices.ContainsFunc(m.Answer, is) {
 					return journal.ErrSkip
 				}
 				return nil
 			}
 		}
 		c.LabMust(c.MDNS().Query(query))
-		if _, err := c.Await("SRV "+r.instance, harness.Wait{D: time.Second}, mark, told(dns.TypeSRV, r.instance)); err != nil {
+		if _, err := c.Await("SRV "+r.instance, harness.Wait{D: time.Second}, mark, told(r.isServer)); err != nil {
 			continue
 		}
 		// the answer to another question may come later, by itself (section 6)
-		_, err := c.Await("PTR "+r.service, harness.Wait{D: c.Scaled(500*time.Millisecond) + c.Lag()}, mark, told(dns.TypePTR, r.service+".local."))
+		_, err := c.Await("PTR "+r.service, harness.Wait{D: c.Scaled(500*time.Millisecond) + c.Lag()}, mark, told(r.isKnown))
 		if err != nil {
 			return nil
 		}
@@ -642,6 +638,18 @@ func (r response) suppressed(c *harness.Case) error {
 	}
 	return &usp.Mismatch{Where: "query for PTR " + r.service + ".local. that names the record as known", Want: "no such record in the answer",
 		Got: "the record, each of " + strconv.Itoa(tries) + " times"}
+}
+
+// isServer reports whether a record is the one that suppressed asks for.
+func (r response) isServer(rr dns.RR) bool {
+	srv, ok := rr.(*dns.SRV)
+	return ok && strings.EqualFold(srv.Hdr.Name, r.instance)
+}
+
+// isKnown reports whether a record is the one that suppressed names as known. Others of its name are of other Agents.
+func (r response) isKnown(rr dns.RR) bool {
+	ptr, ok := rr.(*dns.PTR)
+	return ok && strings.EqualFold(ptr.Hdr.Name, r.service+".local.") && strings.EqualFold(ptr.Ptr, r.instance)
 }
 
 // isResponse is about a response of the device by multicast DNS.
