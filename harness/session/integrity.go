@@ -89,17 +89,23 @@ func Signed(r *usppb.Record) error {
 	return err
 }
 
-// senderOf is the certificate of a Record's sender.
-func senderOf(r *usppb.Record) (*x509.Certificate, error) {
-	block, _ := pem.Decode(r.GetSenderCert())
-	if block == nil {
-		return nil, errors.New("sender_cert holds no certificate in PEM")
+// senderOf is the certificate of a Record's sender: of a chain, whose order TR-369 leaves open, the one that names it, or else the first.
+func senderOf(r *usppb.Record) (first *x509.Certificate, err error) {
+	for block, rest := pem.Decode(r.GetSenderCert()); block != nil; block, rest = pem.Decode(rest) {
+		cert, bad := x509.ParseCertificate(block.Bytes)
+		switch {
+		case bad != nil:
+			err = cmp.Or(err, fmt.Errorf("sender_cert: %w", bad))
+		case usp.NamesEndpoint([]*x509.Certificate{cert}, r.GetFromId()) == nil:
+			return cert, nil
+		case first == nil:
+			first = cert
+		}
 	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("sender_cert: %w", err)
+	if first == nil {
+		return nil, cmp.Or(err, errors.New("sender_cert holds no certificate in PEM"))
 	}
-	return cert, nil
+	return first, nil
 }
 
 // verifySignature checks a Record that is signed (R-E2E.31). It returns the reading of R-E2E.32 that the sender has.

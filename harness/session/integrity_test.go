@@ -88,6 +88,7 @@ func TestARecordIsSignedByItsSender(t *testing.T) {
 		"no certificate":                         {func(r *usppb.Record) { r.SenderCert = []byte("none") }, false},
 		"another's, in TLS":                      {func(r *usppb.Record) { r.PayloadSecurity = usppb.Record_TLS12; resign(t, r, own("self::b"), false) }, false},
 		"a MAC, in TLS":                          {func(r *usppb.Record) { r.PayloadSecurity = usppb.Record_TLS12 }, true},
+		"a chain that begins with the authority": {func(r *usppb.Record) { resign(t, r, chained(own("self::ca"), own("self::a")), false) }, true},
 		"a MAC by a key that is known otherwise": {func(r *usppb.Record) { r.SenderCert = nil }, true},
 	} {
 		r := &usppb.Record{Version: "1.4", ToId: "self::t", FromId: "self::a"}
@@ -97,6 +98,12 @@ func TestARecordIsSignedByItsSender(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// chained is a certificate whose chain is in the other order than that of TLS.
+func chained(authority, own tls.Certificate) tls.Certificate {
+	own.Certificate = append(authority.Certificate, own.Certificate...)
+	return own
 }
 
 func resign(t *testing.T, r *usppb.Record, with tls.Certificate, omit bool) {

@@ -16,7 +16,9 @@ func NamesEndpoint(chain []*x509.Certificate, id string) error {
 		return &Mismatch{Where: "TLS handshake", Want: "a certificate of the device", Got: "none"}
 	}
 	of := EndpointID(id)
-	if of.Scheme() == "fqdn" && slices.Contains(chain[0].DNSNames, of.Instance()) {
+	if of.Scheme() == "fqdn" && slices.ContainsFunc(chain[0].DNSNames, func(name string) bool {
+		return strings.EqualFold(name, of.Instance()) // RFC 5280, section 7.2
+	}) {
 		return nil
 	}
 	var got []string

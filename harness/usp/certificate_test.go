@@ -18,6 +18,7 @@ func TestNamesEndpoint(t *testing.T) {
 		{oui, "", "", false},
 		{oui, "", "box-1", false},
 		{"fqdn::agent.example.com", "", "agent.example.com", true},
+		{"fqdn::agent.example.com", "", "Agent.Example.COM", true},
 		{"fqdn::agent.example.com", "", "example.com", false},
 		{"oui:00256D:box%2D1", "urn:bbf:usp:id:oui:00256D:box%252D1", "", true}, // escaped once more as a URI
 		{oui, "urn:bbf:usp:id:oui:00256D:*", "", true},
