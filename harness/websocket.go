@@ -148,30 +148,24 @@ func (c *Case) SessionSettings(conn *websocket.Conn) string {
 	c.DeviceMust(err)
 	mtps, err := c.ReadAll(controller+"MTP.", own)
 	c.DeviceMust(err)
-	row := ""
-	if !conn.Dialled() {
-		maps.DeleteFunc(mtps, func(path, _ string) bool { return strings.HasPrefix(path, own) })
-		row = dialledBy(c, mtps, conn)
-	} else {
-		for _, candidate := range expect.Snapshot(mtps).Rows() {
-			on, err := usp.ParseBool(mtps[candidate+"Enable"])
-			if strings.HasPrefix(candidate, own) && mtps[candidate+"Protocol"] == "WebSocket" && err == nil && on {
-				row = candidate
-			}
-		}
-	}
+	maps.DeleteFunc(mtps, func(path, _ string) bool { return strings.HasPrefix(path, own) != conn.Dialled() })
+	row := dialledBy(c, mtps, conn)
 	if row == "" {
 		return ""
 	}
 	return row + "WebSocket."
 }
 
-// dialledBy is the row of a Controller's MTPs by which the Agent has opened a session: of those that are enabled, the one that most of what
-// was dialled agrees with. It is "" where there is none.
+// dialledBy is the row of MTPs by which a session was opened, of a Controller where the Agent has opened it, and its own where the harness
+// has: of those that are enabled, the one that most of what was dialled agrees with. It is "" where there is none.
 func dialledBy(c *Case, mtps usp.Params, conn *websocket.Conn) (row string) {
 	slashed := func(path string) string { return "/" + strings.TrimPrefix(path, "/") }
 	spec, _ := c.DUT.Link(c.Link)
-	_, port, err := net.SplitHostPort(c.bench.WebSocket.Addr())
+	server := c.bench.WebSocket.Addr()
+	if conn.Dialled() {
+		server = conn.RemoteAddr().String()
+	}
+	_, port, err := net.SplitHostPort(server)
 	c.LabMust(err)
 	most := -1
 	for _, candidate := range expect.Snapshot(mtps).Rows() {

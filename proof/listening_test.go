@@ -40,6 +40,7 @@ func TestAgentThatListens(t *testing.T) {
 	for name, ids := range map[string][]string{
 		"":                                   {"2.9", "7.1", "7.2", "7.4", "7.6", "7.7", "7.10", "7.11", "7.12", "R-WS.17"},
 		"websocket-session-while-going-down": {"7.1", "7.10", "7.11"},
+		"websocket-listens-twice":            {"7.7", "R-WS.17"},
 	} {
 		t.Run("passes "+name, func(t *testing.T) {
 			t.Parallel()
