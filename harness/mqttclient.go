@@ -1,11 +1,13 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"strings"
 
 	"github.com/usptest/usptest/brokers/mqtt"
+	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -20,16 +22,29 @@ func (c *Case) MQTTClient() (row string, own *mqtt.Server) {
 	}
 	own, required, optional := c.mqttBroker()
 	row = c.Add(mqttClients, required, optional).Path
-	c.startMQTTClient(row)
+	c.subscribes(row)
+	c.Set(row, usp.Params{"Enable": "true"})
 	return row, own
 }
 
 // MQTTClientBesides adds a client of the device for a broker of its own beside that of the Link. The row is empty where the device has no
-// room for one.
+// room for one, or does not connect it.
 func (c *Case) MQTTClientBesides() (row string, own *mqtt.Server) {
 	own, required, optional := c.mqttBroker()
-	if row = c.AddBesides(mqttClients, required, optional); row != "" {
-		c.startMQTTClient(row)
+	if row = c.AddBesides(mqttClients, required, optional); row == "" {
+		return "", own
+	}
+	c.subscribes(row)
+	err := expect.Type(c.Agent.Set(c, false, usp.Update(row, usp.Params{"Enable": "true"}, nil)), usp.SetResp)
+	if err == nil {
+		err = c.Eventually(c.Waits().Notify, func() error {
+			status, err := c.Read(row + "Status")
+			return cmp.Or(err, expect.Equal("Status of "+row, "Connected", status))
+		})
+	}
+	if err != nil {
+		c.Note("the device does not connect a further MQTT client: %v", err)
+		return "", own
 	}
 	return row, own
 }
@@ -54,8 +69,8 @@ func (c *Case) mqttBroker() (own *mqtt.Server, required, optional usp.Params) {
 			"ConnectRetryTime": "1", "ConnectRetryIntervalMultiplier": "1000", "ConnectRetryMaxInterval": "1"}
 }
 
-func (c *Case) startMQTTClient(row string) {
-	// some Agents end a connection without a subscription, which of one that carries USP is right (R-MQTT.16)
+// subscribes gives a client a topic: some Agents end a connection without a subscription, which of one that carries USP is right
+// (R-MQTT.16).
+func (c *Case) subscribes(row string) {
 	c.AddBesides(row+"Subscription.", usp.Params{"Topic": c.Fresh("topic"), "Enable": "true"}, nil)
-	c.Set(row, usp.Params{"Enable": "true"})
 }

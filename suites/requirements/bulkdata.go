@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,12 +156,20 @@ func retryingProfile(c *harness.Case, every time.Duration, policy retry.Policy) 
 		"Alias": c.Fresh("profile"), "Protocol": "HTTP", "HTTP.URL": c.HTTP().URL + reportURL,
 		"ReportingInterval": strconv.Itoa(int(every.Seconds())), "EncodingType": encoding,
 	}).Path
-	c.Agent.Set(c, false, usp.Update(row+"HTTP.", nil, usp.Params{"RetryEnable": "true",
-		"RetryMinimumWaitInterval": strconv.Itoa(int(policy.Initial.Seconds())), "RetryIntervalMultiplier": fmt.Sprint(policy.Multiplier)}))
+	waits := usp.Params{"RetryMinimumWaitInterval": strconv.Itoa(int(policy.Initial.Seconds())),
+		"RetryIntervalMultiplier": fmt.Sprint(policy.Multiplier)}
+	settings := maps.Clone(waits)
+	settings["RetryEnable"] = "true"
+	c.Agent.Set(c, false, usp.Update(row+"HTTP.", nil, settings))
 	c.Add(row+"Parameter.", nil, usp.Params{"Name": itself, "Reference": row + "Enable"})
 	on, err := c.Read(row + "HTTP.RetryEnable")
 	if retries, bad := usp.ParseBool(on); err != nil || bad != nil || !retries {
 		c.Unsupported("the device does not let retries be enabled")
+	}
+	for name, want := range waits {
+		if got, err := c.Read(row + "HTTP." + name); err != nil || got != want {
+			c.Unsupported(fmt.Sprintf("the device does not let %s be set to %s", name, want))
+		}
 	}
 	return row
 }
