@@ -152,6 +152,7 @@ func (s *Session) Handshake(wait Wait, mark journal.Mark, which func(*session.Ha
 // HearOut lets the TLS handshake in a session context that the device has begun come to its end, and has a Get answered in it: what the
 // device has to send there came before. Without such a session context it does nothing.
 func (s *Session) HearOut() {
+	s.c.Agent.CatchUp() // with a Record that has just come
 	var id uint64
 	theirs := false
 	s.c.Agent.InContext(func(x *session.Context) { id, theirs = x.ID(), x.ID() != 0 && !x.Own() })
