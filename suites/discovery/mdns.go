@@ -466,7 +466,7 @@ func describes(c *harness.Case) {
 				if len(txt) == 0 {
 					return nil // which metric 1 judges
 				}
-				return one.describes(txt[len(txt)-1], friendly, hasName)
+				return one.describes(txt[len(txt)-1], friendly, hasName, c.Agent.Speaks())
 			})
 		})
 		m.Must(err, h.seqs...)
@@ -479,8 +479,9 @@ const (
 	contents     = "TR-369 R-DIS.10, R-DIS.11a, and R-MQTT.36, R-STOMP.31, R-WS.3"
 )
 
-// describes wants the attributes of a TXT record to be those of the MTP, and of the device where that has a FriendlyName.
-func (m mtp) describes(t *dns.TXT, friendly string, hasName bool) error {
+// describes wants the attributes of a TXT record to be those of the MTP, and of the device where that has a FriendlyName. encrypt came with
+// USP 1.2.
+func (m mtp) describes(t *dns.TXT, friendly string, hasName bool, speaks string) error {
 	where := "TXT " + t.Hdr.Name
 	if name, has := attribute(t, "name"); has && hasName && name != friendly {
 		return &usp.Mismatch{Where: where + ", name", Want: "DeviceInfo.FriendlyName " + usp.Quote(friendly), Got: usp.Quote(name)}
@@ -488,7 +489,7 @@ func (m mtp) describes(t *dns.TXT, friendly string, hasName bool) error {
 	if path, has := attribute(t, "path"); has && strings.Trim(path, "/") != strings.Trim(m.path, "/") {
 		return &usp.Mismatch{Where: where + ", path", Want: usp.Quote(m.path), Got: usp.Quote(path)}
 	}
-	if _, has := attribute(t, "encrypt"); m.secure && !has {
+	if _, has := attribute(t, "encrypt"); m.secure && !has && !usp.EarlierVersion(speaks, "1.2") {
 		return &usp.Mismatch{Where: where, Want: "the attribute encrypt, as the MTP has TLS", Got: usp.Quote(strings.Join(t.Txt, " "))}
 	}
 	return nil
@@ -579,7 +580,7 @@ func answersQueries(c *harness.Case) {
 	c.Beyond(contents, func(m *harness.Metric) {
 		for _, r := range responses {
 			for _, t := range texts(r.details.records, r.instance) {
-				m.Must(r.describes(t, friendly, hasName), r.details.seqs...)
+				m.Must(r.describes(t, friendly, hasName, c.Agent.Speaks()), r.details.seqs...)
 			}
 		}
 	})

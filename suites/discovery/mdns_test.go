@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -33,6 +34,29 @@ func TestInstance(t *testing.T) {
 		}
 		if _, err := one.instance([]dns.RR{rr}, "proto::x2"); err == nil {
 			t.Errorf("%s: want an error for another Endpoint ID", test.record)
+		}
+	}
+}
+
+func TestDescribes(t *testing.T) {
+	t.Parallel()
+	plain, secure := mtp{path: "/usp"}, mtp{path: "/usp", secure: true}
+	for _, test := range []struct {
+		one    mtp
+		txt    string
+		speaks string
+		want   bool
+	}{
+		{plain, `path=usp name=Box`, "1.4", true},
+		{plain, `path=other name=Box`, "1.4", false},
+		{plain, `path=usp name=Other`, "1.4", false},
+		{secure, `path=usp name=Box encrypt`, "1.4", true},
+		{secure, `path=usp name=Box`, "1.2", false},
+		{secure, `path=usp name=Box`, "1.1", true},
+	} {
+		record := &dns.TXT{Txt: strings.Fields(test.txt)}
+		if err := test.one.describes(record, "Box", true, test.speaks); (err == nil) != test.want {
+			t.Errorf("%s of USP %s: %v", test.txt, test.speaks, err)
 		}
 	}
 }
