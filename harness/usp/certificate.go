@@ -24,6 +24,9 @@ func NamesEndpoint(chain []*x509.Certificate, id string) error {
 	var got []string
 	for _, uri := range chain[0].URIs {
 		text := uri.String()
+		if len(text) >= len(bbf) && strings.EqualFold(text[:len(bbf)], bbf) { // RFC 8141, section 3.1
+			text = bbf + text[len(bbf):]
+		}
 		decoded, err := url.PathUnescape(text)
 		if text == of.URN() || err == nil && decoded == of.URN() || covers(text, of) {
 			return nil
@@ -32,6 +35,9 @@ func NamesEndpoint(chain []*x509.Certificate, id string) error {
 	}
 	return &Mismatch{Where: "subjectAltName of the device's certificate", Want: of.URN(), Got: cmp.Or(strings.Join(got, ", "), "no URI")}
 }
+
+// bbf begins the URN of an Endpoint ID: the scheme and the namespace, in which case does not matter.
+const bbf = "urn:bbf:"
 
 // covers reports whether a URN has a wildcard in its instance-id, where the authority-scheme allows that, and covers an Endpoint ID so.
 func covers(urn string, id EndpointID) bool {

@@ -14,6 +14,9 @@ func TestNamesEndpoint(t *testing.T) {
 	}{
 		{oui, "urn:bbf:usp:id:oui:00256D:box-1", "", true},
 		{oui, "urn:bbf:usp:id:oui:00256D:box-2", "", false},
+		{oui, "URN:BBF:usp:id:oui:00256D:box-1", "", true},
+		{oui, "urn:bbf:USP:id:oui:00256D:box-1", "", false},
+		{oui, "urn:BBF:usp:id:oui:00256D:*", "", true},
 		{oui, "oui:00256D:box-1", "", false},
 		{oui, "", "", false},
 		{oui, "", "box-1", false},
