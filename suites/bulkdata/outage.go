@@ -35,7 +35,7 @@ func judgeOutage(c *harness.Case, what *collection, client string, own *mqtt.Ser
 			return
 		}
 	}
-	away := c.Scaled(retained*p.every) + 2*time.Second // UpTime counts whole seconds, and a report of one that is cut off is not counted
+	away := c.Scaled(retained*p.every) + 200*time.Millisecond // until a little after a report is due
 	c.Extend(away + 6*p.every + c.ReconnectWait().D)
 	p.enabled = c.Journal.Mark()
 	c.Set(p.path, usp.Params{"Enable": "true"})
@@ -54,7 +54,7 @@ func judgeOutage(c *harness.Case, what *collection, client string, own *mqtt.Ser
 	own.Down()
 	from := upTimeOf(c, what.reference)
 	c.Pause(away)
-	to := upTimeOf(c, what.reference)
+	to := nextSecond(c, what.reference)
 	mark := c.Journal.Mark()
 	c.LabMust(own.Up())
 	wait := harness.Wait{D: c.ReconnectWait().D + c.Scaled(3*p.every+10*time.Second) + c.Waits().Tolerance + c.Lag()}
@@ -74,6 +74,17 @@ func judgeOutage(c *harness.Case, what *collection, client string, own *mqtt.Ser
 		return
 	}
 	c.Beyond("TR-369, MQTT bulk data, failed reports", func(m *harness.Metric) { m.Must(fromOutage(came, from, to), seen...) })
+}
+
+// nextSecond waits until UpTime is another one, and returns it: what was collected before has an earlier one.
+func nextSecond(c *harness.Case, param string) uint64 {
+	const pace, most = 50 * time.Millisecond, 40
+	now := upTimeOf(c, param)
+	for before, tries := now, 0; now == before && tries < most; tries++ {
+		c.Pause(pace)
+		now = upTimeOf(c, param)
+	}
+	return now
 }
 
 // upTimes are the values of UpTime in the reports that an event carries.
