@@ -112,6 +112,7 @@ func sessionModes() map[string]mode {
 		m.link = withinSessions
 		all[name] = m
 	}
+	const cutShort = "payloadrec_sar_state is NONE, but the payload ends within a TLS record"
 	for name, payload := range map[string][]byte{
 		"a TLS record of 15 MiB":                append([]byte{22, 3, 3, 0xff, 0xff}, make([]byte, largest)...),
 		"15 MiB of TLS records":                 bytes.Repeat(append([]byte{22, 3, 3, 0x3f, 0xff}, make([]byte, 0x3fff)...), 15*64),
@@ -124,7 +125,7 @@ func sessionModes() map[string]mode {
 		// the Disconnect Record of the device may come before the failed handshake is noticed
 		findings, instead := "the TLS handshake in a session context has failed", "the device refuses TLS in a session context"
 		if name == "a TLS record that is never whole" || name == "no bytes of TLS" { // which are the beginning of one
-			findings, instead = "no end of the TLS handshake", ""
+			findings, instead = "no end of the TLS handshake", cutShort
 		}
 		all[name] = mode{in: withTLS, verdict: result.Fail, findings: findings, instead: instead,
 			answers: func(r *usppb.Record) bool { return r.GetPayloadSecurity() == usppb.Record_TLS12 },
@@ -147,7 +148,7 @@ func sessionModes() map[string]mode {
 		"an alert after the TLS handshake":           {[]byte{21, 3, 3, 0, 2, 2, 80}, needsAnother},
 		"a TLS record of 15 MiB after the handshake": {append([]byte{23, 3, 3, 0xff, 0xff}, make([]byte, largest)...), "a TLS record of 65540 bytes"},
 		"a TLS record that nobody has encrypted":     {append([]byte{23, 3, 3, 0, 40}, make([]byte, 40)...), needsAnother},
-		"a TLS record cut short after the handshake": {[]byte{23, 3, 3, 0, 40, 1}, "no reply to Get within"},
+		"a TLS record cut short after the handshake": {[]byte{23, 3, 3, 0, 40, 1}, cutShort},
 	} {
 		// the MAC of the answer, which does not cover the payload, is right
 		all[name] = mode{in: withTLS, secures: true, verdict: result.Fail, findings: after.findings,
