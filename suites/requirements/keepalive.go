@@ -19,7 +19,7 @@ const (
 	longestPings = 60
 )
 
-// keepsAlive is R-WS.17 and R-WS.18: the Agent sends Pings, as often as it is told to.
+// keepsAlive is R-WS.17 and R-WS.18: the Agent sends Pings, as often as KeepAliveInterval says.
 func keepsAlive(c *harness.Case) {
 	c.Uses(plan.NeedTiming)
 	const name = "KeepAliveInterval"
