@@ -19,7 +19,7 @@ func begunRun(t *testing.T, dir, text string) (p *program.Program, kill func()) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := p.Command(t, self(t), "run", "--link", "mqtt5", "--out", dir, "--instances=1", "1.36", "1.59", "1.79")
+	cmd := p.Command(t, self(t), "run", "--link", "mqtt5", "--out", dir, "--instances=1", "1.36", "1.53", "1.103")
 	cmd.Stdout, cmd.Stderr = writer, writer
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func begunRun(t *testing.T, dir, text string) (p *program.Program, kill func()) 
 // TestAKilledRunGoesOn kills a run at several moments, goes on, and wants what a run has that was left alone.
 func TestAKilledRunGoesOn(t *testing.T) {
 	t.Parallel()
-	for _, moment := range []string{"to run", "pass 1.36", "pass 1.59"} {
+	for _, moment := range []string{"to run", "pass 1.36", "pass 1.53"} {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "out")

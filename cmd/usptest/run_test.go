@@ -232,7 +232,7 @@ func startedRun(t *testing.T, dir string, flags ...string) (*program.Program, *e
 		t.Fatal(err)
 	}
 	args := append([]string{"run", "--link", "mqtt5", "--out", dir}, flags...)
-	cmd := p.Command(t, self(t), append(args, "1.36", "1.59", "1.79")...)
+	cmd := p.Command(t, self(t), append(args, "1.36", "1.53", "1.103")...)
 	cmd.Stdout, cmd.Stderr = writer, writer
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
