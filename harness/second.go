@@ -43,17 +43,21 @@ func (c *Case) NewController() (second *controller.Controller, row string, err e
 	if err != nil {
 		return nil, "", err
 	}
-	second, joined := c.Join(id) // not before the Agent knows it: the link may dial
-	c.Cleanup("end the sessions of the second Controller", func(context.Context) error { joined.Leave(); return nil })
+	further, joined := c.Join(id) // not before the Agent knows it: the link may dial
+	c.Cleanup("end the sessions of the second Controller", func(context.Context) error {
+		further.FallSilent()
+		joined.Leave()
+		return nil
+	})
 	if err := c.leadTo(joined, own, values, created.Path); err != nil {
 		return nil, "", err
 	}
 	ctx, cancel := context.WithTimeout(c, c.ReconnectWait().D)
 	defer cancel()
-	if err := second.Connected(ctx); err != nil {
+	if err := further.Connected(ctx); err != nil {
 		return nil, "", err
 	}
-	return second, created.Path, expect.Type(second.Get(c, EndpointID), usp.GetResp)
+	return further, created.Path, expect.Type(further.Get(c, EndpointID), usp.GetResp)
 }
 
 // Join has a further Controller take part, which the Agent need not know. Leave ends that.

@@ -74,6 +74,7 @@ type office struct {
 	conns       map[uint64]bool        // the connections over which the Agent has spoken
 	notifies    map[string]string      // the links over which the newest Notifies came first, by msg_id; see duplicate
 	ackBytes    int                    // what the acks that wait take
+	silent      map[string]bool        // Endpoint IDs of Controllers that acknowledge nothing any more
 
 	receiving sync.Mutex // held while a Record is written to the journal and judged
 }
@@ -132,7 +133,8 @@ func New(ctx context.Context, j *journal.Journal, l link.Link, o Options) *Contr
 	c := (&office{
 		ownIDs: idPrefix + strings.ToLower(rand.Text()[:runLetters]) + "-",
 		opts:   o, journal: j, link: l, acks: make(chan ack, maxAcks),
-		sent: map[string]request{}, asking: map[string]bool{}, odd: map[string]bool{}, withheld: map[string]bool{}, controllers: map[string]*Controller{},
+		sent: map[string]request{}, asking: map[string]bool{}, odd: map[string]bool{}, withheld: map[string]bool{},
+		controllers: map[string]*Controller{}, silent: map[string]bool{},
 		notifies: map[string]string{}, conns: map[uint64]bool{},
 	}).controller(o.ID, l)
 	l.OnRecord(c.receive)
@@ -163,6 +165,7 @@ func (o *office) controller(id string, end link.End) *Controller {
 	c := &Controller{office: o, id: id, end: end, plain: session.Plain{Header: o.header(id, o.opts.AgentID)}}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	delete(o.silent, id)
 	o.controllers[id] = c
 	return c
 }
@@ -496,6 +499,14 @@ func (c *Controller) Acknowledge(subscription string) {
 	delete(c.withheld, subscription)
 }
 
+// FallSilent ends the acknowledgement of Notifies in this Controller's name, also of those that have come already: an Agent may admit a
+// Controller again that it hears of after its row was deleted.
+func (c *Controller) FallSilent() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.silent[c.id] = true
+}
+
 // AnswerNotify acknowledges one Notify that was withheld, in the name of the endpoint that it was for.
 func (c *Controller) AnswerNotify(ctx context.Context, m *Message) error {
 	return c.answer(ctx, ack{msgID: m.GetHeader().GetMsgId(), subscription: m.GetBody().GetRequest().GetNotify().GetSubscriptionId(),
@@ -519,6 +530,12 @@ func (c *Controller) answer(ctx context.Context, a ack) error {
 				return err
 			}
 		}
+		return nil
+	}
+	c.mu.Lock()
+	silent := c.silent[a.controllerID]
+	c.mu.Unlock()
+	if silent {
 		return nil
 	}
 	resp := usp.NewNotifyResp(a.msgID, a.subscription)

@@ -63,6 +63,9 @@ func TestNotifiesAreAcknowledgedByPolicy(t *testing.T) {
 		c.Acknowledge("held") // what was withheld stays so
 		l.tell(t, ownID, notify("6", "held", true))
 		want("1 boot", "4 boot", "3 held", "6 held")
+		c.FallSilent()
+		l.tell(t, ownID, notify("7", "boot", true))
+		want("1 boot", "4 boot", "3 held", "6 held")
 		wantNone(t, c)
 	})
 }

@@ -1,6 +1,8 @@
 package messages
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/usptest/usptest/harness"
@@ -179,15 +181,24 @@ func operateUnknownArgument(c *harness.Case) {
 	timer, name, seconds := timer(c)
 	c.Step(1, "operate %s with an argument that it does not have", timer)
 	operated := c.Agent.Operate(c, timer, "", usp.Params{seconds: "10", "InvalidArgument": "2"})
+	var request string
 	if !c.Metric(1, func(m *harness.Metric) {
 		result, err := expect.OneOperation(operated, name, executed(c, timer)...)
 		m.Must(err, operated.Evidence())
 		m.Must(expect.RequestPath(result))
+		request = expect.WithoutDot(result.GetReqObjPath()) + "."
 	}) {
 		return
 	}
 	c.Step(3, "let the timer run out")
 	c.Pause(c.Scaled(delay))
+	_ = c.Eventually(delay, func() error { // while it runs, the device may refuse another one with the same command_key
+		status, err := c.Read(request + "Status")
+		if err == nil && slices.Contains([]string{"Requested", "Active", "Canceling"}, status) {
+			return fmt.Errorf("%s is %s", request, status)
+		}
+		return nil
+	})
 }
 
 // operateMissingArgument is 1.100. The command key is of this run alone: with it, a Notify counts under the ID of any Subscription. Timers
