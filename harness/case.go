@@ -145,16 +145,20 @@ func (c *Case) must(v result.Verdict, err error) {
 	}
 }
 
-// parted adds to the error of a device that cannot be reached why it left: what its last Disconnect Record of this case says.
+// parted adds to the error of a device that cannot be reached why it left, where its last Record of this case is a Disconnect.
 func (c *Case) parted(err error) error {
 	if !errors.Is(err, link.ErrUnreachable) {
 		return err
 	}
 	for _, e := range slices.Backward(c.Journal.Everything(0)) {
 		record, ok := e.Body.(*usppb.Record)
-		if left := record.GetDisconnect(); ok && e.Dir == journal.In && left != nil {
+		if !ok || e.Dir != journal.In {
+			continue
+		}
+		if left := record.GetDisconnect(); left != nil {
 			return fmt.Errorf("the device disconnected with %s, %q; %w", usp.ErrCode(left.GetReasonCode()), left.GetReason(), err)
 		}
+		break // it came back since
 	}
 	return err
 }

@@ -289,11 +289,15 @@ func TestADeviceThatLeftSaysWhy(t *testing.T) {
 		"left":                {journal.In, link.ErrUnreachable, want},
 		"left by the harness": {journal.Out, link.ErrUnreachable, "no Agent can be reached"},
 		"is still in reach":   {journal.In, errors.New("refused"), "refused"},
+		"came back since":     {journal.In, link.ErrUnreachable, "no Agent can be reached"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, _ := newBench(t, nil)
 			b.Journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: test.dir, Body: &usppb.Record{RecordType: &usppb.Record_Disconnect{
 				Disconnect: &usppb.DisconnectRecord{ReasonCode: 7102, Reason: "no TLS here"}}}})
+			if name == "came back since" {
+				b.Journal.Append(journal.Event{Layer: journal.LayerRecord, Dir: journal.In, Body: &usppb.Record{}})
+			}
 			r, _ := b.Run(t.Context(), planned(2), func(c *Case) {
 				c.Metric(1, func(m *Metric) { m.Must(test.err) })
 				c.DeviceMust(test.err)
