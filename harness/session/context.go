@@ -319,6 +319,14 @@ func (c *Context) take(r *usppb.Record, body *usppb.SessionContextRecord) (t Tak
 	// a Record of one that this side has replaced by another one since, into which the other side will follow
 	overtaken := crossed && was.own && c.own && c.next > 1
 	switch {
+	case overtaken || crossed && body.GetSequenceId() != 1 && r.GetPayloadSecurity() == security:
+		if c.ended != nil && c.ended.id == body.GetSessionId() {
+			t, err := c.ended.take(r, body)
+			t.Reply, t.Lost = nil, nil // nothing more is sent in it
+			return t, err
+		}
+		t.Note = fmt.Sprintf("the Record %d of session context %d came after its end", body.GetSequenceId(), body.GetSessionId())
+		return t, nil
 	case r.GetPayloadSecurity() != security: // R-E2E.19, R-E2E.21
 		err := fmt.Errorf("payload_security is %s in a session context with %s", r.GetPayloadSecurity(), security)
 		if body.GetSessionId() == c.id {
@@ -330,14 +338,6 @@ func (c *Context) take(r *usppb.Record, body *usppb.SessionContextRecord) (t Tak
 		t.Lost = c.Restart()
 		t.Broken = fmt.Errorf("session_id is %d, want one greater than 1 (R-E2E.3)", body.GetSessionId())
 		return t, t.Broken
-	case crossed && (body.GetSequenceId() != 1 || overtaken):
-		if c.ended != nil && c.ended.id == body.GetSessionId() {
-			t, err := c.ended.take(r, body)
-			t.Reply, t.Lost = nil, nil // nothing more is sent in it
-			return t, err
-		}
-		t.Note = fmt.Sprintf("the Record %d of session context %d came after its end", body.GetSequenceId(), body.GetSessionId())
-		return t, nil
 	case body.GetSessionId() != c.id: // R-E2E.4, R-E2E.6
 		t.Lost, t.Begun = c.begin(body.GetSessionId(), false), true
 		c.resumed = crossed

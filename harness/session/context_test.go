@@ -239,7 +239,6 @@ func TestALeftContextDoesNotComeBack(t *testing.T) {
 	}
 }
 
-// Records are as large as allowed and no larger, and the Message is whole again on the other side.
 // TestContextsWithoutRecordsAreNotRemembered: they would push those out to which the other side may still answer.
 func TestContextsWithoutRecordsAreNotRemembered(t *testing.T) {
 	a, b := pair()
@@ -262,6 +261,7 @@ func TestContextsWithoutRecordsAreNotRemembered(t *testing.T) {
 	}
 }
 
+// Records are as large as allowed and no larger, and the Message is whole again on the other side.
 func TestSegments(t *testing.T) {
 	for _, size := range []int{1, 400, 512, 1000, 5000} {
 		c, other := pair()

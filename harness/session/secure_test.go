@@ -305,3 +305,23 @@ func FuzzTLS(f *testing.F) {
 		}
 	})
 }
+
+// This side asks again with TLS in payloads, and then the answer comes that the other side gives without.
+func TestALateAnswerInTheClearDoesNotEndTheContextWithTLS(t *testing.T) {
+	c, other := pair()
+	asked, _ := c.Out([]byte("asked"))
+	if _, err := other.In(asked[0]); err != nil {
+		t.Fatal(err)
+	}
+	late, _ := other.Out([]byte("answer"))
+	c.TLS = &TLS{Certificate: identity(t, elliptic.P256()), Unprotected: true}
+	c.Restart()
+	if _, err := c.Out([]byte("again")); err != nil {
+		t.Fatal(err)
+	}
+	id := c.ID()
+	got, err := c.In(late[0])
+	if err != nil || got.Broken != nil || got.Note == "" || len(got.Lost) != 0 || c.ID() != id {
+		t.Errorf("got %+v, %v, session context %d, want %d", got, err, c.ID(), id)
+	}
+}
