@@ -4,7 +4,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/usptest/usptest/harness/plan"
@@ -51,6 +54,49 @@ func TestPlanAndBodies(t *testing.T) {
 	}
 	if sum != len(bodies) || written == 0 {
 		t.Errorf("the chapters have %d bodies for %d cases: two have a body for one; %d cases have texts", sum, len(bodies), written)
+	}
+}
+
+// TestBodiesAndRequirements compares bodies and requirements: a rule by which the bodies of a chapter find a device at fault, beside the
+// metrics, is a requirement that a case of the chapter names.
+func TestBodiesAndRequirements(t *testing.T) {
+	p, err := plan.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, id := regexp.MustCompile(`(?:Beyond\(|contents += )"([^"]*R-[^"]*)"`), regexp.MustCompile(`R-[A-Z0-9]+\.\d+[a-z]*`)
+	rules := 0
+	for folder, chapter := range map[string]int{"messages": 1, "access": 2, "records": 3, "mtp": 4, "stomp": 6, "websocket": 7, "discovery": 8,
+		"functionality": 9, "bulkdata": 10, "mqtt": 11} {
+		var named []string
+		for _, c := range p.Cases {
+			if c.Chapter == chapter {
+				named = append(named, c.Requirements...)
+			}
+		}
+		files, err := filepath.Glob(folder + "/*.go")
+		if err != nil || len(files) == 0 || len(named) == 0 {
+			t.Fatalf("%s: %d files, %d requirements, %v", folder, len(files), len(named), err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			for _, m := range source.FindAllStringSubmatch(string(text), -1) {
+				for _, rule := range id.FindAllString(m[1], -1) {
+					if rules++; !slices.Contains(named, rule) {
+						t.Errorf("%s judges %s, and no case of chapter %d names it in its requirements", file, rule, chapter)
+					}
+				}
+			}
+		}
+	}
+	if rules < 20 {
+		t.Errorf("want at least 20 rules beside the metrics, got %d: does the pattern still fit?", rules)
 	}
 }
 
