@@ -84,7 +84,23 @@ var (
 	modelParamForm   = pathForm{ParseRelativeSchemaPath, []PathKind{ParameterPath}, true}
 	modelCommandForm = pathForm{ParseRelativeSchemaPath, []PathKind{CommandPath}, true}
 	modelEventForm   = pathForm{ParseRelativeSchemaPath, []PathKind{EventPath}, true}
+
+	registeredForm = pathForm{parseRegistered, []PathKind{ObjectPath, CommandPath, EventPath, ParameterPath}, false}
 )
+
+// parseRegistered reads the path of a Service Element: names alone, without rows of any table (TR-369 R-REG.2).
+func parseRegistered(s string) (Path, error) {
+	p, err := ParsePath(s)
+	if err != nil {
+		return p, err
+	}
+	for _, segment := range p.Segments {
+		if segment.Kind != NameSegment || segment.Follow != 0 {
+			return p, Differs("", Quote(s), "names alone, without the row of a table")
+		}
+	}
+	return p, nil
+}
 
 // reported walks over the paths that a Message reports, in order, until one is refused. The place is put before the
 // error on the way out (at), so that a Message without fault costs no text.
@@ -104,7 +120,7 @@ func (v reported) request(r *usppb.Request) error {
 		return at("notify", v.notify(n))
 	}
 	return each("register.reg_paths", r.GetRegister().GetRegPaths(), func(p *usppb.Register_RegistrationPath) error {
-		return v.field("path", p.Path, modelObjectForm)
+		return v.field("path", p.Path, registeredForm)
 	})
 }
 

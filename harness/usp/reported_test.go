@@ -22,6 +22,13 @@ func TestReportedPaths(t *testing.T) {
 		return m.GetBody().GetResponse().GetGetSupportedDmResp().ReqObjResults[0].SupportedObjs[0]
 	}
 	notify := func(n *usppb.Notify) *usppb.Msg { return NewMsg("1", n) }
+	register := func(paths ...string) *usppb.Msg {
+		m := &usppb.Register{}
+		for _, path := range paths {
+			m.RegPaths = append(m.RegPaths, &usppb.Register_RegistrationPath{Path: path})
+		}
+		return NewMsg("1", m)
+	}
 	const resolved = "body.response.get_resp.req_path_results[0].resolved_path_results[0]"
 	for _, c := range []struct {
 		name, where, want string
@@ -69,15 +76,22 @@ func TestReportedPaths(t *testing.T) {
 			Notification: &usppb.Notify_ObjDeletion{ObjDeletion: &usppb.Notify_ObjectDeletion{ObjPath: "Device.X."}}})},
 		{"a completion", "notify.oper_complete.command_name", "command path", ValidatePaths, notify(&usppb.Notify{
 			Notification: &usppb.Notify_OperComplete{OperComplete: &usppb.Notify_OperationComplete{ObjPath: "Device.", CommandName: "Reboot"}}})},
+		{"registered a placeholder", "body.request.register.reg_paths[1].path", "", ValidatePaths, register("Device.X.", "Device.X.{i}.Y.")},
+		{"registered a row", "register.reg_paths[0].path", "names alone", ValidatePaths, register("Device.X.1.")},
+		{"registered a parameter of a row", "register.reg_paths[0].path", "names alone", ValidatePaths, register("Device.X.1.Y")},
+		{"registered any row", "register.reg_paths[0].path", "names alone", ValidatePaths, register("Device.X.*.Y()")},
+		{"registered a reference", "register.reg_paths[0].path", "names alone", ValidatePaths, register("Device.X.Ref+.Y!")},
+		{"registered no path", "register.reg_paths[0].path", "'.'", ValidatePaths, register("Device")},
 	} {
 		wantMismatch(t, c.name, c.check(c.msg), c.where, c.want)
 	}
-	// Echoes of a request and failed commands are not the Agent's own words.
+	// Echoes of a request and failed commands are not the Agent's own words; a Service Element of any kind may be registered.
 	for _, m := range []*usppb.Msg{
 		NewGet("1", "nonsense"),
 		NewError("1", CodeInvalidPath, "", &usppb.Error_ParamError{ParamPath: "nonsense", ErrCode: 7026}),
 		NewMsg("1", &usppb.OperateResp{OperationResults: []*usppb.OperateResp_OperationResult{{ExecutedCommand: "nonsense",
 			OperationResp: &usppb.OperateResp_OperationResult_CmdFailure{}}}}),
+		register("Device.", "Device.X.Y.", "Device.X.Y", "Device.X.Y()", "Device.X.Y!"),
 		nil,
 	} {
 		if err := ValidatePaths(m); err != nil {
