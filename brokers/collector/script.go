@@ -5,16 +5,23 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/usptest/usptest/harness/journal"
 )
 
 // rules are what the script says at one moment. The zero value answers every POST and PUT with 200 and the rest with 405.
 type rules struct {
-	codes  []int // for the next requests, one each
-	always int   // for those after them, when not 0
-	delay  time.Duration
+	codes  []int         // for the next requests, one each
+	always int           // for those after them, when not 0
+	held   chan struct{} // not nil: answers wait until it is closed
+}
+
+// release lets the answers go that are held back.
+func (r *rules) release() {
+	if r.held != nil {
+		close(r.held)
+		r.held = nil
+	}
 }
 
 type script struct {
@@ -28,8 +35,8 @@ func (s *script) set(change func(*rules)) {
 	change(&s.now)
 }
 
-// next returns how to answer the request at hand.
-func (s *script) next(method string) (code int, delay time.Duration) {
+// next returns how to answer the request at hand, and what to wait for before; nil is nothing.
+func (s *script) next(method string) (code int, held <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -42,7 +49,7 @@ func (s *script) next(method string) (code int, delay time.Duration) {
 	default:
 		code = http.StatusMethodNotAllowed
 	}
-	return code, s.now.delay
+	return code, s.now.held
 }
 
 // did records a verb of the script.
@@ -63,10 +70,20 @@ func (s *Server) StatusAlways(code int) {
 	s.script.set(func(r *rules) { r.always = code })
 }
 
-// Delay holds every answer back for so long.
-func (s *Server) Delay(d time.Duration) {
-	s.did("Delay", "answers come %s late", d)
-	s.script.set(func(r *rules) { r.delay = d })
+// Hold holds every answer back until Release.
+func (s *Server) Hold() {
+	s.did("Hold", "answers are held back")
+	s.script.set(func(r *rules) {
+		if r.held == nil {
+			r.held = make(chan struct{})
+		}
+	})
+}
+
+// Release sends the answers that Hold kept, and those of later requests at once.
+func (s *Server) Release() {
+	s.did("Release", "answers are sent")
+	s.script.set((*rules).release)
 }
 
 // Down cuts every connection and stops listening, until Up.
@@ -84,5 +101,8 @@ func (s *Server) Up() error {
 // Reset returns to the default behaviour. Connections stay, and so does Down.
 func (s *Server) Reset() {
 	s.did("Reset", "default behaviour")
-	s.script.set(func(r *rules) { *r = rules{} })
+	s.script.set(func(r *rules) {
+		r.release()
+		*r = rules{}
+	})
 }

@@ -81,18 +81,16 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	s.record(c, newRequest(r, body, err))
 	var tooLarge *http.MaxBytesError
-	code, delay := s.script.next(r.Method)
+	code, held := s.script.next(r.Method)
 	switch {
 	case errors.As(err, &tooLarge):
 		code = http.StatusRequestEntityTooLarge
 	case err != nil:
 		code = http.StatusBadRequest
 	}
-	if delay > 0 {
-		timer := time.NewTimer(delay)
-		defer timer.Stop()
+	if held != nil {
 		select {
-		case <-timer.C:
+		case <-held:
 		case <-r.Context().Done():
 			return
 		}

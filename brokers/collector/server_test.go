@@ -203,16 +203,37 @@ func TestScript(t *testing.T) {
 	expect(200)
 }
 
-func TestDelay(t *testing.T) {
+func TestHold(t *testing.T) {
 	s, j := start(t, Options{})
-	s.Delay(time.Hour)
-	c := dial(t, s.Addr())
-	io.WriteString(c, "POST /late HTTP/1.1\r\nHost: x\r\n\r\n")
-	awaitEvent(t, j, 0, journal.In, Received)
-	if post := j.Since(0); slices.ContainsFunc(post, func(e *journal.Event) bool { return e.Type == Response }) {
-		t.Error("answered at once")
+	ask := func() net.Conn {
+		mark := j.Mark()
+		c := dial(t, s.Addr())
+		io.WriteString(c, "POST /late HTTP/1.0\r\nHost: x\r\n\r\n")
+		awaitEvent(t, j, mark, journal.In, Received)
+		return c
 	}
-	if err := s.Close(); err != nil { // does not wait for the hour to pass
+	for name, release := range map[string]func(){"Release": s.Release, "Reset": s.Reset} {
+		s.Hold()
+		s.Hold()
+		mark := j.Mark()
+		clients := []net.Conn{ask(), ask()}
+		held := j.Mark()
+		release()
+		for _, c := range clients {
+			if answer, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.0 200 ") {
+				t.Errorf("%s: answered with %q, %v", name, answer, err)
+			}
+		}
+		if first := awaitEvent(t, j, mark, journal.Out, Response); first.Seq <= held {
+			t.Errorf("%s: answered at once", name)
+		}
+		if got := post(t, "http://"+s.Addr(), nil); got != 200 {
+			t.Errorf("%s: the next answer is %d", name, got)
+		}
+	}
+	s.Hold()
+	ask()
+	if err := s.Close(); err != nil { // does not wait for Release
 		t.Error(err)
 	}
 }

@@ -4,41 +4,50 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/usp"
 )
 
 const (
-	logFiles    = "Device.DeviceInfo.VendorLogFile."
-	uploadPath  = "/r-opr-2"
-	uploadDelay = 2 * time.Second // of the server's answers
+	logFiles       = "Device.DeviceInfo.VendorLogFile."
+	uploadPath     = "/r-opr-2"
+	uploadPatience = 20 * time.Second // for the end of uploads whose answers are there
 )
 
-// requestEach is R-OPR.2. The log files of the device are uploaded to a server that takes its time, so that the commands are under way
-// together.
+// requestEach is R-OPR.2. The log files of the device are uploaded to a server that holds its answers back, so that the commands are under
+// way together. Those that fail all the same are at an end, and their Requests are gone (R-OPR.0).
 func requestEach(c *harness.Case) {
+	c.Uses(plan.NeedNotify)
 	listed := c.Agent.GetInstances(c, true, logFiles)
 	rows, err := expect.OneInstances(listed, logFiles)
 	if !described(c, logFiles+"{i}.", "Upload()") || err != nil || len(rows) < 2 {
 		c.Unsupported("the device has no two vendor log files with Upload(), and no other asynchronous command in a table is harmless")
 	}
 	command := logFiles + "*.Upload()"
-	c.Step(1, "operate %s, with a server that answers after %s", command, uploadDelay)
+	c.Step(1, "subscribe to the OperationComplete of %s, and operate it, with a server that holds its answers back", command)
+	var each []string
+	for _, row := range rows {
+		each = append(each, row+"Upload()")
+	}
+	id := c.SubscribeToCompletion(strings.Join(each, ","))
 	key := c.Fresh("upload")
 	c.Cleanup("wait until the uploads have ended", func(ctx context.Context) error { return uploadsEnd(ctx, c, key) })
-	c.HTTP().Delay(uploadDelay)
+	c.Cleanup("answer the uploads", func(context.Context) error {
+		c.HTTP().Release()
+		return nil
+	})
+	c.HTTP().Hold()
 	operated := c.Agent.Operate(c, command, key, usp.Params{"URL": c.HTTP().URL + uploadPath})
 	requests := map[string]string{} // the Request of each command
 	if !c.Metric(1, func(m *harness.Metric) {
 		m.Must(expect.Type(operated, usp.OperateResp), operated.Evidence())
 		owner := map[string]string{}
-		var want, executed []string
-		for _, row := range rows {
-			want = append(want, row+"Upload()")
-		}
+		var executed []string
 		for _, r := range operated.Body().GetResponse().GetOperateResp().GetOperationResults() {
 			executed = append(executed, r.GetExecutedCommand())
 			if f := r.GetCmdFailure(); f != nil {
@@ -53,7 +62,7 @@ func requestEach(c *harness.Case) {
 			}
 			owner[request], requests[r.GetExecutedCommand()] = r.GetExecutedCommand(), request
 		}
-		m.Must(expect.SameSet("operation_results: executed_command", want, executed))
+		m.Must(expect.SameSet("operation_results: executed_command", each, executed))
 	}) {
 		return
 	}
@@ -63,17 +72,28 @@ func requestEach(c *harness.Case) {
 	}
 	c.Step(2, "get the Request of each")
 	c.Metric(2, func(m *harness.Metric) {
+		found := usp.Params{}
 		for _, name := range usp.Params(requests).Names() {
 			got, err := c.Read(expect.WithoutDot(requests[name]) + ".Command")
-			m.Must(err)
-			m.Must(expect.Equal(requests[name]+"Command", name, got), c.Journal.Mark())
+			if err == nil {
+				found[name] = got
+				continue
+			}
+			_, unfinished := c.AwaitCompletion(c.NotifyWait(), operated.Sent, id, name, key)
+			if unfinished != nil {
+				m.Must(err, operated.Evidence())
+			}
+			m.Note("%s has ended without an answer of the server, and its Request is gone", name)
+		}
+		for _, name := range found.Names() {
+			m.Must(expect.Equal(requests[name]+"Command", name, found[name]), c.Journal.Mark())
 		}
 	})
 }
 
 // uploadsEnd waits until the commands with a command_key have no Request any more.
 func uploadsEnd(ctx context.Context, c *harness.Case, key string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*uploadDelay)
+	ctx, cancel := context.WithTimeout(ctx, uploadPatience)
 	defer cancel()
 	for {
 		running := fmt.Sprintf("%sRequest.[CommandKey==%q].Command", localAgent, key)
