@@ -75,7 +75,8 @@ func EndContext(ctx context.Context, by *controller.Controller, object, mode str
 	return nil
 }
 
-// GoOutside makes a device that requires session contexts allow requests without until the end of the case, in which they go so.
+// GoOutside makes a device that requires session contexts allow requests without until the end of the case, in which they go so. Before
+// TR-181 2.15 there is no SessionMode, and with it no way to allow both.
 func (c *Case) GoOutside() {
 	secure, requires := c.Agent.Keeps()
 	if !requires {
@@ -84,6 +85,11 @@ func (c *Case) GoOutside() {
 	row, err := c.ControllerRow()
 	c.DeviceMust(err)
 	object := row + "E2ESession."
+	is, err := c.ReadAll(object)
+	c.DeviceMust(err)
+	if _, modern := is[object+"SessionMode"]; !modern {
+		c.Unsupported("requests go within session contexts, and the device has no SessionMode that could allow others")
+	}
 	c.Restore(object, "SessionMode")
 	c.Cleanup("go within session contexts", func(context.Context) error {
 		c.Agent.KeepContext(secure)

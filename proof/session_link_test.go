@@ -57,6 +57,40 @@ func TestWithinSessionContexts(t *testing.T) {
 	}
 }
 
+// TestChecksOutsideRequiredContexts breaks agents that require session contexts in what only requests without one can show: the checks have
+// them allowed, and find it.
+func TestChecksOutsideRequiredContexts(t *testing.T) {
+	t.Parallel()
+	p, err := plan.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		id, link, required, defect string
+		metric                     int
+	}{
+		{"R-MSG.1", "mqtt5", "context-required", "unknown-payload-security-taken", 3},
+		{"R-MSG.8", "mqtt5", "context-required", "both-kinds-handled", 3},
+		{"R-UDS.16", "uds", "context-required-over-uds", "uds-takes-early-records", 2},
+	} {
+		t.Run(test.id, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			s := open(ctx, t, runner.SessionOptions{DUT: device(t, test.required, test.defect), Link: test.link})
+			defer s.Close()
+			c, _ := p.Case(test.id)
+			r, err := s.Run(ctx, c, suites.Bodies()[test.id])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Verdict != result.Fail || r.Metrics[test.metric-1].Verdict != result.Fail {
+				t.Errorf("want metric %d to fail, got %s: %s", test.metric, r.Verdict, r.Reason)
+			}
+		})
+	}
+}
+
 // goWithin requires that the requests of a Controller among events go within session contexts, and that there are some.
 func goWithin(t *testing.T, controller string, events []*journal.Event, security usppb.Record_PayloadSecurity) {
 	t.Helper()

@@ -69,6 +69,7 @@ func carriedBy(s *harness.Session, m *controller.Message, within bool) error {
 
 // incomplete is R-MSG.8 and R-ENC.3: Messages without what every Message has, with more than one may have, and one that comes twice.
 func incomplete(c *harness.Case) {
+	c.GoOutside()
 	row, _ := c.Subscribe(usp.Params{"Enable": "false"})
 	enable := usp.NewSet("", false, usp.Update(row, usp.Params{"Enable": "true"}, nil))
 

@@ -18,7 +18,8 @@ const unknown = 99
 
 // senseless is R-MSG.1 and what else TR-369 says of Messages that are lawful Protocol Buffers and make no sense.
 func senseless(c *harness.Case) {
-	c.Step(1, "send Messages that make no sense, each with a Get behind it")
+	c.GoOutside()
+	c.Step(1, "send Messages that make no sense, and a Notify, each with a Get behind it")
 	empty := func(body *usppb.Body) *usppb.Msg {
 		return &usppb.Msg{Header: &usppb.Header{MsgId: c.Agent.NewMsgID(), MsgType: usppb.Header_GET}, Body: body}
 	}

@@ -19,6 +19,7 @@ import (
 
 // udsHandshakes is R-UDS.16 and what else TR-369 says of handshakes and frames over Unix domain sockets.
 func udsHandshakes(c *harness.Case) {
+	c.GoOutside()
 	c.Cleanup("let the device connect again", c.ConnectAnew)
 	began := c.Journal.Mark()
 	c.Step(1, "send a Get over a new connection before the handshake, then take part in the handshake, and send another Get")
