@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/brokers/stomp"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
@@ -17,7 +18,7 @@ import (
 // stompFrames is R-STOMP.5 and what else TR-369 says of the frames of an Agent in an ordinary session.
 func stompFrames(c *harness.Case) {
 	c.Uses(plan.NeedReconfiguration)
-	const host, beats, interval = "VirtualHost", "EnableHeartbeats", "ServerRetryInitialInterval"
+	const host, beats, interval, login = "VirtualHost", "EnableHeartbeats", "ServerRetryInitialInterval", "Username"
 	row, began := c.BrokerRow(), c.Journal.Mark()
 	c.Cleanup("connect as configured before", c.ConnectAnew)
 	wanted := usp.Params{host: c.Fresh("host"), beats: "false", interval: "3"}
@@ -58,6 +59,25 @@ func stompFrames(c *harness.Case) {
 			m.Saw(opening.Seq)
 		})
 	}
+	switch secured := c.TLSOf(opening.Conn); {
+	case secured != nil && len(secured.Body.(*gate.TLS).Peer) > 0:
+		c.NotApplicable(7, "the device shows a client certificate")
+	case values[row+login] == "":
+		c.NotApplicable(7, "the device has no "+login+", or leaves it empty")
+	default:
+		c.Metric(7, func(m *harness.Metric) {
+			m.Saw(opening.Seq)
+			got, there := asked.Header("login")
+			if !there {
+				m.Must(&usp.Mismatch{Where: asked.Command, Want: "a header login", Got: "none"}, opening.Seq)
+			}
+			m.Must(expect.Equal(asked.Command+": header login", values[row+login], got), opening.Seq)
+			if _, there := asked.Header("passcode"); !there {
+				m.Must(&usp.Mismatch{Where: asked.Command, Want: "a header passcode", Got: "none"}, opening.Seq)
+			}
+			m.Note("the value of passcode is not judged: no device shows its Password")
+		})
+	}
 
 	end := stompEnd{c, c.ControllerAddress + "/r-stomp-23"}
 	c.Step(3, "get %s and ask for the answer at %q", endpointID, end.replyTo)
@@ -86,6 +106,18 @@ func stompFrames(c *harness.Case) {
 			}
 		})
 	}
+	c.Metric(8, func(m *harness.Metric) {
+		for _, e := range c.Journal.Since(began) {
+			f, ok := e.Body.(*stomp.Frame)
+			if !ok || e.Dir != journal.In || f.Command != "SUBSCRIBE" {
+				continue
+			}
+			m.Saw(e.Seq)
+			if ack, there := f.Header("ack"); there { // STOMP 1.2: without it, it is auto
+				m.Must(expect.Equal("SUBSCRIBE: header ack", "auto", ack), e.Seq)
+			}
+		}
+	})
 }
 
 // setWhatIsThere sets those of some parameters of an object that the device has and lets be set, and puts them back at the end. It returns
