@@ -42,14 +42,20 @@ func udsHandshakes(c *harness.Case) {
 	}
 	after := c.Agent.Get(c, endpointID)
 	c.DeviceMust(expect.Type(after, usp.GetResp))
-	c.Metric(2, func(m *harness.Metric) {
+	if c.Metric(2, func(m *harness.Metric) {
 		for _, e := range c.Emitted(began, c.Journal.Mark()) {
 			if e.MsgID() == early.GetHeader().GetMsgId() {
 				m.Must(expect.Nothing("answer to the Get before the handshake", e.Describe()), e.Seq)
 			}
 		}
 		m.Saw(after.Evidence())
-	})
+	}) {
+		c.Metric(8, func(m *harness.Metric) {
+			record, first, err := c.FirstRecord(c.Journal.At(greeted))
+			m.Must(err, greeted)
+			m.Must(expect.Equal("first Record over the connection", "UDSConnect", usp.RecordType(record)), first.Seq)
+		})
+	}
 
 	c.Step(2, "send a field of a type that TR-369 does not have, alone and before the Record of a Get")
 	mark := c.Journal.Mark()
