@@ -26,15 +26,23 @@ func senseless(c *harness.Case) {
 	bodiless := empty(&usppb.Body{})
 	kindless := empty(&usppb.Body{MsgBody: &usppb.Body_Request{Request: &usppb.Request{}}})
 	unasked := usp.NewMsg(c.Agent.NewMsgID(), &usppb.GetResp{})
+	misdirected := usp.NewMsg(c.Agent.NewMsgID(), &usppb.Notify{SubscriptionId: c.Fresh("none"), SendResp: true,
+		Notification: &usppb.Notify_Event_{Event: &usppb.Notify_Event{ObjPath: "Device.", EventName: "Boot!"}}})
 	var answers []*controller.Message
 	if !c.Metric(1, func(m *harness.Metric) {
 		for _, odd := range []struct {
-			what string
-			msg  *usppb.Msg
-		}{{"a Message without a body", bodiless}, {"a Request without a kind", kindless}, {"a response that nobody asked for", unasked}} {
+			what   string
+			msg    *usppb.Msg
+			lawful usp.MsgType // type of an answer, beside Error
+		}{
+			{"a Message without a body", bodiless, usp.Error},
+			{"a Request without a kind", kindless, usp.Error},
+			{"a response that nobody asked for", unasked, usp.Error},
+			{"a Notify", misdirected, usp.NotifyResp}, // from an Agent that is a Controller, too
+		} {
 			answer, err := provoke(c, odd.msg)
 			answers = append(answers, answer)
-			if err == nil && answer != nil {
+			if err == nil && answer != nil && usp.MsgTypeOf(answer.Msg) != odd.lawful {
 				err = expect.Equal("answer", "an Error, or none", cmp.Or(notError(answer), "an Error, or none"))
 			}
 			if err != nil {
@@ -58,6 +66,9 @@ func senseless(c *harness.Case) {
 	strange := usp.NewGet(c.Agent.NewMsgID(), endpointID)
 	strange.Header.MsgType = unknown
 	answered := c.Agent.Do(c, strange)
+	if answered.Message == nil { // before USP 1.3 it was to be told to the MTP, which may end the connection
+		c.DeviceMust(c.Reachable(c))
+	}
 	secured := usp.NewGet(c.Agent.NewMsgID(), endpointID)
 	_, records, err := c.Agent.PrepareOutside(secured)
 	c.LabMust(err)
