@@ -86,13 +86,13 @@ func answersQueries(c *harness.Case) {
 		}
 	})
 	c.Beyond("RFC 6762, section 7.1 (TR-369 R-DIS.3)", func(m *harness.Metric) {
-		m.Must(first.suppressed(c))
+		m.Must(first.suppressed(c, m))
 	})
 }
 
 // suppressed wants the device not to tell what the query already says. The same query asks for another record, so that it is answered. What
 // the device says of its own accord may come between, but not every time.
-func (r response) suppressed(c *harness.Case) error {
+func (r response) suppressed(c *harness.Case, m *harness.Metric) error {
 	query := new(dns.Msg)
 	query.Question = []dns.Question{{Name: r.service + ".local.", Qtype: dns.TypePTR, Qclass: dns.ClassINET},
 		{Name: r.instance, Qtype: dns.TypeSRV, Qclass: dns.ClassINET}}
@@ -104,7 +104,7 @@ func (r response) suppressed(c *harness.Case) error {
 		}
 	}
 	const tries = 3
-	repeated := 0
+	answered, repeated := 0, 0
 	for range tries {
 		c.Pause(c.Scaled(1500 * time.Millisecond)) // a record is multicast once a second at most (section 6)
 		mark := c.Journal.Mark()
@@ -120,6 +120,7 @@ func (r response) suppressed(c *harness.Case) error {
 		if _, err := c.Await("SRV "+r.instance, harness.Wait{D: time.Second}, mark, told(r.isServer)); err != nil {
 			continue
 		}
+		answered++
 		// the answer to another question may come later, by itself (section 6)
 		_, err := c.Await("PTR "+r.service, harness.Wait{D: c.Scaled(500*time.Millisecond) + c.Lag()}, mark, told(r.isKnown))
 		if err != nil {
@@ -127,8 +128,11 @@ func (r response) suppressed(c *harness.Case) error {
 		}
 		repeated++
 	}
-	if repeated < tries {
-		return nil // it has not been seen often enough
+	if repeated < tries { // it has not been seen often enough
+		if answered == 0 {
+			m.Note("no query for PTR and SRV records at once was answered, so that it is not judged whether known answers are left out")
+		}
+		return nil
 	}
 	return &usp.Mismatch{Where: "query for PTR " + r.service + ".local. that names the record as known", Want: "no such record in the answer",
 		Got: "the record, each of " + strconv.Itoa(tries) + " times"}
