@@ -55,6 +55,13 @@ func isReadOnly(c *harness.Case, object, param string) bool {
 	})
 }
 
+// supports reports whether the supported data model has a parameter.
+func supports(c *harness.Case, object, param string) bool {
+	return slices.ContainsFunc(supported(c, object).GetSupportedParams(), func(p *usppb.GetSupportedDMResp_SupportedParamResult) bool {
+		return p.GetParamName() == param
+	})
+}
+
 // supported is what the supported data model says of one object; nil where it has none.
 func supported(c *harness.Case, object string) *usppb.GetSupportedDMResp_SupportedObjectResult {
 	got := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{object}, FirstLevelOnly: true, ReturnParams: true})

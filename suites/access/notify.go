@@ -88,7 +88,7 @@ func (w watched) notified(id, value string) func(*usppb.Notify) error {
 func valueChangeAllowed(c *harness.Case) {
 	own, w := ownRoles(c), watchedParameter(c)
 	if !own.withhold(w.path(), usp.Params{"Param": "rw--"}) {
-		c.Note("no Permission that denies the ValueChange can be added, so metric 4 does not depend on the one under test")
+		c.Note("the right to the ValueChange could not be taken away before, so metric 4 does not depend on the Permission under test")
 	}
 
 	own.orderByLetter()

@@ -18,7 +18,7 @@ const reboot = harness.Reboot
 func operationAllowed(c *harness.Case) {
 	own := ownRoles(c)
 	if !own.withhold(reboot, usp.Params{"CommandEvent": "r---"}) || !rebootIsDenied(c) {
-		c.Note("a Permission that denies %s has no effect, so metric 2 does not depend on the one under test", reboot)
+		c.Note("the right to run %s could not be taken away before, so metric 2 does not depend on the Permission under test", reboot)
 	}
 
 	own.orderByLetter()

@@ -13,7 +13,7 @@ import (
 func creationAllowed(c *harness.Case) {
 	own := ownRoles(c)
 	if !denyCreation(c, own) {
-		c.Note("a Permission that denies to add Subscriptions has no effect, so metric 2 does not depend on the one under test")
+		c.Note("the right to add Subscriptions could not be taken away before, so metric 2 does not depend on the Permission under test")
 	}
 
 	own.orderByLetter()
@@ -51,7 +51,7 @@ func deletionAllowed(c *harness.Case) {
 	own := ownRoles(c)
 	path, _ := c.Subscribe(nil)
 	if !denyDeletion(c, own) {
-		c.Note("a Permission that denies to delete Subscriptions has no effect, so metric 2 does not depend on the one under test")
+		c.Note("the right to delete Subscriptions could not be taken away before, so metric 2 does not depend on the Permission under test")
 	}
 
 	own.orderByLetter()
@@ -89,7 +89,7 @@ func updateAllowed(c *harness.Case) {
 		return c.Agent.Set(c, false, usp.Update(path, usp.Params{"Enable": value}, nil))
 	}
 	if !own.withhold(path, usp.Params{"Param": "r---"}) || expect.Denied(enable("true")) != nil {
-		c.Note("a Permission that denies to set parameters of %s has no effect, so metric 2 does not depend on the one under test", path)
+		c.Note("the right to set parameters of %s could not be taken away before, so metric 2 does not depend on the Permission under test", path)
 	}
 
 	own.orderByLetter()

@@ -77,11 +77,11 @@ func references(list string) (rows []string) {
 }
 
 // readPermissions learns from the Permissions of a Role, enabled or not, which Orders are in use, and
-// whether rows have an Order and an Alias at all.
+// whether rows have an Order and an Alias at all. A Role without rows has what is supported.
 func (r *roles) readPermissions(role string) {
 	values, err := r.c.ReadAll(role) // and not the table alone, which may be empty
 	r.c.DeviceMust(err)
-	highest, ordered, rows := uint64(0), false, 0
+	highest, ordered, tagged, rows := uint64(0), false, false, 0
 	for path, text := range values {
 		if !strings.HasPrefix(path, role+permissions) {
 			continue
@@ -89,7 +89,7 @@ func (r *roles) readPermissions(role string) {
 		rows++
 		switch {
 		case strings.HasSuffix(path, ".Alias"):
-			r.tagged = append(r.tagged, role)
+			tagged = true
 		case strings.HasSuffix(path, ".Order"):
 			order, err := strconv.ParseUint(text, 10, 32)
 			if err != nil {
@@ -98,7 +98,14 @@ func (r *roles) readPermissions(role string) {
 			highest, ordered = max(highest, order), true
 		}
 	}
-	if ordered || rows == 0 {
+	if rows == 0 {
+		const table = roleTable + "{i}." + permissions + "{i}."
+		ordered, tagged = supports(r.c, table, "Order"), supports(r.c, table, "Alias")
+	}
+	if tagged {
+		r.tagged = append(r.tagged, role)
+	}
+	if ordered {
 		r.order[role] = highest
 		return
 	}
@@ -149,8 +156,12 @@ func (r *roles) mustHaveRoom(added *controller.Reply, n int) {
 }
 
 // withhold adds a Permission that takes rights away to every Role of the Controller, as a fixture,
-// and reports whether that could be done.
+// and reports whether that could be done. Without Order it is not: nothing says which one counts of
+// this Permission and the one under test, which overlaps it.
 func (r *roles) withhold(target string, rights usp.Params) bool {
+	if _, ordered := r.order[r.paths[0]]; !ordered {
+		return false
+	}
 	if _, err := expect.OneCreated(r.grant(target, rights)); err != nil {
 		return false
 	}
