@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // planDir names the environment variable that holds the folder of the plan's Markdown.
@@ -15,10 +16,11 @@ const planDir = "USPTEST_PLAN_DIR"
 // markdownCase is a case as the plan's Markdown has it.
 type markdownCase struct {
 	title, tag string
+	procedure  string // and what stands before it, in one line
 	metrics    int
 }
 
-// TestMarkdown compares titles, obligations and metric counts of all cases with the plan itself, and the feature table with ours.
+// TestMarkdown compares titles, obligations, metric counts and waits of all cases with the plan itself, and the feature table with ours.
 func TestMarkdown(t *testing.T) {
 	dir := os.Getenv(planDir)
 	if dir == "" {
@@ -79,6 +81,30 @@ func compareCase(t *testing.T, p *Plan, id string, m markdownCase) {
 	if withdrawn == (c.Status == Active) {
 		t.Errorf("%s status: got %s, heading %q, tag %q", id, c.Status, m.title, m.tag)
 	}
+	if c.Status == Active {
+		compareWait(t, c, m.procedure)
+	}
+}
+
+// compareWait wants a wait to have room for every one that the procedure gives in seconds, and for a reboot. Where the plan does not say
+// how long one is, as that for an event, ours is an estimate; where it has none, ours is zero. One that is over when something comes ("up
+// to") is no wait.
+func compareWait(t *testing.T, c Case, procedure string) {
+	var least time.Duration
+	for _, wait := range regexp.MustCompile(`Wait (?:at least |for )?(\d+ ?s)econds`).FindAllStringSubmatch(procedure, -1) {
+		d, err := time.ParseDuration(strings.ReplaceAll(wait[1], " ", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		least += d
+	}
+	if regexp.MustCompile(`(?i)\breboot(s|ed|ing)?\b[^(:]`).MatchString(procedure) { // not a command or a profile
+		least += time.Minute
+	}
+	waits := regexp.MustCompile(`(?i)\b(wait|allow|(re)?boot(s|ed|ing)?)\b`).MatchString(procedure)
+	if c.Wait < least || c.Wait > 0 && !waits {
+		t.Errorf("%s wait: the procedure has %s at least, got %s", c.ID, least, c.Wait)
+	}
 }
 
 // readCases finds the cases of a chapter. Headings differ in level, stars and escapes; 11.9 calls its procedure metrics, so the last
@@ -101,7 +127,9 @@ func readCases(text string) map[string]markdownCase {
 			m.tag = strings.Join(strings.Fields(tag[1]), " ")
 		}
 		if at := metrics.FindAllStringIndex(body, -1); at != nil {
-			m.metrics = len(numbered.FindAllString(body[at[len(at)-1][1]:], -1))
+			last := at[len(at)-1]
+			m.metrics = len(numbered.FindAllString(body[last[1]:], -1))
+			m.procedure = strings.Join(strings.Fields(body[:last[0]]), " ")
 		}
 		cases[text[s[2]:s[3]]] = m
 	}

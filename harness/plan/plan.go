@@ -78,7 +78,8 @@ type Case struct {
 	// Takes is about how long the procedure takes on a device that conforms, a reboot counted as a minute; Budget unless the tables say
 	// otherwise.
 	Takes time.Duration
-	// Wait is how long the plan's own text makes a tester wait, a reboot counted as a minute; Budget at the most.
+	// Wait is how long the plan's own text makes a tester wait, a reboot counted as a minute. It may be longer than Budget, where usptest
+	// need not sit a silence out.
 	Wait time.Duration
 	// Metrics are as many as the plan has; their texts are empty where the project has not written them yet.
 	Metrics []Metric
