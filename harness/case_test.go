@@ -111,6 +111,10 @@ func TestVerdicts(t *testing.T) {
 			"refused", "1 not-reached; 2 not-reached"},
 		"the device lacks it": {func(c *Case) { c.Unsupported("no such command") }, result.Unsupported,
 			"no such command", "1 not-reached; 2 not-reached"},
+		"a rule beyond the plan is broken": {func(c *Case) { c.Metric(1, pass); c.Metric(2, pass); c.Beyond("TR-181", broken) }, result.Fail,
+			"metric 0: thing: want one, got two", "1 pass; 2 pass; 0 fail"},
+		"advice beyond the plan": {func(c *Case) { c.Metric(1, pass); c.Metric(2, pass); c.Advise("TR-181", broken) }, result.Pass,
+			"", "1 pass; 2 pass; 0 advice"},
 		"nothing blocks": {func(c *Case) { c.DeviceMust(nil); c.LabMust(nil); c.Metric(1, pass); c.Metric(2, pass) }, result.Pass,
 			"", "1 pass; 2 pass"},
 	} {

@@ -43,6 +43,9 @@ func TestCaseVerdict(t *testing.T) {
 		if (got == Pass) != (reason == "") {
 			t.Errorf("%v: verdict %s with reason %q", some, got, reason)
 		}
+		if advised, _ := CaseVerdict(append(metrics(some...), Metric{N: 0, Verdict: Advice})); advised != got {
+			t.Errorf("%v: with advice beyond them: want %s, got %s", some, got, advised)
+		}
 	}
 }
 

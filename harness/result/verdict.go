@@ -40,7 +40,7 @@ func MetricVerdicts() []Verdict {
 }
 
 // CaseVerdict rolls up the verdicts of a case's metrics. A proven device fault stays proven, so fail beats error; pass needs every
-// metric judged, and at least one. Advice is less than a fault, and more than nothing.
+// metric judged, and at least one. Advice is less than a fault, and more than nothing; that of metric 0 changes no verdict.
 func CaseVerdict(metrics []Metric) (Verdict, string) {
 	count := map[Verdict]int{}
 	var firstFail, firstAdvice, firstError, firstOpen Metric
@@ -52,6 +52,9 @@ func CaseVerdict(metrics []Metric) (Verdict, string) {
 		case Fail:
 			count[Fail], firstFail = count[Fail]+1, m
 		case Advice:
+			if m.N == 0 {
+				continue // beside what the case is about
+			}
 			count[Advice], firstAdvice = count[Advice]+1, m
 		case NotReached:
 			count[NotReached], firstOpen = count[NotReached]+1, m

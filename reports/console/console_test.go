@@ -62,6 +62,22 @@ func TestBlock(t *testing.T) {
 	}
 }
 
+// A case that passes says what it advises, where it has a line at all.
+func TestAPassWithAdviceSaysIt(t *testing.T) {
+	c := result.Case{ID: "10.1", Title: "a case", Verdict: result.Pass, Metrics: []result.Metric{{N: 1, Verdict: result.Pass},
+		{N: 0, Verdict: result.Advice, Where: "Date", Want: "none", Got: "one", Note: "beyond the plan: TR-181"}}}
+	for _, test := range []struct {
+		o    Options
+		want string
+	}{{Options{}, "\n  advice  Date: want none, got one\n"}, {Options{Quiet: true}, ""}} {
+		var b strings.Builder
+		test.o.finished(&b, &result.Run{}, &plan.Plan{}, "mqtt5", c, map[string]string{})
+		if _, got, _ := strings.Cut(b.String(), "mqtt5"); got != test.want {
+			t.Errorf("quiet %t: want %q, got %q", test.o.Quiet, test.want, got)
+		}
+	}
+}
+
 // A reply is distinguished from what the device said before it.
 func TestTheTimeOfAReplyIsToldSinceAnotherMessage(t *testing.T) {
 	message := func(seq uint64, at float64, kind string) result.Event {

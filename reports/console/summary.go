@@ -87,6 +87,11 @@ func (o Options) finished(b *strings.Builder, run *result.Run, p *plan.Plan, lin
 		if c.Reason != "" {
 			fmt.Fprintf(b, "  reason  %s\n", value(c.Reason))
 		}
+		for _, m := range c.Metrics {
+			if m.Verdict == result.Advice {
+				fmt.Fprintf(b, "  advice  %s\n", value(m.Finding()))
+			}
+		}
 	}
 }
 

@@ -230,6 +230,9 @@ func output(known plan.Case, c result.Case) string {
 		if len(m.Evidence) > 0 {
 			l += fmt.Sprintf(" (event %s)", strings.Trim(fmt.Sprint(m.Evidence), "[]"))
 		}
+		if m.Verdict == result.Advice && c.Verdict == result.Pass { // nothing else tells it
+			l += ": " + m.Finding()
+		}
 		lines = append(lines, line(l))
 	}
 	for _, a := range c.Alternates {

@@ -334,3 +334,12 @@ func TestNoTexts(t *testing.T) {
 	}
 	parse(t, b.Bytes())
 }
+
+// TestAPassWithAdviceSaysIt: nothing but the output has it.
+func TestAPassWithAdviceSaysIt(t *testing.T) {
+	c := result.Case{ID: "10.1", Verdict: result.Pass, Metrics: []result.Metric{{N: 1, Verdict: result.Pass},
+		{N: 0, Verdict: result.Advice, Where: "Date", Want: "none", Got: "one"}}}
+	if got, want := output(plan.Case{}, c), "metric 1 pass\nmetric 0 advice: Date: want none, got one"; got != want {
+		t.Errorf("want %q, got %q", want, got)
+	}
+}
