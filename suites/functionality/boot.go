@@ -32,6 +32,10 @@ func booted(c *harness.Case) {
 	id := c.Fresh("boot")
 	c.Step(1, "add a persistent Subscription to %s, and a BootParameter for %s", bootEvent, param)
 	configure(c, row, id, param)
+	values := usp.Params{param: value}
+	if param != harness.EndpointID {
+		tellBesides(c, row, harness.EndpointID, values)
+	}
 	c.SettleSubscription()
 	wanted := bootParametersOf(c, row)
 
@@ -58,10 +62,8 @@ func booted(c *harness.Case) {
 	if operated {
 		cause = "RemoteReboot"
 	}
-	judgeBoot(c, first, boot{cause: cause, key: key, parameters: wanted})
-	c.Beyond("TR-181, Device.Boot!", func(m *harness.Metric) {
-		c.MustBeQuiet(m, "further "+bootEvent+" Notifies of one boot", 5*time.Second, first.Seq, c.Agent.NotifyEvent(isBoot(id)))
-	})
+	judgeBoot(c, first, boot{cause: cause, key: key, parameters: wanted, values: values})
+	bootsOnce(c, id, first)
 	if c.DUT.Lab.Power.By != "" && c.DUT.Lab.Power.By != dut.ByUSP {
 		c.ExpectRestart()
 		mark = c.Journal.Mark()
@@ -71,27 +73,58 @@ func booted(c *harness.Case) {
 			m.Must(err, mark)
 		})
 		if first != nil {
-			judgeBoot(c, first, boot{cause: "LocalReboot", parameters: wanted})
+			judgeBoot(c, first, boot{cause: "LocalReboot", parameters: wanted, values: values})
+			bootsOnce(c, id, first)
 		}
 	}
+}
+
+// bootsOnce wants no further Boot! of one boot, also when the device is asked something.
+func bootsOnce(c *harness.Case, id string, first *controller.Message) {
+	_, err := c.Read(harness.EndpointID)
+	c.DeviceMust(err)
+	c.Beyond("TR-181, Device.Boot!", func(m *harness.Metric) {
+		c.MustBeQuiet(m, "further "+bootEvent+" Notifies of one boot", 5*time.Second, first.Seq, c.Agent.NotifyEvent(isBoot(id)))
+	})
+}
+
+// tellBesides enables a second BootParameter, so that a ParameterMap with one of them alone is noticed, and adds its value to those that
+// Boot! has to tell. One of this name that is there is enabled instead. A device that refuses it is mentioned in a note.
+func tellBesides(c *harness.Case, row, param string, values usp.Params) {
+	value, err := c.Read(param)
+	c.DeviceMust(err)
+	if there := bootParameterOf(c, row, param); there != "" {
+		c.Restore(there, "Enable")
+		c.Set(there, usp.Params{"Enable": "true"})
+	} else if c.AddBesides(row+"BootParameter.", usp.Params{"ParameterName": param, "Enable": "true"}, nil) == "" {
+		return
+	}
+	values[param] = value
+}
+
+// bootParameterOf is the BootParameter of a Controller with this name, "" for none.
+func bootParameterOf(c *harness.Case, row, param string) string {
+	rows, err := c.ReadAll(row + "BootParameter.")
+	c.DeviceMust(err)
+	for _, path := range rows.Names() {
+		if object, name := usp.SplitName(path); name == "ParameterName" && rows[path] == param {
+			return object
+		}
+	}
+	return ""
 }
 
 // configure adds the Subscription and the BootParameter in one Add. A BootParameter of this name that is there is enabled instead.
 func configure(c *harness.Case, row, id, param string) {
 	table := row + "BootParameter."
 	subscription := usp.Create(subscriptions, usp.Params{"ID": id, "NotifType": "Event", "ReferenceList": bootEvent, "Enable": "true", "Persistent": "true"}, nil)
-	rows, err := c.ReadAll(table)
-	c.DeviceMust(err)
-	for _, path := range rows.Names() {
-		object, name := usp.SplitName(path)
-		if name == "ParameterName" && rows[path] == param {
-			c.Restore(object, "Enable")
-			c.Set(object, usp.Params{"Enable": "true"})
-			added := c.Agent.Add(c, false, subscription)
-			c.Owns(added)
-			c.DeviceMust(expect.Type(added, usp.AddResp))
-			return
-		}
+	if there := bootParameterOf(c, row, param); there != "" {
+		c.Restore(there, "Enable")
+		c.Set(there, usp.Params{"Enable": "true"})
+		added := c.Agent.Add(c, false, subscription)
+		c.Owns(added)
+		c.DeviceMust(expect.Type(added, usp.AddResp))
+		return
 	}
 	added := c.Agent.Add(c, false, subscription, usp.Create(table, usp.Params{"ParameterName": param, "Enable": "true"}, nil))
 	c.Owns(added)
@@ -147,9 +180,10 @@ func argumentsOf(boot *controller.Message) map[string]string {
 
 // boot is what a Boot! has to tell.
 type boot struct {
-	cause      string   // "" for any
-	key        string   // the command_key of the Operate, "" where none caused it
-	parameters []string // the enabled BootParameters of the recipient
+	cause      string     // "" for any
+	key        string     // the command_key of the Operate, "" where none caused it
+	parameters []string   // the enabled BootParameters of the recipient
+	values     usp.Params // of those that it has to tell, before the boot
 }
 
 // judgeBoot judges the other arguments of a Boot!, which no metric asks for.
@@ -177,6 +211,25 @@ func judgeBoot(c *harness.Case, m *controller.Message, want boot) {
 			// a BootParameter may be a path of several
 			if !slices.ContainsFunc(want.parameters, func(p string) bool { return p == name || strings.HasSuffix(p, ".") || strings.ContainsAny(p, "*[") }) {
 				metric.Must(&usp.Mismatch{Where: "ParameterMap", Want: "the enabled BootParameters of the recipient alone", Got: usp.Quote(name)})
+			}
+		}
+	})
+	if len(want.values) > 0 {
+		tellsAll(c, m, want.values)
+	}
+}
+
+// tellsAll wants the ParameterMap to have parameters with the values that they had before the boot, or have now.
+func tellsAll(c *harness.Case, m *controller.Message, values usp.Params) {
+	c.Beyond("TR-181, LocalAgent.Controller.{i}.BootParameter.{i}.", func(metric *harness.Metric) {
+		told, err := parameterMap(m)
+		metric.Must(err, m.Seq)
+		metric.Must(expect.Contains("names in ParameterMap", values.Names(), told.Names()), m.Seq)
+		for _, name := range values.Names() {
+			if told[name] != values[name] {
+				now, err := c.Read(name)
+				metric.Must(err)
+				metric.Must(expect.Equal("ParameterMap: "+name, now, told[name]), m.Seq)
 			}
 		}
 	})
