@@ -55,13 +55,19 @@ func newController(c *harness.Case) {
 		}
 		if !usp.EarlierVersion(c.Agent.Speaks(), "1.4") {
 			settleAnswered(c, second, mark)
-			retriedUnanswered(c, second, command)
+			retriedUntilAnswered(c, second, command)
 		}
 	}
 }
 
-// retriedUnanswered wants an OnBoardRequest that the second Controller does not answer to be sent again.
-func retriedUnanswered(c *harness.Case, second *controller.Controller, command string) {
+// retriedUntilAnswered wants an OnBoardRequest that the second Controller does not answer to be sent again, and none that it has answered.
+func retriedUntilAnswered(c *harness.Case, second *controller.Controller, command string) {
+	answered := map[string]bool{} // by msg_id: that of the command before, and any that came unasked
+	for _, e := range c.Journal.Since(0) {
+		if second.NotifyEvent(isOnBoardRequest)(e) == nil {
+			answered[e.Body.(*controller.Message).GetHeader().GetMsgId()] = true
+		}
+	}
 	second.Withhold("")
 	defer second.Acknowledge("")
 	mark, _ := c.OperateSilently(command, c.Fresh("onboard"), nil)
@@ -80,11 +86,23 @@ func retriedUnanswered(c *harness.Case, second *controller.Controller, command s
 		}
 		m.Must(err, first.Seq)
 		m.Must(second.AnswerNotify(c, again))
+		answered[again.GetHeader().GetMsgId()] = true
+		told := second.Get(c, harness.EndpointID)
+		c.DeviceMust(expect.Type(told, usp.GetResp)) // it has had the NotifyResp
+		c.MustBeQuiet(m, "further OnBoardRequests of a msg_id that was answered", secondRetryMost, told.Seq, func(e *journal.Event) error {
+			if second.NotifyEvent(isOnBoardRequest)(e) != nil || !answered[e.Body.(*controller.Message).GetHeader().GetMsgId()] {
+				return journal.ErrSkip // another one may be due
+			}
+			return nil
+		})
 	})
 }
 
-// firstRetryMost is the longest wait before the first retry of a Notify, with the defaults of a new Controller (R-NOT.1).
-const firstRetryMost = 10 * time.Second
+// The longest waits before the first and the second retry of a Notify, with the defaults of a new Controller (R-NOT.1).
+const (
+	firstRetryMost  = 10 * time.Second
+	secondRetryMost = 20 * time.Second
+)
 
 // settleAnswered waits until the OnBoardRequests that the Agent has sent since mark are acknowledged: until then a command may send no other.
 func settleAnswered(c *harness.Case, second *controller.Controller, mark journal.Mark) {
