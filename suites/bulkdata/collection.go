@@ -28,8 +28,7 @@ type collection struct {
 
 // upTimeAlone is the collection of most cases: UpTime, and nothing else.
 func upTimeAlone(*harness.Case) *collection {
-	const reference = "Device.DeviceInfo.UpTime"
-	return &collection{name: upTime, reference: reference, alone: true, named: func(string) string { return upTime }, holds: holdsUpTime}
+	return &collection{name: upTime, reference: deviceUpTime, alone: true, named: func(string) string { return upTime }, holds: holdsUpTime}
 }
 
 // holdsUpTime wants UpTime in a report and nothing else.
@@ -228,6 +227,7 @@ func (o *collection) finePrint(p *profile) {
 	for path, t := range typesOf(p.c, after) {
 		types[o.named(path)] = t
 	}
+	o.judgeValues(p, after, types)
 	p.finePrint(types)
 }
 

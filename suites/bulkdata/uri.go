@@ -64,8 +64,7 @@ func inURI(where string, r *collector.Request, before, after uint64) (seconds ui
 	}
 	seconds, err = strconv.ParseUint(values[0], 10, 32)
 	if err != nil || seconds < before || seconds > after {
-		return 0, &usp.Mismatch{Where: where + ": " + upTime + " in the URI", Want: fmt.Sprintf("a value that the parameter had between, %d to %d", before, after),
-			Got: usp.Quote(values[0])}
+		return 0, &usp.Mismatch{Where: where + ": " + upTime + " in the URI", Want: between(before, after), Got: usp.Quote(values[0])}
 	}
 	return seconds, nil
 }
