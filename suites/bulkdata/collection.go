@@ -108,15 +108,27 @@ func ownController(c *harness.Case) *collection {
 	return o
 }
 
-// besides is what the neighbour of a profile with a collection reports: an object path without a name, in a hierarchy, or the same.
-func (o *collection) besides() *collection {
-	if o.wildcards {
-		return o
-	}
+// besides is what the neighbour of a profile with a collection reports: an object path without a name, in a hierarchy, or the same. Behind
+// wildcards, it is the whole table that the parameters are in; by its paths, or under a name where there is one.
+func (o *collection) besides(c *harness.Case, name string) *collection {
 	u := *o
-	u.name, u.layout, u.whole = "", objectHierarchy, true
+	u.name, u.whole = name, true
+	if o.wildcards {
+		u.reference = controllers + "*.BootParameter."
+		u.before = u.read(c)
+	} else {
+		u.layout = objectHierarchy
+	}
 	u.named = func(path string) string { return path }
-	u.holds = func(where string, r *report) error { return prefixed(where, o.reference, r.names()) }
+	prefix, _, _ := strings.Cut(u.reference, "*")
+	if name != "" {
+		prefix = name + "."
+		u.named = func(path string) string { // of Device.LocalAgent.Controller.1.BootParameter.2.Enable
+			controller, rest, _ := strings.Cut(strings.TrimPrefix(path, controllers), ".BootParameter.")
+			return strings.Join([]string{name, controller, rest}, ".")
+		}
+	}
+	u.holds = func(where string, r *report) error { return prefixed(where, prefix, r.names()) }
 	return &u
 }
 

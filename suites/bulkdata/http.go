@@ -73,7 +73,7 @@ func collected(collect func(*harness.Case) *collection) harness.Body {
 		what := collect(c)
 		p := addProfile(c, interval(c), encodingType(c), overHTTP(c), nil)
 		what.add(p)
-		beside := addNeighbour(p, what.besides())
+		beside := addNeighbour(p, what.besides(c, ""))
 		p.enable(5)
 		beside.run()
 		if !p.twoReports(1, 6) {

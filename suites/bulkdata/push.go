@@ -62,8 +62,11 @@ func pushes(collect func(*harness.Case) *collection) harness.Body {
 		by.profile = p.path
 		what.add(p)
 		var beside *neighbour
-		if what.name == upTime {
+		switch {
+		case what.name == upTime:
 			beside = addNeighbour(p, what)
+		case what.wildcards:
+			beside = addNeighbour(p, what.besides(c, "BootParameter"))
 		}
 		by.subscribe(c)
 		p.enable(6)
