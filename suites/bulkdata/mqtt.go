@@ -66,9 +66,12 @@ func publishes(c *harness.Case) {
 	what := upTimeAlone(c)
 	p := addProfile(c, interval(c), encodingType(c), published{client, "mqtt-bulkdata"}, nil)
 	what.add(p)
+	beside := addNeighbour(p, what)
 	p.enable(5)
+	beside.run()
 	if p.twoReports(1, 6) && p.wellFormed(2) && what.judge(p, 3) {
 		what.finePrint(p)
+		beside.judge()
 		judgeOutage(c, what, client, own)
 	}
 }

@@ -45,8 +45,9 @@ func addNeighbour(p *profile, what *collection) *neighbour {
 		optional["HTTP.Method"], optional["HTTP.Compression"], optional["HTTP.UseDateHeader"] = "PUT", "GZIP", "false"
 	case *pushed:
 		n.carrier = &pushed{}
-	default:
-		return nil
+		optional[map[string]string{"CSV": "CSVEncoding.RowTimestamp", "JSON": "JSONEncoding.ReportTimestamp"}[encodingType]] = "None"
+	case published:
+		n.carrier = published{by.client, c.Fresh("neighbour")}
 	}
 	if !n.addBesides(what, encodingType, optional) {
 		return nil
@@ -128,7 +129,7 @@ func (n *neighbour) judge() {
 		}
 	})
 	if n.readable() {
-		n.c.Beyond("TR-369, bulk data, parameters of a report", func(m *harness.Metric) { n.each(m, n.what.holds) })
+		n.reportsOn(n.what)
 		n.what.finePrint(n.profile)
 	}
 }

@@ -191,6 +191,11 @@ func (p *profile) readable() bool {
 	})
 }
 
+// reportsOn judges what the reports hold where no metric does.
+func (p *profile) reportsOn(what *collection) {
+	p.c.Beyond("TR-369, bulk data, parameters of a report", func(m *harness.Metric) { p.each(m, what.holds) })
+}
+
 // at puts the place before an error. nil stays nil.
 func at(where string, err error) error {
 	if err == nil {

@@ -70,13 +70,18 @@ func judgeRetained(c *harness.Case, what *collection) {
 	}
 	for _, p := range keepers {
 		p.judgeRetained(what)
+		p.judgeUntimed()
 	}
 }
 
 // addKeeper adds a profile that retains failed reports. It returns nil where the device has no room for one, or cannot retain that many.
 func addKeeper(c *harness.Case, what *collection, encodingType string, keeps int) *keeper {
 	p := &profile{carrier: overHTTP(c), c: c, every: shortInterval(c), created: c.Journal.Mark()}
-	if !p.addBesides(what, encodingType, usp.Params{retainedParam: fmt.Sprint(keeps), "HTTP.RetryEnable": "false"}) {
+	optional := usp.Params{retainedParam: fmt.Sprint(keeps), "HTTP.RetryEnable": "false"}
+	if encodingType == "CSV" {
+		optional["CSVEncoding.RowTimestamp"] = "None"
+	}
+	if !p.addBesides(what, encodingType, optional) {
 		return nil
 	}
 	if got := p.set[retainedParam]; got != fmt.Sprint(keeps) {
@@ -144,6 +149,26 @@ func (p *keeper) judgeRetained(what *collection) {
 			p.c.Note("%s, %s %d: up to %d failed reports are missing, as TR-369 allows where a device cannot retain more",
 				p.format.name(), retainedParam, p.keeps, lacks)
 		}
+	})
+}
+
+// judgeUntimed wants no time in the reports of a profile that is set to none.
+func (p *keeper) judgeUntimed() {
+	format, name, param := p.timestamp()
+	if format != "None" {
+		return
+	}
+	p.c.Beyond("TR-181, "+param, func(m *harness.Metric) {
+		p.transfers = nil
+		for _, e := range p.c.Journal.Since(p.enabled) {
+			if p.carries(e) {
+				p.transfers = append(p.transfers, e)
+			}
+		}
+		p.each(m, func(where string, r *report) error {
+			_, err := timesIn(where+": "+name, format, p.format.name(), r.time)
+			return err
+		})
 	})
 }
 

@@ -123,6 +123,7 @@ func (p *profile) afterRetries(what *collection) {
 	if !p.readable() {
 		return
 	}
+	p.reportsOn(what)
 	first, last := p.transfers[0], p.transfers[len(p.transfers)-1]
 	p.c.Beyond("TR-369, bulk data, failed reports", func(m *harness.Metric) {
 		var before string

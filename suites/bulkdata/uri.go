@@ -40,6 +40,7 @@ func uriParameters(to func(*harness.Case) posted) harness.Body {
 		})
 		p.identified(3)
 		if p.readable() {
+			p.reportsOn(what)
 			what.finePrint(p)
 		}
 	}
