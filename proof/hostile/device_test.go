@@ -105,6 +105,16 @@ func (h *hostile) run(m agent.MTP) error {
 	if h.mode.seams != nil {
 		h.mode.seams(&config.Seams)
 	}
+	booted := config.Seams.Booted
+	config.Seams.Booted = func(a *agent.Agent) {
+		version := a.Model().Value("Device.DeviceInfo.SoftwareVersion")
+		if err := os.WriteFile(os.Getenv(asHostile), []byte(version), 0o600); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		if booted != nil {
+			booted(a)
+		}
+	}
 	if h.mode.secures {
 		own := ownCertificate(h.agent)
 		config.Certificate = &own

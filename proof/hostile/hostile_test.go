@@ -93,7 +93,8 @@ func TestHostileDevices(t *testing.T) {
 func attack(t *testing.T, link, name string, m mode) {
 	dir := filepath.Join(t.TempDir(), "out")
 	p := &program.Program{}
-	cmd := p.Command(t, path(t), "run", "--dut", hostileDUT(t, link, name, m), "--out", dir, m.in, "1.36", "1.41")
+	file := hostileDUT(t, link, name, m)
+	cmd := p.Command(t, path(t), "run", "--dut", file, "--out", dir, m.in, "1.36", "1.41")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -130,12 +131,30 @@ func attack(t *testing.T, link, name string, m mode) {
 	if judged != 3 {
 		t.Errorf("want 3 cases, got %d", judged)
 	}
+	if strings.HasPrefix(m.in, "9.") {
+		firmwareIsTold(t, run, string(readFile(t, versionFile(file))))
+	}
 	harmless(t, dir, p)
 	t.Logf("%d MiB at the most", peak>>20)
 	if peak > maxPeaks && !program.Race {
 		t.Errorf("the processes took %d MiB at the most, want less than %d", peak>>20, maxPeaks>>20)
 	}
 }
+
+// firmwareIsTold wants the device to run the firmware that it had, or the run to say before all else that it may not. runs is the version
+// that has booted last.
+func firmwareIsTold(t *testing.T, run *result.Run, runs string) {
+	t.Helper()
+	switch told := run.LeftOn(); {
+	case told == "" && runs != ownVersion:
+		t.Errorf("the device is left on version %q, and the run does not say so", runs)
+	case told != "" && run.Conclusion.Reasons[0] != told:
+		t.Errorf("want %q as the first reason, got %q", told, run.Conclusion.Reasons)
+	}
+}
+
+// versionFile is where a device of a DUT file writes the version that it boots.
+func versionFile(dut string) string { return dut + ".version" }
 
 var seeds = flag.Int("seeds", 1, "how many devices change what their agent says, each in ways of its own")
 
@@ -208,10 +227,10 @@ controller: {endpoint: "self::usptest"}
 links: [%s]
 features: [3, 7, 10, 19, 23, 24, 26, 32, 33] # what some modes are about, from commands to bulk data
 lab:
-  launch: {exec: [%s], env: {%s: "1"}, fresh: per-run}
+  launch: {exec: [%s], env: {%s: %q}, fresh: per-run}
   reboot: usp
 waits: {connect: 5m, response: %s, reconnect: %s, firmware: 10s}
-%s`, spec, strings.Join(command, ", "), asHostile, patience, reconnect, served)
+%s`, spec, strings.Join(command, ", "), asHostile, versionFile(file), patience, reconnect, served)
 	writeFile(t, []byte(text), file)
 	return file
 }

@@ -14,11 +14,15 @@ import (
 	"github.com/usptest/usptest/fixtures/agent"
 	"github.com/usptest/usptest/fixtures/agent/firmware"
 	"github.com/usptest/usptest/harness/result"
+	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// otherVersion is the firmware that a device of lifeModes can download.
-const otherVersion = "2.0.0"
+// ownVersion is the firmware that a device of lifeModes has, otherVersion the one that it can download.
+const (
+	ownVersion   = "1.0.0"
+	otherVersion = "2.0.0"
+)
 
 // ofItsLife reports whether a mode is about bulk data or firmware: its device has both.
 func (m mode) ofItsLife() bool {
@@ -29,7 +33,7 @@ func (m mode) ofItsLife() bool {
 func images(t *testing.T) string {
 	t.Helper()
 	list := "fileServer: {scheme: http}\nfirmware:\n"
-	for _, version := range []string{"1.0.0", otherVersion} {
+	for _, version := range []string{ownVersion, otherVersion} {
 		file := filepath.Join(t.TempDir(), "image")
 		writeFile(t, firmware.Image{Version: version, Content: make([]byte, mib/2)}.Bytes(), file)
 		list += fmt.Sprintf("  - {file: %q, version: %q}\n", file, version)
@@ -71,6 +75,15 @@ func lifeModes() map[string]mode {
 						e.Params["FirmwareUpdated"] = "true"
 					}
 					return true
+				}
+			}},
+		"keeps the other image": {in: "9.3", brief: true,
+			seams: func(s *agent.Seams) {
+				s.Request = func(a *agent.Agent, req *usppb.Request, next func() *usppb.Msg) *usppb.Msg {
+					if changes := req.GetSet() != nil || req.GetOperate() != nil; changes && a.Model().Value("Device.DeviceInfo.SoftwareVersion") == otherVersion {
+						return usp.NewMsg("", &usppb.Error{ErrCode: uint32(usp.CodeRequestDenied), ErrMsg: "this image stays"})
+					}
+					return next()
 				}
 			}},
 	}

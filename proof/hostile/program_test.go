@@ -12,7 +12,8 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-// asHostile is the variable in the environment that makes this test binary a hostile device.
+// asHostile is the variable in the environment that makes this test binary a hostile device. It names the file for the version of its
+// firmware.
 const asHostile = "USPTEST_AS_HOSTILE"
 
 // atOnce is how many tests run at once at the least, since most of their time they wait. Under the race detector they compute.
