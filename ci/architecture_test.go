@@ -32,7 +32,7 @@ var house = [][]string{
 	{"fixtures/agent/*"},
 	{"fixtures/agent/datamodel", "fixtures/agent/retry", "fixtures/agent/trust"},
 	{"fixtures/events"},
-	{"harness/model/gen"},
+	{"harness/model/gen", "harness/matrix"},
 	{"harness/network", "harness/usp", "harness/journal", "harness/plan", "harness/pki", "harness/result"},
 	{"harness/model", "fixtures/isolated"},
 	{"harness/usp/usppb"},
@@ -44,7 +44,7 @@ var knows = []struct {
 	room          string
 	only, inTests []string
 }{
-	{"reports/*", []string{"harness/result", "harness/plan"}, []string{"fixtures/runs"}},
+	{"reports/*", []string{"harness/result", "harness/plan", "harness/matrix"}, []string{"fixtures/runs"}},
 	{"brokers/gate", []string{"harness/journal"}, []string{"harness/pki", "fixtures/events"}},
 	{"brokers/*", []string{"harness/journal", "brokers/gate"},
 		[]string{"harness/pki", "harness/network", "fixtures/events", "fixtures/isolated"}},

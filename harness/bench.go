@@ -259,7 +259,8 @@ func (c *Case) judgeUniversal() (other string) {
 			if wrong.Named != "" && !c.Agent.SpokeOver(e.Conn) {
 				continue // it may be another device
 			}
-			m := result.Metric{Verdict: result.Fail, Note: wrong.Rule + ", beyond the plan", Evidence: numbers(wrong.Seq)}
+			m := result.Metric{Verdict: result.Fail, Note: wrong.Rule + ", beyond the plan", Evidence: numbers(wrong.Seq),
+				Requirements: plan.RequirementsIn(wrong.Rule)}
 			m.Where, m.Want, m.Got = finding(wrong.Err)
 			c.metrics = append(c.metrics, m)
 			break // it would be the same at each session
@@ -277,7 +278,7 @@ func (c *Case) judgeUniversal() (other string) {
 	}
 	if len(broken) > 0 {
 		first := broken[0] // tells it; a broken agent would repeat it with every message
-		m := result.Metric{Verdict: result.Fail, Note: string(first.Rule), Evidence: numbers(first.Seq)}
+		m := result.Metric{Verdict: result.Fail, Note: string(first.Rule), Evidence: numbers(first.Seq), Requirements: first.Requirements}
 		if first.Before > 0 {
 			m.Evidence = append(m.Evidence, uint64(first.Before))
 		}

@@ -3,6 +3,7 @@ package harness
 import (
 	"slices"
 
+	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 )
 
@@ -22,7 +23,7 @@ func (c *Case) Advise(source string, check func(m *Metric)) (followed bool) {
 // judgeBeyond judges what has such a verdict where it does not hold.
 func (c *Case) judgeBeyond(source string, otherwise result.Verdict, check func(m *Metric)) (kept bool) {
 	note := "beyond the plan: " + source
-	r := &result.Metric{Note: note}
+	r := &result.Metric{Note: note, Requirements: plan.RequirementsIn(source)}
 	defer func() {
 		switch p := recover().(type) {
 		case nil:

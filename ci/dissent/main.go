@@ -41,10 +41,6 @@ func dissent(w io.Writer, published string, folders []string) error {
 	if err != nil {
 		return err
 	}
-	requirements, err := p.Requirements()
-	if err != nil {
-		return err
-	}
 	text, err := os.ReadFile(published)
 	if err != nil {
 		return err
@@ -53,7 +49,7 @@ func dissent(w io.Writer, published string, folders []string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", published, err)
 	}
-	page := &page{plan: p, requirements: requirements, theirs: theirs}
+	page := &page{plan: p, requirements: p.Requirements, theirs: theirs}
 	for _, folder := range folders {
 		run, err := result.Load(filepath.Join(folder, "run.json"))
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/usptest/usptest/harness/matrix"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/suites"
@@ -32,8 +33,11 @@ type listedRequirement struct {
 	Seen string `json:"seen,omitempty"`
 	// Untested says why no check of ours tests what the plan does not, or what a check leaves out and why.
 	Untested string `json:"untested,omitempty"`
-	// Verdicts has the verdicts of its cases and checks in a run, by the link and the case; of a check, that of the metrics about it.
+	// Verdicts has the verdicts of its cases and checks in a run, by the link and the case; of a check, that of the metrics about it. A case
+	// that broke it as a universal metric is there, too, and "every case" stands for all of them where none did.
 	Verdicts map[string]map[string]result.Verdict `json:"verdicts,omitempty"`
+	// Verdict is the one of them that counts most; empty where nothing judged it.
+	Verdict result.Verdict `json:"verdict,omitempty"`
 }
 
 func requirementsCommand() *cobra.Command {
@@ -43,7 +47,8 @@ func requirementsCommand() *cobra.Command {
 		Short: "List the requirements of TR-369, and what tests them",
 		Long: `requirements lists the live requirements of TR-369 1.4.1: whom each binds, the cases of TP-469 that test it, and the checks
 beyond the plan, each with its metrics. Markdown and JSON say why a requirement is not tested. With the folder or the run.json of a
-run it shows the verdicts. A case may fail because of another requirement.`,
+run it shows the verdicts: of the cases and checks that test a requirement, of cases that broke it beside what they are about, and, for
+what every case judges, one for each link. A case may fail because of another requirement.`,
 		Example: `  usptest requirements
   usptest requirements --format markdown
   usptest requirements usptest-run --format json`,
@@ -51,10 +56,6 @@ run it shows the verdicts. A case may fail because of another requirement.`,
 		ValidArgsFunction: completeRuns,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := plan.Load()
-			if err != nil {
-				return err
-			}
-			all, err := p.Requirements()
 			if err != nil {
 				return err
 			}
@@ -69,16 +70,16 @@ run it shows the verdicts. A case may fail because of another requirement.`,
 			}
 			bodies := suites.Bodies()
 			var listed []listedRequirement
-			for _, r := range all {
+			for _, r := range matrix.Rows(p, run) {
 				l := listedRequirement{ID: r.ID, Chapter: r.Chapter, Level: r.Level, Binds: r.Binds, Text: r.Text, Plan: r.Coverage,
 					Cases: append([]string{}, r.Cases...), Automated: []string{}, Everywhere: r.Everywhere,
-					Seen: r.Seen, Untested: r.Untested, Checks: append([]plan.Place{}, p.Checks(r.ID)...)}
+					Seen: r.Seen, Untested: r.Untested, Checks: append([]plan.Place{}, r.Checks...),
+					Verdicts: r.Verdicts, Verdict: r.Verdict}
 				for _, id := range r.Cases {
 					if bodies[id] != nil {
 						l.Automated = append(l.Automated, id)
 					}
 				}
-				l.Verdicts = verdictsOf(run, r.Cases, l.Checks)
 				listed = append(listed, l)
 			}
 			return writeRequirements(cmd.OutOrStdout(), format, listed, run != nil)
@@ -87,40 +88,6 @@ run it shows the verdicts. A case may fail because of another requirement.`,
 	cmd.Flags().StringVar(&format, "format", formatTable, "table, json or markdown")
 	must(cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(listFormats, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
-}
-
-// verdictsOf returns the verdicts of cases and of metrics of checks in a run, by link and case; nil without a run.
-func verdictsOf(run *result.Run, cases []string, checks []plan.Place) map[string]map[string]result.Verdict {
-	if run == nil {
-		return nil
-	}
-	verdicts := map[string]map[string]result.Verdict{}
-	for _, link := range run.Links {
-		found := map[string]result.Verdict{}
-		for _, c := range link.Cases {
-			if slices.Contains(cases, c.ID) {
-				found[c.ID] = c.Verdict
-			}
-			for _, check := range checks {
-				if c.ID == check.ID {
-					found[c.ID] = verdictOf(c, check.Metrics)
-				}
-			}
-		}
-		if len(found) > 0 {
-			verdicts[link.Link] = found
-		}
-	}
-	return verdicts
-}
-
-// verdictOf is the verdict of some metrics of a check, or that of the whole where they were not judged.
-func verdictOf(c result.Case, metrics []int) result.Verdict {
-	some := slices.DeleteFunc(slices.Clone(c.Metrics), func(m result.Metric) bool { return !slices.Contains(metrics, m.N) })
-	if v, _ := result.CaseVerdict(some); v != result.Error {
-		return v
-	}
-	return c.Verdict
 }
 
 func writeRequirements(w io.Writer, format string, listed []listedRequirement, run bool) error {
@@ -183,7 +150,7 @@ func (l listedRequirement) outcome() string {
 		}
 	}
 	var words []string
-	for _, v := range result.CaseVerdicts() {
+	for _, v := range append(result.CaseVerdicts(), result.NotApplicable) {
 		if counts[v] > 0 {
 			words = append(words, fmt.Sprintf("%d %s", counts[v], v))
 		}

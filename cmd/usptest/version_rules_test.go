@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/usptest/usptest/harness/result"
@@ -28,9 +29,9 @@ func TestARuleOfALaterVersionDoesNotFailADevice(t *testing.T) {
 // TestAFaultOfTheFirstContactIsNotLost: it is the first case's, with its evidence, also where no case opens a session.
 func TestAFaultOfTheFirstContactIsNotLost(t *testing.T) {
 	t.Parallel()
-	for defect, test := range map[string]struct{ link, says string }{
-		"websocket-without-eid":        {"websocket", `eid in the query of the device's opening request: "proto::usptest-agent-1"`},
-		"stomp-endpoint-id-of-another": {"stomp", `endpoint-id of the STOMP frame: "proto::usptest-agent-1"`},
+	for defect, test := range map[string]struct{ link, says, rule string }{
+		"websocket-without-eid":        {"websocket", `eid in the query of the device's opening request: "proto::usptest-agent-1"`, "R-WS.10b"},
+		"stomp-endpoint-id-of-another": {"stomp", `endpoint-id of the STOMP frame: "proto::usptest-agent-1"`, "R-STOMP.4"},
 	} {
 		t.Run(defect, func(t *testing.T) {
 			t.Parallel()
@@ -39,6 +40,10 @@ func TestAFaultOfTheFirstContactIsNotLost(t *testing.T) {
 			run := runIn(t, dir)
 			if c := run.Links[0].Cases[0]; c.ID != "1.1" || c.Verdict != result.Fail || c.Journal == "" {
 				t.Errorf("want the first case to fail, got %+v", c)
+			}
+			of := func(m result.Metric) bool { return m.N == 0 && slices.Equal(m.Requirements, []string{test.rule}) }
+			if c := run.Links[0].Cases[0]; !slices.ContainsFunc(c.Metrics, of) {
+				t.Errorf("want a metric 0 about %s, got %+v", test.rule, c.Metrics)
 			}
 			if c := run.Links[0].Cases[1]; c.Verdict != result.Pass {
 				t.Errorf("want the second one to pass, got %s %s", c.Verdict, c.Reason)

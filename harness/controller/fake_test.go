@@ -45,6 +45,7 @@ type fakeEnd struct{ *fakeLink }
 func (fakeEnd) Address() string { return "address" }
 func (fakeEnd) Leave()          {}
 
+func (l *fakeLink) MTP() link.MTP   { return link.MTP{Name: "MQTT", Version: "5.0"} }
 func (l *fakeLink) ReplyTo() string { return l.replyTo }
 
 // sessionStart is the type of the events by which the Agent opens a session.

@@ -33,6 +33,8 @@ const (
 type Violation struct {
 	Rule Rule
 	Seq  journal.Mark // the event that broke it
+	// Requirements are those of TR-369 that it is against; none where TR-369 has no requirement for it.
+	Requirements []string
 	// Before is the event with what it contradicts; 0 where it is wrong by itself.
 	Before journal.Mark
 	Err    error
@@ -65,6 +67,9 @@ func (c *Controller) violation(seq journal.Mark, rule Rule, err error) {
 
 // report writes a violation into the journal.
 func (c *Controller) report(v *Violation) {
+	if v.Requirements == nil {
+		v.Requirements = c.about(v)
+	}
 	c.journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "universal metric broken", Text: v.Describe(), Body: v})
 }
 

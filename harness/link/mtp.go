@@ -49,9 +49,11 @@ type Explanation struct {
 
 // Breach is a rule that a device broke.
 type Breach struct {
-	Rule string       // the requirement of TR-369, such as "R-WS.10", or the part of another standard
-	Seq  journal.Mark // the event that shows it
-	Err  error        // what was wanted and what came, most often a *usp.Mismatch
+	Rule string // the requirement of TR-369, such as "R-WS.10", the part of another standard, or what is a rule of several
+	// Requirements are those of TR-369 where Rule names none.
+	Requirements []string
+	Seq          journal.Mark // the event that shows it
+	Err          error        // what was wanted and what came, most often a *usp.Mismatch
 	// Named is the other Endpoint ID by which a device opened a session; "" where it is about something else.
 	Named string
 }

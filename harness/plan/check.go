@@ -55,12 +55,13 @@ type checkFile struct {
 	} `yaml:"checks"`
 }
 
-// addChecks adds the checks of our own to the cases, after those of the plan.
+// addChecks adds the requirements of TR-369, and the checks of our own to the cases, after those of the plan.
 func (p *Plan) addChecks(fsys fs.FS) error {
 	all, err := p.requirements(fsys)
 	if err != nil {
 		return err
 	}
+	p.Requirements = all
 	l := loader{fsys: fsys, plan: p}
 	files, err := fs.Glob(fsys, "tr369/checks/*.yaml")
 	if err != nil {

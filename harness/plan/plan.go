@@ -28,6 +28,8 @@ type Plan struct {
 	Profiles []Profile
 	Needs    []Need
 	Errata   []Erratum
+	// Requirements are those of TR-369, chapter by chapter, each in the order of its ids, with the cases that name them.
+	Requirements []Requirement
 
 	hash string
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -34,12 +35,8 @@ type Requirement struct {
 	Untested string
 }
 
-// Requirements returns the requirements of TR-369, chapter by chapter, each in the order of its ids, with the cases of the plan that name
-// them. An error names the file, the line and the key, and means that the data in this package is broken.
-func (p *Plan) Requirements() ([]Requirement, error) {
-	return p.requirements(requirementData)
-}
-
+// requirements reads the requirements of TR-369. An error names the file, the line and the key, and means that the data in this package is
+// broken.
 func (p *Plan) requirements(fsys fs.FS) ([]Requirement, error) {
 	l := loader{fsys: fsys, plan: p}
 	names, err := fs.Glob(fsys, "tr369/*.yaml")
@@ -72,6 +69,19 @@ func Since(c Case, all []Requirement) string {
 	}
 	return cmp.Or(first, firstVersion)
 }
+
+// RequirementsIn are the ids of requirements of TR-369 that a text of ours names.
+func RequirementsIn(text string) []string {
+	var ids []string
+	for _, id := range requirementID.FindAllString(text, -1) {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+var requirementID = regexp.MustCompile(`\bR-[A-Z0-9]+\.[0-9]+[a-z]?\b`)
 
 // requirementsOf reads one file.
 func (l *loader) requirementsOf(name string) []Requirement {

@@ -13,15 +13,7 @@ import (
 
 func requirements(t *testing.T) []Requirement {
 	t.Helper()
-	p, err := Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := p.Requirements()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
+	return mustLoad(t).Requirements
 }
 
 // TestRequirementsBindAgents counts the requirements that bind Agents: each of them is tested by the plan in full or by a check, or says

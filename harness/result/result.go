@@ -263,6 +263,8 @@ type Metric struct {
 	Got      string   `json:"got,omitempty"`
 	Note     string   `json:"note,omitempty"`
 	Evidence []uint64 `json:"evidence,omitempty"` // numbers of events in the case's journal
+	// Requirements are those of TR-369 that a universal metric (0) was broken in. What other metrics are about is in the plan.
+	Requirements []string `json:"requirements,omitempty"`
 }
 
 // Step is a step of the procedure as it was carried out.

@@ -240,7 +240,10 @@ func (e *faultError) concerns(c plan.Case) bool {
 // metric is the universal metric of a case that fails by the fault.
 func (e *faultError) metric() result.Metric {
 	m := result.Metric{Verdict: result.Fail, Note: e.breach.Rule + ", seen at first contact: the device could not be tested any further",
-		Evidence: []uint64{uint64(e.breach.Seq)}}
+		Evidence: []uint64{uint64(e.breach.Seq)}, Requirements: e.breach.Requirements}
+	if m.Requirements == nil {
+		m.Requirements = plan.RequirementsIn(e.breach.Rule)
+	}
 	var differs *usp.Mismatch
 	if errors.As(e.breach.Err, &differs) {
 		m.Where, m.Want, m.Got = differs.Where, differs.Want, differs.Got
@@ -256,7 +259,7 @@ func (r *rig) broken(mark journal.Mark) []link.Breach {
 	var found []link.Breach
 	for _, v := range r.Agent.Violations(mark) {
 		if !v.SetUp {
-			found = append(found, link.Breach{Rule: string(v.Rule), Seq: v.Seq, Err: v.Err})
+			found = append(found, link.Breach{Rule: string(v.Rule), Requirements: v.Requirements, Seq: v.Seq, Err: v.Err})
 		}
 	}
 	return found

@@ -160,10 +160,7 @@ func (w *worker) run(ctx context.Context) error {
 	if len(found.Elements) > 0 {
 		return nil // the supervisor ends the run before its first case
 	}
-	w.lacks = found.lacks
-	if w.all, err = w.plan.Requirements(); err != nil {
-		return err
-	}
+	w.lacks, w.all = found.lacks, w.plan.Requirements
 	if err := r.Purge(ctx); err != nil {
 		w.note("leftovers of an earlier run stay on the device: %v", err)
 	}
