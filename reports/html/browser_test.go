@@ -188,6 +188,30 @@ func TestBrowser(t *testing.T) {
 		}
 	})
 
+	t.Run("requirements", func(t *testing.T) {
+		const visible = `[...document.querySelectorAll("#requirements tr.row")].filter(e => e.checkVisibility()).map(e => e.id)`
+		p := open(t, chromium, example)
+		if got := value[[]string](p, visible); len(got) != 0 {
+			t.Errorf("want the chapters folded, got %v", got)
+		}
+		p.do(chromedp.SendKeys("#text", "passcode Certificates", chromedp.ByQuery))
+		if got := value[[]string](p, visible); !slices.Equal(got, []string{"tr369-R-STOMP.3"}) {
+			t.Errorf("found %v", got)
+		}
+		if got := value[string](p, `document.getElementById("shown").value`); !strings.HasPrefix(got, "0 of ") {
+			t.Errorf("a requirement is no case, and it says %q", got)
+		}
+		p.do(chromedp.Click("#reset", chromedp.ByQuery))
+		if got := value[[]string](p, visible); len(got) != 0 {
+			t.Errorf("after the reset: want the chapters folded, got %v", got)
+		}
+		p.do(chromedp.Evaluate(`location.hash = "#tr369-R-ADD.3"`, nil), chromedp.WaitVisible(`:target[id="tr369-R-ADD.3"]`, chromedp.ByQuery))
+		p.do(chromedp.Click("#v-fail", chromedp.ByQuery))
+		if got := value[[]string](p, visible); slices.Contains(got, "tr369-R-ADD.3") || !slices.Contains(got, "tr369-R-NOT.8") {
+			t.Errorf("without failures: got %v", got)
+		}
+	})
+
 	t.Run("links", func(t *testing.T) {
 		p := open(t, chromium, example)
 		p.do(chromedp.Click("#v-pass", chromedp.ByQuery))

@@ -21,7 +21,7 @@ import (
 	"github.com/usptest/usptest/harness/result"
 )
 
-//go:embed report.css report.js page.tmpl case.tmpl model.tmpl retries.tmpl list.tmpl
+//go:embed report.css report.js page.tmpl case.tmpl model.tmpl retries.tmpl list.tmpl requirements.tmpl
 var files embed.FS
 
 // maxFile is how large a report may become. The journal files beside it always hold everything.

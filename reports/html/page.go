@@ -44,6 +44,7 @@ type page struct {
 	Filter     filter
 	Tallies    []tallies
 	Chapters   []chapter
+	Demands    []requirementChapter
 	Features   []feature
 	Waivers    []waiver
 	Model      *modelView
@@ -259,6 +260,7 @@ func (r *renderer) page() page {
 	p.Findings, p.MoreFaults = r.findings()
 	p.Tallies = r.tallies()
 	p.Chapters = r.matrix()
+	p.Demands = r.requirements()
 	r.declarations(&p)
 	p.Baseline = r.baseline()
 	p.Identity = append(p.Identity, departures(p)...)

@@ -23,6 +23,7 @@
     else document.body.classList.add("filled");
   };
 
+  const tables = "#matrix, #requirements"; // which are beside the cases themselves
   const said = new Map(); // what a row says, in lower case
   const says = row => said.get(row) ?? said.set(row, row.textContent.toLowerCase()).get(row);
   const chosen = row => (row.classList.contains("v-other") || boxes.some(box => box.checked && row.classList.contains(box.id)))
@@ -35,10 +36,14 @@
     for (const row of rows) {
       row.hidden = words.length > 0 && !words.every(word => says(row).includes(word));
       if (row.hidden || !chosen(row)) continue;
-      if (!row.closest("#matrix")) shown++;
+      if (!row.closest(tables)) shown++;
     }
-    const all = rows.filter(row => !row.closest("#matrix")).length;
+    const all = rows.filter(row => !row.closest(tables)).length;
     id("shown").value = shown === all ? `all ${all} cases` : `${shown} of ${all} cases`;
+    // what is found in a chapter of requirements is seen, and is folded again at the end
+    if (words.length > 0 || document.body.classList.contains("searched"))
+      for (const e of document.querySelectorAll("#requirements .chapter"))
+        e.open = words.length > 0 && [...e.querySelectorAll(".row")].some(row => !row.hidden && chosen(row));
     document.body.classList.toggle("searched", words.length > 0);
   };
   const reset = () => {
