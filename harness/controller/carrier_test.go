@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/link"
+	"github.com/usptest/usptest/harness/pki"
 	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
@@ -240,6 +242,57 @@ func TestAKeptContext(t *testing.T) {
 		c.InContext(func(x *session.Context) { id = x.ID() })
 		if r := ask(); r.GetSessionId() != id {
 			t.Errorf("connected again before a case has opened one: got %s, want the session %d", recordText(l.last()), id)
+		}
+	})
+}
+
+// The Agent answers what it was asked in the clear when the session context has been left for one with TLS.
+func TestALateAnswerInTheClearAfterTheContextWasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, l, j := start(t)
+		ca, err := pki.NewCA("test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		certificate, err := ca.Issue(pki.Spec{CommonName: "controller", EndpointID: ownID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.KeepContext(&session.TLS{Certificate: certificate, Unprotected: true})
+		c.OpenContext(nil)
+		get := usp.NewGet("late", "Device.X.")
+		if _, err := c.Send(t.Context(), get); err != nil {
+			t.Fatal(err)
+		}
+		agent := &session.Context{Header: session.Header{Version: usp.Version, To: ownID, From: agentID}}
+		if _, err := agent.In(l.last()); err != nil {
+			t.Fatal(err)
+		}
+		payload, err := usp.Marshal(getResp("late"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		late, err := agent.Out(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.LeaveContext()
+		defer c.InContext(func(x *session.Context) { x.End() })
+		if _, err := c.Send(t.Context(), usp.NewGet("", "Device.X.")); err != nil {
+			t.Fatal(err)
+		}
+		if l.last().GetPayloadSecurity() != usppb.Record_TLS12 {
+			t.Errorf("after it was left: got %s", recordText(l.last()))
+		}
+		mark := j.Mark()
+		l.say(t, late[0])
+		wantNone(t, c)
+		taken := slices.ContainsFunc(j.Since(mark), func(e *journal.Event) bool {
+			m, ok := e.Body.(*Message)
+			return ok && m.GetHeader().GetMsgId() == "late"
+		})
+		if !taken {
+			t.Error("the answer was not taken")
 		}
 	})
 }

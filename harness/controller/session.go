@@ -98,8 +98,8 @@ func (c *Controller) LeaveContext() {
 		return
 	}
 	c.context.Holds = false
+	c.context.Leave() // before its successor has another TLS
 	c.context.TLS = c.kept.secure
-	c.context.Leave()
 }
 
 // InContext calls f with the session context, to look at it or to take Records from it. It is open.
