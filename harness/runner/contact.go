@@ -268,7 +268,8 @@ func (r *rig) broken(mark journal.Mark) []link.Breach {
 // endpointID is what a device is asked for at first contact.
 const endpointID = harness.EndpointID
 
-// reachable waits until the device is connected and answers a request.
+// reachable waits until the device is connected and answers a request. Whether it answers within session contexts alone is tried once, in a
+// time of its own.
 func (r *rig) reachable(ctx context.Context, mark journal.Mark, patience time.Duration, wait string) error {
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -284,8 +285,13 @@ func (r *rig) reachable(ctx context.Context, mark journal.Mark, patience time.Du
 	}
 	for first := true; ; first = false {
 		reply := r.ask(waiting)
-		if first && r.refused(reply) && r.goWithin(waiting) {
-			return nil
+		if first && r.refused(reply) {
+			if r.goWithin(ctx) {
+				return nil
+			}
+			again, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			waiting = again
 		}
 		switch {
 		case reply.Message != nil:

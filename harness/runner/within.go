@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/controller"
 	"github.com/usptest/usptest/harness/dut"
+	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/session"
 	"github.com/usptest/usptest/harness/usp"
@@ -53,11 +55,23 @@ func (r *rig) goWithin(ctx context.Context) bool {
 		}
 		r.Agent.ReleaseContext()
 		if shown {
-			_ = harness.EndContext(ctx, r.Agent, object, mode) // a device that does not answer is asked again in any case
+			r.endContext(ctx, object, mode)
 			return false
 		}
 	}
 	return false
+}
+
+// endContext ends the session context that was tried. It sets SessionMode twice, and nothing may come between the two: whoever owns the device
+// would find it at Forbid.
+func (r *rig) endContext(ctx context.Context, object, mode string) {
+	const requests = 4 // at most
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), requests*r.DUT.Waits.Response)
+	defer cancel()
+	if err := harness.EndContext(ending, r.Agent, object, mode); err != nil {
+		r.Journal.Append(journal.Event{Layer: journal.LayerNote, Dir: journal.Own, Type: "session context not ended",
+			Text: fmt.Sprintf("%sSessionMode may be another than %s, which it was: %v", object, mode, err)})
+	}
 }
 
 // sessionObject is the E2ESession object of the harness's Controller, with what the device shows of Controllers.
