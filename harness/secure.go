@@ -62,8 +62,10 @@ func (s *Session) Show(certificate *tls.Certificate) {
 // SignAs signs Records as the Endpoint that a certificate is of: a lie.
 func (s *Session) SignAs(certificate *tls.Certificate, records ...*usppb.Record) {
 	s.c.Uses(plan.NeedSignature, plan.NeedInvalidRecord)
+	omit := false
+	s.c.Agent.InContext(func(x *session.Context) { omit = x.TLS.Omit }) // which follows what the device sends
 	for _, r := range records {
-		s.c.LabMust(session.Sign(r, *certificate, s.tls.Omit))
+		s.c.LabMust(session.Sign(r, *certificate, omit))
 	}
 }
 
