@@ -240,8 +240,11 @@ func (c *Context) expects() uint64 {
 	return c.expected
 }
 
-// numbered makes body the next Record and keeps it (R-E2E.14 to R-E2E.17).
+// numbered makes body the next Record and keeps it (R-E2E.14 to R-E2E.17), unless the other side acknowledges none.
 func (c *Context) numbered(body *usppb.SessionContextRecord) (*usppb.Record, error) {
+	if len(c.sent) >= maxUnacknowledged {
+		return nil, ErrUnacknowledged
+	}
 	body.SessionId, body.SequenceId, body.ExpectedId = c.id, c.next, c.expects()
 	c.next++
 	r := c.record()
@@ -396,6 +399,7 @@ func (c *Context) keep(r *usppb.Record, t Taken) (Taken, error) {
 		c.asked = c.expected
 		empty, err := c.Empty(c.expected)
 		if err != nil {
+			t.Lost = append(t.Lost, c.Restart()...) // or what is missing would never come
 			return t, err
 		}
 		t.Reply = append(t.Reply, empty)

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -313,6 +315,54 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	if !errors.Is(err, ErrNoSegments) || len(c.segments) != 0 {
 		t.Errorf("segments: got %v, %d bytes kept", err, len(c.segments))
+	}
+}
+
+// TestGapsWithoutEnd: each gap is asked for in a Record that this side keeps, and the other side acknowledges none of them.
+func TestGapsWithoutEnd(t *testing.T) {
+	c, _ := pair()
+	first := rec(&usppb.SessionContextRecord{SessionId: 7, SequenceId: 1, ExpectedId: 1})
+	_, err := c.In(first)
+	asked := 0
+	for seq := uint64(2); err == nil && asked <= maxUnacknowledged; seq += 2 {
+		for _, n := range []uint64{seq + 1, seq} {
+			var got Taken
+			if got, err = c.In(rec(&usppb.SessionContextRecord{SessionId: 7, SequenceId: n, ExpectedId: 1})); err != nil {
+				break
+			}
+			asked += len(got.Reply)
+		}
+		bounded(t, c)
+	}
+	if !errors.Is(err, ErrUnacknowledged) || asked != maxUnacknowledged || c.ID() == 7 || len(c.sent)+len(c.early) != 0 {
+		t.Errorf("got %v after %d Records that ask, session context %d, %d and %d kept", err, asked, c.ID(), len(c.sent), len(c.early))
+	}
+}
+
+// bounded wants what a session context keeps to be within its bounds, and its sums to be right.
+func bounded(t *testing.T, c *Context) {
+	t.Helper()
+	size := func(records iter.Seq[*usppb.Record]) (n int) {
+		for r := range records {
+			n += payloadSize(r.GetSessionContext())
+		}
+		return n
+	}
+	early, sent := size(maps.Values(c.early)), size(slices.Values(c.sent))
+	switch {
+	case len(c.early) > maxEarly || early > maxHeld || early != c.earlyBytes:
+		t.Fatalf("early: %d Records of %d bytes, counted %d", len(c.early), early, c.earlyBytes)
+	case len(c.sent) > maxUnacknowledged || sent != c.sentBytes || len(c.msgs) > len(c.sent):
+		t.Fatalf("sent: %d Records of %d bytes, counted %d; %d Messages", len(c.sent), sent, c.sentBytes, len(c.msgs))
+	case len(c.segments) > maxHeld || !c.segmenting && len(c.segments) > 0:
+		t.Fatalf("segments: %d bytes, unfinished: %v", len(c.segments), c.segmenting)
+	case len(c.before) > maxBefore:
+		t.Fatalf("%d session contexts are remembered", len(c.before))
+	case c.tunnel != nil && (len(c.tunnel.partial) > recordHeader+maxFragment || len(c.tunnel.plain) > maxHeld):
+		t.Fatalf("TLS: %d and %d bytes", len(c.tunnel.partial), len(c.tunnel.plain))
+	}
+	if c.ended != nil {
+		bounded(t, c.ended)
 	}
 }
 

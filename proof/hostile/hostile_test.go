@@ -40,7 +40,7 @@ func floods(name string) bool {
 		"endless paths in the model", "endless paths of values", "endless values of features", "endless rows of leftovers", "an error for a model",
 		"huge map", "many secrets", "small records that decode large", "created too much", "10,000 Notifies to the second Controller", "many connections to the second Controller",
 		"floods the silent host", "downloads 10 GB", "reports without end", "reports a million rows", "reports 250,000 values",
-		"reports what decodes huge", "segments without end", "a segment that is never the last", "Records that come too early",
+		"reports what decodes huge", "segments without end", "a segment that is never the last", "Records that come too early", "gaps without end",
 		"two session_ids without end", "a TLS record of 15 MiB", "15 MiB of TLS records", "15 MiB of warnings in a TLS handshake",
 		"a TLS record of 15 MiB after the handshake"}, name)
 }

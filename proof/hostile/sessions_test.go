@@ -81,6 +81,10 @@ func sessionModes() map[string]mode {
 				r.SequenceId = 1 // a gap before the first
 				return r
 			})},
+		"gaps without end": {verdict: result.Fail, findings: "the other side acknowledges none of the Records",
+			act: follow(10_000, func(n int) *usppb.SessionContextRecord { // each two in the wrong order
+				return &usppb.SessionContextRecord{SequenceId: []uint64{1, math.MaxUint64}[n%2]}
+			})},
 		"asks for what never was": {verdict: result.Fail, findings: "it asks for a Record again that was never sent",
 			act: follow(1_000, func(n int) *usppb.SessionContextRecord {
 				return &usppb.SessionContextRecord{RetransmitId: math.MaxUint64 - uint64(n)}
