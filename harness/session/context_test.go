@@ -483,6 +483,7 @@ func FuzzContext(f *testing.F) {
 			if c.next == 0 || c.expected == 0 {
 				t.Fatalf("next %d, expected %d", c.next, c.expected)
 			}
+			bounded(t, c)
 		}
 	})
 }

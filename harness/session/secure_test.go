@@ -306,6 +306,72 @@ func FuzzTLS(f *testing.F) {
 	})
 }
 
+// FuzzSecureContext has one end of a session context with TLS change its Records before they are sent, after the handshake and, when it has
+// failed, within the next one.
+func FuzzSecureContext(f *testing.F) {
+	f.Add(true, []byte{0, 0, 0, 0, 1, 0, 0, 0})
+	f.Add(false, []byte{2, 1, 0, 0, 3, 1, 7, 0, 4, 2, 9, 1, 5, 3, 1, 1})
+	certificate := identity(f, elliptic.P256())
+	f.Fuzz(func(t *testing.T, twelve bool, data []byte) {
+		version := map[bool]uint16{true: tls.VersionTLS12, false: tls.VersionTLS13}[twelve]
+		a, b := pair()
+		a.TLS = &TLS{Certificate: certificate, Version: version, Unprotected: true}
+		b.TLS = &TLS{Certificate: certificate, Version: version, Unprotected: true}
+		defer a.End()
+		defer b.End()
+		first, err := a.Out([]byte("first"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, _, err := exchange(t, a, b, first); err != nil {
+			t.Fatal(err)
+		}
+		for len(data) >= 4 {
+			d := data[:4]
+			data = data[4:]
+			records, err := a.Out(d)
+			if err != nil {
+				records = nil
+			}
+			for _, r := range records {
+				spoilt := proto.Clone(r).(*usppb.Record)
+				body := spoilt.GetSessionContext()
+				switch d[0] % 8 {
+				case 0:
+				case 1:
+					body.SequenceId += uint64(d[1])
+				case 2:
+					body.RetransmitId = uint64(d[1])
+				case 3:
+					body.SessionId += uint64(d[1])
+				case 4:
+					body.Payload = append(body.Payload, d)
+				case 5:
+					body.PayloadrecSarState = usppb.SessionContextRecord_PayloadSARState(d[1] % 5)
+				case 6:
+					body.Payload = [][]byte{{d[1], 3, 3, 0, 1, d[2]}}
+				case 7:
+					spoilt.PayloadSecurity = usppb.Record_PayloadSecurity(d[1] % 3)
+				}
+				if d[3]%2 == 0 && b.Secured() && a.Secured() { // what is spoilt is intact
+					spoilt.MacSignature = mac(spoilt, b.tunnel.key(!b.tunnel.client), false)
+				}
+				got, _ := b.In(spoilt)
+				if d[3]%4 == 0 {
+					for _, r := range got.Reply {
+						_, _ = a.In(r)
+					}
+				}
+				if b.next == 0 || b.expected == 0 {
+					t.Fatalf("next %d, expected %d", b.next, b.expected)
+				}
+				bounded(t, a)
+				bounded(t, b)
+			}
+		}
+	})
+}
+
 // This side asks again with TLS in payloads, and then the answer comes that the other side gives without.
 func TestALateAnswerInTheClearDoesNotEndTheContextWithTLS(t *testing.T) {
 	c, other := pair()
