@@ -56,6 +56,7 @@ func (c *Case) issue(ca *pki.CA, preset pki.Preset, change func(*pki.Spec)) *tls
 // which it signs Records in any case.
 func (s *Session) Show(certificate *tls.Certificate) {
 	s.c.Uses(plan.NeedBadCertificate)
+	s.script("Show", certificate != nil, "the Controller shows another certificate in the TLS handshakes that begin now")
 	s.change(func(t *session.TLS) { t.Shows = certificate })
 }
 
@@ -70,7 +71,10 @@ func (s *Session) SignAs(certificate *tls.Certificate, records ...*usppb.Record)
 }
 
 // Refuse has the Controller end each handshake that the device begins with an alert, or ends that.
-func (s *Session) Refuse(on bool) { s.change(func(t *session.TLS) { t.Refuse = on }) }
+func (s *Session) Refuse(on bool) {
+	s.script("Refuse", on, "the Controller ends each TLS handshake that the device begins with an alert")
+	s.change(func(t *session.TLS) { t.Refuse = on })
+}
 
 // change gives the session contexts that begin from now on another TLS.
 func (s *Session) change(by func(*session.TLS)) {

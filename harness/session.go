@@ -213,11 +213,23 @@ func (s *Session) made(by func(*session.Context) (*usppb.Record, error)) (r *usp
 }
 
 // Hold keeps what the device asks for again from being sent, or ends that.
-func (s *Session) Hold(on bool) { s.c.Agent.InContext(func(x *session.Context) { x.Holds = on }) }
+func (s *Session) Hold(on bool) {
+	s.script("Hold", on, "what the device asks for again is held back")
+	s.c.Agent.InContext(func(x *session.Context) { x.Holds = on })
+}
 
 // Spare keeps a Record of the device from being acknowledged, so that it can be asked for again.
 func (s *Session) Spare(sequence uint64) {
+	s.script("Spare", sequence != 0, fmt.Sprintf("the device's Record %d is not acknowledged", sequence))
 	s.c.Agent.InContext(func(x *session.Context) { x.Spares = sequence })
+}
+
+// script writes a verb of the Controller's script into the journal: what holds from now on, or that it ends.
+func (s *Session) script(verb string, on bool, what string) {
+	if !on {
+		what = "the Controller does as it should again"
+	}
+	s.c.Journal.Append(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: verb, Text: "session context: " + what})
 }
 
 // Send sends Records of the session context as they are, and returns the number of the last one's packet.
