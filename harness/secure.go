@@ -70,6 +70,15 @@ func (s *Session) SignAs(certificate *tls.Certificate, records ...*usppb.Record)
 	}
 }
 
+// Forge signs Records as the Controller, and spoils the signatures: a lie.
+func (s *Session) Forge(records ...*usppb.Record) {
+	s.c.Uses(plan.NeedSignature, plan.NeedInvalidRecord)
+	for _, r := range records {
+		s.c.LabMust(session.Sign(r, s.c.bench.Identity.Certificate, false))
+		r.MacSignature[len(r.MacSignature)-1] ^= 1
+	}
+}
+
 // Refuse has the Controller end each handshake that the device begins with an alert, or ends that.
 func (s *Session) Refuse(on bool) {
 	s.script("Refuse", on, "the Controller ends each TLS handshake that the device begins with an alert")

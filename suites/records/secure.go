@@ -115,8 +115,8 @@ func mustAnswerAfterwards(m *harness.Metric, s *harness.Session, c *harness.Case
 	m.Must(fmt.Errorf("a session context begun afterwards: %w", err))
 }
 
-// macs is 3.4: after the TLS handshake the device's Records have a MAC, and it is right. That it looks at the Controller's MACs is beyond
-// the plan.
+// macs is 3.4: after the TLS handshake the device's Records have a MAC, and it is right. That it looks at the Controller's MACs, and
+// begins another session context where one is not valid, is beyond the plan.
 func macs(c *harness.Case) {
 	c.Uses(plan.NeedInvalidRecord)
 	s := c.OpenSecureSession(0)
@@ -146,7 +146,7 @@ func macs(c *harness.Case) {
 		return
 	}
 	c.Beyond("TR-369 R-E2E.23, R-E2E.30, R-E2E.33", func(m *harness.Metric) {
-		mustVerify(m, s, c, "a Get in a Record whose MAC is not valid", func(r *usppb.Record) { r.MacSignature[len(r.MacSignature)-1] ^= 1 })
+		mustVerify(m, s, c, "a Get in a Record whose MAC is not valid", spoilMAC)
 		mustVerify(m, s, c, "a Get in a Record whose MAC is cut short",
 			func(r *usppb.Record) { r.MacSignature = r.MacSignature[:len(r.MacSignature)/2] })
 	})
@@ -155,7 +155,32 @@ func macs(c *harness.Case) {
 			mustVerify(m, s, c, "a Get in a Record without a MAC", func(r *usppb.Record) { r.MacSignature = nil })
 		})
 	}
+	c.Beyond("TR-369 R-E2E.23", func(m *harness.Metric) { mustBeginAgain(m, s, c) })
 }
+
+// mustBeginAgain wants the device to begin another session context after a Record whose MAC is not valid.
+func mustBeginAgain(m *harness.Metric, s *harness.Session, c *harness.Case) {
+	s.Require()
+	wait := s.RestartWait()
+	s.Secure()
+	id, records := s.ID(), s.Records(usp.NewGet(c.Agent.NewMsgID(), endpointID))
+	for _, r := range records {
+		spoilMAC(r)
+	}
+	mark := c.Journal.Mark()
+	seq := s.Send(records...)
+	begun, err := s.Await("new session context after a Record whose MAC is not valid", wait, mark, func(r harness.Received) error {
+		if r.GetSessionId() == id {
+			return journal.ErrSkip
+		}
+		return nil
+	})
+	m.Must(err, seq)
+	m.Saw(seq, begun.Seq)
+}
+
+// spoilMAC makes a MAC one that is not valid.
+func spoilMAC(r *usppb.Record) { r.MacSignature[len(r.MacSignature)-1] ^= 1 }
 
 // mustVerify wants no answer to a Get in the session context whose Records lost their right MAC, and one to a Get in the next one.
 func mustVerify(m *harness.Metric, s *harness.Session, c *harness.Case, what string, spoil func(*usppb.Record)) {

@@ -13,8 +13,8 @@ import (
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
 
-// restarts is R-E2E.5, R-E2E.21, R-E2E.22 and R-E2E.24: there is one session context, a Record that cannot be processed makes the device
-// begin another one, and what was acknowledged in one that ends is processed.
+// restarts is R-E2E.5, R-E2E.21 to R-E2E.24: there is one session context, a Record that cannot be processed makes the device begin another
+// one, and what was acknowledged in one that ends is processed.
 func restarts(c *harness.Case) {
 	s := c.OpenSession()
 	s.Require()
@@ -111,6 +111,30 @@ func restarts(c *harness.Case) {
 			err = remains(c, row+"Enable", "true")
 		}
 		m.Must(err, mark, by)
+	})
+
+	c.Step(6, "send a Get with a mac_signature that is not valid")
+	switch {
+	case !c.SecuresPayloads(): // the plan asks no others for signatures
+		c.NotApplicable(7, "the DUT file does not declare TLS in USP Records")
+		return
+	case c.Protected(): // nor these
+		c.NotApplicable(7, "the MTP protects Records")
+		return
+	}
+	get := usp.NewGet(c.Agent.NewMsgID(), endpointID)
+	again = restart(c, s, func() []*usppb.Record {
+		records := s.Records(get)
+		s.Forge(records...)
+		return records
+	})
+	behind = c.Agent.Get(c, endpointID)
+	c.Metric(7, func(m *harness.Metric) {
+		m.Must(expect.Type(behind, usp.GetResp), behind.Evidence())
+		if responds(c, again.mark, get) {
+			m.Must(expect.Nothing("response to the Get whose signature is not valid", "a GetResp"), again.mark)
+		}
+		again.judge(m)
 	})
 }
 
