@@ -1,4 +1,4 @@
-package records
+package proof
 
 import (
 	"go/ast"
@@ -14,9 +14,9 @@ import (
 	"github.com/usptest/usptest/harness/plan"
 )
 
-// tested names, for each live requirement of TR-369's chapter "End to End Message Exchange", a test of the Controller's or of the reference
-// agent's end, or the case that has a defect for it.
-var tested = map[string]string{
+// testedInContexts names, for each live requirement of TR-369's chapter "End to End Message Exchange", a test of the Controller's or of the
+// reference agent's end, or the case that has a defect for it.
+var testedInContexts = map[string]string{
 	"R-E2E.1":   "case 2.2",
 	"R-E2E.3":   "TestRulesOfReception",
 	"R-E2E.4":   "TestRulesOfReception",
@@ -60,16 +60,16 @@ var tested = map[string]string{
 	"R-E2E.43":  "TestMessagesThroughTLS",
 }
 
-// untested says why a requirement has no test.
-var untested = map[string]string{
+// untestedInContexts says why a requirement has no test.
+var untestedInContexts = map[string]string{
 	"R-E2E.9":  "no test sends this many Records",
 	"R-E2E.11": "the reference agent does not end its retries at SessionExpiration",
 	"R-E2E.13": "the reference agent keeps no count over a reboot, but no test looks at it",
 	"R-E2E.28": "what the MTP protects is taken from the link",
 }
 
-// TestEveryRequirementIsAccountedFor holds the two tables against the requirements of the plan and against the tests that there are.
-func TestEveryRequirementIsAccountedFor(t *testing.T) {
+// TestSessionRequirementsAreAccountedFor holds the two tables against the requirements of the plan and against the tests that there are.
+func TestSessionRequirementsAreAccountedFor(t *testing.T) {
 	p, err := plan.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -81,17 +81,17 @@ func TestEveryRequirementIsAccountedFor(t *testing.T) {
 		}
 	}
 	for _, id := range live {
-		_, has := tested[id]
-		if _, not := untested[id]; has == not {
+		_, has := testedInContexts[id]
+		if _, not := untestedInContexts[id]; has == not {
 			t.Errorf("%s: want it in one of the two tables", id)
 		}
 	}
-	tests := testNames(t, "../../harness/session", "../../fixtures/agent/session")
-	for _, id := range slices.Concat(slices.Collect(maps.Keys(tested)), slices.Collect(maps.Keys(untested))) {
+	tests := testNames(t, "../harness/session", "../fixtures/agent/session")
+	for _, id := range slices.Concat(slices.Collect(maps.Keys(testedInContexts)), slices.Collect(maps.Keys(untestedInContexts))) {
 		if !slices.Contains(live, id) {
 			t.Errorf("%s is no live requirement", id)
 		}
-		name := tested[id]
+		name := testedInContexts[id]
 		c, isCase := strings.CutPrefix(name, "case ")
 		switch {
 		case isCase && !hasDefect(p, c, id):
