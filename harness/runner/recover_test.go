@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -87,6 +88,52 @@ func TestOneCaseAfterTheOther(t *testing.T) {
 				}
 				if _, err := os.Stat(filepath.Join(w.Out, "journal", "mqtt5", "1.1.jsonl")); err != nil {
 					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestRightsThatAreNotPutBackAreANoteOfLaterCases(t *testing.T) {
+	const want = "the harness's Controller may have fewer rights since case 1.1, whose clean-up failed (delete a Permission: refused): " +
+		"put its Roles back as they were, and run what fails from here on again"
+	for name, test := range map[string]struct {
+		needs    []string
+		refuses  bool
+		launched bool
+		want     []string // the notes of the next case
+	}{
+		"it keeps a Permission":           {[]string{plan.NeedRole}, true, false, []string{want}},
+		"it keeps another row":            {nil, true, false, nil},
+		"it keeps nothing":                {[]string{plan.NeedRole}, false, false, nil},
+		"it keeps one, and starts afresh": {[]string{plan.NeedRole}, true, true, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pass := func(c *harness.Case) { c.Metric(1, func(*harness.Metric) {}) }
+				w, out := working(t, &simple{}, harness.Bodies{"1.2": pass, "1.1": func(c *harness.Case) {
+					c.Cleanup("delete a Permission", func(context.Context) error {
+						if test.refuses {
+							return errors.New("refused")
+						}
+						return nil
+					})
+					pass(c)
+				}})
+				if test.launched {
+					f := *w.rig.DUT
+					f.Lab.Launch = &dut.Launch{Exec: []string{"/nowhere/agent"}}
+					w.rig.Device = lab.NewDevice(w.rig.Journal, &f, dut.Vars{}, lab.Options{})
+				}
+				first := planned("1.1")
+				first.Needs = test.needs
+				w.one(t.Context(), first)
+				if told, note := told(t, out), "note "+want; strings.Contains(told, note) != (test.want != nil) {
+					t.Errorf("told %s", told)
+				}
+				w.lost = "" // a program that is nowhere does not start afresh
+				if r := w.one(t.Context(), planned("1.2")); r.Verdict != result.Pass || !slices.Equal(r.Notes, test.want) {
+					t.Errorf("want a pass with the notes %q, got %s %q", test.want, r.Verdict, r.Notes)
 				}
 			})
 		})

@@ -81,6 +81,7 @@ type worker struct {
 	all   []plan.Requirement
 	lacks map[int]string // what the device does not have of the declared features, by number
 	lost  string         // why the device cannot be reached any more; every later case is an error
+	left  string         // what may be left of a case that changed the rights of the harness's Controller; a note of every later case
 }
 
 // report writes one line. When it cannot, the supervisor is gone; then the input ends too, and with it the work.
@@ -267,6 +268,9 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 		}
 	}
 	r := result.Together(rounds, seq)
+	if w.left != "" {
+		r.Notes = append(r.Notes, w.left)
+	}
 	if slices.ContainsFunc(r.Metrics, func(m result.Metric) bool {
 		return slices.ContainsFunc(m.Evidence, func(seq uint64) bool { return seq <= uint64(mark) })
 	}) {
@@ -276,8 +280,24 @@ func (w *worker) one(ctx context.Context, p plan.Case) result.Case {
 	if dirty && ctx.Err() == nil && w.lost == "" {
 		w.recover(ctx, p.ID)
 	}
+	w.seeToRights(p, r)
 	w.report(report{Case: &r})
 	return r
+}
+
+// seeToRights tells the reader, and every case that follows, of a case that changed the rights of the harness's Controller and could not
+// put them back: what then fails may fail for want of a right. A device that the harness launched has started afresh.
+func (w *worker) seeToRights(p plan.Case, r result.Case) {
+	if w.rig.Device.Launched() || !slices.Contains(p.Needs, plan.NeedRole) {
+		return
+	}
+	i := slices.IndexFunc(r.CleanUp, func(a result.CleanUp) bool { return a.Error != "" })
+	if i < 0 {
+		return
+	}
+	w.left = fmt.Sprintf("the harness's Controller may have fewer rights since case %s, whose clean-up failed (%s: %s): "+
+		"put its Roles back as they were, and run what fails from here on again", p.ID, r.CleanUp[i].Name, r.CleanUp[i].Error)
+	w.note("%s", w.left)
 }
 
 // cannot is the result of a case that can no longer start.
