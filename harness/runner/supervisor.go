@@ -140,8 +140,9 @@ func (o Options) share(links int) int {
 }
 
 // deal spreads cases over n workers, as evenly as they take, and puts each part in the plan's order, but for those after which the
-// device may have to be brought back. They come last, so that a device that stays away affects no other case: first those that
-// change the rights of the harness's own Controller. The checks beyond the plan are last of all.
+// device may have to be brought back. They come last, so that a device that stays away affects no other case of the plan: first those that
+// change the rights of the harness's own Controller. The checks beyond the plan are last of all, since no check may spoil a verdict of the
+// plan; a device that stays away before them affects them alone.
 func deal(cases []plan.Case, n int, takes func(plan.Case) time.Duration) [][]plan.Case {
 	parts := even(cases, min(n, len(cases)), takes)
 	risk := func(c plan.Case) int {
