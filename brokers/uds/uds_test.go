@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onsi/gomega"
+
 	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
 )
@@ -186,11 +188,7 @@ func TestRecordsRightBehindTheAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		select {
-		case <-records:
-		case <-time.After(patience):
-			t.Fatal("the Record is not taken")
-		}
+		events.Eventually(t, records).Should(gomega.Receive(), "the Record is not taken")
 		c.Abort("the next one")
 	}
 }
