@@ -128,7 +128,8 @@ func (r *Retries) awaitRefusal() {
 	r.failure = moment(refused)
 }
 
-// refuses matches the harness's answer to the last attempt, or the end of its connection.
+// refuses matches what the harness does about the last attempt: its answer, or that it ends the connection without one. An attempt is
+// refused as soon as it is read, so that no device that waits for the answer can end it before.
 func (r *Retries) refuses(e *journal.Event) error {
 	if e.Conn != r.attempt.Conn || e.Dir != journal.Out || e.Layer == journal.LayerTLS {
 		return journal.ErrSkip
