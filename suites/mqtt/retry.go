@@ -29,6 +29,7 @@ func connectRetry(c *harness.Case) {
 	})
 	c.Step(3, "refuse every CONNECT")
 	c.MQTT().RefuseNext(mqtt.Forever, serverUnavailable)
+	defer c.MQTT().RefuseNext(0, 0) // the clean-up waits for a device that has been rebooted
 	c.Step(2, "reboot the device")
 	mark := c.Reboot()
 	c.Step(4, "wait until it tries to connect")

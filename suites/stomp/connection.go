@@ -28,6 +28,7 @@ func connectionRetry(c *harness.Case) {
 	c.Cleanup("accept connections again", c.ConnectAnew)
 	c.Step(2, "reboot the device, and refuse every connection from now on")
 	c.STOMP().RefuseNext(-1, "")
+	defer c.STOMP().Reset() // the clean-up waits for a device that has been rebooted
 	mark, isNew := reboot(c)
 	c.Step(4, "wait for it to connect, and watch how long it waits after each refusal")
 	first, err := c.Await("first attempt to connect", c.ReconnectWait(), mark, isNew.opening)
