@@ -28,13 +28,16 @@ type hostile struct {
 	collector    string // URL
 	agent, owner string // Endpoint IDs of the agent and of its Controller
 	state        string // file that outlives this process
-	path         string // of a WebSocket
+	again        bool   // the device has started before
+
+	over chan struct{} // closed when what the mode does about the end of its session is over
 
 	mu      sync.Mutex
 	cue     string // msg_id of the request that the mode waits for
 	asker   string // the Endpoint ID of the Controller that sent it
 	cued    bool   // its reply has been on its way
-	lost    bool   // the connection has ended since
+	hello   []byte // what the agent opens a connection with
+	lost    bool   // the connection has ended since, or since the device started again
 	silent  bool   // nothing goes out any more
 	reports string // the URL of the first profile that was added
 	deaf    bool   // nothing is read any more
@@ -64,7 +67,7 @@ func hostileDevice(args []string) int {
 	flags.StringVar(&h.collector, "collector", "", "")
 	flags.Parse(args)
 	h.mode, h.wire, h.harness, h.state = modeOf(*name), wireOf(*link), net.JoinHostPort(*host, *port), *dir+"/state.json"
-	h.path = m.Path
+	h.over = make(chan struct{})
 	switch *link {
 	case "mqtt5":
 		m.Protocol, m.Version = "mqtt", "5.0"
@@ -135,7 +138,7 @@ func (h *hostile) run(m agent.MTP) error {
 func (h *hostile) listen() (net.Listener, error) {
 	file, address := h.state+".port", "127.0.0.1:0"
 	if before, err := os.ReadFile(file); err == nil {
-		address = string(before)
+		address, h.again = string(before), true
 	}
 	front, err := net.Listen("tcp", address)
 	if err != nil {
@@ -156,6 +159,12 @@ type session struct {
 
 func (h *hostile) serve(down net.Conn) {
 	defer down.Close()
+	h.mu.Lock()
+	lost := h.lost
+	h.mu.Unlock()
+	if lost {
+		<-h.over
+	}
 	up, err := net.Dial("tcp", h.harness)
 	if err != nil {
 		return
@@ -172,6 +181,7 @@ func (h *hostile) serve(down net.Conn) {
 			return err == nil
 		})
 		if s.mode.lost != nil && s.ended() {
+			defer close(h.over)
 			s.mode.lost(h)
 		}
 	}()
@@ -199,11 +209,11 @@ func (s *session) pass(from net.Conn, take func(packet) bool) {
 	}
 }
 
-// ended reports, once, that a connection has ended after the mode's cue.
+// ended reports, once, that a connection has ended after the mode's cue, or after the device has started again.
 func (s *session) ended() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first := s.cued && !s.lost
+	first := (s.cued || s.again) && !s.lost
 	s.lost = s.lost || first
 	return first
 }
@@ -235,6 +245,9 @@ func (s *session) says(p packet) bool {
 	}
 	msg := messageIn(p.record)
 	s.mu.Lock()
+	if s.hello == nil {
+		s.hello = p.raw
+	}
 	now := msg != nil && msg.GetBody().GetRequest() == nil && !s.cued && s.cue != "" && msg.GetHeader().GetMsgId() == s.cue
 	s.cued = s.cued || now
 	silent, respond, altered := s.silent, s.respond, s.altered

@@ -47,8 +47,8 @@ func floods(name string) bool {
 
 // takesLong says which modes have a case wait for half a minute and more.
 func takesLong(name string) bool {
-	return slices.Contains([]string{"restarts without end", "never ends a download", "never tries again",
-		"comes and goes while the case cleans up"}, name)
+	return slices.ContainsFunc([]string{"restarts without end", "never ends a download", "never tries again",
+		"comes and goes while the case cleans up"}, func(mode string) bool { return strings.HasPrefix(name, mode) })
 }
 
 // TestHostileDevices has devices turn hostile in one case, mostly 1.1. Whatever they do: that case says what was wrong, the cases after it
@@ -225,7 +225,7 @@ func hostileDUT(t *testing.T, link, name string, m mode) string {
 	text := fmt.Sprintf(`device: {vendor: ACME, model: X1, software: "1", endpoint: "proto::hostile-{{.Instance}}"}
 controller: {endpoint: "self::usptest"}
 links: [%s]
-features: [3, 7, 10, 19, 23, 24, 26, 32, 33] # what some modes are about, from commands to bulk data
+features: [3, 7, 10, 17, 19, 23, 24, 26, 32, 33, 36] # what some modes are about, from commands to bulk data
 lab:
   launch: {exec: [%s], env: {%s: %q}, fresh: per-run}
   reboot: usp

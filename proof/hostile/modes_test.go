@@ -27,7 +27,8 @@ type mode struct {
 	// answers is for a Record of the harness whose answer is replaced in place of waits, each time; nil: for none
 	answers func(*usppb.Record) bool
 	act     func(s *session, reply packet, msg *usppb.Msg) bool
-	// lost is called when the harness has ended the connection after that, before the agent gets to know; nil: nothing is done.
+	// lost is called when the harness has ended the connection after that, or the first one after a reboot; what the agent opens waits until
+	// it returns. nil: nothing is done.
 	lost func(h *hostile)
 	// seams changes the agent behind the device; nil: it is the clean one.
 	seams func(*agent.Seams)
