@@ -75,11 +75,12 @@ type Identity struct {
 	Authority   *pki.CA    // nil when the DUT file gives the certificate, so that no other can be issued
 }
 
-// Collectors are those of bulk data. Nothing may come to the last two of them.
+// Collectors are those of bulk data. Nothing may come to the last three of them.
 type Collectors struct {
 	HTTP, HTTPS   Collector
 	WrongName     Collector // over HTTPS, with a certificate for another host; empty where the harness cannot make one
 	UnknownIssuer Collector // over HTTPS, with a certificate from an authority that no device trusts
+	Expired       Collector // over HTTPS, with a certificate that has expired; empty where the harness cannot make one
 }
 
 // Collector is a collector of bulk data and where the device reaches it, without a path. It is empty when there is none.

@@ -55,11 +55,13 @@ func (c *Case) HTTPS() Collector {
 	return c.bench.Collectors.HTTPS
 }
 
-// Impostors are collectors over HTTPS that nothing may come to: one has a certificate for another host, the other one a certificate from an
-// authority that no device trusts. One that the harness cannot make is empty.
-func (c *Case) Impostors() (wrongName, unknownIssuer Collector) {
+// Impostors are collectors over HTTPS that nothing may come to: one has a certificate for another host, one a certificate from an
+// authority that no device trusts, and one a certificate that has expired, which counts for a device that knows the time. One that the
+// harness cannot make is empty.
+func (c *Case) Impostors() (wrongName, unknownIssuer, expired Collector) {
 	c.Uses(plan.NeedHTTPSServer, plan.NeedBadCertificate)
-	return c.bench.Collectors.WrongName, c.bench.Collectors.UnknownIssuer
+	of := c.bench.Collectors
+	return of.WrongName, of.UnknownIssuer, of.Expired
 }
 
 // DHCP is the server of the case's own network, for what it offers.

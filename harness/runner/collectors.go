@@ -11,7 +11,7 @@ import (
 	"github.com/usptest/usptest/harness/dut"
 )
 
-// collectors starts those of bulk data: one over HTTP, one over HTTPS, and two that a device must not send anything to.
+// collectors starts those of bulk data: one over HTTP, one over HTTPS, and three that a device must not send anything to.
 func (r *rig) collectors(ctx context.Context, vars *dut.Vars, s security) error {
 	to := &r.Collectors
 	for _, start := range []struct {
@@ -24,6 +24,7 @@ func (r *rig) collectors(ctx context.Context, vars *dut.Vars, s security) error 
 		{&to.HTTPS, "https", 0, s.collector},
 		{&to.WrongName, "https", 0, s.wrongName},
 		{&to.UnknownIssuer, "https", 0, s.unknownIssuer},
+		{&to.Expired, "https", 0, s.expired},
 	} {
 		if start.scheme == "https" && start.tls == nil {
 			continue

@@ -153,7 +153,8 @@ func (r *rig) close() {
 	for _, l := range r.Beside {
 		_ = l.Close()
 	}
-	for _, c := range []harness.Collector{r.Collectors.HTTP, r.Collectors.HTTPS, r.Collectors.WrongName, r.Collectors.UnknownIssuer} {
+	of := r.Collectors
+	for _, c := range []harness.Collector{of.HTTP, of.HTTPS, of.WrongName, of.UnknownIssuer, of.Expired} {
 		if c.Server != nil {
 			_ = c.Close()
 		}

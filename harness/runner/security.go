@@ -25,6 +25,7 @@ type security struct {
 	collector     *tls.Config // what a collector over HTTPS shows
 	wrongName     *tls.Config // the same for another host; nil when the authority is not the harness's own
 	unknownIssuer *tls.Config // the same from an authority that no device trusts
+	expired       *tls.Config // the same, ended a day ago; nil when the authority is not the harness's own
 }
 
 func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars, also ...string) (security, error) {
@@ -48,12 +49,13 @@ func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars, also ...string) 
 	}
 	name := reachable(f.Bind, vars.Host, also...)
 	name.EndpointID, name.Client = vars.ControllerID, true // it also dials a device that is a server
-	var certs [3]tls.Certificate
+	var certs [4]tls.Certificate
 	for i, issue := range []struct {
-		ca   *pki.CA
-		name pki.Spec
-	}{{ca, name}, {ca, named("wrong.usptest.invalid")}, {unknown, named(vars.Host)}} {
-		if certs[i], err = issue.ca.Issue(issue.name); err != nil {
+		ca     *pki.CA
+		preset pki.Preset
+		name   pki.Spec
+	}{{ca, pki.Good, name}, {ca, pki.Good, named("wrong.usptest.invalid")}, {unknown, pki.Good, named(vars.Host)}, {ca, pki.Expired, named(vars.Host)}} {
+		if certs[i], err = issue.ca.IssuePreset(issue.preset, issue.name); err != nil {
 			return security{}, err
 		}
 	}
@@ -66,7 +68,7 @@ func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars, also ...string) 
 	s := security{client: client, trust: ca.PEM(), collector: shows(certs[0]), unknownIssuer: shows(certs[2]),
 		own: harness.Identity{Certificate: certs[0], Shown: shown}}
 	if ours {
-		s.wrongName, s.own.Authority = shows(certs[1]), ca
+		s.wrongName, s.expired, s.own.Authority = shows(certs[1]), shows(certs[3]), ca
 	}
 	device, err := ca.Issue(pki.Spec{CommonName: "usptest device", EndpointID: vars.AgentID, Client: true, DNS: []string{"localhost"}})
 	if err != nil {

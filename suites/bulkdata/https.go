@@ -37,13 +37,18 @@ type impostor struct{ why, path string }
 
 // addImpostors adds profiles for impostors, like that of the case but for their URL. It is done before that is enabled.
 func addImpostors(c *harness.Case, p *profile, what *collection) (added impostors) {
-	wrongName, unknownIssuer := c.Impostors()
+	wrongName, unknownIssuer, expired := c.Impostors()
+	if expired.Server != nil && (p.clock == nil || !c.Clock().Right) {
+		expired = harness.Collector{} // R-BULK.6 has a device without the time ignore dates
+		c.Note("the device does not know the time: no collector shows it a certificate that has expired")
+	}
 	for _, of := range []struct {
 		why string
 		harness.Collector
 	}{
 		{"that shows a certificate for another host", wrongName},
 		{"whose certificate is from an unknown authority", unknownIssuer},
+		{"whose certificate has expired", expired},
 	} {
 		if of.Server == nil {
 			continue
