@@ -2,7 +2,10 @@ package ci
 
 import (
 	"fmt"
+	"go/ast"
+	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -109,6 +112,52 @@ func TestArchitecture(t *testing.T) {
 			}
 		}
 	})
+	t.Run("seams", func(t *testing.T) {
+		told, err := os.ReadFile("../docs/architecture.md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		offered, listed := fields(rooms, "fixtures/agent", "Seams"), seamsIn(string(told))
+		if !slices.Equal(offered, listed) {
+			t.Errorf("agent.Seams has %v, and the table in docs/architecture.md %v", offered, listed)
+		}
+	})
+}
+
+// fields are the names of the fields of a struct, sorted.
+func fields(rooms []room, in, name string) (names []string) {
+	for _, r := range rooms {
+		for _, f := range r.files {
+			ast.Inspect(f.File, func(n ast.Node) bool {
+				spec, ok := n.(*ast.TypeSpec)
+				if !ok || r.name != in || spec.Name.Name != name {
+					return true
+				}
+				for _, field := range spec.Type.(*ast.StructType).Fields.List {
+					for _, n := range field.Names {
+						names = append(names, n.Name)
+					}
+				}
+				return false
+			})
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// seamsIn are the names in the first column of the table of seams, sorted.
+func seamsIn(text string) (names []string) {
+	_, table, _ := strings.Cut(text, "\n| seam | is |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		for _, name := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(cells[1], -1) {
+			names = append(names, name[1])
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // TestFloorsRefuse proves that the rules can be broken.
