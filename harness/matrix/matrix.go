@@ -3,6 +3,7 @@ package matrix
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/usptest/usptest/harness/plan"
 	"github.com/usptest/usptest/harness/result"
@@ -39,8 +40,8 @@ func Rows(p *plan.Plan, run *result.Run) []Row {
 	for _, link := range run.Links {
 		set := func(id, name string, v result.Verdict) {
 			i, ok := place[id]
-			if !ok {
-				return // of another version of the plan
+			if !ok || !concerns(id, link.Link) { // of another version of the plan, or of another MTP
+				return
 			}
 			if rows[i].Verdicts[link.Link] == nil {
 				rows[i].Verdicts[link.Link] = map[string]result.Verdict{}
@@ -78,6 +79,16 @@ func Rows(p *plan.Plan, run *result.Run) []Row {
 		rows[i].Verdict = rows[i].weightiest()
 	}
 	return rows
+}
+
+// concerns reports whether a requirement binds Agents over a link: one about an MTP does over links of that alone.
+func concerns(id, link string) bool {
+	for _, mtp := range [][2]string{{"R-MQTT.", "mqtt"}, {"R-STOMP.", "stomp"}, {"R-WS.", "websocket"}, {"R-UDS.", "uds"}} {
+		if strings.HasPrefix(id, mtp[0]) {
+			return strings.HasPrefix(link, mtp[1])
+		}
+	}
+	return true
 }
 
 // verdictOf reports whether a metric was judged.

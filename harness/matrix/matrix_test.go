@@ -13,10 +13,11 @@ import (
 func aPlan() *plan.Plan {
 	p := &plan.Plan{Cases: []plan.Case{
 		{ID: "1.1", Requirements: []string{"R-A.1", "R-A.2"}}, {ID: "1.2", Requirements: []string{"R-A.1"}},
+		{ID: "8.5", Requirements: []string{"R-MQTT.38", "R-STOMP.32"}},
 		{ID: "R-B.1", Requirements: []string{"R-B.1", "R-B.2"}, Metrics: []plan.Metric{{N: 1, Requirements: []string{"R-B.1"}},
 			{N: 2, Requirements: []string{"R-B.2"}}}},
 	}}
-	for _, id := range []string{"R-A.1", "R-A.2", "R-B.1", "R-B.2", "R-C.1", "R-D.1"} {
+	for _, id := range []string{"R-A.1", "R-A.2", "R-B.1", "R-B.2", "R-C.1", "R-D.1", "R-MQTT.38", "R-STOMP.32"} {
 		p.Requirements = append(p.Requirements, plan.Requirement{ID: id, Everywhere: id == "R-C.1"})
 	}
 	return p
@@ -71,6 +72,10 @@ func TestVerdicts(t *testing.T) {
 			run([]result.Case{aCase("1.1", result.Waived, metric(1, result.Pass), metric(0, result.Fail, "R-C.1"))}),
 			verdicts{"R-A.1": result.Waived, "R-A.2": result.Waived, "R-C.1": result.Waived},
 			map[string]verdicts{"R-A.1": {"1.1": result.Waived}, "R-A.2": {"1.1": result.Waived}, "R-C.1": {"1.1": result.Waived}}},
+		"what is about two MTPs counts over a link of each": {
+			run([]result.Case{aCase("8.5", result.Fail, metric(1, result.Fail))}, []result.Case{aCase("8.5", result.Pass, metric(1, result.Pass))}),
+			verdicts{"R-MQTT.38": result.Fail, "R-STOMP.32": result.Pass, "R-C.1": result.Pass},
+			map[string]verdicts{"R-MQTT.38": {"8.5": result.Fail}, "R-C.1": {EveryCase: result.Pass}}},
 		"a check fails in one metric": {
 			run([]result.Case{aCase("R-B.1", result.Fail, metric(1, result.Pass), metric(2, result.Fail))}),
 			verdicts{"R-B.1": result.Pass, "R-B.2": result.Fail, "R-C.1": result.Pass},
@@ -97,7 +102,7 @@ func TestVerdicts(t *testing.T) {
 func TestWithoutARun(t *testing.T) {
 	rows := Rows(aPlan(), nil)
 	at := slices.IndexFunc(rows, func(r Row) bool { return r.ID == "R-B.2" })
-	if len(rows) != 6 || at < 0 || rows[at].Verdicts != nil || len(rows[at].Checks) != 1 || !slices.Equal(rows[at].Checks[0].Metrics, []int{2}) {
+	if len(rows) != 8 || at < 0 || rows[at].Verdicts != nil || len(rows[at].Checks) != 1 || !slices.Equal(rows[at].Checks[0].Metrics, []int{2}) {
 		t.Errorf("got %+v", rows)
 	}
 }
