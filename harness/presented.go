@@ -9,9 +9,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/pki"
 	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/usp"
 )
 
 // LinkCertificate issues a certificate like the one that the Link shows, with the flaw that preset names.
@@ -67,6 +69,40 @@ func (c *Case) LetResume() {
 	})
 	c.Journal.Append(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: "LetResume",
 		Text: "TLS: from now on sessions can be resumed"})
+}
+
+// MustTakeTLS12 wants the device, which is a client of the Link and has opened connections since mark, to speak TLS 1.2. One that offers it
+// is taken at its word. Another one has to connect while the Link speaks nothing later, in three attempts, since it may come down to 1.2.
+func (c *Case) MustTakeTLS12(m *Metric, mark journal.Mark) {
+	offers := ""
+	for _, e := range c.Journal.Since(mark) {
+		hello, ok := e.Body.(*gate.ClientHello)
+		switch {
+		case !ok || e.Link != "":
+		case slices.Contains(hello.Versions, tls.VersionTLS12):
+			return
+		default:
+			offers = hello.Offers()
+			m.Saw(e.Seq)
+		}
+	}
+	if offers == "" {
+		return // a device without TLS is another matter
+	}
+	c.Extend(time.Minute)
+	c.Cleanup("speak every version of TLS again", func(ctx context.Context) error {
+		c.bench.Identity.Shown.Newest(0)
+		return c.ConnectAnew(ctx)
+	})
+	c.bench.Identity.Shown.Newest(tls.VersionTLS12)
+	c.Journal.Append(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: "Newest", Text: "TLS: from now on the Link speaks 1.2 alone"})
+	mark = c.Journal.Mark()
+	c.bench.Link.Drop()
+	last, err := c.Attempts(mark, 3)
+	m.Must(err)
+	if last.Session == nil {
+		m.Must(&usp.Mismatch{Where: "TLS with a Link that speaks 1.2 alone, of a device that offers " + offers, Want: "a session", Got: last.Text}, last.Seq)
+	}
 }
 
 // Attempt is what has become of a connection that the device or, where the device is the server, the harness has opened on the Link.

@@ -11,6 +11,7 @@ type Shown struct {
 	own    tls.Certificate
 	now    atomic.Pointer[tls.Certificate]
 	resume atomic.Bool
+	newest atomic.Uint32
 }
 
 // Show shows a certificate.
@@ -30,13 +31,21 @@ func (s *Shown) get() *tls.Certificate {
 // certificate.
 func (s *Shown) Resume(may bool) { s.resume.Store(may) }
 
+// Newest is the latest version of TLS that a server speaks from now on; 0 is the latest that there is, as at first.
+func (s *Shown) Newest(version uint16) { s.newest.Store(uint32(version)) }
+
 // Protects makes a server show the certificate.
 func (s *Shown) Protects(server *tls.Config) {
 	server.GetCertificate = s.ToClient
 	alone := server.Clone()
 	alone.SessionTicketsDisabled = true
 	server.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		if s.resume.Load() {
+		switch newest := s.newest.Load(); {
+		case newest != 0:
+			limited := alone.Clone()
+			limited.MaxVersion = uint16(newest)
+			return limited, nil
+		case s.resume.Load():
 			return nil, nil
 		}
 		return alone, nil
