@@ -307,6 +307,35 @@ func TestRequirementsAreAContract(t *testing.T) {
 	}
 }
 
+// TestRequirementsOfARun: a device that breaks the path grammar in each GetResp fails the requirement about it, and no other one of 1.61.
+func TestRequirementsOfARun(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "out")
+	usptest(t, "run", "--link", "mqtt5", "--instances", "1", "--defect", "get-parameter-resolved-to-itself", "--out", dir, "1.1", "1.61", "11.17").
+		Want(t, result.ExitDeviceFault)
+	p := usptest(t, "requirements", dir, "--format", "json")
+	p.Want(t, result.ExitPassed)
+	var listed []listedRequirement
+	if err := json.Unmarshal(p.Stdout.Bytes(), &listed); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]struct {
+		of string
+		is result.Verdict
+	}{"R-ARC.7": {"1.61", result.Fail}, "R-OPR.4": {"1.61", result.Pass}, "R-ENC.0": {"every case", result.Pass}, "R-MTP.6": {"11.17", result.Pass},
+		"R-STOMP.36": {"6.11", ""}}
+	for _, r := range listed {
+		w, ok := want[r.ID]
+		if ok && (r.Verdict != w.is || r.Verdicts["mqtt5"][w.of] != w.is) {
+			t.Errorf("%s: want %q of %s, got %q of %v", r.ID, w.is, w.of, r.Verdict, r.Verdicts)
+		}
+		delete(want, r.ID)
+	}
+	if len(want) > 0 {
+		t.Errorf("not listed: %v", want)
+	}
+}
+
 func TestListIsAContract(t *testing.T) {
 	t.Parallel()
 	p := usptest(t, "list", "--format", "json")
