@@ -54,11 +54,40 @@ func contextEnds(c *harness.Case) {
 	if err == nil && answered(e) == nil {
 		c.Unsupported("the device has session contexts, and neither " + mode + " nor " + enable + " of " + object + " to forbid them")
 	}
-	c.Metric(3, func(m *harness.Metric) {
+	judged := c.Metric(3, func(m *harness.Metric) {
 		m.Must(err, mark)
 		m.Must(givesReason(e, usp.CodeSessionContextNotAllowed), e.Seq)
 	})
 	c.Agent.LeaveContext()
+	if !judged {
+		return
+	}
+	if e == nil { // it speaks a version of USP that knows no Disconnect Record
+		c.NotApplicable(4, "no Disconnect Record has come")
+		return
+	}
+	goesOn(c, e)
+}
+
+// goesOn is R-MTP.8 after a Disconnect Record. A device may end its connection then, and so lose the Get.
+func goesOn(c *harness.Case, disconnect *journal.Event) {
+	c.Step(4, "send a Get without session context")
+	_, records, err := c.Agent.PrepareOutside(usp.NewGet(c.Agent.NewMsgID(), endpointID))
+	c.LabMust(err)
+	for _, record := range records {
+		_, _ = c.Agent.SendPrepared(c, record)
+	}
+	c.Metric(4, func(m *harness.Metric) {
+		next, err := c.Await("Record behind the Disconnect Record", c.ReconnectWait(), disconnect.Seq, func(e *journal.Event) error {
+			if e.Layer != journal.LayerRecord || e.Dir != journal.In || e.Link != "" || disconnects(e) == nil {
+				return journal.ErrSkip
+			}
+			return nil
+		})
+		m.Must(err, disconnect.Seq)
+		m.Must(expect.Equal("first Record behind the Disconnect Record", c.MTP.Name+"Connect", next.Type), disconnect.Seq, next.Seq)
+		m.Saw(next.Seq)
+	})
 }
 
 // endContexts is what concerns a device that has session contexts.
