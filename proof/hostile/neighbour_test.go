@@ -71,13 +71,15 @@ func neighbours() map[string]neighbour {
 					n.whole(dnsPort, query(fmt.Sprintf("x%d-%d", count, i)))
 				}
 			}},
-		"a storm of multicast DNS": {in: "8.5", every: short, verdict: result.Fail, note: "more than 3000 packets of mdns came", told: true,
+		"a storm of multicast DNS": {in: "8.5", every: short, verdict: result.Fail, orPass: true, told: true,
+			note: "more than 3000 packets of mdns came",
 			send: func(n *onLink, count int) {
 				for i := range inFlood {
 					n.udp(mdnsPort, netip.AddrFrom4([4]byte{224, 0, 0, 251}), mdnsPort, query(fmt.Sprintf("x%d-%d", count, i)))
 				}
 			}},
-		"a storm of announcements": {in: "8.5", every: short, verdict: result.Fail, note: "more than 3000 packets of mdns came", told: true,
+		"a storm of announcements": {in: "8.5", every: short, verdict: result.Fail, orPass: true, told: true,
+			note: "more than 3000 packets of mdns came",
 			send: func(n *onLink, count int) {
 				for i := range inFlood {
 					n.udp(mdnsPort, netip.AddrFrom4([4]byte{224, 0, 0, 251}), mdnsPort, announcement(fmt.Sprintf("x%d-%d", count, i)))
@@ -256,6 +258,9 @@ waits: {connect: 20s, reconnect: 10s, notify: 10s}
 			}
 			said := string(readFile(t, out, reportFile))
 			for _, c := range runIn(t, out).Links[0].Cases {
+				if n.orPass && c.ID == n.in && c.Verdict == result.Pass {
+					n.verdict, n.note = result.Pass, ""
+				}
 				if n.told && c.ID == n.in && !regexp.MustCompile(n.note).MatchString(strings.Join(c.Notes, "\n")) {
 					t.Errorf("want %q among the notes of %s, got %q", n.note, c.ID, c.Notes)
 				}
@@ -263,9 +268,6 @@ waits: {connect: 20s, reconnect: 10s, notify: 10s}
 					said += string(readFile(t, out, c.Journal))
 				}
 				want := map[string]result.Verdict{n.in: n.verdict, "1.36": result.Pass}[c.ID]
-				if n.orPass && c.ID == n.in && c.Verdict == result.Pass {
-					want, n.note = result.Pass, ""
-				}
 				if want != "" && c.Verdict != want {
 					t.Errorf("%s: want %s, got %s %s", c.ID, want, c.Verdict, c.Reason)
 				}
