@@ -299,6 +299,7 @@ func (t posted) judge(c *harness.Case, p *profile, n int, e *journal.Event) {
 		const source = "TR-181, BulkData.Profile.{i}.HTTP.UseDateHeader"
 		if dates := r.Header.Values("Date"); on {
 			c.Beyond(source, func(m *harness.Metric) { m.Must(p.dated(where, dates, e.At), e.Seq) })
+			c.Advise(source, func(m *harness.Metric) { m.Must(ofFixedLength(where, dates), e.Seq) })
 		} else { // of which it says nothing
 			c.Advise(source, func(m *harness.Metric) { m.Must(expect.SameSet(where+": Date", nil, dates), e.Seq) })
 		}
@@ -314,6 +315,28 @@ func (t posted) judge(c *harness.Case, p *profile, n int, e *journal.Event) {
 	}
 }
 
+// dateOf reads a date of HTTP, whose day may have one digit as in RFC 1123, section 5.2.14: RFC 2616, section 14.18, names its format.
+func dateOf(text string) (time.Time, error) {
+	if date, err := http.ParseTime(text); err == nil {
+		return date, nil
+	}
+	return time.Parse("Mon, 2 Jan 2006 15:04:05 GMT", text)
+}
+
+// ofFixedLength wants dates whose day has two digits, as in RFC 2616, section 3.3.1.
+func ofFixedLength(where string, dates []string) error {
+	for _, text := range dates {
+		if _, err := http.ParseTime(text); err != nil {
+			return notADate(where+": Date", text)
+		}
+	}
+	return nil
+}
+
+func notADate(where, got string) error {
+	return &usp.Mismatch{Where: where, Want: "a date such as " + http.TimeFormat, Got: usp.Quote(got)}
+}
+
 // dated wants one Date in a request that came at a time: a date of HTTP that is the time of the request by the device's own clock. The
 // request may have been on its way as long as a report may be late.
 func (p *profile) dated(where string, got []string, at time.Time) error {
@@ -321,9 +344,9 @@ func (p *profile) dated(where string, got []string, at time.Time) error {
 	if len(got) != 1 {
 		return expect.Count(where, 1, len(got))
 	}
-	date, err := http.ParseTime(got[0])
+	date, err := dateOf(got[0])
 	if err != nil {
-		return &usp.Mismatch{Where: where, Want: "a date such as " + http.TimeFormat, Got: usp.Quote(got[0])}
+		return notADate(where, got[0])
 	}
 	near := p.c.ScaledTolerance(slack) + p.c.Lag() + time.Second // it counts whole seconds
 	if now, known := p.clock.at(at); known && date.Sub(now).Abs() > near {

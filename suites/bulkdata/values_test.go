@@ -2,6 +2,7 @@ package bulkdata
 
 import (
 	"testing"
+	"time"
 
 	"github.com/usptest/usptest/harness/usp"
 )
@@ -35,6 +36,25 @@ func TestAValueIsThatOfItsParameter(t *testing.T) {
 		if got := test.reported.is(test.t, test.parameter); got != test.want {
 			t.Errorf("%s %q, reported as %s %q: got %t, want %t", usp.ValueTypeName(test.t), test.parameter,
 				test.reported.kind, test.reported.text, got, test.want)
+		}
+	}
+}
+
+// A Date is one whether its day has one digit or two, and the first is advised against.
+func TestDatesOfHTTP(t *testing.T) {
+	for text, want := range map[string]struct{ date, fixed bool }{
+		"Tue, 01 Dec 2026 00:37:29 GMT":   {true, true},
+		"Tue, 1 Dec 2026 00:37:29 GMT":    {true, false},
+		"Tuesday, 01-Dec-26 00:37:29 GMT": {true, true},
+		"Tue, 1 Dec 2026 00:37:29 CET":    {false, false},
+		"2026-12-01T00:37:29Z":            {false, false},
+	} {
+		date, err := dateOf(text)
+		if (err == nil) != want.date || want.date && !date.Equal(time.Date(2026, 12, 1, 0, 37, 29, 0, time.UTC)) {
+			t.Errorf("%q: got %s, %v", text, date, err)
+		}
+		if err := ofFixedLength("transfer 1", []string{text}); (err == nil) != want.fixed {
+			t.Errorf("%q: of fixed length: %v", text, err)
 		}
 	}
 }
