@@ -63,6 +63,7 @@ type Gate struct {
 	mu       sync.Mutex
 	addr     string       // as bound first; Up binds it again
 	listener net.Listener // nil while down
+	free     func()       // gives up the port that is kept while down; nil while up
 	conns    map[*Conn]struct{}
 	closed   bool
 	atHand   int // bytes, of all connections
@@ -105,6 +106,10 @@ func (g *Gate) Up() error {
 	if g.listener != nil {
 		return nil
 	}
+	if g.free != nil {
+		g.free()
+		g.free = nil
+	}
 	listener, err := listen(g.addr, g.unix)
 	if err != nil {
 		return fmt.Errorf("gate: %w", err)
@@ -130,15 +135,17 @@ func listen(addr string, unix bool) (net.Listener, error) {
 	return net.Listen("tcp", addr)
 }
 
-// Down stops listening and cuts every connection, so that a device's attempts are refused until Up.
+// Down stops listening and cuts every connection, so that a device's attempts are refused until Up. The port stays the Gate's.
 func (g *Gate) Down() {
 	g.mu.Lock()
-	listener := g.listener
-	g.listener = nil
-	g.mu.Unlock()
-	if listener != nil {
-		listener.Close()
+	if g.listener != nil {
+		g.listener.Close()
+		g.listener = nil
+		if !g.unix {
+			g.free = reserve(g.addr)
+		}
 	}
+	g.mu.Unlock()
 	g.Drop("the broker went down")
 }
 
@@ -167,9 +174,12 @@ func (g *Gate) Close() error {
 		close(g.done)
 	}
 	g.closed = true
-	listener, stop := g.listener, g.stop
-	g.listener = nil
+	listener, free, stop := g.listener, g.free, g.stop
+	g.listener, g.free = nil, nil
 	g.mu.Unlock()
+	if free != nil {
+		free()
+	}
 	if stop != nil {
 		stop()
 	}
