@@ -1,5 +1,3 @@
-//go:build unix
-
 package gate
 
 import (
@@ -20,12 +18,7 @@ func reserve(addr string) (free func()) {
 	if at.Addr().Is4() {
 		family, bound = syscall.AF_INET, &syscall.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
 	}
-	syscall.ForkLock.RLock()
-	socket, err := syscall.Socket(family, syscall.SOCK_STREAM, 0)
-	if err == nil {
-		syscall.CloseOnExec(socket)
-	}
-	syscall.ForkLock.RUnlock()
+	socket, err := syscall.Socket(family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return free
 	}
