@@ -67,7 +67,7 @@ func TestAConnectionThatIsNotUsedIsNoAttempt(t *testing.T) {
 func TestTheCleanUpBeginsWithTheOwnCertificate(t *testing.T) {
 	b, d := newBench(t, nil)
 	own, stranger := tls.Certificate{}, &tls.Certificate{}
-	b.Identity.Shown = pki.Show(own)
+	b.Identity.Shown = pki.Show(own, ownID, nil)
 	shows := func() *tls.Certificate { shown, _ := b.Identity.Shown.ToClient(nil); return shown }
 	asked := false
 	d.answer = func(m *usppb.Msg) *usppb.Msg {

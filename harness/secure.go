@@ -43,7 +43,7 @@ func (c *Case) Certificate(preset pki.Preset, change func(*pki.Spec)) *tls.Certi
 
 // issue is Certificate by any authority.
 func (c *Case) issue(ca *pki.CA, preset pki.Preset, change func(*pki.Spec)) *tls.Certificate {
-	spec := pki.Spec{CommonName: "usptest Controller", EndpointID: c.Agent.ID(), Client: true}
+	spec := pki.Spec{CommonName: "usptest Controller", EndpointIDs: []string{c.Agent.ID()}, Client: true}
 	if change != nil {
 		change(&spec)
 	}

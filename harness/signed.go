@@ -44,7 +44,7 @@ func Forgeries() []Forgery {
 
 // Impostures are the forgeries that are signatures, but not of the Record or not of its sender.
 func (c *Case) Impostures() []Forgery {
-	stranger := c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointID = "self::usptest-stranger" })
+	stranger := c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointIDs = []string{"self::usptest-stranger"} })
 	return []Forgery{
 		{"a version that was changed after it was signed", func(r *usppb.Record, _ tls.Certificate) error { r.Version = "1.3"; return nil }},
 		{"the certificate and signature of another Endpoint", func(r *usppb.Record, _ tls.Certificate) error {

@@ -11,13 +11,34 @@ import (
 	"github.com/usptest/usptest/suites"
 )
 
-// listening is the reference agent as a WebSocket server, which the harness dials.
+// listening is the reference agent as a WebSocket server, which the harness dials, with or without TLS.
 func listening(t *testing.T, ways ...string) *dut.File {
 	t.Helper()
 	d := device(t, ways...)
 	d.Lab.Launch.Exec = append(slices.Clone(d.Lab.Launch.Exec), "--listen", "--port={{.AgentPort}}", "--path=/usp")
-	d.Links = []dut.LinkSpec{{MTP: dut.WebSocket, Role: dut.RoleServer, URL: "ws://127.0.0.1:{{.AgentPort}}/usp"}}
+	d.Links = []dut.LinkSpec{
+		{MTP: dut.WebSocket, Role: dut.RoleServer, URL: "ws://127.0.0.1:{{.AgentPort}}/usp"},
+		{MTP: dut.WebSocket, Role: dut.RoleServer, URL: "wss://127.0.0.1:{{.AgentPort}}/usp", TLS: true},
+	}
 	return d
+}
+
+// TestFurtherControllersDialAsThemselves carries out cases with a second Controller on an Agent that listens with TLS, and ignores Records
+// whose sender the certificate does not name.
+func TestFurtherControllersDialAsThemselves(t *testing.T) {
+	t.Parallel()
+	p, err := plan.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := open(t.Context(), t, runner.SessionOptions{DUT: listening(t, "certificate-names-sender-first"), Link: "websocket+tls"})
+	defer s.Close()
+	for _, id := range []string{"1.78", "2.9", "2.27", "9.9", "R-GET.1", "R-SEC.16"} {
+		c, _ := p.Case(id)
+		if r, err := s.Run(t.Context(), c, suites.Bodies()[id]); err != nil || r.Verdict != result.Pass {
+			t.Errorf("%s: want pass, got %s %s, %v", id, r.Verdict, r.Reason, err)
+		}
+	}
 }
 
 // TestAgentThatListens carries out cases in which the Agent is the WebSocket server: it passes, and what is wrong with it in this role is

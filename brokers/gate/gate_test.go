@@ -175,7 +175,7 @@ func TestTLSHandshakesAndAlertsAreRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := issue(t, ca, pki.Spec{CommonName: "localhost", DNS: []string{"localhost"}})
-	device := issue(t, ca, pki.Spec{CommonName: "device", EndpointID: "os::012345-A1", Client: true})
+	device := issue(t, ca, pki.Spec{CommonName: "device", EndpointIDs: []string{"os::012345-A1"}, Client: true})
 	config := func() *tls.Config {
 		return &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: ca.Pool()}
 	}

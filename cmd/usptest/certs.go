@@ -87,7 +87,7 @@ func keptAuthority(dir string) (*pki.CA, error) {
 
 // issueDevice writes a certificate for the Agent with an Endpoint ID, and returns when it expires.
 func issueDevice(ca *pki.CA, dir, endpoint string) (until time.Time, err error) {
-	leaf, err := ca.Issue(pki.Spec{CommonName: "usptest device", EndpointID: endpoint, Client: true})
+	leaf, err := ca.Issue(pki.Spec{CommonName: "usptest device", EndpointIDs: []string{endpoint}, Client: true})
 	if err != nil {
 		return until, err
 	}

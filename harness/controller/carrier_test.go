@@ -254,7 +254,7 @@ func TestALateAnswerInTheClearAfterTheContextWasLeft(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		certificate, err := ca.Issue(pki.Spec{CommonName: "controller", EndpointID: ownID})
+		certificate, err := ca.Issue(pki.Spec{CommonName: "controller", EndpointIDs: []string{ownID}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -58,7 +58,7 @@ func connects(t *testing.T, f *dut.File, l dut.LinkSpec) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := ca.Issue(pki.Spec{CommonName: "device", DNS: []string{"localhost"}, EndpointID: v.AgentID, Client: true})
+	client, err := ca.Issue(pki.Spec{CommonName: "device", DNS: []string{"localhost"}, EndpointIDs: []string{v.AgentID}, Client: true})
 	if err != nil {
 		t.Fatal(err)
 	}

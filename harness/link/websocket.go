@@ -1,7 +1,9 @@
 package link
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/pki"
 	"github.com/usptest/usptest/harness/usp"
 	"github.com/usptest/usptest/harness/usp/usppb"
 )
@@ -26,6 +29,8 @@ type WebSocketOptions struct {
 	Broker    websocket.Options
 	// Dial says how the Agent is dialled; its EndpointID is the link's own, that of the Controller.
 	Dial *websocket.DialOptions
+	// Shown is the certificate that TLS shows, which is made to name further Controllers, too; nil without TLS.
+	Shown *pki.Shown
 }
 
 // WebSocket is a link through a server of its own. Each Controller has connections of its own, told apart by the path that the Agent
@@ -50,6 +55,7 @@ type webSocketEnd struct {
 	id      string // the Controller's
 	path    string // by which the Agent dials it
 	waker   *waker
+	tls     *tls.Config // with which it dials the Agent; nil: that of the link
 	dialler dialler
 }
 
@@ -279,6 +285,9 @@ func (l *WebSocket) Join(id string) Joined {
 		e.path = l.further.address(l.o.Broker.Path)
 		l.broker.Assign(e.path, id)
 	}
+	if l.o.Shown != nil {
+		e.identify()
+	}
 	e.open()
 	return e
 }
@@ -322,11 +331,29 @@ func (e *webSocketEnd) Leave() {
 	e.waker.set(false)
 	e.dialler.close()
 	l.broker.Withdraw(e.path)
+	if l.o.Shown != nil {
+		l.o.Shown.Leave(e.id)
+	}
 	for _, c := range l.broker.Conns() {
 		if c.Controller() == e.id {
 			c.Abort("the Controller has left")
 		}
 	}
+}
+
+// identify has TLS name the Controller to the Agent (R-SEC.0a).
+func (e *webSocketEnd) identify() {
+	l := e.link
+	if l.o.Dial == nil {
+		l.o.Shown.Join(e.id)
+	} else {
+		e.tls = l.o.Shown.As(e.id, l.o.Dial.TLS)
+	}
+	text := "TLS: " + e.id + " shows a certificate that names it"
+	if !l.o.Shown.Issues() {
+		text = "TLS: " + e.id + " shows the certificate of the DUT file, since the DUT file gives no authority that could issue another one"
+	}
+	l.journal.Append(journal.Event{Layer: journal.LayerScript, Dir: journal.Own, Type: "Join", Text: text})
 }
 
 // open begins to dial the Agent, if the link does. An Agent that has refused is offered bbf-usp-protocol the next time: a server that wants
@@ -339,7 +366,7 @@ func (e *webSocketEnd) open() {
 	refused := false
 	e.dialler.start(l.ctx, func(ctx context.Context) (dialled, error) {
 		o := *l.o.Dial
-		o.EndpointID, o.Extension = e.id, refused
+		o.EndpointID, o.Extension, o.TLS = e.id, refused, cmp.Or(e.tls, o.TLS)
 		c, err := l.broker.Dial(ctx, o)
 		var refusal *websocket.RefusedError
 		refused = errors.As(err, &refusal) && !refused

@@ -2,9 +2,12 @@ package link
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +17,7 @@ import (
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/fixtures/events"
 	"github.com/usptest/usptest/harness/journal"
+	"github.com/usptest/usptest/harness/pki"
 )
 
 const wsPatience = 20 * time.Second
@@ -151,6 +155,57 @@ func TestWebSocketDialsForEachController(t *testing.T) {
 	if err := l.Connected(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestWebSocketShowsWhoUsesIt: TLS names each Controller to an Agent that dials, and to one that is dialled the Controller that dials it.
+func TestWebSocketShowsWhoUsesIt(t *testing.T) {
+	const first, second = "urn:bbf:usp:id:self::first", "urn:bbf:usp:id:self::second"
+	ca, err := pki.NewCA("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := ca.Issue(pki.Spec{CommonName: "localhost", DNS: []string{"localhost"}, EndpointIDs: []string{"self::first"}, Client: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(when string, names []*url.URL, want ...string) {
+		t.Helper()
+		if got := fmt.Sprint(names); got != fmt.Sprint(want) {
+			t.Errorf("%s: want %s, got %s", when, want, got)
+		}
+	}
+	t.Run("the Agent dials", func(t *testing.T) {
+		shown, server := pki.Show(own, "self::first", ca), &tls.Config{}
+		shown.Protects(server)
+		l, _, _ := startWebSocket(t, WebSocketOptions{Shown: shown, Broker: websocket.Options{Path: "/usp", EndpointID: "self::first", TLS: server}})
+		names := func() []*url.URL {
+			c, err := tls.Dial("tcp", l.Broker().Addr(), &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			return c.ConnectionState().PeerCertificates[0].URIs
+		}
+		want("before", names(), first)
+		joined := l.Join("self::second")
+		want("joined", names(), second, first)
+		joined.Leave()
+		want("after", names(), first)
+	})
+	t.Run("the Agent is dialled", func(t *testing.T) {
+		shown := pki.Show(own, "self::first", ca)
+		names := make(chan []*url.URL, 2)
+		server := httptest.NewUnstartedServer(agentServer(func(r *http.Request, _ *gorilla.Conn) { names <- r.TLS.PeerCertificates[0].URIs }))
+		server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool()}
+		server.StartTLS()
+		defer server.Close()
+		l, _, _ := startWebSocket(t, WebSocketOptions{Shown: shown, Broker: websocket.Options{EndpointID: "self::first"},
+			Dial: &websocket.DialOptions{URL: "wss" + strings.TrimPrefix(server.URL, "https") + "/agent",
+				TLS: &tls.Config{GetClientCertificate: shown.ToServer, InsecureSkipVerify: true}}})
+		want("the first", <-names, first)
+		defer l.Join("self::second").Leave()
+		want("the second", <-names, second)
+	})
 }
 
 // agentServer is an Agent that Controllers dial.

@@ -78,8 +78,8 @@ type Spec struct {
 	CommonName string
 	DNS        []string // dNSName alternative names
 	IPs        []net.IP // iPAddress alternative names
-	// EndpointID, when not empty, becomes a URI alternative name in its URN form (R-SEC.0a).
-	EndpointID string
+	// EndpointIDs become URI alternative names in their URN form (R-SEC.0a), but for empty ones.
+	EndpointIDs []string
 	// NotBefore and NotAfter bound the validity. Zero means from a day ago, for a year.
 	NotBefore, NotAfter time.Time
 	// Client adds the usage of authenticating a client to that of authenticating a server.
@@ -156,9 +156,11 @@ func (s Spec) template(now time.Time) (*x509.Certificate, error) {
 	if s.Client {
 		t.ExtKeyUsage = append(t.ExtKeyUsage, x509.ExtKeyUsageClientAuth)
 	}
-	if s.EndpointID != "" {
-		// Opaque, because url.Parse would refuse a percent character that is not the start of an escape.
-		t.URIs = []*url.URL{{Scheme: "urn", Opaque: strings.TrimPrefix(endpointURN(s.EndpointID), "urn:")}}
+	for _, id := range s.EndpointIDs {
+		if id != "" {
+			// Opaque, because url.Parse would refuse a percent character that is not the start of an escape.
+			t.URIs = append(t.URIs, &url.URL{Scheme: "urn", Opaque: strings.TrimPrefix(endpointURN(id), "urn:")})
+		}
 	}
 	return t, nil
 }

@@ -19,7 +19,8 @@ func newCA(t *testing.T) *CA {
 }
 
 func spec() Spec {
-	return Spec{CommonName: "localhost", DNS: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1)}, EndpointID: "self::controller"}
+	return Spec{CommonName: "localhost", DNS: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1)},
+		EndpointIDs: []string{"self::controller"}}
 }
 
 func TestPresetsHaveExactlyTheirFlaw(t *testing.T) {
@@ -94,7 +95,7 @@ func TestEndpointURN(t *testing.T) {
 			if got := endpointURN(tc.id); got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
-			cert, err := ca.Issue(Spec{CommonName: "x", EndpointID: tc.id})
+			cert, err := ca.Issue(Spec{CommonName: "x", EndpointIDs: []string{tc.id}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -46,7 +46,7 @@ func (ca *CA) IssuePreset(preset Preset, spec Spec) (tls.Certificate, error) {
 		}
 		signer = stranger
 	case NoSAN:
-		spec.DNS, spec.IPs, spec.EndpointID = nil, nil, ""
+		spec.DNS, spec.IPs, spec.EndpointIDs = nil, nil, nil
 	default:
 		return tls.Certificate{}, fmt.Errorf("pki: unknown preset %q, want one of %q", preset, Presets())
 	}

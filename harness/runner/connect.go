@@ -47,6 +47,9 @@ func (r *rig) connect(j *journal.Journal, spec dut.LinkSpec, vars *dut.Vars, s s
 	case dut.WebSocket:
 		o := link.WebSocketOptions{Name: spec.Name(), KeepAwake: true,
 			Broker: websocket.Options{Addr: addr, TLS: s.server, DialTLS: s.client, Path: vars.Path, EndpointID: vars.ControllerID}}
+		if spec.TLS {
+			o.Shown = s.own.Shown
+		}
 		if spec.Role == dut.RoleServer {
 			if o.Dial, err = r.dial(spec, vars, s); err != nil {
 				return nil, nil, err

@@ -48,7 +48,7 @@ func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars, also ...string) 
 		return security{}, err
 	}
 	name := reachable(f.Bind, vars.Host, also...)
-	name.EndpointID, name.Client = vars.ControllerID, true // it also dials a device that is a server
+	name.EndpointIDs, name.Client = []string{vars.ControllerID}, true // it also dials a device that is a server
 	var certs [4]tls.Certificate
 	for i, issue := range []struct {
 		ca     *pki.CA
@@ -62,15 +62,19 @@ func newSecurity(f *dut.File, spec dut.LinkSpec, vars dut.Vars, also ...string) 
 	if own != nil {
 		certs[0] = *own
 	}
+	authority := ca // nil where it is none that the device trusts
+	if !ours {
+		authority = nil
+	}
 	// a device that is a server may show any certificate: other cases are about its identity
-	shown := pki.Show(certs[0])
+	shown := pki.Show(certs[0], vars.ControllerID, authority)
 	client := &tls.Config{GetClientCertificate: shown.ToServer, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
 	s := security{client: client, trust: ca.PEM(), collector: shows(certs[0]), unknownIssuer: shows(certs[2]),
-		own: harness.Identity{Certificate: certs[0], Shown: shown}}
+		own: harness.Identity{Certificate: certs[0], Shown: shown, Authority: authority}}
 	if ours {
-		s.wrongName, s.expired, s.own.Authority = shows(certs[1]), shows(certs[3]), ca
+		s.wrongName, s.expired = shows(certs[1]), shows(certs[3])
 	}
-	device, err := ca.Issue(pki.Spec{CommonName: "usptest device", EndpointID: vars.AgentID, Client: true, DNS: []string{"localhost"}})
+	device, err := ca.Issue(pki.Spec{CommonName: "usptest device", EndpointIDs: []string{vars.AgentID}, Client: true, DNS: []string{"localhost"}})
 	if err != nil {
 		return security{}, err
 	}

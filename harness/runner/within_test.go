@@ -103,7 +103,7 @@ func contextualRig(t *testing.T, d *contextual, secure bool) *rig {
 	r.DUT.Features = []int{plan.FeatureSessionContext, plan.FeatureTLSInRecords}
 	r.DUT.Links = []dut.LinkSpec{{MTP: dut.MQTT, Version: "5.0"}}
 	issue := func(id string) tls.Certificate {
-		return must(must(pki.NewCA("test")).Issue(pki.Spec{CommonName: "test", EndpointID: id}))
+		return must(must(pki.NewCA("test")).Issue(pki.Spec{CommonName: "test", EndpointIDs: []string{id}}))
 	}
 	r.Identity.Certificate = issue("self::usptest")
 	d.end.Header = session.Header{Version: usp.Version, To: "self::usptest", From: "proto::device"}

@@ -177,7 +177,7 @@ func ownCertificate(id string) tls.Certificate {
 	if err != nil {
 		panic(err)
 	}
-	c, err := ca.Issue(pki.Spec{CommonName: "hostile", EndpointID: id})
+	c, err := ca.Issue(pki.Spec{CommonName: "hostile", EndpointIDs: []string{id}})
 	if err != nil {
 		panic(err)
 	}

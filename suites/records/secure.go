@@ -50,7 +50,7 @@ func integrity(c *harness.Case) {
 func badHello(c *harness.Case) {
 	s := c.OpenSecureSession(0)
 	s.Secure()
-	stranger := c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointID = "self::usptest-stranger" })
+	stranger := c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointIDs = []string{"self::usptest-stranger"} })
 	forgeries := []struct {
 		what  string
 		spoil func(*usppb.Record)
@@ -254,7 +254,7 @@ func handshakes(c *harness.Case) {
 	_, id := c.Subscribe(usp.Params{"NotifType": "Event", "ReferenceList": "Device.LocalAgent.Periodic!", "NotifRetry": "false"})
 	c.SettleSubscription()
 	succeedAtLast(s, c)
-	s.Show(c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointID = "self::usptest-stranger" }))
+	s.Show(c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointIDs = []string{"self::usptest-stranger"} }))
 	mark := c.Journal.Mark()
 	c.Step(2, "begin a session context with TLS and the certificate of another Endpoint")
 	c.Step(3, "await the device's alert")
@@ -430,8 +430,8 @@ func certificates(c *harness.Case) {
 		what string
 		show *tls.Certificate
 	}{
-		{"the certificate of another Endpoint", c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointID = "self::usptest-stranger" })},
-		{"a certificate without the Endpoint ID", c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointID = "" })},
+		{"the certificate of another Endpoint", c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointIDs = []string{"self::usptest-stranger"} })},
+		{"a certificate without the Endpoint ID", c.Certificate(pki.Good, func(s *pki.Spec) { s.EndpointIDs = nil })},
 	}
 	var all []attempt
 	for i, b := range bad {
