@@ -66,6 +66,8 @@ type Bench struct {
 	firmware *Firmware        // what the device had before a case replaced it; nil when it has it
 	adoption time.Duration    // how long the Agent may take to adopt a changed Subscription, once known
 	stuck    func(why string) // ends what hangs; nil: the process
+
+	pingIntervals map[uint64]time.Duration // how often PINGs are due over each open connection; see link.Link
 }
 
 // Identity is a certificate of the Controller, and the authority that issues it.
@@ -241,6 +243,7 @@ func (c *Case) judgeUniversal() (other string) {
 		b.first, b.met = c.Plan.ID, c.start
 	}
 	concerns := func(seq journal.Mark) bool { return seq > c.start || c.Plan.ID == b.first && seq <= b.met }
+	c.judgeFloods(concerns)
 	c.metrics = append(c.metrics, c.beyond...)
 	exits := slices.DeleteFunc(c.Device.Exits(), func(e lab.Exit) bool { return e.Seq <= c.start })
 	if len(exits) > c.reboots {

@@ -22,7 +22,7 @@ func (c *Case) Advise(source string, check func(m *Metric)) (followed bool) {
 
 // judgeBeyond judges what has such a verdict where it does not hold.
 func (c *Case) judgeBeyond(source string, otherwise result.Verdict, check func(m *Metric)) (kept bool) {
-	note := "beyond the plan: " + source
+	note := result.BeyondPlan + source
 	r := &result.Metric{Note: note, Requirements: plan.RequirementsIn(source)}
 	defer func() {
 		switch p := recover().(type) {

@@ -48,3 +48,28 @@ func TestExpectedAdvice(t *testing.T) {
 	_, want = run(entry("[4]", "2020-01-01"), "R-MSG.10")
 	want(result.ExitUsage, "lab.yaml:", "advice[0].until: got 2020-01-01", "the expectation has expired")
 }
+
+// TestAFloodIsAdvice runs a device that opens too many connections, with and without the DUT file that expects it.
+func TestAFloodIsAdvice(t *testing.T) {
+	t.Parallel()
+	run := func(more string, args ...string) (dir string, want func(exit int, texts ...string)) {
+		dir = filepath.Join(t.TempDir(), "out")
+		p := usptest(t, append([]string{"run", "--dut", agentFile(t, "mqtt-connections-flood", more), "--out", dir, "1.57"}, args...)...)
+		return dir, func(exit int, texts ...string) { t.Helper(); p.Want(t, exit, texts...) }
+	}
+	said := "advice of any case: flood of connections in 1 case"
+	_, want := run("")
+	want(result.ExitPassed, "advice  connections of the device: want waits of a second or more", said)
+
+	dir, want := run("", "--advice-fails")
+	want(result.ExitDeviceFault, said, "advice, which --advice-fails makes a failure")
+	if junit := string(read(t, dir, junitFile)); !strings.Contains(junit, `<failure message="flood of connections: connections of the device`) {
+		t.Errorf("junit.xml does not agree with the gate:\n%s", junit)
+	}
+	if report := string(read(t, dir, reportFile)); !strings.Contains(report, "flood of connections") {
+		t.Error("report.html does not tell the flood")
+	}
+
+	_, want = run("advice: [{check: flood of connections, reason: by design}]\n", "--advice-fails")
+	want(result.ExitPassed, said+", as expected", "The DUT file expects the advice about 1 flood")
+}

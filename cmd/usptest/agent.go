@@ -73,7 +73,7 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 		t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "NAME\tCASE/METRIC\tKIND\tWHAT IS DIFFERENT")
 		for _, d := range slices.Concat(defects.Defects(), defects.ContactDefects(), defects.DescribedDefects(), defects.ProcessDefects(),
-			defects.TroubleDefects()) {
+			defects.TroubleDefects(), defects.FloodDefects()) {
 			fmt.Fprintf(t, "%s\t%s/%d\tdefect\t%s\n", d.Name, d.Case, d.Metric, d.Text)
 		}
 		for _, d := range defects.Alternatives() {

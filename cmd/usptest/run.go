@@ -107,7 +107,7 @@ func (f *runFlags) define(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.timeout, "timeout", 0, "end the run after this `duration`, such as 45m; what was judged is kept (default: no limit)")
 	flags.BoolVar(&f.strict, "strict-plan", false, "judge by the letter of the plan where it contradicts itself or the standard; see usptest show")
 	flags.BoolVar(&f.dry, "dry-run", false, "print what would run, what would not and why, and about how long it takes; run nothing")
-	flags.BoolVar(&f.adviceFails, "advice-fails", false, "let the run fail when a check beyond the plan gives advice")
+	flags.BoolVar(&f.adviceFails, "advice-fails", false, "let the run fail when a check beyond the plan gives advice, or a device floods usptest")
 	flags.BoolVar(&f.limited, limitedFlag, false,
 		"make report.html a limited report: only the failed cases and their evidence; see docs/plan-terms.md")
 	flags.BoolVar(&f.quiet, "quiet", false, "print failures and the summary only")

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/usptest/usptest/harness/plan"
+	"github.com/usptest/usptest/harness/result"
 	"github.com/usptest/usptest/harness/usp"
 )
 
@@ -99,7 +100,7 @@ func (d *fileDecoder) file() kind {
 			field{"tester", false, "the person who tested", d.aLine(&f.Tester)},
 		)},
 		field{"waivers", false, "Cases whose failure is excused until the end of a day. They are carried out; a failure is reported as waived, and such a run is never conformant.", d.aList(d.waiver)},
-		field{"advice", false, "Advice of checks beyond the plan that is expected. " +
+		field{"advice", false, "Advice of checks beyond the plan, and about floods in any case, that is expected. " +
 			"It is reported, marked as expected, and does not fail a run with --advice-fails.", d.aList(d.advice)},
 	)
 	read := k.read
@@ -296,7 +297,7 @@ func (d *fileDecoder) advice() kind {
 		}}
 	})
 	k := d.aMapping(
-		field{"check", true, "the id of a check", kind{Schema{Type: "string", Enum: d.advisers()}, func(v value) {
+		field{"check", true, "the id of a check, or a flood", kind{Schema{Type: "string", Enum: d.advisers()}, func(v value) {
 			if !d.filled(v, &a.Check) {
 				return
 			}
@@ -305,7 +306,7 @@ func (d *fileDecoder) advice() kind {
 				if near := plan.Near(a.Check, d.advisers()); len(near) > 0 {
 					remedy = "did you mean " + strings.Join(near, " or ") + "?"
 				}
-				d.add(v, strconv.Quote(a.Check), "the id of a check that gives advice, such as R-MSG.1", remedy)
+				d.add(v, strconv.Quote(a.Check), "the id of a check that gives advice, such as R-MSG.1, or a flood", remedy)
 			}
 			if slices.ContainsFunc(d.f.Advice, func(o Advice) bool { return o.Check == a.Check }) {
 				d.add(v, strconv.Quote(a.Check)+" again", "one entry for a check", "put its metrics into one list")
@@ -325,14 +326,14 @@ func (d *fileDecoder) advice() kind {
 // maxMetric bounds the number of a metric.
 const maxMetric = 99
 
-// advisers are the ids of the checks that can give advice.
+// advisers are the ids of the checks that can give advice, and the floods.
 func (d *fileDecoder) advisers() (ids []string) {
 	for _, c := range d.plan.Cases {
 		if slices.ContainsFunc(c.Metrics, func(m plan.Metric) bool { return m.Advice }) {
 			ids = append(ids, c.ID)
 		}
 	}
-	return ids
+	return append(ids, result.Floods()...)
 }
 
 // advises looks whether a metric of a check can give advice.

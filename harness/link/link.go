@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/usptest/usptest/harness/journal"
 	"github.com/usptest/usptest/harness/usp"
@@ -71,6 +72,13 @@ type Link interface {
 	// EndsSession reports whether e is the device ending a session: a DISCONNECT, the CLOSE of a WebSocket, an Error over a Unix domain
 	// socket, or the end of a connection.
 	EndsSession(e *journal.Event) bool
+
+	// Pings reports whether e is the device keeping a connection alive with what serves nothing else; see MTP.Ping.
+	Pings(e *journal.Event) bool
+
+	// PingInterval returns how often the device has to send something over the connection of e, from e on, in the device's own time. now is
+	// what held until then. 0 is never.
+	PingInterval(e *journal.Event, now time.Duration) time.Duration
 
 	// Announced holds the Endpoint ID that the Agent sends when it opens a session against the right one. It returns nil where e is no such
 	// event, or nothing is wrong. version is that of USP which the Agent speaks.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/usptest/usptest/brokers/mqtt"
 	"github.com/usptest/usptest/harness/journal"
@@ -58,7 +59,8 @@ func (l *MQTT) Name() string { return l.o.Name }
 // MTP implements Link.
 func (l *MQTT) MTP() MTP {
 	return MTP{Name: "MQTT", Version: mqtt.VersionName(l.o.Version), ControllerAddress: "Topic",
-		BrokerHost: "BrokerAddress", BrokerPort: "BrokerPort", AgentAddress: "ResponseTopicConfigured", TLSRule: "R-MQTT.48"}
+		BrokerHost: "BrokerAddress", BrokerPort: "BrokerPort", AgentAddress: "ResponseTopicConfigured",
+		Ping: "PINGREQ", PingInterval: "Keep Alive", TLSRule: "R-MQTT.48"}
 }
 
 // Broker returns the broker, to be scripted, once the link is started.
@@ -107,6 +109,23 @@ func (l *MQTT) Reset() { l.broker.Reset() }
 // StartsSession implements Link.
 func (l *MQTT) StartsSession(e *journal.Event) bool {
 	return e.Dir == journal.In && e.Layer == journal.LayerMQTT && e.Type == mqtt.Connect
+}
+
+// Pings implements Link.
+func (l *MQTT) Pings(e *journal.Event) bool {
+	return e.Dir == journal.In && e.Layer == journal.LayerMQTT && e.Type == mqtt.Pingreq
+}
+
+// PingInterval implements Link. The broker's Keep Alive takes the place of the device's own.
+func (l *MQTT) PingInterval(e *journal.Event, now time.Duration) time.Duration {
+	p, ok := e.Body.(*mqtt.Packet)
+	switch {
+	case ok && p.Type == mqtt.Connect:
+		return time.Duration(p.KeepAlive) * time.Second
+	case ok && p.Type == mqtt.Connack && p.HasServerKeepAlive:
+		return time.Duration(p.ServerKeepAlive) * time.Second
+	}
+	return now
 }
 
 // Announced implements Link. That the property is there is for a case of the plan to judge (11.2).

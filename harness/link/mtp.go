@@ -20,6 +20,10 @@ type MTP struct {
 	// the one of LocalAgent.MTP.{i}.<Name>. with the Agent's topic or destination. All are "" without a broker.
 	BrokerHost, BrokerPort, AgentAddress string
 
+	// Ping is what keeps a connection alive and serves nothing else, and PingInterval what says how often it is due; both are "" where an
+	// Agent sends none.
+	Ping, PingInterval string
+
 	// TLSRule is the requirement to speak TLS 1.2 or later.
 	TLSRule string
 

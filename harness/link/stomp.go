@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/usptest/usptest/brokers/stomp"
 	"github.com/usptest/usptest/harness/journal"
@@ -56,7 +57,7 @@ func (l *STOMP) Name() string { return l.o.Name }
 // MTP implements Link.
 func (l *STOMP) MTP() MTP {
 	return MTP{Name: "STOMP", ControllerAddress: "Destination", BrokerHost: "Host", BrokerPort: "Port", AgentAddress: "Destination",
-		TLSRule: "R-STOMP.36"}
+		Ping: "heart-beat", PingInterval: "heart-beat", TLSRule: "R-STOMP.36"}
 }
 
 // Broker returns the server, to be scripted, once the link is started.
@@ -102,6 +103,29 @@ func (l *STOMP) Reset() { l.broker.Reset() }
 // StartsSession implements Link.
 func (l *STOMP) StartsSession(e *journal.Event) bool {
 	return e.Dir == journal.In && e.Layer == journal.LayerSTOMP && opens(e.Type)
+}
+
+// Pings implements Link.
+func (l *STOMP) Pings(e *journal.Event) bool {
+	return e.Dir == journal.In && e.Layer == journal.LayerSTOMP && e.Type == stomp.HeartBeatEvent
+}
+
+// PingInterval implements Link. The device offers an interval, and the server may want a longer one, or none.
+func (l *STOMP) PingInterval(e *journal.Event, now time.Duration) time.Duration {
+	f, ok := e.Body.(*stomp.Frame)
+	if !ok {
+		return now
+	}
+	sends, wants, _ := f.HeartBeat()
+	switch {
+	case l.StartsSession(e):
+		return sends
+	case f.Command != "CONNECTED":
+		return now
+	case now == 0 || wants == 0:
+		return 0
+	}
+	return max(now, wants)
 }
 
 // Announced implements Link.

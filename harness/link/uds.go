@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/usptest/usptest/brokers/uds"
 	"github.com/usptest/usptest/harness/journal"
@@ -99,6 +100,12 @@ func (l *UDS) EndsSession(e *journal.Event) bool {
 	f, ok := e.Body.(*uds.Frame)
 	return closes(e) || ok && e.Dir == journal.In && f.Has(uds.Error)
 }
+
+// Pings implements Link: a Unix domain socket needs none.
+func (l *UDS) Pings(*journal.Event) bool { return false }
+
+// PingInterval implements Link.
+func (l *UDS) PingInterval(_ *journal.Event, now time.Duration) time.Duration { return now }
 
 // Announced implements Link.
 func (l *UDS) Announced(e *journal.Event, agent, _ string) *Breach {

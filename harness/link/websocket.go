@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/usptest/usptest/brokers/websocket"
 	"github.com/usptest/usptest/harness/journal"
@@ -81,7 +82,8 @@ func (l *WebSocket) Name() string { return l.o.Name }
 
 // MTP implements Link.
 func (l *WebSocket) MTP() MTP {
-	return MTP{Name: "WebSocket", ControllerAddress: "Path", EndsOnBadRecord: true, AgentDials: l.o.Dial == nil, TLSRule: "R-WS.22"}
+	return MTP{Name: "WebSocket", ControllerAddress: "Path", EndsOnBadRecord: true, AgentDials: l.o.Dial == nil,
+		Ping: "Ping", PingInterval: "the shortest KeepAliveInterval there is", TLSRule: "R-WS.22"}
 }
 
 // Broker returns the server, to be scripted, once the link is started. A connection that the link has dialled is among its own.
@@ -118,6 +120,16 @@ func (l *WebSocket) Reset() { l.broker.Reset() }
 func (l *WebSocket) StartsSession(e *journal.Event) bool {
 	return e.Dir == journal.In && e.Layer == journal.LayerWebSocket && e.Type == websocket.HandshakeEvent
 }
+
+// Pings implements Link.
+func (l *WebSocket) Pings(e *journal.Event) bool {
+	f, ok := e.Body.(*websocket.Frame)
+	return ok && e.Dir == journal.In && f.Opcode == websocket.OpPing
+}
+
+// PingInterval implements Link. KeepAliveInterval of the device is not negotiated, and is at least a second: whether the device keeps to its
+// value is for R-WS.17 to judge.
+func (l *WebSocket) PingInterval(*journal.Event, time.Duration) time.Duration { return time.Second }
 
 // Announced implements Link. An Agent before USP 1.3 need not have its Endpoint ID in the query, and one that is the server need not answer
 // with it; but where it is, it is the right one.

@@ -3,6 +3,7 @@ package result
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -46,6 +47,12 @@ func (b *Baseline) Mark(link string, c *Case) {
 	}
 	was := b.cases[place{link, c.ID}]
 	until := cmp.Or(was.Until, b.until)
+	for i, m := range c.Metrics {
+		known := m.Flood() != "" && slices.ContainsFunc(was.Metrics, func(before Metric) bool { return before.Flood() == m.Flood() })
+		if known && (until == "" || until >= b.today) {
+			c.Metrics[i].Expected = true
+		}
+	}
 	kind, known := Fail, was.Verdict == Fail || was.Verdict == Flaky
 	if c.Verdict == Advice {
 		kind, known = Advice, known || was.Verdict == Advice

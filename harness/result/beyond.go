@@ -38,7 +38,7 @@ func (r *Run) BeyondLine() string {
 	if len(found) > 0 {
 		text += " (" + strings.Join(found, " ") + ")"
 	}
-	if n := count[Advice] - r.NewAdvice(); n > 0 {
+	if n := count[Advice] - r.freshAdvice(); n > 0 {
 		text += fmt.Sprintf("; %d of the advice %s expected", n, choose(n, "is", "are"))
 	}
 	if !r.GateChecks {
@@ -56,9 +56,9 @@ func (r *Run) Deciding() map[Verdict]int {
 			count[v] += n
 		}
 	}
-	fresh := r.NewAdvice()
+	fresh := r.freshAdvice()
 	if r.AdviceFails {
-		count[Fail] += fresh
+		count[Fail] += r.NewAdvice()
 	} else if r.GateChecks {
 		count[Pass] += fresh
 	}

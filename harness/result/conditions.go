@@ -78,8 +78,17 @@ func (r *Run) conditions() []Condition {
 	if n := len(r.Waivers); n > 0 {
 		add(r.Counts()[Waived] > 0, waives+"%s", plural(n, "case"))
 	}
-	if n := len(r.ExpectedAdvice); n > 0 {
+	floods := 0
+	for _, e := range r.ExpectedAdvice {
+		if slices.Contains(Floods(), e.Check) {
+			floods++
+		}
+	}
+	if n := len(r.ExpectedAdvice) - floods; n > 0 {
 		add(false, "The DUT file expects the advice of %s", plural(n, "check"))
+	}
+	if floods > 0 {
+		add(false, "The DUT file expects the advice about %s", plural(floods, "flood"))
 	}
 	if r.StrictPlan {
 		add(false, "Verdicts are by the letter of the plan, also where it contradicts itself or the standard")

@@ -76,4 +76,47 @@ func TestExpectedAdviceDoesNotFailTheGate(t *testing.T) {
 	}
 }
 
+// TestFloodsFailTheGateWhereAdviceDoes: a flood that neither the DUT file expects nor the baseline knows does, with --advice-fails alone.
+func TestFloodsFailTheGateWhereAdviceDoes(t *testing.T) {
+	flooded := func(id string, v Verdict) Case {
+		return Case{ID: id, Verdict: v, Metrics: []Metric{{N: 1, Verdict: v},
+			{Verdict: Advice, Where: "PINGREQ", Want: "one", Got: "41", Note: BeyondPlan + FloodOfPings}}}
+	}
+	plain := Case{ID: "1.1", Verdict: Pass, Metrics: []Metric{{N: 1, Verdict: Pass}, {Verdict: Advice, Note: BeyondPlan + "TR-181"}}}
+	list := func(check string) []ExpectedAdvice { return []ExpectedAdvice{{Check: check, Reason: "by design"}} }
+	for name, test := range map[string]struct {
+		is     Case
+		listed []ExpectedAdvice
+		known  *Case
+		fails  bool
+		line   string
+	}{
+		"a flood":             {flooded("1.1", Pass), nil, nil, true, "flood of PINGs in 1 case (mqtt5 1.1)"},
+		"in a check":          {flooded("R-MSG.1", Pass), nil, nil, true, "flood of PINGs in 1 case (mqtt5 R-MSG.1)"},
+		"as listed":           {flooded("1.1", Pass), list(FloodOfPings), nil, false, "flood of PINGs in 1 case, as expected (mqtt5 1.1)"},
+		"another is listed":   {flooded("1.1", Pass), list(FloodOfNotifies), nil, true, "flood of PINGs in 1 case (mqtt5 1.1)"},
+		"besides the advice":  {flooded("R-MSG.1", Advice), list("R-MSG.1"), nil, true, "flood of PINGs in 1 case (mqtt5 R-MSG.1)"},
+		"as in the baseline":  {flooded("1.1", Pass), nil, pointer(flooded("1.1", Pass)), false, "flood of PINGs in 1 case, as expected (mqtt5 1.1)"},
+		"not in the baseline": {flooded("1.1", Pass), nil, &plain, true, "flood of PINGs in 1 case (mqtt5 1.1)"},
+		"other advice":        {plain, nil, nil, false, ""},
+	} {
+		c := test.is
+		Expect(test.listed, &c)
+		if test.known != nil {
+			baseline(over("mqtt5", *test.known)).Mark("mqtt5", &c)
+		}
+		r := over("mqtt5", c, Case{ID: "1.2", Verdict: Pass})
+		if got := r.ExitCode(); got != ExitPassed {
+			t.Errorf("%s: exit code %d without --advice-fails", name, got)
+		}
+		r.AdviceFails = true
+		if got, want := r.ExitCode(), map[bool]int{true: ExitDeviceFault, false: ExitPassed}[test.fails]; got != want || c.IsAdvised() != test.fails {
+			t.Errorf("%s: want exit code %d, got %d", name, want, got)
+		}
+		if got, _ := strings.CutPrefix(r.FloodLine(), "advice of any case: "); got != test.line {
+			t.Errorf("%s: want %q, got %q", name, test.line, got)
+		}
+	}
+}
+
 func pointer(c Case) *Case { return &c }

@@ -265,6 +265,8 @@ type Metric struct {
 	Evidence []uint64 `json:"evidence,omitempty"` // numbers of events in the case's journal
 	// Requirements are those of TR-369 that a universal metric (0) was broken in. What other metrics are about is in the plan.
 	Requirements []string `json:"requirements,omitempty"`
+	// Expected says that the DUT file expects this flood, or the baseline knows it.
+	Expected bool `json:"expected,omitempty"`
 }
 
 // Step is a step of the procedure as it was carried out.

@@ -82,7 +82,7 @@ func (o Options) finished(b *strings.Builder, run *result.Run, p *plan.Plan, lin
 	case c.Failed() || c.Verdict == result.Error || c.Verdict == result.Advice:
 		reasons[link] = c.Reason
 		o.block(b, run, p, link, c)
-	case o.Verbose || c.Verdict == result.Pass && !o.Quiet && !o.Terminal:
+	case o.Verbose || c.Verdict == result.Pass && !o.Quiet && (!o.Terminal || c.Flooded()):
 		o.header(b, link, c)
 		if c.Reason != "" {
 			fmt.Fprintf(b, "  reason  %s\n", value(c.Reason))
@@ -270,10 +270,12 @@ func (o Options) model(b *strings.Builder, run *result.Run) {
 	}
 }
 
-// beyond says in a line what the checks beyond the plan found.
+// beyond says in a line each what the checks beyond the plan found, and which floods came.
 func (o Options) beyond(b *strings.Builder, run *result.Run) {
-	if line := run.BeyondLine(); line != "" {
-		fmt.Fprintln(b, value(line))
+	for _, line := range []string{run.BeyondLine(), run.FloodLine()} {
+		if line != "" {
+			fmt.Fprintln(b, value(line))
+		}
 	}
 }
 

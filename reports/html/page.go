@@ -33,7 +33,7 @@ type page struct {
 	Plan       string
 	Identity   []fact
 	Conclusion conclusion
-	Beyond     text // what the checks beyond the plan found
+	Beyond     text // what the checks beyond the plan found, and the floods
 	Notices    []notice
 	Judged     []count // cases that were begun
 	Skipped    []count // cases that were not run
@@ -224,9 +224,13 @@ func (r *renderer) page() page {
 		Again:      line(result.ShellLine(run.Again), maxText),
 		Tool:       line(run.Tool.Name+" "+run.Tool.Version, maxText),
 	}
-	if beyond := run.BeyondLine(); beyond != "" {
-		p.Beyond = line(sentence(beyond)+".", maxText)
+	var beyond []string
+	for _, text := range []string{run.BeyondLine(), run.FloodLine()} {
+		if text != "" {
+			beyond = append(beyond, sentence(text)+".")
+		}
 	}
+	p.Beyond = line(strings.Join(beyond, " "), maxText)
 	if run.Limited {
 		p.Limited = result.LimitedNotice
 	}

@@ -126,6 +126,9 @@ func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.T
 		if c.Baseline == result.Stale {
 			outcome.Message = message("it failed in the baseline, and it passes now; update " + baselineFile(run))
 			t.Failure = outcome
+		} else if run.AdviceFails && c.IsAdvised() {
+			outcome.Message, outcome.Data = message(advised(c)), findings(run, known, link, c)
+			t.Failure = outcome
 		}
 	case result.Fail, result.Flaky:
 		outcome.Data = findings(run, known, link, c)
@@ -145,11 +148,11 @@ func testcase(run *result.Run, p *plan.Plan, link string, c result.Case) junit.T
 	case result.Advice:
 		outcome.Data = findings(run, known, link, c)
 		switch {
+		case run.AdviceFails && c.IsAdvised():
+			t.Failure = outcome
 		case c.IsExpected():
 			outcome.Message = message("expected advice: " + c.Reason)
 			t.Skipped = outcome
-		case run.AdviceFails:
-			t.Failure = outcome
 		default:
 			t.Skipped = outcome
 		}
@@ -192,6 +195,12 @@ func baselineFile(run *result.Run) string {
 		return ""
 	}
 	return run.Baseline.File
+}
+
+// advised is the flood that a case which passes advises against.
+func advised(c result.Case) string {
+	at := slices.IndexFunc(c.Metrics, func(m result.Metric) bool { return m.Flood() != "" && !m.Expected })
+	return c.Metrics[at].Flood() + ": " + c.Metrics[at].Finding()
 }
 
 // findings says what went wrong, metric by metric, and how to repeat it.
