@@ -54,12 +54,13 @@ func (s *Shown) Leave(endpoint string) {
 
 // As is how a further Controller is a TLS client: like the first one, but with a certificate that names itself alone.
 func (s *Shown) As(endpoint string, client *tls.Config) *tls.Config {
+	own, err := s.naming(endpoint) // once: the device may be dialled several times
 	as := client.Clone()
 	as.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		if other := s.now.Load(); other != nil {
 			return other, nil
 		}
-		return s.naming(endpoint)
+		return own, err
 	}
 	return as
 }

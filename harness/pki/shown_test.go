@@ -98,6 +98,9 @@ func TestShownCertificateNamesThoseWhoHaveJoined(t *testing.T) {
 		want("the first as a client", fmt.Sprint([]string{first}), shown, err)
 		shown, err = as.GetClientCertificate(nil)
 		want("the second as a client", test.second, shown, err)
+		if again, _ := as.GetClientCertificate(nil); again != shown {
+			t.Error("the second shows another certificate each time")
+		}
 		if as.MinVersion != tls.VersionTLS13 {
 			t.Error("the second is another client than the first")
 		}
