@@ -15,7 +15,7 @@ import (
 	"github.com/usptest/usptest/suites"
 )
 
-// TestFloodsAreAdvice has devices send PINGs, connections and copies of Notifies far too often. The case passes, and its only advice is that
+// TestFloodsAreAdvice has devices send PINGs, connections and copies of Notifies far too often. The case passes, and its only advice is
 // about the flood. Four times as many PINGs as are due are none.
 func TestFloodsAreAdvice(t *testing.T) {
 	t.Parallel()
@@ -26,23 +26,28 @@ func TestFloodsAreAdvice(t *testing.T) {
 	const notified, quiet = "1.57", "1.36" // a case in which a Notify comes, and another one
 	tests := []struct {
 		defect, link, flood string
-		pings               int // the case is over when as many have come; 0: the case is notified
+		pings               int          // the case is over when as many have come
+		body                harness.Body // of the case; nil: the one that awaits the PINGs or, without any, that of notified
 	}{
-		{"mqtt-pings-flood", "mqtt5", result.FloodOfPings, 60},
-		{"mqtt-pings-flood", "mqtt3", result.FloodOfPings, 60},
-		{"stomp-heart-beats-flood", "stomp", result.FloodOfPings, 60},
-		{"websocket-pings-flood", "websocket", result.FloodOfPings, 300},
-		{"mqtt-pings-in-each-quarter", "mqtt5", "", 30},
-		{"stomp-heart-beats-in-each-quarter", "stomp", "", 30},
-		{"websocket-pings-in-each-quarter", "websocket", "", 30},
-		{"mqtt-connections-flood", "mqtt5", result.FloodOfConnections, 0},
-		{"stomp-connections-flood", "stomp", result.FloodOfConnections, 0},
-		{"websocket-connections-flood", "websocket", result.FloodOfConnections, 0},
-		{"uds-connections-flood", udsClient, result.FloodOfConnections, 0},
-		{"notifies-flood", "mqtt5", result.FloodOfNotifies, 0},
-		{"notifies-flood", "stomp", result.FloodOfNotifies, 0},
-		{"notifies-flood", "websocket", result.FloodOfNotifies, 0},
-		{"notifies-flood", "uds", result.FloodOfNotifies, 0},
+		{"mqtt-pings-flood", "mqtt5", result.FloodOfPings, 60, nil},
+		{"mqtt-pings-flood", "mqtt3", result.FloodOfPings, 60, nil},
+		{"stomp-heart-beats-flood", "stomp", result.FloodOfPings, 60, nil},
+		{"websocket-pings-flood", "websocket", result.FloodOfPings, 300, nil},
+		{"mqtt-pings-in-each-quarter", "mqtt5", "", 30, nil},
+		{"stomp-heart-beats-in-each-quarter", "stomp", "", 30, nil},
+		{"websocket-pings-in-each-quarter", "websocket", "", 30, nil},
+		{"mqtt-connections-flood", "mqtt5", result.FloodOfConnections, 0, nil},
+		{"stomp-connections-flood", "stomp", result.FloodOfConnections, 0, nil},
+		{"websocket-connections-flood", "websocket", result.FloodOfConnections, 0, nil},
+		{"uds-connections-flood", udsClient, result.FloodOfConnections, 0, nil},
+		{"retries-flood", "mqtt5", result.FloodOfConnections, 0, refused(func(c *harness.Case) { c.MQTT().RefuseNext(refusals, serverBusy) })},
+		{"retries-flood", "stomp", result.FloodOfConnections, 0, refused(func(c *harness.Case) { c.STOMP().RefuseNext(refusals, "") })},
+		{"retries-flood", "websocket", result.FloodOfConnections, 0, refused(func(c *harness.Case) { c.WebSocket().RefuseNext(refusals, 503) })},
+		{"retries-flood", udsClient, result.FloodOfConnections, 0, refused(func(c *harness.Case) { c.UDS.RefuseNext(refusals) })},
+		{"notifies-flood", "mqtt5", result.FloodOfNotifies, 0, nil},
+		{"notifies-flood", "stomp", result.FloodOfNotifies, 0, nil},
+		{"notifies-flood", "websocket", result.FloodOfNotifies, 0, nil},
+		{"notifies-flood", "uds", result.FloodOfNotifies, 0, nil},
 	}
 	proven := map[string]bool{}
 	for _, test := range tests {
@@ -56,11 +61,15 @@ func TestFloodsAreAdvice(t *testing.T) {
 	for _, test := range program.Sample(*full, 4, tests) {
 		t.Run(test.defect+" "+test.link, func(t *testing.T) {
 			t.Parallel()
-			id, body := notified, suites.Bodies()[notified]
-			if test.pings > 0 {
-				id, body = quiet, awaitsPings(test.pings)
+			id, body := quiet, test.body
+			switch {
+			case test.pings > 0:
+				body = awaitsPings(test.pings)
+			case body == nil:
+				id, body = notified, suites.Bodies()[notified]
 			}
 			c, _ := p.Case(id)
+			c.Needs = append(c.Needs, plan.NeedMQTTBroker, plan.NeedSTOMPServer, plan.NeedWebSocketServer)
 			for try := 1; ; try++ {
 				r, stall := runWith(t, c, body, test.link, test.defect)
 				floods, other := floodsOf(r)
@@ -92,9 +101,30 @@ func awaitsPings(n int) harness.Body {
 			c.LabMust(err)
 			mark = e.Seq
 		}
-		for _, m := range c.Plan.Metrics {
-			c.Metric(m.N, func(*harness.Metric) {})
-		}
+		passAll(c)
+	}
+}
+
+// What refused makes a broker do.
+const (
+	refusals   = 150
+	serverBusy = 0x89 // a reason code of MQTT 5.0
+)
+
+// refused is a body that cuts the device off while its next connections are refused, waits until it is back, and passes all metrics.
+func refused(script func(*harness.Case)) harness.Body {
+	return func(c *harness.Case) {
+		script(c)
+		_, err := c.NewSession() // the first attempt
+		c.LabMust(err)
+		c.LabMust(c.Reachable(c))
+		passAll(c)
+	}
+}
+
+func passAll(c *harness.Case) {
+	for _, m := range c.Plan.Metrics {
+		c.Metric(m.N, func(*harness.Metric) {})
 	}
 }
 
