@@ -86,9 +86,19 @@ func restrictedController(c *harness.Case) {
 	got := r.Get(c, endpointID, controllers)
 	c.Metric(1, func(m *harness.Metric) { m.Must(absent(got, endpointID, controllers), got.Evidence()) })
 
-	c.Step(3, "the second Controller gets the supported data model of %s", localAgent)
-	described := r.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{localAgent}, FirstLevelOnly: true, ReturnParams: true})
-	c.Metric(2, func(m *harness.Metric) { m.Must(undescribed(described), described.Evidence()) })
+	c.Step(3, "the second Controller gets the supported data model of %s, alone and with all below it, and of %s", localAgent, controllers)
+	first := r.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{localAgent}, FirstLevelOnly: true, ReturnParams: true})
+	all := r.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{localAgent}, ReturnParams: true})
+	direct := r.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{controllers}, ReturnParams: true})
+	c.Metric(2, func(m *harness.Metric) {
+		for _, described := range []*controller.Reply{first, all} {
+			m.Must(undescribed(described), described.Evidence())
+		}
+		m.Must(direct.Err, direct.Evidence()) // an Error says nothing of the object
+		for _, q := range direct.Body().GetResponse().GetGetSupportedDmResp().GetReqObjResults() {
+			m.Must(expect.Count("supported_objs of "+controllers+", which may not be read", 0, len(q.GetSupportedObjs())), direct.Evidence())
+		}
+	})
 
 	c.Step(4, "the second Controller adds Subscriptions")
 	rows, ttl := r.subscribe()
@@ -103,8 +113,8 @@ func restrictedController(c *harness.Case) {
 	r.permit(unseen.Path, rights("rw--", "----", "-w--", "----"))
 
 	search := fmt.Sprintf("%s[ID==%q].", subscriptions, readable.id)
-	c.Step(6, "the second Controller gets the instances of %s, and of %s", subscriptions, search)
-	listed, found := r.GetInstances(c, true, subscriptions), r.GetInstances(c, true, search)
+	c.Step(6, "the second Controller gets the instances of %s, of %s, and of %s", subscriptions, search, unseen.Path)
+	listed, found, itself := r.GetInstances(c, true, subscriptions), r.GetInstances(c, true, search), r.GetInstances(c, true, unseen.Path)
 	c.Metric(4, func(m *harness.Metric) {
 		seen, err := expect.OneInstances(listed, subscriptions)
 		m.Must(err, listed.Evidence())
@@ -113,6 +123,10 @@ func restrictedController(c *harness.Case) {
 		m.Must(expect.Type(found, usp.GetInstancesResp), found.Evidence())
 		for _, q := range found.Body().GetResponse().GetGetInstancesResp().GetReqPathResults() {
 			m.Must(expect.Count("curr_insts of "+search, 0, len(q.GetCurrInsts())))
+		}
+		m.Must(itself.Err, itself.Evidence()) // an Error says nothing of the row
+		for _, q := range itself.Body().GetResponse().GetGetInstancesResp().GetReqPathResults() {
+			m.Must(expect.Count("curr_insts of "+unseen.Path+", which may not be read", 0, len(q.GetCurrInsts())), itself.Evidence())
 		}
 	})
 	c.Metric(5, func(m *harness.Metric) {
@@ -141,9 +155,9 @@ func restrictedController(c *harness.Case) {
 		}
 	})
 
-	all := fmt.Sprintf("%s[TimeToLive==%s].", subscriptions, ttl)
-	c.Step(8, "the second Controller deletes %s", all)
-	r.judgeDeletion(r.Delete(c, true, all), all, rows)
+	matching := fmt.Sprintf("%s[TimeToLive==%s].", subscriptions, ttl)
+	c.Step(8, "the second Controller deletes %s", matching)
+	r.judgeDeletion(r.Delete(c, true, matching), matching, rows)
 }
 
 // subscription is a row that the second Controller has added.
