@@ -192,17 +192,24 @@ func udsFailures(c *harness.Case) {
 		c.NotApplicable(6, why)
 		return
 	}
-	c.Step(5, "end the connection, and wait for the next one")
+	c.Step(5, "end the connection and the two that follow, and wait for the next one each time")
 	conn = openUDSConn(c)
 	mark = c.Journal.Mark()
 	c.UDS.Reset()
+	c.UDS.RefuseNext(-1)
+	defer c.UDS.RefuseNext(0)
 	conn.Abort("the check ends it")
 	failure, err := c.Await("end of the connection", c.ResponseWait(), mark, frameOrEnd(conn, func(*uds.Frame) bool { return false }))
 	c.LabMust(err)
-	policy := retry.Policy{Initial: time.Second, Multiplier: 5000, Steady: true}
-	if !c.Metric(5, c.WatchRetries(policy, failure, c.StartsSession).Next) {
+	retries := c.WatchRetries(retry.Policy{Initial: time.Second, Multiplier: 5000, Steady: true}, failure, opens)
+	if !c.Metric(5, func(m *harness.Metric) {
+		for range steadyRetries {
+			retries.Next(m)
+		}
+	}) {
 		return
 	}
+	c.UDS.RefuseNext(0)
 
 	const within = 30 * time.Second
 	c.Step(6, "send no Handshake over the next connection")
@@ -216,6 +223,17 @@ func udsFailures(c *harness.Case) {
 		m.Must(err, greeted.Seq)
 		m.Saw(end.Seq)
 	})
+}
+
+// steadyRetries is how many connections of a client that fail are followed: waits that grow from one to the next are out of range by then.
+const steadyRetries = 3
+
+// opens matches a connection that the device opens.
+func opens(e *journal.Event) error {
+	if e.Opens() {
+		return nil
+	}
+	return journal.ErrSkip
 }
 
 // newUDSConn ends the connections with the device and returns the next one, over which the harness has sent nothing.
