@@ -65,6 +65,19 @@ func operations(c *harness.Case) {
 			}
 		})
 	}
+	nobody := fmt.Sprintf("%s[ProvisioningCode==%q].%s", controllers, c.Fresh("nobody"), onBoard)
+	c.Step(3, "operate %s", nobody)
+	unmatched := c.Agent.Operate(c, nobody, c.Fresh("operate"), nil)
+	c.Metric(5, func(m *harness.Metric) {
+		m.Must(expect.Type(unmatched, usp.OperateResp), unmatched.Evidence())
+		for _, r := range unmatched.Body().GetResponse().GetOperateResp().GetOperationResults() {
+			failure := r.GetCmdFailure()
+			m.Must(expect.NoError("operation_results: cmd_failure", failure.GetErrCode(), failure.GetErrMsg()), unmatched.Evidence())
+			if slices.Contains(commands, r.GetExecutedCommand()) {
+				m.Must(expect.Nothing("commands that ran although no Controller meets the search", r.GetExecutedCommand()), unmatched.Evidence())
+			}
+		}
+	})
 	concurrent(c)
 }
 
@@ -82,7 +95,7 @@ func concurrent(c *harness.Case) {
 		}
 		return operated, key, expect.WithoutDot(result.GetReqObjPath()), err
 	}
-	c.Step(3, "operate %s twice, with delays of %s and %s", timer, longer, shorter)
+	c.Step(4, "operate %s twice, with delays of %s and %s", timer, longer, shorter)
 	first, key, row, err := start(longer)
 	c.DeviceMust(err)
 	second, nextKey, nextRow, err := start(shorter)
@@ -95,7 +108,7 @@ func concurrent(c *harness.Case) {
 			m.Must(expect.NotEqual("req_obj_path of the second command", row, nextRow), first.Evidence(), second.Evidence())
 		})
 	}
-	c.Step(4, "wait for the OperationComplete of each")
+	c.Step(5, "wait for the OperationComplete of each")
 	wait := harness.Wait{D: c.Scaled(longer+shorter) + c.NotifyWait().D}
 	c.Metric(3, func(m *harness.Metric) {
 		keys := []string{key}
