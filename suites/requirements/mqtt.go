@@ -15,7 +15,6 @@ import (
 func mqttLeaves(c *harness.Case) {
 	c.Uses(plan.NeedReconfiguration)
 	client := c.BrokerRow()
-	conn := mqttConn(c)
 	filter := func(word string) string { // which no filter of the device covers; a reply-to follows it in MQTT 3.1.1
 		if c.MTP.Version == "5.0" {
 			return c.Fresh(word)
@@ -26,9 +25,10 @@ func mqttLeaves(c *harness.Case) {
 	c.Step(1, "add a Subscription to %q", before)
 	mark := c.Journal.Mark()
 	row := c.Add(client+"Subscription.", usp.Params{"Enable": "true", "Topic": before}, nil).Path
-	_, err := c.Await("SUBSCRIBE packet for "+before, c.ResponseWait(), mark, expect.HasFilter(mqtt.Subscribe, before))
+	_, err := c.Await("SUBSCRIBE packet for "+before, c.ReconnectWait(), mark, expect.HasFilter(mqtt.Subscribe, before))
 	c.DeviceMust(err)
 
+	conn := mqttConn(c)
 	c.Step(2, "set Topic of %s to %q", row, after)
 	mark = c.Journal.Mark()
 	last := before
@@ -41,10 +41,11 @@ func mqttLeaves(c *harness.Case) {
 		c.DeviceMust(err)
 		last = after
 	}
+	conn = mqttConn(c)
 	c.Step(3, "delete %s", row)
 	mark = c.Journal.Mark()
 	c.DeviceMust(expect.Type(c.Agent.Delete(c, false, row), usp.DeleteResp))
-	judgeLeft(c, 2, mqttConn(c), last, mark)
+	judgeLeft(c, 2, conn, last, mark)
 
 	command := client + "ForceReconnect()"
 	c.Step(4, "operate %s", command)
@@ -71,8 +72,9 @@ func mqttLeaves(c *harness.Case) {
 	c.BackAfter(mark)
 }
 
-// mqttConn is the connection over which the Agent answers.
+// mqttConn is the connection over which the Agent answers. A device may open another one for what changes in its Subscriptions.
 func mqttConn(c *harness.Case) uint64 {
+	c.SettleConnection()
 	got := c.Agent.Get(c, endpointID)
 	c.DeviceMust(expect.Type(got, usp.GetResp))
 	return got.Conn
