@@ -106,11 +106,8 @@ func restarts(c *harness.Case) {
 			m.Note("the device has not acknowledged the Set, which may be lost then")
 			return
 		}
-		err := remains(c, row+"Enable", "true")
-		if err != nil { // of a device that works on several requests at once
-			err = remains(c, row+"Enable", "true")
-		}
-		m.Must(err, mark, by)
+		// a device that works on several requests at once may be slower with the Set than with a Get
+		m.Must(c.Eventually(c.Waits().Response, func() error { return remains(c, row+"Enable", "true") }), mark, by)
 	})
 
 	c.Step(6, "send a Get with a mac_signature that is not valid")
