@@ -14,6 +14,9 @@ import (
 // foreignAnswers is R-MSG.9: a NotifyResp, or an Error, with a msg_id that is not that of the Notify does not end its retries. And a
 // Subscription may name its parameter by a reference that is followed.
 func foreignAnswers(c *harness.Case) {
+	if ignoresChanges(c, roles+"{i}.", "Enable") {
+		c.Unsupported("the device ignores changes of " + roles + "{i}.Enable, as its supported data model says")
+	}
 	c.Step(1, "add a Role, a Controller that is not enabled and refers to it, and ValueChange Subscriptions to Enable of the Role")
 	name := c.Fresh("role")
 	role := role(c, name) + "."
@@ -66,4 +69,19 @@ func foreignAnswers(c *harness.Case) {
 		_, err := c.AwaitNotify("ValueChange Notify of "+followed, c.NotifyWait(), mark, changed(followed))
 		m.Must(err, mark)
 	})
+}
+
+// ignoresChanges reports whether the supported data model says that ValueChange Subscriptions to a parameter are ignored.
+func ignoresChanges(c *harness.Case, object, param string) bool {
+	got := c.Agent.GetSupportedDM(c, &usppb.GetSupportedDM{ObjPaths: []string{object}, FirstLevelOnly: true, ReturnParams: true})
+	for _, q := range got.Body().GetResponse().GetGetSupportedDmResp().GetReqObjResults() {
+		for _, o := range q.GetSupportedObjs() {
+			for _, p := range o.GetSupportedParams() {
+				if o.GetSupportedObjPath() == object && p.GetParamName() == param {
+					return p.GetValueChange() == usppb.GetSupportedDMResp_VALUE_CHANGE_WILL_IGNORE
+				}
+			}
+		}
+	}
+	return false
 }
