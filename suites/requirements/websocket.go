@@ -54,19 +54,29 @@ func webSocketSessions(c *harness.Case) {
 	asWebSocketServer(c, conn, to)
 }
 
+// otherSubprotocol is one that no Agent asks for.
+const otherSubprotocol = "v0.usptest"
+
 // asWebSocketClient tries a device that opens its sessions. It returns the session that it has then, and nil when a metric failed.
 func asWebSocketClient(c *harness.Case, conn *websocket.Conn) *websocket.Conn {
 	policy := c.SessionRetryPolicy(conn)
-	second := policy.Scaled(c.Scale).Window(2).Most
-	c.Extend(policy.Window(1).Most + policy.Window(2).Most)
-	c.Step(1, "end the session, and answer the next opening request without %s", websocket.Subprotocol)
+	third := policy.Scaled(c.Scale).Window(3).Most
+	c.Extend(policy.Window(1).Most + policy.Window(2).Most + policy.Window(3).Most)
+	c.Step(1, "end the session, and answer the next opening request without %s, and the one after it with %s", websocket.Subprotocol,
+		otherSubprotocol)
 	c.WebSocket().Subprotocol("")
 	mark := c.Journal.Mark()
 	conn.Abort("the check ends it")
-	patience := harness.Wait{D: second + c.Waits().Tolerance + c.Lag() + c.ReconnectWait().D}
+	patience := harness.Wait{D: third + c.Waits().Tolerance + c.Lag() + c.ReconnectWait().D}
 	answer, err := c.Await("opening request of the device", patience, mark, answered)
 	c.DeviceMust(err)
+	mark = answer.Seq
 	if !c.Metric(1, func(m *harness.Metric) {
+		m.Must(opensNone(c, answer), answer.Seq)
+		m.Saw(answer.Seq)
+		c.WebSocket().Subprotocol(otherSubprotocol)
+		answer, err = c.Await("next opening request of the device", patience, mark, answered)
+		m.Must(err, mark)
 		m.Must(opensNone(c, answer), answer.Seq)
 		m.Saw(answer.Seq)
 	}) {
