@@ -93,6 +93,9 @@ func formsAndOperators(c *harness.Case) {
 		} {
 			mustFind(m, c, s.expression, s.want)
 		}
+		if periodic != "" {
+			mustCompareTimes(m, c, controller)
+		}
 	})
 
 	c.Step(4, "get them by expressions with blanks around the operator")
@@ -150,6 +153,27 @@ func formsAndOperators(c *harness.Case) {
 		}
 		m.Must(fault, evidence...)
 	})
+}
+
+// mustCompareTimes wants searches that compare a dateTime of a Controller to find it where they hold. TR-369 writes times without quotes.
+func mustCompareTimes(m *harness.Metric, c *harness.Case, row string) {
+	values, err := c.ReadAll(row)
+	m.Must(err)
+	const name, set = "PeriodicNotifTime", "2031-02-03T04:05:07Z"
+	if err := expect.Value(row+name, usp.TypeDateTime, set, values[row+name]); err != nil {
+		m.Note("times are not compared: %v", err)
+		return
+	}
+	for expression, want := range map[string][]string{
+		name + "==" + set: {row}, name + "<2031-02-03T04:05:08Z": {row}, name + ">2031-02-03T04:05:06Z": {row}, name + ">=" + set: {row},
+		name + "<" + set: nil,
+	} {
+		path := fmt.Sprintf("%s[EndpointID==%q&&%s].EndpointID", controllers, values[row+"EndpointID"], expression)
+		got := c.Agent.Get(c, path)
+		q, err := expect.OneResult(got, path)
+		m.Must(err, got.Evidence())
+		m.Must(expect.SameSet("resolved_path of "+path, want, expect.ResolvedPaths(q)), got.Evidence())
+	}
 }
 
 // ifThere is the path of a parameter that the device has below an object, else empty; nor is there one below none.
