@@ -202,12 +202,15 @@ func TestWhateverARunFileSays(t *testing.T) {
 	before := allFiles(t, top)
 	merge := map[string][]string{"merge": {"merge", filepath.Join(top, "bad"), "--out", filepath.Join(top, "out")}} // it renders everything
 	values := 0
-	each(document, "", func(name string, set func(any)) {
+	each(document, "", func(name string, was any, set func(any)) {
 		some := traps
+		_, text := was.(string)
 		switch {
 		case *everyTrap:
-		case *full:
+		case *full && text:
 			some = []any{traps[values%len(traps)], evilText}
+		case *full:
+			some = []any{traps[values%len(traps)]}
 		case values%10 > 0:
 			some = nil
 		default:
@@ -230,18 +233,18 @@ func TestWhateverARunFileSays(t *testing.T) {
 }
 
 // each calls change for every value in a JSON document, with what sets it; afterwards it is as it was.
-func each(v any, name string, change func(name string, set func(any))) {
+func each(v any, name string, change func(name string, was any, set func(any))) {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
 			was := v[key]
-			change(name+"."+key, func(new any) { v[key] = new })
+			change(name+"."+key, was, func(new any) { v[key] = new })
 			v[key] = was
 			each(was, name+"."+key, change)
 		}
 	case []any:
 		for i, was := range v {
-			change(fmt.Sprintf("%s[%d]", name, i), func(new any) { v[i] = new })
+			change(fmt.Sprintf("%s[%d]", name, i), was, func(new any) { v[i] = new })
 			v[i] = was
 			each(was, fmt.Sprintf("%s[%d]", name, i), change)
 		}

@@ -48,7 +48,7 @@ func TestARunThatIsKilledIsWholeAfterResume(t *testing.T) {
 	want := verdicts(runIn(t, whole))
 	times := 2
 	if *full {
-		times = 20
+		times = 12
 	}
 	for n := range times {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
