@@ -63,6 +63,7 @@ func encoded(encodingType string, to func(*harness.Case) posted) harness.Body {
 			what.finePrint(p)
 			beside.judge()
 			refused.judge(p)
+			by.speaksTLS12(p)
 		}
 	}
 }

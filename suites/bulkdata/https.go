@@ -1,11 +1,14 @@
 package bulkdata
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/usptest/usptest/brokers/gate"
 	"github.com/usptest/usptest/harness"
 	"github.com/usptest/usptest/harness/expect"
 	"github.com/usptest/usptest/harness/journal"
@@ -78,6 +81,32 @@ func (list impostors) judge(p *profile) {
 				}
 			}
 		}
+	})
+}
+
+// speaksTLS12 wants a device that offers a newer version of TLS to the collector to offer TLS 1.2, too (R-BULK.6).
+func (t posted) speaksTLS12(p *profile) {
+	u, err := url.Parse(t.url)
+	if err != nil || !t.secure() {
+		return
+	}
+	var without []*journal.Event
+	for _, e := range p.c.Journal.Since(p.created) {
+		hello, ok := e.Body.(*gate.ClientHello)
+		if !ok || !strings.HasSuffix(e.Local, ":"+u.Port()) {
+			continue
+		}
+		if slices.Contains(hello.Versions, tls.VersionTLS12) {
+			return
+		}
+		without = append(without, e)
+	}
+	if len(without) == 0 {
+		return
+	}
+	p.c.Beyond("R-BULK.6", func(m *harness.Metric) {
+		offers := without[0].Body.(*gate.ClientHello).Offers()
+		m.Must(&usp.Mismatch{Where: "versions in the ClientHello to the collector", Want: "TLS 1.2 among them", Got: offers}, without[0].Seq)
 	})
 }
 
