@@ -73,8 +73,8 @@ func TestFloodsAreAdvice(t *testing.T) {
 			for try := 1; ; try++ {
 				r, stall := runWith(t, c, body, test.link, test.defect)
 				floods, other := floodsOf(r)
-				if floods != test.flood && stall >= troubles && try < tries {
-					t.Logf("try %d: the machine stood still for as long as %s, which can hide a flood", try, stall)
+				if floods != test.flood && (stall >= troubles || floods == "") && try < tries {
+					t.Logf("try %d: the machine is slow, which can hide a flood; it stood still for as long as %s", try, stall)
 					continue
 				}
 				if r.Verdict != result.Pass || floods != test.flood || other != "" {
@@ -107,7 +107,7 @@ func awaitsPings(n int) harness.Body {
 
 // What refused makes a broker do.
 const (
-	refusals   = 150
+	refusals   = 600  // a busy machine has few in a second
 	serverBusy = 0x89 // a reason code of MQTT 5.0
 )
 
