@@ -46,9 +46,8 @@ type release struct {
 	} `json:"changelog"`
 }
 
-// TestRelease holds the configuration of releases against what CI builds and vets: each system and each processor, since no file is for a pair
-// of them. Where goreleaser is installed, its own checker has the
-// last word.
+// TestRelease holds the configuration of releases against what CI builds and vets: each system and each processor, since no file is for a
+// pair of them. Where goreleaser is installed, its own checker has the last word.
 func TestRelease(t *testing.T) {
 	text, err := os.ReadFile("../.goreleaser.yaml")
 	if err != nil {

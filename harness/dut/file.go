@@ -290,7 +290,8 @@ type Waiver struct {
 	Until               time.Time // midnight UTC at the beginning of the last day
 }
 
-// Advice is what checks beyond the plan advise, or any case about a flood, and the device's owner expects, until the end of a day or for good.
+// Advice is what checks beyond the plan advise, or any case about a flood, and the device's owner expects, until the end of a day or for
+// good.
 type Advice struct {
 	Check string
 	// Metrics are those that may give advice; none: all of the check.

@@ -127,8 +127,8 @@ func (l *WebSocket) Pings(e *journal.Event) bool {
 	return ok && e.Dir == journal.In && f.Opcode == websocket.OpPing
 }
 
-// PingInterval implements Link. KeepAliveInterval of the device is not negotiated, and is at least a second: whether the device keeps to its
-// value is for R-WS.17 to judge.
+// PingInterval implements Link. KeepAliveInterval of the device is not negotiated, and is at least a second: whether the device keeps to
+// its value is for R-WS.17 to judge.
 func (l *WebSocket) PingInterval(*journal.Event, time.Duration) time.Duration { return time.Second }
 
 // Announced implements Link. An Agent before USP 1.3 need not have its Endpoint ID in the query, and one that is the server need not answer

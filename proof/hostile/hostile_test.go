@@ -54,9 +54,9 @@ func takesLong(name string) bool {
 // TestHostileDevices has devices turn hostile in one case, mostly 1.1. Whatever they do: that case says what was wrong, the cases after it
 // pass, the harness neither fails nor grows, and what the device sent is text in every report.
 //
-// A mode that belongs to every MTP takes one of them, each the next, in the sample and under the race detector, where each is slow. Otherwise
-// it takes all of them, and of the two versions of MQTT, which one broker serves, each the next. Modes that take long are not in the sample,
-// nor are floods: on a busy machine nothing can keep up with them.
+// A mode that belongs to every MTP takes one of them, each the next, in the sample and under the race detector, where each is slow.
+// Otherwise it takes all of them, and of the two versions of MQTT, which one broker serves, each the next. Modes that take long are not in
+// the sample, nor are floods: on a busy machine nothing can keep up with them.
 func TestHostileDevices(t *testing.T) {
 	t.Parallel()
 	chosen, sampled := regexp.MustCompile(*hostileOnly), !*full && *hostileOnly == ""
